@@ -1,0 +1,105 @@
+use alloc::{string::String, vec::Vec};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::{DeviceId, ModelName, ModelVersion, PredictionId, SiteName, SlotName},
+    time::WallTime,
+};
+
+/// `POST /labels`: truths about captures, at most 10,000 at once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct LabelImport {
+    /// The labels.
+    pub labels: Vec<NewLabel>,
+}
+
+/// The truth about one captured prediction.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct NewLabel {
+    /// The device that predicted.
+    pub device: DeviceId,
+    /// Which prediction.
+    pub prediction: PredictionId,
+    /// The right class, by its name in the manifest.
+    pub truth: String,
+}
+
+/// What became of the labels.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct LabelImportResult {
+    /// New ones.
+    pub added: u64,
+    /// Those that replaced another truth.
+    pub changed: u64,
+    /// Those that said what was known.
+    pub unchanged: u64,
+    /// Those that were refused, as (index in the request, why). Nothing else is held up by them.
+    pub refused: Vec<LabelRefused>,
+}
+
+/// A label that was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct LabelRefused {
+    /// Its index in the request, from 0.
+    pub index: u64,
+    /// Why, and what to do.
+    pub reason: String,
+}
+
+/// A stored input with its prediction and, once known, the truth.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct CaptureView {
+    /// The device.
+    pub device: DeviceId,
+    /// Which prediction.
+    pub prediction: PredictionId,
+    /// The device's site.
+    pub site: SiteName,
+    /// The slot.
+    pub slot: SlotName,
+    /// The model.
+    pub model: ModelName,
+    /// Its version.
+    pub version: ModelVersion,
+    /// When, repaired by the hub's clock.
+    pub at: WallTime,
+    /// Shape of the input.
+    pub shape: Vec<u32>,
+    /// The input's values, row-major.
+    pub input: Vec<f32>,
+    /// The predicted class.
+    pub class: String,
+    /// Its probability as the model said.
+    pub confidence: f32,
+    /// With which probability such an input was captured.
+    pub probability: f32,
+    /// The right class, once somebody said.
+    pub truth: Option<String>,
+}
+
+/// Accuracy of one version at one site (or over all sites), from labels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct AccuracyView {
+    /// The model.
+    pub model: ModelName,
+    /// Its version.
+    pub version: ModelVersion,
+    /// The site; absent: all sites.
+    pub site: Option<SiteName>,
+    /// Labels it stands on.
+    pub labels: u64,
+    /// Share of right predictions, weighted by the inverse capture probability.
+    pub accuracy: f64,
+    /// Lower end of the 95 % interval.
+    pub low: f64,
+    /// Upper end of the 95 % interval.
+    pub high: f64,
+}
