@@ -5,7 +5,7 @@
 //! a batch only when it has that one, and answers with the last it has. So nothing is lost, nothing
 //! counts twice, and the hub keeps one number a device.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 
 use minicbor::{Decode, Decoder, Encode, Encoder, data::Type, decode, encode};
 
@@ -53,17 +53,18 @@ pub struct Entry {
     pub body: Body,
 }
 
-/// What an entry says.
+/// What an entry says. Boxed, so that a batch of many empty entries does not take far more memory
+/// than its bytes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Body {
     /// Telemetry.
-    Window(Window),
+    Window(Box<Window>),
     /// Something happened.
-    Event(Event),
+    Event(Box<Event>),
     /// An input with its prediction.
-    Capture(Capture),
+    Capture(Box<Capture>),
     /// The truth about a prediction.
-    Label(Label),
+    Label(Box<Label>),
     /// A kind that a newer agent knows and this reader does not. It is acknowledged and counted,
     /// so that an old hub does not stop a newer device's outbox.
     Unknown,

@@ -124,14 +124,14 @@ impl Tensor {
 
     /// The values as 32-bit floats, whatever their type; `None` unless [`Self::is_whole`].
     pub fn to_f32(&self) -> Option<Vec<f32>> {
-        if !self.is_whole() {
-            return None;
-        }
         fn each<const N: usize>(data: &[u8], one: impl Fn([u8; N]) -> f32) -> Vec<f32> {
             let chunks = data.chunks_exact(N);
             chunks
                 .map(|chunk| one(chunk.try_into().expect("chunks_exact gives N")))
                 .collect()
+        }
+        if !self.is_whole() {
+            return None;
         }
         Some(match self.dtype {
             Dtype::F32 => each(&self.data, f32::from_le_bytes),

@@ -1,0 +1,317 @@
+//! One message of each kind, every field filled.
+
+use std::collections::BTreeMap;
+
+use tern_protocol::{
+    blob::{BlobRef, Chunk, ChunkRange, Want},
+    desired::{Desired, DesiredSlot},
+    digest::Digest,
+    id::{BootId, ModelVersion, OutboxId, PredictionId, Revision, Sequence},
+    log::{Ack, Batch, Body, Capture, Entry, Event, EventKind, Label},
+    manifest::{Golden, GoldenSample, Manifest},
+    profile::{FeatureReference, Reference},
+    reported::{
+        Link, OutboxReport, Phase, Platform, Progress, RejectReason, Rejected, Reported, Resources,
+        Serving, SlotReport, SlotVersion,
+    },
+    tensor::{Dtype, Tensor, TensorSpec},
+    time::{Instant, Uptime, WallTime},
+    window::{FeatureCounts, Sketch, SketchBin, Window},
+};
+
+fn name<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+    text.parse().expect("a name")
+}
+
+fn at(boot: u32, ms: u64) -> Instant {
+    Instant {
+        boot: BootId(boot),
+        uptime: Uptime(ms),
+    }
+}
+
+fn version(number: u32) -> ModelVersion {
+    ModelVersion::new(number).expect("from 1 up")
+}
+
+fn blob(text: &str) -> BlobRef {
+    BlobRef::of(text.as_bytes())
+}
+
+fn slot_version(number: u32) -> SlotVersion {
+    SlotVersion {
+        model: name("digit-reader"),
+        version: version(number),
+        bundle: Digest::of(&[number as u8]),
+    }
+}
+
+pub fn link() -> Link {
+    Link {
+        online: true,
+        boot: BootId(3),
+    }
+}
+
+pub fn reported() -> Reported {
+    Reported {
+        agent: "0.1.0".into(),
+        now: at(3, 61_000),
+        wall: Some(WallTime(1_790_000_000_000)),
+        site: name("harbour"),
+        labels: BTreeMap::from([("lens".into(), "plastic".into())]),
+        platform: Platform {
+            os: "linux".into(),
+            arch: "aarch64".into(),
+            cpus: 4,
+        },
+        resources: Resources {
+            agent_rss: Some(9_000_000),
+            memory: Some(512 << 20),
+            disk_free: Some(1 << 30),
+        },
+        answers: Revision(7),
+        slots: vec![SlotReport {
+            slot: name("digit-reader"),
+            serving: Some(Serving {
+                version: slot_version(1),
+                weights: Digest::of(b"weights"),
+                since: at(3, 1_200),
+                inferences: 4_711,
+                errors: 2,
+                golden_difference: 0.000_001,
+            }),
+            previous: Some(slot_version(4)),
+            progress: Some(Progress {
+                version: slot_version(2),
+                phase: Phase::Fetching,
+                bytes: 65_536,
+                bytes_total: 131_000,
+            }),
+            rejected: Some(Rejected {
+                version: slot_version(3),
+                reason: RejectReason::DigestMismatch,
+                text: "the bytes do not have the digest that names them".into(),
+            }),
+        }],
+        outbox: OutboxReport {
+            entries: 12,
+            bytes: 3_400,
+            merged: 1,
+            dropped: 2,
+        },
+        malformed: 5,
+    }
+}
+
+pub fn desired() -> Desired {
+    Desired {
+        revision: Revision(8),
+        slots: vec![DesiredSlot {
+            slot: name("digit-reader"),
+            model: name("digit-reader"),
+            version: version(2),
+            bundle: blob("manifest"),
+        }],
+    }
+}
+
+pub fn want() -> Want {
+    Want {
+        blob: Digest::of(b"onnx"),
+        ranges: vec![
+            ChunkRange { first: 0, count: 3 },
+            ChunkRange { first: 9, count: 1 },
+        ],
+    }
+}
+
+pub fn chunk() -> Chunk {
+    Chunk {
+        index: 9,
+        bytes: b"some weights".to_vec(),
+    }
+}
+
+pub fn manifest() -> Manifest {
+    Manifest {
+        model: name("digit-reader"),
+        version: version(2),
+        onnx: blob("onnx"),
+        golden: blob("golden"),
+        reference: Some(blob("reference")),
+        inputs: vec![TensorSpec {
+            name: "image".into(),
+            dtype: Dtype::F32,
+            shape: vec![-1, 64],
+        }],
+        outputs: vec![TensorSpec {
+            name: "probabilities".into(),
+            dtype: Dtype::F32,
+            shape: vec![-1, 10],
+        }],
+        classes: vec!["0".into(), "1".into()],
+    }
+}
+
+pub fn golden() -> Golden {
+    Golden {
+        tolerance: 0.0001,
+        samples: vec![GoldenSample {
+            inputs: vec![Tensor::from_f32(&[1, 2], &[0.0, 16.0])],
+            outputs: vec![Tensor::from_f32(&[1, 2], &[0.25, 0.75])],
+        }],
+    }
+}
+
+pub fn reference() -> Reference {
+    Reference {
+        features: vec![FeatureReference {
+            name: "pixel-0".into(),
+            edges: vec![0.0, 4.0, 16.0],
+            counts: vec![900, 100],
+            missing: 1,
+        }],
+        classes: vec![500, 501],
+        confidence: vec![0; 20],
+        confidence_right: vec![0; 20],
+    }
+}
+
+pub fn window() -> Window {
+    Window {
+        slot: name("digit-reader"),
+        model: name("digit-reader"),
+        version: version(1),
+        bundle: Digest::of(b"bundle"),
+        opened: at(3, 0),
+        closed: at(3, 60_000),
+        inferences: 300,
+        errors: 1,
+        latency: Sketch {
+            accuracy: 10,
+            zeros: 1,
+            bins: vec![
+                SketchBin {
+                    index: -3,
+                    count: 2,
+                },
+                SketchBin {
+                    index: 230,
+                    count: 297,
+                },
+            ],
+            sum: 30_123.5,
+            min: 0.0,
+            max: 170.0,
+        },
+        classes: vec![290, 10],
+        confidence: vec![15; 20],
+        features: vec![FeatureCounts(vec![0, 200, 99, 1, 0])],
+    }
+}
+
+pub fn batch() -> Batch {
+    let bodies = [
+        Body::Window(Box::new(window())),
+        Body::Event(Box::new(Event {
+            kind: EventKind::Rejected,
+            slot: Some(name("digit-reader")),
+            model: Some(name("digit-reader")),
+            version: Some(version(2)),
+            text: "golden sample 3 differs by 0.2".into(),
+        })),
+        Body::Capture(Box::new(Capture {
+            prediction: PredictionId {
+                boot: BootId(3),
+                number: 1_042,
+            },
+            slot: name("digit-reader"),
+            model: name("digit-reader"),
+            version: version(1),
+            input: Tensor::from_f32(&[1, 2], &[3.0, 4.5]),
+            class: 1,
+            confidence: 0.5,
+            probability: 0.25,
+        })),
+        Body::Label(Box::new(Label {
+            prediction: PredictionId {
+                boot: BootId(3),
+                number: 1_042,
+            },
+            slot: name("digit-reader"),
+            model: name("digit-reader"),
+            version: version(1),
+            class: 1,
+            confidence: 0.5,
+            truth: 7,
+            predicted_at: at(3, 9_000),
+        })),
+    ];
+    let entries = bodies.into_iter().zip(41..).map(|(body, sequence)| Entry {
+        sequence: Sequence(sequence),
+        at: at(3, sequence * 1_000),
+        wall: (sequence == 41).then_some(WallTime(1_790_000_000_000)),
+        body,
+    });
+    Batch {
+        outbox: OutboxId(0x0123_4567_89ab_cdef),
+        acked: Sequence(39),
+        after: Sequence(40),
+        now: at(3, 61_000),
+        entries: entries.collect(),
+    }
+}
+
+pub fn ack() -> Ack {
+    Ack {
+        outbox: OutboxId(0x0123_4567_89ab_cdef),
+        stored: Sequence(44),
+    }
+}
+
+/// Calls `$each!(file name, type, sample)` for every message of version 1.
+macro_rules! every_message {
+    ($each:ident) => {
+        $each!(
+            "link",
+            tern_protocol::reported::Link,
+            crate::samples::link()
+        );
+        $each!(
+            "reported",
+            tern_protocol::reported::Reported,
+            crate::samples::reported()
+        );
+        $each!(
+            "desired",
+            tern_protocol::desired::Desired,
+            crate::samples::desired()
+        );
+        $each!("want", tern_protocol::blob::Want, crate::samples::want());
+        $each!("chunk", tern_protocol::blob::Chunk, crate::samples::chunk());
+        $each!(
+            "manifest",
+            tern_protocol::manifest::Manifest,
+            crate::samples::manifest()
+        );
+        $each!(
+            "golden",
+            tern_protocol::manifest::Golden,
+            crate::samples::golden()
+        );
+        $each!(
+            "reference",
+            tern_protocol::profile::Reference,
+            crate::samples::reference()
+        );
+        $each!(
+            "window",
+            tern_protocol::window::Window,
+            crate::samples::window()
+        );
+        $each!("batch", tern_protocol::log::Batch, crate::samples::batch());
+        $each!("ack", tern_protocol::log::Ack, crate::samples::ack());
+    };
+}
+pub(crate) use every_message;
