@@ -1,0 +1,195 @@
+//! Two windows of the same bundle become one that says what both said.
+//!
+//! Called by the agent's outbox under pressure and by the hub. Must never break: counts after a
+//! merge are exactly the sums of counts before; a merge that cannot be exact is refused and
+//! changes nothing.
+
+use tern_protocol::window::{FeatureCounts, Sketch as Wire, Window};
+
+use crate::sketch::{Sketch, SketchError};
+
+/// Why two windows stay two.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum MergeError {
+    /// Another slot or another bundle: their bins mean different things.
+    #[error("windows of different slots or bundles do not merge")]
+    Different,
+    /// Histograms of different length, although of the same bundle.
+    #[error("windows of one bundle have different numbers of {0}")]
+    Length(&'static str),
+    /// A latency sketch that is not one of ours.
+    #[error("the latency of a window cannot be read")]
+    Latency(#[from] SketchError),
+}
+
+/// Adds `other` to `into`; `into` is as it was if that is refused.
+pub fn merge(into: &mut Window, other: &Window) -> Result<(), MergeError> {
+    if !into.merges_with(other) {
+        return Err(MergeError::Different);
+    }
+    fits(into.classes.len(), other.classes.len(), "classes")?;
+    fits(
+        into.confidence.len(),
+        other.confidence.len(),
+        "confidence bins",
+    )?;
+    fits(into.features.len(), other.features.len(), "features")?;
+    for (a, b) in into.features.iter().zip(&other.features) {
+        fits(a.0.len(), b.0.len(), "bins of a feature")?;
+    }
+    let mut latency = Sketch::try_from(&into.latency)?;
+    latency.merge(&Sketch::try_from(&other.latency)?);
+
+    into.latency = Wire::from(&latency);
+    into.opened = into.opened.min(other.opened);
+    into.closed = into.closed.max(other.closed);
+    into.inferences = into.inferences.saturating_add(other.inferences);
+    into.errors = into.errors.saturating_add(other.errors);
+    add(&mut into.classes, &other.classes);
+    add(&mut into.confidence, &other.confidence);
+    into.features.resize_with(
+        into.features.len().max(other.features.len()),
+        FeatureCounts::default,
+    );
+    for (a, b) in into.features.iter_mut().zip(&other.features) {
+        add(&mut a.0, &b.0);
+    }
+    Ok(())
+}
+
+/// Counts of the same length, or none on one side.
+fn fits(a: usize, b: usize, what: &'static str) -> Result<(), MergeError> {
+    if a == b || a == 0 || b == 0 {
+        Ok(())
+    } else {
+        Err(MergeError::Length(what))
+    }
+}
+
+fn add(into: &mut Vec<u64>, other: &[u64]) {
+    into.resize(into.len().max(other.len()), 0);
+    for (a, b) in into.iter_mut().zip(other) {
+        *a = a.saturating_add(*b);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tern_protocol::{
+        digest::Digest,
+        id::{BootId, ModelVersion},
+        time::{Instant, Uptime},
+    };
+
+    use super::*;
+
+    fn window(opened: u64, latencies: &[u64], class: usize, bin: usize) -> Window {
+        let mut latency = Sketch::new();
+        for us in latencies {
+            latency.insert(*us as f64);
+        }
+        let n = latencies.len() as u64;
+        let mut classes = vec![0; 3];
+        classes[class] = n;
+        let mut feature = vec![0; 5];
+        feature[bin] = n;
+        let at = |ms| Instant {
+            boot: BootId(1),
+            uptime: Uptime(ms),
+        };
+        Window {
+            slot: "reader".parse().unwrap(),
+            model: "digits".parse().unwrap(),
+            version: ModelVersion::FIRST,
+            bundle: Digest::of(b"bundle"),
+            opened: at(opened),
+            closed: at(opened + 60_000),
+            inferences: n,
+            errors: n / 2,
+            latency: Wire::from(&latency),
+            classes,
+            confidence: vec![n; 20],
+            features: vec![FeatureCounts(feature)],
+        }
+    }
+
+    fn windows() -> impl Strategy<Value = Vec<Window>> {
+        let one = (
+            0_u64..9_000,
+            prop::collection::vec(1_u64..1 << 36, 1..30),
+            0_usize..3,
+            0_usize..5,
+        );
+        let one = one.prop_map(|(at, us, class, bin)| window(at, &us, class, bin));
+        prop::collection::vec(one, 1..8)
+    }
+
+    fn merged<'w>(mut windows: impl Iterator<Item = &'w Window>) -> Window {
+        let mut first = windows.next().unwrap().clone();
+        for window in windows {
+            merge(&mut first, window).unwrap();
+        }
+        first
+    }
+
+    proptest! {
+        #[test]
+        fn counts_are_exact_and_the_order_never_matters(windows in windows()) {
+            let forth = merged(windows.iter());
+            prop_assert_eq!(&forth, &merged(windows.iter().rev()));
+            let halves: Vec<_> = windows.chunks(3).map(|part| merged(part.iter())).collect();
+            prop_assert_eq!(&forth, &merged(halves.iter()));
+
+            let n: u64 = windows.iter().map(|w| w.inferences).sum();
+            prop_assert_eq!(forth.inferences, n);
+            prop_assert_eq!(forth.errors, windows.iter().map(|w| w.errors).sum::<u64>());
+            prop_assert_eq!(forth.classes.iter().sum::<u64>(), n);
+            prop_assert_eq!(forth.features[0].0.iter().sum::<u64>(), n);
+            prop_assert_eq!(Sketch::try_from(&forth.latency).unwrap().count(), n);
+        }
+    }
+
+    #[test]
+    fn histograms_that_one_side_lacks_are_taken_over() {
+        let whole = window(0, &[5], 1, 2);
+        let mut bare = window(9, &[7], 0, 0);
+        bare.classes.clear();
+        bare.features.clear();
+        let mut a = bare.clone();
+        merge(&mut a, &whole).unwrap();
+        let mut b = whole.clone();
+        merge(&mut b, &bare).unwrap();
+        assert_eq!(a, b);
+        assert_eq!((a.inferences, &a.classes), (2, &whole.classes));
+    }
+
+    #[test]
+    fn what_cannot_be_exact_is_refused_and_changes_nothing() {
+        let whole = window(0, &[5], 1, 2);
+        let refused = |change: fn(&mut Window)| {
+            let mut other = whole.clone();
+            change(&mut other);
+            let mut into = whole.clone();
+            let err = merge(&mut into, &other).unwrap_err();
+            assert_eq!(into, whole);
+            err
+        };
+        assert_eq!(
+            refused(|w| w.bundle = Digest::of(b"x")),
+            MergeError::Different
+        );
+        assert_eq!(
+            refused(|w| w.classes.push(0)),
+            MergeError::Length("classes")
+        );
+        assert_eq!(
+            refused(|w| w.features[0].0.push(0)),
+            MergeError::Length("bins of a feature")
+        );
+        assert_eq!(
+            refused(|w| w.latency.accuracy = 20),
+            MergeError::Latency(SketchError::Accuracy(20))
+        );
+    }
+}
