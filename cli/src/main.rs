@@ -1,2 +1,66 @@
-//! .
-fn main() {}
+//! `tern`: the command line of Tern. Parse, do, say; exit code 0 done, 1 the answer is no, 2 error.
+//!
+//! Must never break: stdout is data and stderr is talk; a closed pipe is a quiet end.
+#![allow(
+    clippy::format_push_string,
+    reason = "texts for people, a few lines long: clearer than `write!` whose result cannot fail"
+)]
+
+mod args;
+mod clock;
+mod commands;
+mod labels;
+mod out;
+mod package;
+mod show;
+mod tap;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Args, Command};
+use commands::{
+    Answer, Context, accuracy, capture, completions, device, label, model, overview, rollout,
+    tap as tap_command,
+};
+use out::{ReaderLeft, talk};
+
+fn main() -> ExitCode {
+    match run(Args::parse()) {
+        Ok(Answer::Yes) => ExitCode::SUCCESS,
+        Ok(Answer::No) => ExitCode::from(1),
+        Err(err) if reader_left(&err) => ExitCode::SUCCESS,
+        Err(err) => {
+            talk(format_args!("error: {err}"));
+            for cause in err.chain().skip(1) {
+                talk(format_args!("  cause: {cause}"));
+            }
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(args: Args) -> anyhow::Result<Answer> {
+    let mut context = Context::new(&args.global)?;
+    let c = &mut context;
+    Ok(match args.command {
+        Command::Model(command) => model::run(c, command)?,
+        Command::Rollout(command) => rollout::run(c, command)?,
+        Command::Device(command) => device::run(c, command)?,
+        Command::Label(command) => label::run(c, command)?,
+        Command::Capture(command) => capture::run(c, command)?,
+        Command::Accuracy(args) => accuracy::run(c, &args)?,
+        Command::Overview => overview::run(c)?,
+        Command::Tap(args) => tap_command::run(c, &args)?,
+        Command::Completions(args) => completions::run(c, &args)?,
+    })
+}
+
+/// Whether whoever read our stdout has gone (`tern … | head`). A broken pipe to the hub is another
+/// matter and stays an error.
+fn reader_left(err: &anyhow::Error) -> bool {
+    let mut causes = err.chain();
+    causes.any(<dyn std::error::Error>::is::<ReaderLeft>)
+}

@@ -1,0 +1,79 @@
+//! The command line as a person types it. Help and completions are made from it.
+
+use clap::{Parser, Subcommand};
+use tern_protocol::id::WorkspaceId;
+
+use crate::commands::{
+    accuracy::AccuracyArgs, capture::CaptureCommand, completions::CompletionsArgs,
+    device::DeviceCommand, label::LabelCommand, model::ModelCommand, rollout::RolloutCommand,
+    tap::TapArgs,
+};
+
+/// Get models onto devices, and see how they do there.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tern",
+    version,
+    propagate_version = true,
+    after_help = "Exit codes: 0 done, 1 the answer is no (a refused model, a failed rollout), 2 error."
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Where the hub is
+    #[arg(
+        long,
+        global = true,
+        env = "TERN_HUB",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8080"
+    )]
+    pub(crate) hub: String,
+    /// Which workspace
+    #[arg(
+        long,
+        global = true,
+        env = "TERN_WORKSPACE",
+        value_name = "NAME",
+        default_value = "default"
+    )]
+    pub(crate) workspace: WorkspaceId,
+    /// Print JSON for programs: one document, or one object a line where it goes on
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Publish models and look at their versions
+    #[command(subcommand)]
+    Model(ModelCommand),
+    /// Move devices to a version of a model
+    #[command(subcommand)]
+    Rollout(RolloutCommand),
+    /// Look at devices
+    #[command(subcommand)]
+    Device(DeviceCommand),
+    /// Say what the right answers were
+    #[command(subcommand)]
+    Label(LabelCommand),
+    /// Look at stored inputs, and take them out for training
+    #[command(subcommand)]
+    Capture(CaptureCommand),
+    /// How often each version is right, at each site
+    Accuracy(AccuracyArgs),
+    /// The fleet at a glance
+    Overview,
+    /// Listen to what devices and hub say to each other over MQTT
+    Tap(TapArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+}

@@ -1,0 +1,263 @@
+//! One method a REST call.
+//!
+//! Called by the commands and by tests. Types are `tern_protocol::rest`; names of devices, sites
+//! and models are safe path segments by construction, so no path is escaped here.
+//!
+//! Must never break: a method returns what the hub said or a [`ClientError`] that says what to do.
+
+mod error;
+mod http;
+mod pages;
+mod query;
+mod stream;
+mod upload;
+
+pub use self::{
+    error::ClientError,
+    pages::Pages,
+    query::{AccuracyQuery, CaptureQuery, ChartQuery, DeviceQuery},
+    stream::Stream,
+    upload::Stored,
+};
+
+use tern_protocol::{
+    digest::Digest,
+    id::{DeviceId, ModelName, ModelVersion, RolloutId, WorkspaceId},
+    rest::{
+        Abort, AccuracyView, CaptureView, Chart, DeviceView, EventView, LabelImport,
+        LabelImportResult, ModelView, NewRollout, NewVersion, Overview, Page, RolloutView,
+        VersionView, Widen,
+    },
+};
+
+use self::http::{Http, Patience};
+
+/// Labels in one `POST /labels`: the hub takes no more at once.
+pub const LABELS_AT_ONCE: usize = 10_000;
+
+/// Devices and events asked for at once: a page stays well under a megabyte.
+const SMALL_ITEMS: u32 = 500;
+
+/// Rollouts asked for: the most that the hub gives. Its list has no pages.
+const ROLLOUTS: u32 = 1_000;
+
+/// Captures asked for at once. A capture carries its input, up to 64 KiB in binary and several
+/// times that as JSON, so a page of them stays under the limit for an answer.
+const CAPTURES: u32 = 200;
+
+/// A hub, seen from one workspace. Cheap to clone; clones share their connections.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: Http,
+    workspace: WorkspaceId,
+}
+
+/// What became of a publish.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Published {
+    /// The version.
+    pub version: VersionView,
+    /// False: the same files had been published before as this version.
+    pub new: bool,
+}
+
+impl Client {
+    /// A client of the hub at `hub` (`http://HOST:PORT`, the scheme may be left out). Does not
+    /// connect yet.
+    pub fn new(hub: &str, workspace: WorkspaceId) -> Result<Self, ClientError> {
+        let http = Http::new(hub)?;
+        Ok(Self { http, workspace })
+    }
+
+    /// The hub's address, as `http://HOST:PORT`.
+    pub fn hub(&self) -> &str {
+        self.http.base()
+    }
+
+    /// The workspace that all calls speak about.
+    pub fn workspace(&self) -> &WorkspaceId {
+        &self.workspace
+    }
+
+    /// Whether the hub says that database, broker and link are ready.
+    pub fn is_ready(&self) -> Result<bool, ClientError> {
+        self.http.answers_ok("/readyz")
+    }
+
+    /// `GET /blobs/{digest}`: the blob's bytes, at most `limit` of them.
+    pub fn blob(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>, ClientError> {
+        self.http
+            .bytes(&self.path(&format!("/blobs/{digest}")), limit)
+    }
+
+    /// `HEAD /blobs/{digest}`: whether the hub has the blob.
+    pub fn has_blob(&self, digest: &Digest) -> Result<bool, ClientError> {
+        self.http.exists(&self.path(&format!("/blobs/{digest}")))
+    }
+
+    /// `PUT /blobs/{digest}`: sends `len` bytes. `progress` hears how many have left so far.
+    pub fn put_blob(
+        &self,
+        digest: &Digest,
+        len: u64,
+        from: &mut dyn std::io::Read,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Stored, ClientError> {
+        let path = self.path(&format!("/blobs/{digest}"));
+        upload::put(&self.http, &path, len, from, progress)
+    }
+
+    /// `GET /models`.
+    pub fn models(&self) -> Pages<ModelView> {
+        self.pages("/models", Vec::new())
+    }
+
+    /// `GET /models/{model}`: the model with its versions.
+    pub fn model(&self, model: &ModelName) -> Result<ModelView, ClientError> {
+        self.http.get(&self.path(&format!("/models/{model}")), &[])
+    }
+
+    /// `GET /models/{model}/versions/{version}`.
+    pub fn version(
+        &self,
+        model: &ModelName,
+        version: ModelVersion,
+    ) -> Result<VersionView, ClientError> {
+        let path = self.path(&format!("/models/{model}/versions/{version}"));
+        self.http.get(&path, &[])
+    }
+
+    /// `POST /models/{model}/versions`. A refused model is a [`ClientError::Problem`] with
+    /// findings.
+    pub fn publish(&self, model: &ModelName, new: &NewVersion) -> Result<Published, ClientError> {
+        let path = self.path(&format!("/models/{model}/versions"));
+        let (status, version) = self.http.post(&path, new, Patience::Vetting)?;
+        Ok(Published {
+            version,
+            new: status == 201,
+        })
+    }
+
+    /// `GET /devices`.
+    pub fn devices(&self, query: &DeviceQuery) -> Pages<DeviceView> {
+        let mut parameters = query.parameters();
+        parameters.push(("limit", SMALL_ITEMS.to_string()));
+        self.pages("/devices", parameters)
+    }
+
+    /// `GET /devices/{device}`.
+    pub fn device(&self, device: &DeviceId) -> Result<DeviceView, ClientError> {
+        self.http
+            .get(&self.path(&format!("/devices/{device}")), &[])
+    }
+
+    /// `GET /devices/{device}/events`: the newest `limit`, newest first.
+    pub fn device_events(
+        &self,
+        device: &DeviceId,
+        limit: u32,
+    ) -> Result<Vec<EventView>, ClientError> {
+        self.newest(&format!("/devices/{device}/events"), limit)
+    }
+
+    /// `GET /events`: the newest `limit` of the fleet, newest first.
+    pub fn events(&self, limit: u32) -> Result<Vec<EventView>, ClientError> {
+        self.newest("/events", limit)
+    }
+
+    /// `POST /rollouts`.
+    pub fn start_rollout(&self, new: &NewRollout) -> Result<RolloutView, ClientError> {
+        let path = self.path("/rollouts");
+        Ok(self.http.post(&path, new, Patience::Answer)?.1)
+    }
+
+    /// `GET /rollouts`: the newest thousand, newest first, without their devices.
+    pub fn rollouts(&self) -> Pages<RolloutView> {
+        self.pages("/rollouts", vec![("limit", ROLLOUTS.to_string())])
+    }
+
+    /// `GET /rollouts/{id}`, with its devices.
+    pub fn rollout(&self, id: RolloutId) -> Result<RolloutView, ClientError> {
+        self.http.get(&self.path(&format!("/rollouts/{id}")), &[])
+    }
+
+    /// `POST /rollouts/{id}/pause`.
+    pub fn pause(&self, id: RolloutId) -> Result<RolloutView, ClientError> {
+        self.act(id, "pause", &serde_json::json!({}))
+    }
+
+    /// `POST /rollouts/{id}/resume`.
+    pub fn resume(&self, id: RolloutId) -> Result<RolloutView, ClientError> {
+        self.act(id, "resume", &serde_json::json!({}))
+    }
+
+    /// `POST /rollouts/{id}/abort`.
+    pub fn abort(&self, id: RolloutId, abort: Abort) -> Result<RolloutView, ClientError> {
+        self.act(id, "abort", &abort)
+    }
+
+    /// `POST /rollouts/{id}/widen`.
+    pub fn widen(&self, id: RolloutId, widen: Widen) -> Result<RolloutView, ClientError> {
+        self.act(id, "widen", &widen)
+    }
+
+    /// `POST /labels`: at most [`LABELS_AT_ONCE`].
+    pub fn import_labels(&self, labels: &LabelImport) -> Result<LabelImportResult, ClientError> {
+        let path = self.path("/labels");
+        Ok(self.http.post(&path, labels, Patience::Answer)?.1)
+    }
+
+    /// `GET /captures`.
+    pub fn captures(&self, query: &CaptureQuery) -> Pages<CaptureView> {
+        let mut parameters = query.parameters();
+        parameters.push(("limit", CAPTURES.to_string()));
+        self.pages("/captures", parameters)
+    }
+
+    /// `GET /accuracy`.
+    pub fn accuracy(&self, query: &AccuracyQuery) -> Result<Vec<AccuracyView>, ClientError> {
+        let path = self.path("/accuracy");
+        let page: Page<AccuracyView> = self.http.get(&path, &query.parameters())?;
+        Ok(page.items)
+    }
+
+    /// `GET /charts/{metric}`.
+    pub fn chart(&self, query: &ChartQuery) -> Result<Chart, ClientError> {
+        let path = self.path(&format!("/charts/{}", query::word(&query.metric)));
+        self.http.get(&path, &query.parameters())
+    }
+
+    /// `GET /overview`.
+    pub fn overview(&self) -> Result<Overview, ClientError> {
+        self.http.get(&self.path("/overview"), &[])
+    }
+
+    /// `GET /stream`: what changes, as it changes. Ends when the hub closes it or falls silent.
+    pub fn stream(&self) -> Result<Stream, ClientError> {
+        Stream::open(&self.http, &self.path("/stream"))
+    }
+
+    fn path(&self, below: &str) -> String {
+        format!("/api/v1/w/{}{below}", self.workspace)
+    }
+
+    fn pages<T>(&self, below: &str, parameters: Vec<(&'static str, String)>) -> Pages<T> {
+        Pages::new(self.http.clone(), self.path(below), parameters)
+    }
+
+    fn newest(&self, below: &str, limit: u32) -> Result<Vec<EventView>, ClientError> {
+        let limit = [("limit", limit.to_string())];
+        let page: Page<EventView> = self.http.get(&self.path(below), &limit)?;
+        Ok(page.items)
+    }
+
+    fn act<B: serde::Serialize>(
+        &self,
+        id: RolloutId,
+        verb: &str,
+        body: &B,
+    ) -> Result<RolloutView, ClientError> {
+        let path = self.path(&format!("/rollouts/{id}/{verb}"));
+        Ok(self.http.post(&path, body, Patience::Answer)?.1)
+    }
+}

@@ -1,0 +1,166 @@
+//! What lists are asked for, as query parameters.
+
+use serde::Serialize;
+use tern_protocol::{
+    id::{DeviceId, ModelName, ModelVersion, SiteName},
+    rest::{GroupBy, Health, Metric},
+    time::WallTime,
+};
+
+pub(super) type Parameters = Vec<(&'static str, String)>;
+
+/// Which devices: all that match every part.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeviceQuery {
+    /// At this site.
+    pub site: Option<SiteName>,
+    /// Of this health.
+    pub health: Option<Health>,
+    /// With this label, as key and value.
+    pub label: Option<(String, String)>,
+}
+
+impl DeviceQuery {
+    pub(super) fn parameters(&self) -> Parameters {
+        let label = self
+            .label
+            .as_ref()
+            .map(|(key, value)| format!("{key}={value}"));
+        given([
+            ("site", self.site.as_ref().map(ToString::to_string)),
+            ("health", self.health.as_ref().map(word)),
+            ("label", label),
+        ])
+    }
+}
+
+/// Which captures: all that match every part.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CaptureQuery {
+    /// By this model.
+    pub model: Option<ModelName>,
+    /// At this site.
+    pub site: Option<SiteName>,
+    /// With a truth, or without one.
+    pub labelled: Option<bool>,
+}
+
+impl CaptureQuery {
+    pub(super) fn parameters(&self) -> Parameters {
+        given([
+            ("model", self.model.as_ref().map(ToString::to_string)),
+            ("site", self.site.as_ref().map(ToString::to_string)),
+            (
+                "labelled",
+                self.labelled.map(|labelled| labelled.to_string()),
+            ),
+        ])
+    }
+}
+
+/// Which accuracies.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccuracyQuery {
+    /// Of this model.
+    pub model: Option<ModelName>,
+    /// From only the newest labels of each row, by the time of the prediction.
+    pub last: Option<u64>,
+}
+
+impl AccuracyQuery {
+    pub(super) fn parameters(&self) -> Parameters {
+        given([
+            ("model", self.model.as_ref().map(ToString::to_string)),
+            ("last", self.last.map(|last| last.to_string())),
+        ])
+    }
+}
+
+/// Which chart. What is left out is the hub's choice: the last 15 minutes, 60 points.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChartQuery {
+    /// What is drawn.
+    pub metric: Metric,
+    /// Of this model.
+    pub model: Option<ModelName>,
+    /// Of this version.
+    pub version: Option<ModelVersion>,
+    /// At this site.
+    pub site: Option<SiteName>,
+    /// On this device.
+    pub device: Option<DeviceId>,
+    /// What makes one series each.
+    pub group: GroupBy,
+    /// From this moment.
+    pub from: Option<WallTime>,
+    /// To this moment.
+    pub to: Option<WallTime>,
+    /// Length of an interval in milliseconds.
+    pub step_ms: Option<u64>,
+}
+
+impl ChartQuery {
+    /// All of the metric, over the hub's choice of time.
+    pub fn of(metric: Metric) -> Self {
+        Self {
+            metric,
+            model: None,
+            version: None,
+            site: None,
+            device: None,
+            group: GroupBy::None,
+            from: None,
+            to: None,
+            step_ms: None,
+        }
+    }
+
+    pub(super) fn parameters(&self) -> Parameters {
+        given([
+            ("model", self.model.as_ref().map(ToString::to_string)),
+            ("version", self.version.map(|version| version.to_string())),
+            ("site", self.site.as_ref().map(ToString::to_string)),
+            ("device", self.device.as_ref().map(ToString::to_string)),
+            ("group", Some(word(&self.group))),
+            ("from", self.from.map(|from| from.0.to_string())),
+            ("to", self.to.map(|to| to.0.to_string())),
+            ("step_ms", self.step_ms.map(|step| step.to_string())),
+        ])
+    }
+}
+
+fn given<const N: usize>(parameters: [(&'static str, Option<String>); N]) -> Parameters {
+    let given = parameters.into_iter();
+    given
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
+}
+
+/// The word that stands for a unit variant in JSON.
+pub(super) fn word(variant: &impl Serialize) -> String {
+    match serde_json::to_value(variant) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_given_is_asked_for() {
+        let query = DeviceQuery {
+            health: Some(Health::Offline),
+            label: Some(("lens".into(), "plastic".into())),
+            ..DeviceQuery::default()
+        };
+        let expected = vec![
+            ("health", "offline".to_owned()),
+            ("label", "lens=plastic".to_owned()),
+        ];
+        assert_eq!(query.parameters(), expected);
+        assert_eq!(CaptureQuery::default().parameters(), []);
+        assert_eq!(word(&ChartQuery::of(Metric::Traffic).metric), "traffic");
+    }
+}

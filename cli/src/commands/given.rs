@@ -1,0 +1,155 @@
+//! What people give on the command line, as types.
+
+use std::{str::FromStr, time::Duration};
+
+use tern_protocol::{
+    id::{IdError, ModelName, ModelVersion},
+    rest::Health,
+};
+
+/// Why a text is not what an option takes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum GivenError {
+    #[error("{0}")]
+    Id(#[from] IdError),
+    #[error("write MODEL@VERSION, for example {0}@2 or {0}@latest")]
+    NoVersion(String),
+    #[error("write a version's number from 1 up, or latest")]
+    Version,
+    #[error("write KEY=VALUE, for example lens=plastic")]
+    KeyValue,
+    #[error("write a length of time with its unit, for example 90s, 5m or 2h")]
+    Duration,
+}
+
+/// A version as a person names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// The newest one.
+    Latest,
+    /// This one.
+    Number(ModelVersion),
+}
+
+impl FromStr for Which {
+    type Err = GivenError;
+
+    fn from_str(text: &str) -> Result<Self, GivenError> {
+        if text == "latest" {
+            return Ok(Self::Latest);
+        }
+        text.parse()
+            .map(Self::Number)
+            .map_err(|_| GivenError::Version)
+    }
+}
+
+/// `MODEL@VERSION`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) model: ModelName,
+    pub(crate) version: Which,
+}
+
+impl FromStr for Target {
+    type Err = GivenError;
+
+    fn from_str(text: &str) -> Result<Self, GivenError> {
+        let (model, version) = text.split_once('@').ok_or_else(|| {
+            let model = text.parse::<ModelName>();
+            GivenError::NoVersion(model.map_or("digit-reader".into(), |model| model.to_string()))
+        })?;
+        Ok(Self {
+            model: model.parse()?,
+            version: version.parse()?,
+        })
+    }
+}
+
+/// `KEY=VALUE`.
+pub(crate) fn key_value(text: &str) -> Result<(String, String), GivenError> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.into(), value.into())),
+        _ => Err(GivenError::KeyValue),
+    }
+}
+
+/// `500ms`, `90s`, `5m`, `2h`; a bare number is seconds.
+pub(crate) fn duration(text: &str) -> Result<Duration, GivenError> {
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| GivenError::Duration)?;
+    let ms = match unit.trim() {
+        "ms" => Some(number),
+        "" | "s" => number.checked_mul(1000),
+        "m" | "min" => number.checked_mul(60_000),
+        "h" => number.checked_mul(3_600_000),
+        _ => None,
+    };
+    ms.map(Duration::from_millis).ok_or(GivenError::Duration)
+}
+
+/// Health as the command line spells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum HealthGiven {
+    /// Connected and serving what it should
+    Healthy,
+    /// On its way to what it should serve
+    Updating,
+    /// Refused what it should serve, or serves nothing
+    Failing,
+    /// Not connected
+    Offline,
+}
+
+impl From<HealthGiven> for Health {
+    fn from(given: HealthGiven) -> Self {
+        match given {
+            HealthGiven::Healthy => Self::Healthy,
+            HealthGiven::Updating => Self::Updating,
+            HealthGiven::Failing => Self::Failing,
+            HealthGiven::Offline => Self::Offline,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets() {
+        let target: Target = "digit-reader@v2".parse().expect("a target");
+        assert_eq!(target.version, Which::Number(ModelVersion::FIRST.next()));
+        let target: Target = "digit-reader@latest".parse().expect("a target");
+        assert_eq!(target.version, Which::Latest);
+        for (wrong, said) in [
+            ("reader", "reader@latest"),
+            ("reader@0", "from 1 up"),
+            ("reader@", "from 1 up"),
+            ("@1", "not a name"),
+        ] {
+            let err = wrong.parse::<Target>().expect_err(wrong);
+            assert!(err.to_string().contains(said), "{wrong}: {err}");
+        }
+    }
+
+    #[test]
+    fn durations_and_pairs() {
+        for (text, ms) in [
+            ("90s", 90_000),
+            ("5m", 300_000),
+            ("2 h", 7_200_000),
+            ("3", 3000),
+        ] {
+            assert_eq!(duration(text), Ok(Duration::from_millis(ms)), "{text}");
+        }
+        for wrong in ["", "s", "5 days", "-3s", "99999999999999999999h"] {
+            assert_eq!(duration(wrong), Err(GivenError::Duration), "{wrong}");
+        }
+        assert_eq!(key_value("a=b=c"), Ok(("a".into(), "b=c".into())));
+        assert_eq!(key_value("=b"), Err(GivenError::KeyValue));
+    }
+}

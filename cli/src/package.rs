@@ -1,0 +1,270 @@
+//! A directory that a trainer wrote: `publish.json` and the files it names.
+//!
+//! Called by `tern model publish`. Must never break: what is wrong with a package is said with the
+//! file's name, before a byte is sent.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+use tern_protocol::{
+    digest::{Digest, Hasher},
+    limits,
+    rest::NewVersion,
+    tensor::TensorSpec,
+};
+
+/// Name of the description in the directory.
+const DESCRIPTION: &str = "publish.json";
+
+/// Longest `publish.json`, in bytes: class names and shapes are a few kilobytes.
+const DESCRIPTION_BYTES: u64 = 1024 * 1024;
+
+/// Bytes hashed at once.
+const PIECE: usize = 64 * 1024;
+
+/// What is wrong with a package.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PackageError {
+    #[error(
+        "{} cannot be read; a package is a directory with a publish.json, as the trainer writes it",
+        path.display()
+    )]
+    Description {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{} is over {limit} bytes: that is no description of a model", path.display())]
+    LongDescription { path: PathBuf, limit: u64 },
+    #[error("{} is not a description of a package", path.display())]
+    Json {
+        path: PathBuf,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("publish.json names {} as its {part}, which cannot be read", path.display())]
+    Part {
+        part: &'static str,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{} is empty; was the trainer interrupted?", path.display())]
+    Empty { path: PathBuf },
+    #[error("{} has {len} bytes, over the limit of {limit} for {part}", path.display())]
+    TooLarge {
+        part: &'static str,
+        path: PathBuf,
+        len: u64,
+        limit: u64,
+    },
+    #[error("{} changed while it was read; publish again when it is finished", path.display())]
+    Changing { path: PathBuf },
+}
+
+/// A package whose files are there, with their digests.
+#[derive(Debug)]
+pub(crate) struct Package {
+    /// ONNX file, golden samples, and the reference profile if there is one.
+    pub(crate) parts: Vec<Part>,
+    /// What to tell the hub.
+    pub(crate) new: NewVersion,
+}
+
+/// One file of a package.
+#[derive(Debug, Clone)]
+pub(crate) struct Part {
+    /// What it is: `model`, `golden samples`, `reference profile`.
+    pub(crate) what: &'static str,
+    pub(crate) path: PathBuf,
+    pub(crate) digest: Digest,
+    pub(crate) len: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Description {
+    onnx: PathBuf,
+    golden: PathBuf,
+    #[serde(default)]
+    reference: Option<PathBuf>,
+    inputs: Vec<TensorSpec>,
+    outputs: Vec<TensorSpec>,
+    #[serde(default)]
+    classes: Vec<String>,
+    #[serde(default)]
+    note: String,
+    #[serde(default)]
+    validation_accuracy: Option<f64>,
+}
+
+impl Package {
+    /// Reads the description and hashes the files.
+    pub(crate) fn read(dir: &Path) -> Result<Self, PackageError> {
+        let description = describe(&dir.join(DESCRIPTION))?;
+        let model = Part::read("model", dir.join(&description.onnx), limits::BLOB)?;
+        let profile = limits::PROFILE as u64;
+        let golden = Part::read("golden samples", dir.join(&description.golden), profile)?;
+        let reference = description.reference.as_ref();
+        let reference = reference
+            .map(|path| Part::read("reference profile", dir.join(path), profile))
+            .transpose()?;
+        let new = NewVersion {
+            onnx: model.digest,
+            golden: golden.digest,
+            reference: reference.as_ref().map(|part| part.digest),
+            inputs: description.inputs,
+            outputs: description.outputs,
+            classes: description.classes,
+            note: description.note,
+            validation_accuracy: description.validation_accuracy,
+        };
+        let parts = [Some(model), Some(golden), reference];
+        Ok(Self {
+            parts: parts.into_iter().flatten().collect(),
+            new,
+        })
+    }
+}
+
+fn describe(path: &Path) -> Result<Description, PackageError> {
+    let unreadable = |source| PackageError::Description {
+        path: path.into(),
+        source,
+    };
+    let mut text = Vec::new();
+    let file = File::open(path).map_err(unreadable)?;
+    let mut bounded = file.take(DESCRIPTION_BYTES + 1);
+    bounded.read_to_end(&mut text).map_err(unreadable)?;
+    if text.len() as u64 > DESCRIPTION_BYTES {
+        return Err(PackageError::LongDescription {
+            path: path.into(),
+            limit: DESCRIPTION_BYTES,
+        });
+    }
+    serde_json::from_slice(&text).map_err(|source| PackageError::Json {
+        path: path.into(),
+        source,
+    })
+}
+
+impl Part {
+    fn read(what: &'static str, path: PathBuf, limit: u64) -> Result<Self, PackageError> {
+        let unreadable = |source| PackageError::Part {
+            part: what,
+            path: path.clone(),
+            source,
+        };
+        let mut file = File::open(&path).map_err(unreadable)?;
+        let len = file.metadata().map_err(unreadable)?.len();
+        if len > limit {
+            return Err(PackageError::TooLarge {
+                part: what,
+                path,
+                len,
+                limit,
+            });
+        }
+        let mut hasher = Hasher::new();
+        let mut piece = vec![0; PIECE];
+        let mut hashed = 0;
+        loop {
+            let read = file.read(&mut piece).map_err(unreadable)?;
+            if read == 0 {
+                break;
+            }
+            hasher.update(&piece[..read]);
+            hashed += read as u64;
+            if hashed > len {
+                break;
+            }
+        }
+        match hashed {
+            0 => Err(PackageError::Empty { path }),
+            _ if hashed != len => Err(PackageError::Changing { path }),
+            _ => Ok(Self {
+                what,
+                path,
+                digest: hasher.finish(),
+                len,
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const WHOLE: &str = r#"{
+        "onnx": "model.onnx", "golden": "golden.cbor", "reference": "reference.cbor",
+        "inputs": [{"name": "x", "dtype": "f32", "shape": [-1, 64]}],
+        "outputs": [{"name": "p", "dtype": "f32", "shape": [-1, 10]}],
+        "classes": ["0", "1"], "note": "first", "validation_accuracy": 0.97
+    }"#;
+
+    fn package(description: &str, files: &[(&str, &[u8])]) -> Result<Package, String> {
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::write(dir.path().join(DESCRIPTION), description).expect("written");
+        for (name, bytes) in files {
+            fs::write(dir.path().join(name), bytes).expect("written");
+        }
+        Package::read(dir.path()).map_err(|err| {
+            let source = std::error::Error::source(&err).map(ToString::to_string);
+            let text = format!("{err}: {}", source.unwrap_or_default());
+            text.replace(dir.path().to_str().expect("UTF-8"), "DIR")
+        })
+    }
+
+    #[test]
+    fn a_whole_package() {
+        let files: [(&str, &[u8]); 3] = [
+            ("model.onnx", b"m"),
+            ("golden.cbor", b"gg"),
+            ("reference.cbor", b"r"),
+        ];
+        let package = package(WHOLE, &files).expect("whole");
+        assert_eq!(package.new.onnx, Digest::of(b"m"));
+        assert_eq!(package.new.reference, Some(Digest::of(b"r")));
+        assert_eq!(package.new.inputs[0].shape, [-1, 64]);
+        let lens: Vec<_> = package
+            .parts
+            .iter()
+            .map(|part| (part.what, part.len))
+            .collect();
+        let expected = [
+            ("model", 1),
+            ("golden samples", 2),
+            ("reference profile", 1),
+        ];
+        assert_eq!(lens, expected);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_name() {
+        let no_file = package(WHOLE, &[("model.onnx", b"m")]).expect_err("no golden samples");
+        assert!(
+            no_file.starts_with("publish.json names DIR/golden.cbor as its golden samples"),
+            "{no_file}"
+        );
+        let empty = package(WHOLE, &[("model.onnx", b"")]).expect_err("empty");
+        assert!(empty.contains("DIR/model.onnx is empty"), "{empty}");
+        let key = WHOLE.replace("\"note\"", "\"notes\"");
+        let key = package(&key, &[]).expect_err("unknown key");
+        assert!(key.contains("unknown field `notes`"), "{key}");
+        let dtype = WHOLE.replacen("f32", "float32", 1);
+        let dtype = package(&dtype, &[]).expect_err("dtype");
+        assert!(
+            dtype.contains("float32") && dtype.contains("line 3"),
+            "{dtype}"
+        );
+        let none = Package::read(Path::new("no-such-directory")).expect_err("no directory");
+        assert!(none.to_string().contains("publish.json"), "{none}");
+    }
+}

@@ -1,0 +1,198 @@
+//! Models and their versions.
+
+use tern_protocol::{
+    rest::{ModelView, VersionView},
+    tensor::TensorSpec,
+    time::WallTime,
+};
+
+use super::{
+    Look, Tone,
+    table::{Cell, Facts, Table},
+    words::{ago, bytes, clean, count, difference, micros, percent, things},
+};
+
+/// Classes named on one line; the number of the others follows.
+const CLASSES_SHOWN: usize = 20;
+
+/// `tern model list`.
+pub(crate) fn list(models: &[ModelView], now: WallTime, look: Look) -> String {
+    let headings = [
+        "MODEL",
+        "LATEST",
+        "VERSIONS",
+        "PUBLISHED",
+        "SIZE",
+        "VALIDATION",
+        "SERVING",
+    ];
+    let mut table = Table::new(look, &headings);
+    for model in models {
+        let latest = model.versions.iter().max_by_key(|version| version.version);
+        let serving = model.versions.iter().map(|version| version.devices_serving);
+        let serving = serving.fold(0, u64::saturating_add);
+        table.row([
+            Cell::toned(model.name.as_str(), Tone::Strong),
+            Cell::or_none(latest.map(|latest| format!("v{}", latest.version))),
+            Cell::number(count(model.versions.len() as u64)),
+            Cell::or_none(latest.map(|latest| ago(latest.created, now))),
+            Cell::or_none(latest.map(|latest| bytes(latest.total_bytes))),
+            validation(latest.and_then(|latest| latest.validation_accuracy)),
+            things(serving, "device").into(),
+        ]);
+    }
+    table.text()
+}
+
+/// `tern model show MODEL`.
+pub(crate) fn model(model: &ModelView, now: WallTime, look: Look) -> String {
+    let title = Tone::Strong.paint(model.name.as_str(), look);
+    let headings = [
+        "VERSION",
+        "PUBLISHED",
+        "SIZE",
+        "VALIDATION",
+        "LATENCY",
+        "SERVING",
+        "NOTE",
+    ];
+    let mut table = Table::new(look, &headings);
+    for version in &model.versions {
+        table.row([
+            Cell::toned(format!("v{}", version.version), Tone::Strong),
+            ago(version.created, now).into(),
+            Cell::number(bytes(version.total_bytes)),
+            validation(version.validation_accuracy),
+            Cell::number(micros(version.vetting.latency_us)),
+            things(version.devices_serving, "device").into(),
+            version.note.as_str().into(),
+        ]);
+    }
+    format!(
+        "{title}  first published {}\n\n{}",
+        ago(model.created, now),
+        table.text()
+    )
+}
+
+/// `tern model show MODEL VERSION`.
+pub(crate) fn version(version: &VersionView, now: WallTime, look: Look) -> String {
+    let title = format!("{} v{}", version.model, version.version);
+    let title = Tone::Strong.paint(&title, look);
+    let mut facts = facts(version, look);
+    facts.fact("published", ago(version.created, now));
+    facts.fact("serving", things(version.devices_serving, "device"));
+    facts.fact("bundle", version.bundle.digest.to_string());
+    facts.fact("onnx", version.onnx.digest.to_string());
+    format!("{title}\n{}", facts.text())
+}
+
+/// `tern model publish`, accepted.
+pub(crate) fn published(version: &VersionView, new: bool, look: Look) -> String {
+    let title = format!("{} v{}", version.model, version.version);
+    let title = Tone::Strong.paint(&title, look);
+    let said = if new {
+        "published"
+    } else {
+        "these files were published before:"
+    };
+    format!("{said} {title}\n{}", facts(version, look).text())
+}
+
+fn facts(version: &VersionView, look: Look) -> Facts {
+    let vetting = &version.vetting;
+    let mut facts = Facts::new(look);
+    if !version.note.is_empty() {
+        facts.fact("note", &version.note);
+    }
+    if let Some(accuracy) = version.validation_accuracy {
+        facts.fact("validation", format!("{} right", percent(accuracy)));
+    }
+    let parts = bytes(version.onnx.len);
+    let size = format!(
+        "{} for a device to fetch, ONNX {parts}",
+        bytes(version.total_bytes)
+    );
+    facts.fact("size", size);
+    let golden = format!(
+        "{} reproduced, largest difference {}",
+        things(vetting.golden_samples, "golden sample"),
+        difference(vetting.golden_difference)
+    );
+    facts.fact("vetting", golden);
+    let speed = format!(
+        "{} a sample on the hub, loads in {}",
+        micros(vetting.latency_us),
+        micros(vetting.load_ms * 1000.0)
+    );
+    facts.fact("speed", speed);
+    facts.fact("operators", vetting.operators.join(" "));
+    facts.fact("inputs", tensors(&version.inputs));
+    facts.fact("outputs", tensors(&version.outputs));
+    if !version.classes.is_empty() {
+        facts.fact("classes", classes(&version.classes));
+    }
+    facts
+}
+
+fn validation(accuracy: Option<f64>) -> Cell {
+    Cell::or_none(accuracy.map(percent))
+}
+
+/// `image f32 [batch, 64]`.
+fn tensors(specs: &[TensorSpec]) -> String {
+    let one = |spec: &TensorSpec| {
+        let dimension = |dimension: &i64| match dimension {
+            -1 => "batch".to_owned(),
+            number => number.to_string(),
+        };
+        let shape: Vec<_> = spec.shape.iter().map(dimension).collect();
+        format!("{} {} [{}]", spec.name, spec.dtype, shape.join(", "))
+    };
+    specs.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn classes(classes: &[String]) -> String {
+    let shown: Vec<_> = classes
+        .iter()
+        .take(CLASSES_SHOWN)
+        .map(|class| clean(class))
+        .collect();
+    let more = classes.len().saturating_sub(CLASSES_SHOWN);
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    shown.join(" ") + &more
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_published_version() {
+        let json = r#"{"model":"digit-reader","version":2,"created":0,
+            "bundle":{"digest":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad","len":300},
+            "onnx":{"digest":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad","len":40000},
+            "total_bytes":52000,"inputs":[{"name":"image","dtype":"f32","shape":[-1,64]}],
+            "outputs":[{"name":"probabilities","dtype":"f32","shape":[-1,10]}],
+            "classes":["0","1","2"],"note":"with fog","validation_accuracy":0.9714,
+            "vetting":{"operators":["Gemm","Relu"],"golden_samples":12,"golden_difference":1.19e-7,
+            "latency_us":41.3,"load_ms":3.14},"devices_serving":0}"#;
+        let version: VersionView = serde_json::from_str(json).expect("a version");
+        insta::assert_snapshot!(published(&version, true, Look::PLAIN), @r"
+        published digit-reader v2
+          note        with fog
+          validation  97.1 % right
+          size        50.8 KiB for a device to fetch, ONNX 39.1 KiB
+          vetting     12 golden samples reproduced, largest difference 1.2e-7
+          speed       41 µs a sample on the hub, loads in 3.1 ms
+          operators   Gemm Relu
+          inputs      image f32 [batch, 64]
+          outputs     probabilities f32 [batch, 10]
+          classes     0 1 2
+        ");
+    }
+}

@@ -1,0 +1,106 @@
+//! The fleet at a glance.
+
+use tern_protocol::{rest::Overview, time::WallTime};
+
+use super::{
+    Look, Tone,
+    device::{self, Columns},
+    rollout,
+    table::{Cell, Facts, Table},
+    words::{bytes, count, percent, things},
+};
+
+/// `tern overview`.
+pub(crate) fn overview(overview: &Overview, now: WallTime, look: Look) -> String {
+    let mut text = fleet(overview, look);
+    let sections = [
+        ("sites", sites(overview, look), overview.sites.is_empty()),
+        (
+            "rollouts",
+            rollout::list(&overview.rollouts, now, look),
+            overview.rollouts.is_empty(),
+        ),
+        (
+            "events",
+            device::events(&overview.events, Columns::Fleet, now, look),
+            overview.events.is_empty(),
+        ),
+    ];
+    for (title, table, empty) in sections {
+        if !empty {
+            text += &format!("\n{}\n{table}", Tone::Strong.paint(title, look));
+        }
+    }
+    text
+}
+
+fn fleet(overview: &Overview, look: Look) -> String {
+    let mut facts = Facts::new(look);
+    let health = overview.health.iter().filter(|health| health.devices > 0);
+    let health: Vec<_> = health
+        .map(|health| {
+            format!(
+                "{} {}",
+                count(health.devices),
+                device::health_word(health.health)
+            )
+        })
+        .collect();
+    facts.fact("health", health.join(", "));
+    let serving = overview.serving.iter().map(|serving| {
+        let version = serving.version.as_ref();
+        let version = version.map_or("nothing".into(), device::version);
+        format!("{version} on {}", count(serving.devices))
+    });
+    facts.fact("serving", serving.collect::<Vec<_>>().join(", "));
+    let totals = &overview.totals;
+    facts.fact("inferences", count(totals.inferences));
+    facts.fact("windows", count(totals.windows));
+    let truth = format!(
+        "{}, {}",
+        things(totals.captures, "capture"),
+        things(totals.labels, "label")
+    );
+    facts.fact("truth", truth);
+    facts.fact(
+        "sent",
+        format!("{} of model chunks", bytes(totals.egress_bytes)),
+    );
+    if totals.malformed > 0 {
+        let text = format!(
+            "{} that could not be read",
+            things(totals.malformed, "message")
+        );
+        facts.toned("malformed", &text, Tone::Busy);
+    }
+    let title = Tone::Strong.paint(&things(overview.devices, "device"), look);
+    format!("{title}\n{}", facts.text())
+}
+
+fn sites(overview: &Overview, look: Look) -> String {
+    let headings = [
+        "SITE",
+        "DEVICES",
+        "ONLINE",
+        "INFERENCES/S",
+        "ACCURACY",
+        "LABELS",
+    ];
+    let mut table = Table::new(look, &headings);
+    for site in &overview.sites {
+        let tone = if site.online < site.devices {
+            Tone::Busy
+        } else {
+            Tone::Good
+        };
+        table.row([
+            Cell::toned(site.site.as_str(), Tone::Strong),
+            Cell::number(count(site.devices)),
+            Cell::toned(count(site.online), tone).right(),
+            Cell::number(format!("{:.1}", site.inferences_per_s)),
+            Cell::or_none(site.accuracy.map(percent)).right(),
+            Cell::number(count(site.labels)),
+        ]);
+    }
+    table.text()
+}

@@ -1,0 +1,100 @@
+//! Captures, labels, accuracy.
+
+use tern_protocol::{
+    rest::{AccuracyView, CaptureView},
+    time::WallTime,
+};
+
+use super::{
+    Look, Tone,
+    table::{Cell, Table},
+    words::{ago, count, percent},
+};
+
+/// `tern capture list`.
+pub(crate) fn captures(captures: &[CaptureView], now: WallTime, look: Look) -> String {
+    let headings = [
+        "DEVICE",
+        "PREDICTION",
+        "SITE",
+        "VERSION",
+        "WHEN",
+        "SAID",
+        "CONFIDENCE",
+        "TRUTH",
+    ];
+    let mut table = Table::new(look, &headings);
+    for capture in captures {
+        let truth = match &capture.truth {
+            Some(truth) if *truth == capture.class => Cell::toned(truth.as_str(), Tone::Good),
+            Some(truth) => Cell::toned(truth.as_str(), Tone::Bad),
+            None => Cell::toned("–", Tone::Quiet),
+        };
+        table.row([
+            Cell::toned(capture.device.as_str(), Tone::Strong),
+            capture.prediction.to_string().into(),
+            capture.site.as_str().into(),
+            format!("{} v{}", capture.model, capture.version).into(),
+            ago(capture.at, now).into(),
+            capture.class.as_str().into(),
+            Cell::number(percent(capture.confidence.into())),
+            truth,
+        ]);
+    }
+    table.text()
+}
+
+/// `tern accuracy`.
+pub(crate) fn accuracy(rows: &[AccuracyView], look: Look) -> String {
+    let headings = [
+        "MODEL",
+        "VERSION",
+        "SITE",
+        "LABELS",
+        "ACCURACY",
+        "95 % INTERVAL",
+    ];
+    let mut table = Table::new(look, &headings);
+    for row in rows {
+        let site = match &row.site {
+            Some(site) => site.as_str().into(),
+            None => Cell::toned("all sites", Tone::Strong),
+        };
+        table.row([
+            row.model.as_str().into(),
+            format!("v{}", row.version).into(),
+            site,
+            Cell::number(count(row.labels)),
+            Cell::number(percent(row.accuracy)),
+            format!("{} to {}", percent(row.low), percent(row.high)).into(),
+        ]);
+    }
+    table.text()
+}
+
+/// A label that the hub refused, with its place in the file.
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct Refused {
+    /// Its line.
+    pub(crate) line: u64,
+    /// Its device.
+    pub(crate) device: String,
+    /// Its prediction.
+    pub(crate) prediction: String,
+    /// Why, and what to do.
+    pub(crate) reason: String,
+}
+
+/// Refused labels.
+pub(crate) fn refused(refused: &[Refused], look: Look) -> String {
+    let mut table = Table::new(look, &["LINE", "DEVICE", "PREDICTION", "REFUSED BECAUSE"]);
+    for label in refused {
+        table.row([
+            Cell::number(label.line.to_string()),
+            label.device.as_str().into(),
+            label.prediction.as_str().into(),
+            Cell::toned(label.reason.as_str(), Tone::Bad),
+        ]);
+    }
+    table.text()
+}
