@@ -1,1 +1,34 @@
-//! .
+//! Tern on the device: fetches models, runs them, says what they do.
+//!
+//! Its promise: once a device has a working model it always has a working model.
+//!
+//! Two threads. One serves: HTTP, watched directories, standard input, and runs quick models where
+//! they are asked. The other decides: link, state, reconciliation, outbox; it may wait for the disk
+//! without holding up an answer. They share [`slots`] and two channels.
+
+pub mod capture;
+pub mod chance;
+pub mod clock;
+pub mod config;
+pub mod durable;
+pub mod engine;
+pub mod fetch;
+pub mod outbox;
+pub mod reconcile;
+pub mod slots;
+pub mod state;
+pub mod telemetry;
+
+use std::error::Error;
+
+/// An error with what caused it, for one line of log or report.
+pub fn chain(err: &dyn Error) -> String {
+    let mut text = err.to_string();
+    let mut source = err.source();
+    while let Some(err) = source {
+        text.push_str(": ");
+        text.push_str(&err.to_string());
+        source = err.source();
+    }
+    text
+}

@@ -1,2 +1,2 @@
-//! .
+//! Tern on the device.
 fn main() {}

@@ -1,0 +1,409 @@
+//! The MQTT connection: one task that owns it, a handle to speak, a channel of what was heard.
+//!
+//! Called by `node`. Must never break:
+//! - no subscription is lost: what is wanted is kept apart from what was asked for, compared at
+//!   every pass and asked for again after every reconnect;
+//! - what the broker sends never panics here: it is counted as malformed and left;
+//! - nothing is queued while there is no connection: all that is said is level-triggered and will
+//!   be said again.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use rumqttc::{
+    AsyncClient, Event, EventLoop, LastWill, MqttOptions, NetworkOptions, Outgoing, Packet,
+    Publish, QoS, SubscribeReasonCode,
+};
+use tern_protocol::{
+    blob::Chunk,
+    codec,
+    desired::Desired,
+    digest::Digest,
+    id::{BootId, DeviceId, WorkspaceId},
+    limits,
+    log::Ack,
+    reported,
+    topic::{Channel, Topic},
+};
+use tokio::{sync::mpsc, task::JoinHandle, time};
+
+use crate::{chance::Chance, config};
+
+/// Requests to the connection that wait to be written. When it is full the rest is said later.
+const REQUESTS: usize = 64;
+
+/// Publishes that the broker has not confirmed.
+const INFLIGHT: u16 = 16;
+
+/// Largest packet that is read. Above our own payloads, so that a longer one is counted as
+/// malformed instead of cutting the connection again and again.
+const PACKET_IN: usize = 4 * limits::PAYLOAD;
+
+/// Largest packet that is written: a payload with its topic.
+const PACKET_OUT: usize = limits::PAYLOAD + 4096;
+
+/// Wait before connecting again; doubles up to [`RECONNECT_MAX`].
+const RECONNECT: Duration = Duration::from_millis(250);
+
+/// Longest wait before connecting again. A thousand devices spread over it are a hundred
+/// connections a second.
+const RECONNECT_MAX: Duration = Duration::from_secs(10);
+
+/// What is done before the process ends must not take longer.
+const GOODBYE: Duration = Duration::from_millis(500);
+
+/// What was heard.
+#[derive(Debug)]
+pub enum Heard {
+    /// The connection is there, subscriptions are asked for.
+    Online,
+    /// The connection is gone.
+    Offline,
+    /// What this device should be.
+    Desired(Desired),
+    /// What the hub has stored.
+    Ack(Ack),
+    /// A piece of a blob.
+    Chunk(Digest, Chunk),
+}
+
+/// Who speaks, and to whom.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The workspace.
+    pub workspace: WorkspaceId,
+    /// The device.
+    pub device: DeviceId,
+    /// The boot, which the last will names.
+    pub boot: BootId,
+}
+
+/// The handle to speak.
+#[derive(Debug)]
+pub struct Link {
+    identity: Identity,
+    shared: Arc<Shared>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    malformed: AtomicU64,
+}
+
+#[derive(Debug)]
+struct State {
+    client: AsyncClient,
+    online: bool,
+    wanted: BTreeSet<String>,
+    asked: BTreeSet<String>,
+}
+
+impl Link {
+    /// Connects, and keeps connecting until it is stopped.
+    pub fn start(
+        identity: Identity,
+        settings: &config::Mqtt,
+        heard: mpsc::Sender<Heard>,
+        chance: Chance,
+    ) -> Self {
+        let options = options(&identity, settings);
+        let (client, connection) = connection(&options);
+        let wanted = [Channel::Desired, Channel::Ack].map(|c| topic(&identity, c));
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                client,
+                online: false,
+                wanted: wanted.into(),
+                asked: BTreeSet::new(),
+            }),
+            malformed: AtomicU64::new(0),
+        });
+        let owner = Owner {
+            identity: identity.clone(),
+            shared: Arc::clone(&shared),
+            heard,
+        };
+        let task = tokio::spawn(keep(owner, options, connection, chance));
+        Self {
+            identity,
+            shared,
+            task,
+        }
+    }
+
+    /// Whether there is a connection, as far as one can know.
+    pub fn is_online(&self) -> bool {
+        self.shared.state().online
+    }
+
+    /// Messages that could not be read.
+    pub fn malformed(&self) -> u64 {
+        self.shared.malformed.load(Ordering::Relaxed)
+    }
+
+    /// Counts a message that could be read but not be true.
+    pub fn count_malformed(&self) {
+        self.shared.malformed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Says something; false if it could not be handed over and has to be said again.
+    pub fn say<T: minicbor::Encode<()>>(&self, channel: Channel, message: &T) -> bool {
+        let state = self.shared.state();
+        state.online && state.say(&self.identity, channel, message)
+    }
+
+    /// Listens to the topics of these blobs, and to those of no others.
+    pub fn listen(&self, blobs: &BTreeSet<Digest>) {
+        let topics = blobs.iter().map(|digest| {
+            let workspace = self.identity.workspace.clone();
+            let topic = Topic::Blob {
+                workspace,
+                digest: *digest,
+            };
+            topic.to_string()
+        });
+        let own = [Channel::Desired, Channel::Ack].map(|c| topic(&self.identity, c));
+        let wanted = topics.chain(own).collect();
+        let mut state = self.shared.state();
+        state.wanted = wanted;
+        state.subscribe();
+    }
+
+    /// Says goodbye and ends the connection.
+    pub async fn stop(self) {
+        let sent = {
+            let state = self.shared.state();
+            let link = offline(&self.identity);
+            state.online
+                && state.say(&self.identity, Channel::Link, &link)
+                && state.client.try_disconnect().is_ok()
+        };
+        if sent {
+            let mut task = self.task;
+            // The task ends once the disconnect is written.
+            if time::timeout(GOODBYE, &mut task).await.is_err() {
+                task.abort();
+            }
+        } else {
+            self.task.abort();
+        }
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn say<T: minicbor::Encode<()>>(&self, id: &Identity, channel: Channel, message: &T) -> bool {
+        let payload = codec::encode(message);
+        debug_assert!(payload.len() <= limits::PAYLOAD, "{channel:?} fits a payload");
+        let retain = channel.retained();
+        let published =
+            self.client
+                .try_publish(topic(id, channel), QoS::AtLeastOnce, retain, payload);
+        published.is_ok()
+    }
+
+    /// Brings what was asked for closer to what is wanted. What finds no room in the queue of
+    /// requests is tried again at the next pass.
+    fn subscribe(&mut self) {
+        if !self.online {
+            return;
+        }
+        let missing: Vec<_> = self.wanted.difference(&self.asked).cloned().collect();
+        for topic in missing {
+            let asked = self.client.try_subscribe(topic.as_str(), QoS::AtLeastOnce);
+            if asked.is_ok() {
+                self.asked.insert(topic);
+            }
+        }
+        let extra: Vec<_> = self.asked.difference(&self.wanted).cloned().collect();
+        for topic in extra {
+            if self.client.try_unsubscribe(topic.as_str()).is_ok() {
+                self.asked.remove(&topic);
+            }
+        }
+    }
+}
+
+/// Owns the connection.
+#[derive(Debug, Clone)]
+struct Owner {
+    identity: Identity,
+    shared: Arc<Shared>,
+    heard: mpsc::Sender<Heard>,
+}
+
+/// Why a connection's task ended.
+enum End {
+    /// We said goodbye, or nobody listens any more.
+    Goodbye,
+    /// The connection failed.
+    Lost,
+}
+
+/// Keeps a connection for ever. The library is driven in a task of its own: should it panic on
+/// something that a broker sends, that ends a connection and not the agent.
+async fn keep(owner: Owner, options: MqttOptions, first: EventLoop, mut chance: Chance) {
+    let mut connection = first;
+    loop {
+        let end = tokio::spawn(owner.clone().drive(connection, chance.clone())).await;
+        let was_online = std::mem::take(&mut owner.shared.state().online);
+        if was_online && owner.heard.send(Heard::Offline).await.is_err() {
+            return;
+        }
+        match end {
+            Ok(End::Goodbye) => return,
+            Ok(End::Lost) => {}
+            Err(panic) => tracing::warn!("the MQTT client panicked: {panic}"),
+        }
+        // Only after a panic, or when subscribing was refused: the rest is handled in `drive`.
+        time::sleep(chance.jitter(RECONNECT_MAX)).await;
+        let (client, fresh) = self::connection(&options);
+        connection = fresh;
+        let mut state = owner.shared.state();
+        state.client = client;
+        state.asked.clear();
+    }
+}
+
+impl Owner {
+    async fn drive(self, mut connection: EventLoop, mut chance: Chance) -> End {
+        let mut wait = RECONNECT;
+        loop {
+            let event = match connection.poll().await {
+                Ok(event) => event,
+                Err(err) => {
+                    let was_online = std::mem::take(&mut self.shared.state().online);
+                    if was_online {
+                        tracing::info!("the broker is gone: {err}");
+                        wait = RECONNECT;
+                        if self.heard.send(Heard::Offline).await.is_err() {
+                            return End::Goodbye;
+                        }
+                    } else {
+                        tracing::debug!("no connection: {err}");
+                    }
+                    time::sleep(chance.jitter(wait)).await;
+                    wait = (wait * 2).min(RECONNECT_MAX);
+                    continue;
+                }
+            };
+            let heard = match event {
+                Event::Incoming(Packet::ConnAck(_)) => {
+                    tracing::info!("connected to the broker");
+                    wait = RECONNECT;
+                    self.connected();
+                    Some(Heard::Online)
+                }
+                Event::Incoming(Packet::Publish(publish)) => self.read(&publish),
+                Event::Incoming(Packet::SubAck(ack))
+                    if ack.return_codes.contains(&SubscribeReasonCode::Failure) =>
+                {
+                    tracing::error!("the broker refuses a subscription: check its access rules");
+                    return End::Lost;
+                }
+                Event::Outgoing(Outgoing::Disconnect) => return End::Goodbye,
+                _ => None,
+            };
+            if let Some(heard) = heard
+                && self.heard.send(heard).await.is_err()
+            {
+                return End::Goodbye;
+            }
+        }
+    }
+
+    fn connected(&self) {
+        let mut state = self.shared.state();
+        state.online = true;
+        state.asked.clear();
+        let link = reported::Link {
+            online: true,
+            boot: self.identity.boot,
+        };
+        if !state.say(&self.identity, Channel::Link, &link) {
+            tracing::warn!("there is no room to say that this device is online");
+        }
+        state.subscribe();
+    }
+
+    fn read(&self, publish: &Publish) -> Option<Heard> {
+        let heard = self.understand(&publish.topic, &publish.payload);
+        if heard.is_none() {
+            self.shared.malformed.fetch_add(1, Ordering::Relaxed);
+            tracing::debug!(topic = publish.topic, "a message cannot be read");
+        }
+        heard
+    }
+
+    fn understand(&self, topic: &str, payload: &[u8]) -> Option<Heard> {
+        match topic.parse().ok()? {
+            Topic::Blob { digest, workspace } if workspace == self.identity.workspace => {
+                Some(Heard::Chunk(digest, codec::decode(payload).ok()?))
+            }
+            Topic::Device {
+                workspace,
+                device,
+                channel,
+            } if workspace == self.identity.workspace && device == self.identity.device => {
+                match channel {
+                    Channel::Desired => Some(Heard::Desired(codec::decode(payload).ok()?)),
+                    Channel::Ack => Some(Heard::Ack(codec::decode(payload).ok()?)),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+}
+
+fn connection(options: &MqttOptions) -> (AsyncClient, EventLoop) {
+    let (client, mut connection) = AsyncClient::new(options.clone(), REQUESTS);
+    let mut network = NetworkOptions::new();
+    network.set_tcp_nodelay(true);
+    connection.set_network_options(network);
+    (client, connection)
+}
+
+fn options(identity: &Identity, settings: &config::Mqtt) -> MqttOptions {
+    let client = format!("tern-{}-{}", identity.workspace, identity.device);
+    let broker = &settings.broker;
+    let mut options = MqttOptions::new(client, broker.host.as_str(), broker.port);
+    let will = codec::encode(&offline(identity));
+    let topic = topic(identity, Channel::Link);
+    options
+        .set_keep_alive(settings.keep_alive.0)
+        .set_clean_session(true)
+        .set_inflight(INFLIGHT)
+        .set_max_packet_size(PACKET_IN, PACKET_OUT)
+        .set_last_will(LastWill::new(topic, will, QoS::AtLeastOnce, true));
+    options
+}
+
+fn offline(identity: &Identity) -> reported::Link {
+    reported::Link {
+        online: false,
+        boot: identity.boot,
+    }
+}
+
+fn topic(identity: &Identity, channel: Channel) -> String {
+    let topic = Topic::Device {
+        workspace: identity.workspace.clone(),
+        device: identity.device.clone(),
+        channel,
+    };
+    topic.to_string()
+}

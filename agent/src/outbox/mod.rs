@@ -1,0 +1,378 @@
+//! What waits for the hub, in sled: windows, events, captures, labels.
+//!
+//! Called by `node`. The order is decided by [`queue`]. Must never break:
+//! - what the hub has not acknowledged is not lost, and nothing counts twice;
+//! - it stays within its bytes; under pressure captures go first, then windows merge;
+//! - how far entries were sent is on disk before they leave.
+
+pub mod queue;
+#[cfg(test)]
+mod tests;
+
+use minicbor::{Decode, Encode};
+use tern_protocol::{
+    codec,
+    digest::Digest,
+    id::{OutboxId, Sequence},
+    limits,
+    log::{Ack, Batch, Body, Entry, Event, EventKind},
+    reported::OutboxReport,
+    time::{Instant, Uptime, WallTime},
+    window::Window,
+};
+
+use self::queue::{Item, Kind, Queue, Relief};
+use crate::{
+    chance::Chance,
+    state::{StateError, Store},
+};
+
+/// Largest entry that is taken in: alone in a batch it still fits one payload.
+const ENTRY_MAX: usize = limits::PAYLOAD - 1024;
+
+const KEY_MARKS: &str = "outbox-marks";
+
+/// How far the outbox is, as stored.
+#[derive(Debug, Clone, Copy, Default, Encode, Decode)]
+#[cbor(map)]
+struct Marks {
+    #[n(0)]
+    acked: Sequence,
+    #[n(1)]
+    sent: Sequence,
+    #[n(2)]
+    merged: u64,
+    #[n(3)]
+    dropped: u64,
+}
+
+/// Why an entry is not in the outbox.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboxError {
+    /// It would not fit a payload.
+    #[error("an entry of {bytes} bytes is over the {ENTRY_MAX} that one payload takes")]
+    TooLarge {
+        /// Its length.
+        bytes: usize,
+    },
+    /// The store said no.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// What came of an ack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acked {
+    /// So many windows are done with.
+    Windows(u64),
+    /// It is for another life of the outbox, or old, or cannot be true.
+    Ignored,
+}
+
+/// The outbox of one device.
+#[derive(Debug)]
+pub struct Outbox {
+    id: OutboxId,
+    store: Store,
+    queue: Queue,
+    merged: u64,
+    dropped: u64,
+    /// Something was written since the last flush.
+    dirty: bool,
+}
+
+impl Outbox {
+    /// The outbox in this store.
+    pub fn open(store: Store, limit: u64, chance: Chance) -> Result<Self, StateError> {
+        let marks: Marks = store.fact(KEY_MARKS)?.unwrap_or_default();
+        let mut items = Vec::new();
+        for pair in store.outbox() {
+            let (key, value) = pair.map_err(|err| StateError::Sled {
+                doing: "reading the outbox",
+                err,
+            })?;
+            let sequence = key
+                .as_ref()
+                .try_into()
+                .map(u64::from_be_bytes)
+                .map(Sequence);
+            let entry = codec::decode_within::<Entry>(&value, limits::PAYLOAD);
+            // What cannot be read could not be sent either.
+            let (Ok(sequence), Ok(entry)) = (sequence, entry) else {
+                tracing::warn!("an entry of the outbox cannot be read and is dropped");
+                remove(&store, &key)?;
+                continue;
+            };
+            if sequence <= marks.acked {
+                remove(&store, &key)?;
+                continue;
+            }
+            items.push(Item {
+                sequence,
+                bytes: value.len() as u64,
+                kind: kind(&entry.body),
+                weight: 1,
+            });
+        }
+        Ok(Self {
+            id: store.outbox_id()?,
+            queue: Queue::restore(items.into_iter(), marks.acked, marks.sent, limit, chance),
+            store,
+            merged: marks.merged,
+            dropped: marks.dropped,
+            dirty: false,
+        })
+    }
+
+    /// Takes an entry in. It is on disk after the next [`Self::flush`] or before it is sent.
+    pub fn append(
+        &mut self,
+        body: Body,
+        at: Instant,
+        wall: Option<WallTime>,
+    ) -> Result<(), OutboxError> {
+        self.write(body, at, wall)?;
+        let dropped = self.relieve()?;
+        if dropped > 0 {
+            tracing::warn!(dropped, "the outbox is full: captures were dropped");
+            let event = Event {
+                kind: EventKind::CapturesDropped,
+                slot: None,
+                model: None,
+                version: None,
+                text: format!(
+                    "{dropped} entries were dropped, captures first, to stay within bounds"
+                ),
+            };
+            self.write(Body::Event(event.into()), at, wall)?;
+        }
+        Ok(())
+    }
+
+    fn write(
+        &mut self,
+        body: Body,
+        at: Instant,
+        wall: Option<WallTime>,
+    ) -> Result<(), OutboxError> {
+        let mut entry = Entry {
+            // The largest number takes the most bytes: the length is that of the real one or more.
+            sequence: Sequence(u64::MAX),
+            at,
+            wall,
+            body,
+        };
+        let mut bytes = codec::encode(&entry).len();
+        if bytes > ENTRY_MAX
+            && let Body::Window(window) = &mut entry.body
+        {
+            // A window of thousands of features: its counts matter more than their distribution.
+            window.features.clear();
+            bytes = codec::encode(&entry).len();
+        }
+        if bytes > ENTRY_MAX {
+            return Err(OutboxError::TooLarge { bytes });
+        }
+        let kind = kind(&entry.body);
+        entry.sequence = self.queue.append(kind, bytes as u64, at.uptime);
+        self.insert(&entry)?;
+        Ok(())
+    }
+
+    /// Makes room until the limit holds; how many entries had to go.
+    fn relieve(&mut self) -> Result<u64, StateError> {
+        let before = (self.merged, self.dropped);
+        let mut gone = 0;
+        loop {
+            let relief = self.queue.relief();
+            if relief.is_empty() {
+                break;
+            }
+            for step in relief {
+                match step {
+                    Relief::Drop(sequence) => {
+                        self.remove(sequence)?;
+                        self.queue.dropped(sequence);
+                        self.dropped += 1;
+                        gone += 1;
+                    }
+                    Relief::Merge { older, newer } => self.merge(older, newer)?,
+                }
+            }
+        }
+        if before != (self.merged, self.dropped) {
+            self.mark()?;
+        }
+        Ok(gone)
+    }
+
+    fn merge(&mut self, older: Sequence, newer: Sequence) -> Result<(), StateError> {
+        let windows = self.read(older)?.zip(self.read(newer)?);
+        let merged = windows.and_then(|(old, mut entry)| {
+            let (Body::Window(old), Body::Window(window)) = (old.body, &mut entry.body) else {
+                return None;
+            };
+            tern_stats::window::merge(window, &old).ok()?;
+            let bytes = codec::encode(&entry).len();
+            (bytes <= ENTRY_MAX).then_some((entry, bytes))
+        });
+        let Some((entry, bytes)) = merged else {
+            self.queue.unmergeable(older);
+            return Ok(());
+        };
+        // One batch of both: a power cut between them would count a window twice.
+        let mut batch = sled::Batch::default();
+        batch.insert(&newer.0.to_be_bytes(), codec::encode(&entry));
+        batch.remove(&older.0.to_be_bytes());
+        let applied = self.store.outbox().apply_batch(batch);
+        applied.map_err(|err| StateError::Sled {
+            doing: "merging windows",
+            err,
+        })?;
+        self.dirty = true;
+        self.merged += 1;
+        self.queue.merged(older, newer, bytes as u64);
+        Ok(())
+    }
+
+    /// The batch to send now, if any; how far it goes is on disk when this returns.
+    pub fn poll(&mut self, now: Instant) -> Result<Option<Batch>, StateError> {
+        let Some(sending) = self.queue.poll(now.uptime) else {
+            return Ok(None);
+        };
+        self.mark()?;
+        self.flush()?;
+        let mut entries = Vec::with_capacity(sending.entries.len());
+        for sequence in sending.entries {
+            entries.extend(self.read(sequence)?);
+        }
+        Ok(Some(Batch {
+            outbox: self.id,
+            acked: self.queue.acked(),
+            after: sending.after,
+            now,
+            entries,
+        }))
+    }
+
+    /// What the hub says it has.
+    pub fn ack(&mut self, ack: &Ack) -> Result<Acked, StateError> {
+        if ack.outbox != self.id {
+            return Ok(Acked::Ignored);
+        }
+        let done = self.queue.ack(ack.stored);
+        if done.is_empty() {
+            return Ok(Acked::Ignored);
+        }
+        // Unflushed on purpose: what comes back after a power cut is sent again and skipped there.
+        self.mark()?;
+        let mut windows = 0;
+        for item in done {
+            self.remove(item.sequence)?;
+            windows += u64::from(matches!(item.kind, Kind::Window(_)));
+        }
+        Ok(Acked::Windows(windows))
+    }
+
+    /// When [`Self::poll`] has something to send.
+    pub fn deadline(&self) -> Option<Uptime> {
+        self.queue.deadline()
+    }
+
+    /// The link is back.
+    pub fn online(&mut self) {
+        self.queue.online();
+    }
+
+    /// All is to leave now.
+    pub fn hurry(&mut self) {
+        self.queue.hurry();
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.queue.size().0 == 0
+    }
+
+    /// Its size, for people.
+    pub fn report(&self) -> OutboxReport {
+        let (entries, bytes) = self.queue.size();
+        OutboxReport {
+            entries,
+            bytes,
+            merged: self.merged,
+            dropped: self.dropped,
+        }
+    }
+
+    /// When this returns, every entry taken in so far is on disk.
+    pub fn flush(&mut self) -> Result<(), StateError> {
+        if std::mem::take(&mut self.dirty) {
+            self.store.flush()?;
+        }
+        Ok(())
+    }
+
+    fn mark(&mut self) -> Result<(), StateError> {
+        let marks = Marks {
+            acked: self.queue.acked(),
+            sent: self.queue.sent(),
+            merged: self.merged,
+            dropped: self.dropped,
+        };
+        self.dirty = true;
+        self.store.set_fact(KEY_MARKS, &marks)
+    }
+
+    fn insert(&mut self, entry: &Entry) -> Result<(), StateError> {
+        let key = entry.sequence.0.to_be_bytes();
+        let written = self.store.outbox().insert(key, codec::encode(entry));
+        self.dirty = true;
+        written.map(drop).map_err(|err| StateError::Sled {
+            doing: "writing into the outbox",
+            err,
+        })
+    }
+
+    fn remove(&mut self, sequence: Sequence) -> Result<(), StateError> {
+        self.dirty = true;
+        remove(&self.store, &sequence.0.to_be_bytes())
+    }
+
+    fn read(&self, sequence: Sequence) -> Result<Option<Entry>, StateError> {
+        let value = self.store.outbox().get(sequence.0.to_be_bytes());
+        let value = value.map_err(|err| StateError::Sled {
+            doing: "reading the outbox",
+            err,
+        })?;
+        Ok(value.and_then(|value| codec::decode_within(&value, limits::PAYLOAD).ok()))
+    }
+}
+
+fn remove(store: &Store, key: &[u8]) -> Result<(), StateError> {
+    let removed = store.outbox().remove(key);
+    removed.map(drop).map_err(|err| StateError::Sled {
+        doing: "removing from the outbox",
+        err,
+    })
+}
+
+fn kind(body: &Body) -> Kind {
+    match body {
+        Body::Window(window) => Kind::Window(key(window)),
+        Body::Capture(_) => Kind::Capture,
+        Body::Event(_) | Body::Label(_) | Body::Unknown => Kind::Other,
+    }
+}
+
+/// The same for windows that can merge: of one slot and one bundle.
+fn key(window: &Window) -> u64 {
+    let mut bytes = window.bundle.as_bytes().to_vec();
+    bytes.extend(window.slot.as_str().as_bytes());
+    let digest = Digest::of(&bytes);
+    let first = digest
+        .as_bytes()
+        .first_chunk()
+        .expect("a digest has 32 bytes");
+    u64::from_be_bytes(*first)
+}

@@ -1,0 +1,293 @@
+//! The outbox against a hub that keeps one number a device, over a link that loses, and with power
+//! cuts at any moment.
+
+use proptest::prelude::*;
+use tern_protocol::{
+    id::{BootId, PredictionId},
+    log::{Capture, Label},
+    tensor::Tensor,
+    window::Sketch,
+};
+
+use super::*;
+
+const LIMIT: u64 = 64 << 10;
+
+/// What the contract asks of the hub, and nothing more.
+#[derive(Default)]
+struct Hub {
+    last: Sequence,
+    inferences: u64,
+    labels: u64,
+}
+
+impl Hub {
+    fn receive(&mut self, batch: &Batch) -> Ack {
+        assert!(
+            codec::encode(batch).len() <= limits::PAYLOAD,
+            "it fits a payload"
+        );
+        if batch.after <= self.last.max(batch.acked) {
+            for entry in &batch.entries {
+                if entry.sequence <= self.last {
+                    continue;
+                }
+                assert!(entry.sequence > self.last, "sequences rise");
+                self.last = entry.sequence;
+                match &entry.body {
+                    Body::Window(window) => self.inferences += window.inferences,
+                    Body::Label(_) => self.labels += 1,
+                    _ => {}
+                }
+            }
+        }
+        Ack {
+            outbox: batch.outbox,
+            stored: self.last,
+        }
+    }
+}
+
+fn at(milliseconds: u64) -> Instant {
+    Instant {
+        boot: BootId(1),
+        uptime: Uptime(milliseconds),
+    }
+}
+
+fn window(inferences: u64, bundle: u8, features: usize) -> Body {
+    let counts = tern_protocol::window::FeatureCounts(vec![inferences; 10]);
+    Body::Window(Box::new(Window {
+        slot: "reader".parse().expect("a name"),
+        model: "digits".parse().expect("a name"),
+        version: tern_protocol::id::ModelVersion::FIRST,
+        bundle: Digest::of(&[bundle]),
+        opened: at(0),
+        closed: at(1),
+        inferences,
+        errors: 0,
+        latency: Sketch {
+            accuracy: 10,
+            ..Sketch::default()
+        },
+        classes: vec![inferences, 0],
+        confidence: vec![],
+        features: vec![counts; features],
+    }))
+}
+
+fn prediction() -> PredictionId {
+    PredictionId {
+        boot: BootId(1),
+        number: 1,
+    }
+}
+
+fn capture(bytes: usize) -> Body {
+    Body::Capture(Box::new(Capture {
+        prediction: prediction(),
+        slot: "reader".parse().expect("a name"),
+        model: "digits".parse().expect("a name"),
+        version: tern_protocol::id::ModelVersion::FIRST,
+        input: Tensor {
+            dtype: tern_protocol::tensor::Dtype::U8,
+            shape: vec![bytes as u32],
+            data: vec![7; bytes],
+        },
+        class: 1,
+        confidence: 0.5,
+        probability: 1.0,
+    }))
+}
+
+fn label() -> Body {
+    Body::Label(Box::new(Label {
+        prediction: prediction(),
+        slot: "reader".parse().expect("a name"),
+        model: "digits".parse().expect("a name"),
+        version: tern_protocol::id::ModelVersion::FIRST,
+        class: 1,
+        confidence: 0.5,
+        truth: 2,
+        predicted_at: at(0),
+    }))
+}
+
+fn open(dir: &std::path::Path) -> Outbox {
+    let (store, _) = Store::open(dir, 1 << 30).expect("it opens");
+    Outbox::open(store, LIMIT, Chance::seeded(9)).expect("it reads")
+}
+
+fn send(outbox: &mut Outbox, now: u64) -> Option<Batch> {
+    outbox.poll(at(now)).expect("the disk works")
+}
+
+#[test]
+fn entries_leave_together_and_stay_until_they_are_acknowledged() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut outbox = open(dir.path());
+    let mut hub = Hub::default();
+    outbox
+        .append(window(5, 1, 0), at(1000), None)
+        .expect("it fits");
+    outbox.append(label(), at(1050), None).expect("it fits");
+    assert_eq!(send(&mut outbox, 1100), None, "it waits for company");
+    let lost = send(&mut outbox, 1200).expect("it is due");
+    assert_eq!(lost.entries.len(), 2);
+    assert_eq!(send(&mut outbox, 1300), None, "an ack is awaited");
+    let again = send(&mut outbox, 6200).expect("it is sent again");
+    assert_eq!((again.after, &again.entries), (lost.after, &lost.entries));
+    let ack = hub.receive(&again);
+    assert_eq!(outbox.ack(&ack).expect("the disk works"), Acked::Windows(1));
+    assert_eq!(outbox.ack(&ack).expect("the disk works"), Acked::Ignored);
+    assert!(outbox.is_empty());
+    let other = Ack {
+        outbox: OutboxId(1),
+        stored: Sequence(9),
+    };
+    assert_eq!(outbox.ack(&other).expect("the disk works"), Acked::Ignored);
+}
+
+#[test]
+fn an_ack_of_what_was_never_sent_is_ignored() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut outbox = open(dir.path());
+    outbox.append(label(), at(0), None).expect("it fits");
+    let ack = Ack {
+        outbox: outbox.id,
+        stored: Sequence(1),
+    };
+    assert_eq!(outbox.ack(&ack).expect("the disk works"), Acked::Ignored);
+    assert_eq!(outbox.report().entries, 1);
+}
+
+#[test]
+fn under_pressure_captures_go_first_and_counts_stay_exact() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut outbox = open(dir.path());
+    for n in 0..200 {
+        outbox
+            .append(window(3, 1 + n % 2, 40), at(n.into()), None)
+            .expect("it fits");
+        outbox
+            .append(capture(500), at(n.into()), None)
+            .expect("it fits");
+        assert!(outbox.report().bytes <= LIMIT);
+    }
+    let report = outbox.report();
+    assert!(report.dropped > 0 && report.merged > 0, "{report:?}");
+    let mut hub = Hub::default();
+    let mut now = 1_000_000;
+    while let Some(batch) = send(&mut outbox, now) {
+        let ack = hub.receive(&batch);
+        outbox.ack(&ack).expect("the disk works");
+        now += 1_000_000;
+    }
+    assert_eq!(hub.inferences, 600);
+}
+
+#[test]
+fn what_does_not_fit_a_payload_is_refused_and_a_wide_window_loses_its_features_only() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut outbox = open(dir.path());
+    let refusal = outbox.append(capture(limits::PAYLOAD), at(0), None);
+    assert!(matches!(refusal, Err(OutboxError::TooLarge { .. })));
+    outbox
+        .append(window(3, 1, 20_000), at(0), None)
+        .expect("without features it fits");
+    let batch = send(&mut outbox, 1000).expect("it is due");
+    assert!(
+        matches!(&batch.entries[0].body, Body::Window(w) if w.features.is_empty() && w.inferences == 3)
+    );
+}
+
+/// One thing that happens.
+#[derive(Debug, Clone)]
+enum Step {
+    Window(u64, u8),
+    Capture,
+    Label,
+    /// A batch is due; whether it, and then its ack, arrive.
+    Send(bool, bool),
+    /// An ack that was held up arrives now.
+    LateAck,
+    Reconnect,
+    PowerCut,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0u64..100, 0u8..3).prop_map(|(n, bundle)| Step::Window(n, bundle)),
+        2 => Just(Step::Capture),
+        1 => Just(Step::Label),
+        4 => any::<(bool, bool)>().prop_map(|(there, back)| Step::Send(there, back)),
+        1 => Just(Step::LateAck),
+        1 => Just(Step::Reconnect),
+        1 => Just(Step::PowerCut),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn a_lossy_link_and_power_cuts_lose_nothing_and_count_nothing_twice(
+        steps in prop::collection::vec(step(), 1..120),
+    ) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut outbox = open(dir.path());
+        let mut hub = Hub::default();
+        let (mut inferences, mut labels) = (0, 0);
+        let mut now = 0;
+        let mut late = None;
+        for step in steps {
+            now += 100_000;
+            match step {
+                Step::Window(n, bundle) => {
+                    outbox.append(window(n, bundle, 60), at(now), None).expect("it fits");
+                    inferences += n;
+                }
+                Step::Capture => outbox.append(capture(4000), at(now), None).expect("it fits"),
+                Step::Label => {
+                    outbox.append(label(), at(now), None).expect("it fits");
+                    labels += 1;
+                }
+                Step::Send(there, back) => {
+                    if let Some(batch) = send(&mut outbox, now) && there {
+                        let ack = hub.receive(&batch);
+                        if back {
+                            outbox.ack(&ack).expect("the disk works");
+                        } else {
+                            late = Some(ack);
+                        }
+                    }
+                }
+                Step::LateAck => {
+                    if let Some(ack) = late.take() {
+                        outbox.ack(&ack).expect("the disk works");
+                    }
+                }
+                Step::Reconnect => outbox.online(),
+                Step::PowerCut => {
+                    // What was flushed is what counts; acks are not flushed and may come back.
+                    outbox.flush().expect("the disk works");
+                    drop(outbox);
+                    outbox = open(dir.path());
+                }
+            }
+        }
+        for _ in 0..1000 {
+            now += 100_000;
+            if let Some(batch) = send(&mut outbox, now) {
+                let ack = hub.receive(&batch);
+                outbox.ack(&ack).expect("the disk works");
+            }
+            if outbox.is_empty() {
+                break;
+            }
+        }
+        prop_assert!(outbox.is_empty());
+        prop_assert_eq!(hub.inferences, inferences);
+        prop_assert_eq!(hub.labels, labels);
+    }
+}

@@ -1,0 +1,322 @@
+//! A small world that carries out actions by the letter, so that `reconcile` can be asked until it
+//! is content.
+
+use proptest::prelude::*;
+use tern_protocol::id::{ModelVersion, Revision};
+
+use super::*;
+
+const SLOT: &str = "reader";
+
+fn slot_name() -> SlotName {
+    SLOT.parse().expect("a name")
+}
+
+/// Version `n`: a manifest and two parts, the second shared by all versions.
+fn kept(n: u32) -> Kept {
+    let bundle = BlobRef::of(format!("bundle {n}").as_bytes());
+    Kept {
+        version: SlotVersion {
+            model: "digits".parse().expect("a name"),
+            version: ModelVersion::new(n).expect("from 1"),
+            bundle: bundle.digest,
+        },
+        bundle,
+    }
+}
+
+fn parts(n: u32) -> Vec<BlobRef> {
+    vec![
+        BlobRef::of(format!("onnx {n}").as_bytes()),
+        BlobRef::of(b"reference"),
+    ]
+}
+
+fn holding(n: u32) -> Holding {
+    Holding {
+        bundle: kept(n).bundle.digest,
+        blobs: parts(n).iter().map(|blob| blob.digest).collect(),
+    }
+}
+
+fn desire(n: u32) -> Desired {
+    Desired {
+        revision: Revision(u64::from(n)),
+        slots: vec![DesiredSlot {
+            slot: slot_name(),
+            model: "digits".parse().expect("a name"),
+            version: ModelVersion::new(n).expect("from 1"),
+            bundle: kept(n).bundle,
+        }],
+    }
+}
+
+#[derive(Default)]
+struct World {
+    observed: Observed,
+    /// Versions whose parts come with wrong bytes, or that fail vetting.
+    wrong_bytes: BTreeSet<u32>,
+    bad_models: BTreeSet<u32>,
+    log: Vec<String>,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut world = Self::default();
+        world
+            .observed
+            .slots
+            .insert(slot_name(), ObservedSlot::default());
+        world
+    }
+
+    fn slot(&mut self) -> &mut ObservedSlot {
+        self.observed
+            .slots
+            .get_mut(&slot_name())
+            .expect("it is there")
+    }
+
+    fn number(digest: Digest) -> u32 {
+        (1..100)
+            .find(|n| kept(*n).bundle.digest == digest)
+            .expect("one of ours")
+    }
+
+    /// Acts until there is nothing to do; chunks arrive as soon as they are wanted.
+    fn settle(&mut self, desired: &Desired, now: Uptime) {
+        for _ in 0..100 {
+            let actions = reconcile(desired, &self.observed, now);
+            if actions.is_empty() && !self.arrivals() {
+                return;
+            }
+            let served = self.slot().current.is_some();
+            for action in actions {
+                self.apply(action);
+            }
+            assert!(
+                !served || self.slot().current.is_some(),
+                "it lost what served: {:?}",
+                self.log
+            );
+            self.assert_kept();
+        }
+        panic!("it does not come to rest: {:?}", self.log);
+    }
+
+    fn arrivals(&mut self) -> bool {
+        let wrong: Vec<_> = self
+            .wrong_bytes
+            .iter()
+            .map(|n| parts(*n)[0].digest)
+            .collect();
+        let mut any = false;
+        for (digest, status) in &mut self.observed.blobs {
+            if *status == BlobStatus::Coming {
+                any = true;
+                if wrong.contains(digest) {
+                    *status = BlobStatus::Mismatch("wrong bytes".into());
+                } else {
+                    *status = BlobStatus::Whole;
+                }
+            }
+        }
+        let bad_models = self.bad_models.clone();
+        if let Some(candidate) = &mut self.slot().candidate
+            && let Step::Vetting(parts) = &candidate.step
+        {
+            any = true;
+            if bad_models.contains(&candidate.kept.version.version.get()) {
+                let name = slot_name();
+                self.apply(Action::Reject(
+                    name,
+                    RejectReason::GoldenMismatch,
+                    "bad".into(),
+                ));
+            } else {
+                candidate.step = Step::Vetted(parts.clone());
+            }
+        }
+        any
+    }
+
+    fn apply(&mut self, action: Action) {
+        self.log.push(match &action {
+            Action::Begin(_, kept) => format!("begin {}", kept.version.version),
+            Action::Reject(_, reason, _) => format!("reject {reason}"),
+            Action::Fetch(_) => "fetch".into(),
+            Action::Drop(_) => "drop".into(),
+            Action::Abandon(_) => "abandon".into(),
+            Action::Forgive(_) => "forgive".into(),
+            Action::ReadManifest(_) => "read".into(),
+            Action::Vet(_) => "vet".into(),
+            Action::Activate(_) => "activate".into(),
+            Action::SwapBack(_) => "swap back".into(),
+        });
+        let slot = self
+            .observed
+            .slots
+            .get_mut(&slot_name())
+            .expect("it is there");
+        match action {
+            Action::Begin(_, kept) => {
+                slot.refused = None;
+                slot.candidate = Some(Candidate {
+                    kept,
+                    step: Step::Manifest,
+                });
+            }
+            Action::Abandon(_) => slot.candidate = None,
+            Action::Forgive(_) => slot.refused = None,
+            Action::Fetch(blob) => {
+                self.observed.blobs.insert(blob.digest, BlobStatus::Coming);
+            }
+            Action::ReadManifest(_) => {
+                let candidate = slot.candidate.as_mut().expect("there is one");
+                candidate.step = Step::Parts(parts(candidate.kept.version.version.get()));
+            }
+            Action::Vet(_) => {
+                let candidate = slot.candidate.as_mut().expect("there is one");
+                candidate.step = Step::Vetting(candidate.parts().to_vec());
+            }
+            Action::Activate(_) => {
+                let candidate = slot.candidate.take().expect("there is one");
+                assert!(matches!(candidate.step, Step::Vetted(_)));
+                slot.previous = slot.current.take();
+                slot.current = Some(holding(candidate.kept.version.version.get()));
+                slot.refused = None;
+            }
+            Action::Reject(_, reason, _) => {
+                let candidate = slot.candidate.take().expect("there is one");
+                let retry_at = (reason == RejectReason::DigestMismatch).then_some(Uptime(600_000));
+                let bundle = candidate.kept.bundle.digest;
+                slot.refused = Some(Refused { bundle, retry_at });
+            }
+            Action::SwapBack(_) => {
+                slot.failing = false;
+                let failed = slot.current.take().expect("something serves");
+                slot.refused = Some(Refused {
+                    bundle: failed.bundle,
+                    retry_at: None,
+                });
+                slot.current = slot.previous.take();
+            }
+            Action::Drop(digest) => {
+                self.observed.blobs.remove(&digest);
+            }
+        }
+    }
+
+    /// What serves and what a swap back needs is on disk.
+    fn assert_kept(&mut self) {
+        let blobs = self.observed.blobs.clone();
+        let slot = self.slot();
+        for holding in slot.current.iter().chain(&slot.previous) {
+            for blob in holding.blobs.iter().chain([&holding.bundle]) {
+                assert_eq!(blobs.get(blob), Some(&BlobStatus::Whole));
+            }
+        }
+    }
+
+    fn serving(&mut self) -> Option<u32> {
+        let bundle = self.slot().current.as_ref()?.bundle;
+        Some(Self::number(bundle))
+    }
+}
+
+#[test]
+fn a_first_model_is_fetched_vetted_and_serves() {
+    let mut world = World::new();
+    world.settle(&desire(1), Uptime(0));
+    insta::assert_snapshot!(world.log.join(", "), @"begin 1, fetch, read, fetch, fetch, vet, activate");
+    assert_eq!(world.serving(), Some(1));
+}
+
+#[test]
+fn what_nobody_needs_any_more_is_dropped() {
+    let mut world = World::new();
+    (1..=3).for_each(|n| world.settle(&desire(n), Uptime(0)));
+    assert_eq!(world.serving(), Some(3));
+    // Version 1 had a manifest and an ONNX file of its own.
+    assert_eq!(world.log.iter().filter(|line| *line == "drop").count(), 2);
+    let shared = parts(1)[1].digest;
+    assert!(world.observed.blobs.contains_key(&shared));
+}
+
+#[test]
+fn wrong_bytes_leave_what_serves_and_are_tried_again_later() {
+    let mut world = World::new();
+    world.settle(&desire(1), Uptime(0));
+    world.wrong_bytes.insert(2);
+    world.log.clear();
+    world.settle(&desire(2), Uptime(0));
+    insta::assert_snapshot!(world.log.join(", "), @"begin 2, fetch, read, fetch, reject digest-mismatch, drop, drop");
+    assert_eq!(world.serving(), Some(1));
+    world.log.clear();
+    world.settle(&desire(2), Uptime(599_999));
+    assert_eq!(world.log.join(", "), "");
+    world.wrong_bytes.clear();
+    world.settle(&desire(2), Uptime(600_000));
+    assert_eq!(world.serving(), Some(2));
+}
+
+#[test]
+fn a_failing_model_gives_way_and_stays_refused_until_desired_changes() {
+    let mut world = World::new();
+    world.settle(&desire(1), Uptime(0));
+    world.settle(&desire(2), Uptime(0));
+    world.slot().failing = true;
+    world.settle(&desire(2), Uptime(u64::MAX));
+    assert_eq!(world.serving(), Some(1));
+    world.settle(&desire(1), Uptime(u64::MAX));
+    world.settle(&desire(2), Uptime(u64::MAX));
+    assert_eq!(
+        world.serving(),
+        Some(2),
+        "desired named another bundle in between"
+    );
+}
+
+#[test]
+fn a_newer_desire_overtakes_one_on_its_way() {
+    let mut world = World::new();
+    for action in reconcile(&desire(1), &world.observed.clone(), Uptime(0)) {
+        world.apply(action);
+    }
+    world.settle(&desire(2), Uptime(0));
+    assert_eq!(world.serving(), Some(2));
+    world.settle(&Desired::default(), Uptime(0));
+    assert_eq!(
+        world.serving(),
+        Some(2),
+        "a slot that is not listed keeps what it has"
+    );
+}
+
+proptest! {
+    #[test]
+    fn it_comes_to_rest_and_never_loses_what_serves(
+        steps in prop::collection::vec((1u32..6, any::<bool>(), 0u64..2_000_000), 1..20),
+        wrong_bytes in prop::collection::btree_set(1u32..6, 0..3),
+        bad_models in prop::collection::btree_set(1u32..6, 0..3),
+    ) {
+        let mut world = World::new();
+        let good = |n: &u32| !wrong_bytes.contains(n) && !bad_models.contains(n);
+        world.wrong_bytes = wrong_bytes.clone();
+        world.bad_models = bad_models.clone();
+        let mut now = 0;
+        for (n, fails, wait) in steps {
+            now += wait;
+            world.settle(&desire(n), Uptime(now));
+            if good(&n) {
+                let refused = world.slot().refused.as_ref().map(|r| World::number(r.bundle));
+                prop_assert!(world.serving() == Some(n) || refused == Some(n));
+            }
+            if fails && world.slot().current.is_some() && world.slot().previous.is_some() {
+                world.slot().failing = true;
+                world.settle(&desire(n), Uptime(now));
+                prop_assert!(world.slot().current.is_some());
+            }
+        }
+    }
+}

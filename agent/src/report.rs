@@ -1,0 +1,158 @@
+//! When the device says what it is: soon after a change, and now and then.
+//!
+//! Called by `node`. Pure but for [`resources`], which reads the system's own figures.
+
+use std::{fs, time::Duration};
+
+use tern_protocol::{
+    reported::{Platform, Reported, Resources},
+    time::Uptime,
+};
+
+/// At least this long between two reports: a burst of changes becomes one.
+const DEBOUNCE: Duration = Duration::from_millis(250);
+
+/// While something is on its way, so often.
+const PROGRESS: Duration = Duration::from_secs(2);
+
+/// With nothing new, so often: counters and resources.
+const REFRESH: Duration = Duration::from_secs(30);
+
+/// Remembers what was said last.
+#[derive(Debug, Default)]
+pub struct Reporter {
+    said: Option<(Uptime, Reported)>,
+}
+
+impl Reporter {
+    /// Whether this is to be said now.
+    pub fn is_due(&self, now: Uptime, reported: &Reported) -> bool {
+        let Some((at, said)) = &self.said else {
+            return true;
+        };
+        let wait = if lasting(said) == lasting(reported) {
+            Self::pace(reported)
+        } else {
+            DEBOUNCE
+        };
+        now.since(*at) >= wait
+    }
+
+    /// When it has to be looked at again.
+    pub fn deadline(&self, now: Uptime, reported: &Reported) -> Uptime {
+        match &self.said {
+            None => now.plus(DEBOUNCE),
+            Some((at, said)) if lasting(said) == lasting(reported) => at.plus(Self::pace(reported)),
+            Some((at, _)) => at.plus(DEBOUNCE),
+        }
+    }
+
+    /// It was said.
+    pub fn said(&mut self, now: Uptime, reported: Reported) {
+        self.said = Some((now, reported));
+    }
+
+    /// Nothing was said to whoever listens now: the link is back.
+    pub fn online(&mut self) {
+        self.said = None;
+    }
+
+    fn pace(reported: &Reported) -> Duration {
+        let moving = reported.slots.iter().any(|slot| slot.progress.is_some());
+        if moving { PROGRESS } else { REFRESH }
+    }
+}
+
+/// A report without what changes all the time.
+fn lasting(reported: &Reported) -> Reported {
+    let mut lasting = reported.clone();
+    lasting.now.uptime = Uptime(0);
+    lasting.wall = None;
+    lasting.resources = Resources::default();
+    lasting.outbox.entries = 0;
+    lasting.outbox.bytes = 0;
+    lasting.malformed = 0;
+    for slot in &mut lasting.slots {
+        if let Some(serving) = &mut slot.serving {
+            serving.inferences = 0;
+            serving.errors = 0;
+        }
+        if let Some(progress) = &mut slot.progress {
+            progress.bytes = 0;
+        }
+    }
+    lasting
+}
+
+/// What the agent runs on.
+pub fn platform() -> Platform {
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    Platform {
+        os: std::env::consts::OS.into(),
+        arch: std::env::consts::ARCH.into(),
+        cpus: cpus as u32,
+    }
+}
+
+/// What is left of memory and disk, as Linux tells it.
+pub fn resources(disk_free: Option<u64>) -> Resources {
+    Resources {
+        agent_rss: kilobytes("/proc/self/status", "VmRSS:"),
+        memory: kilobytes("/proc/meminfo", "MemTotal:"),
+        disk_free,
+    }
+}
+
+fn kilobytes(file: &str, key: &str) -> Option<u64> {
+    let text = fs::read_to_string(file).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+    let number = line.trim().strip_suffix("kB")?.trim();
+    number.parse::<u64>().ok()?.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use tern_protocol::{
+        id::{BootId, Revision},
+        reported::OutboxReport,
+        time::Instant,
+    };
+
+    use super::*;
+
+    fn reported(answers: u64) -> Reported {
+        Reported {
+            agent: "0".into(),
+            now: Instant {
+                boot: BootId(1),
+                uptime: Uptime(0),
+            },
+            wall: None,
+            site: "harbour".parse().expect("a name"),
+            labels: BTreeMap::new(),
+            platform: platform(),
+            resources: Resources::default(),
+            answers: Revision(answers),
+            slots: Vec::new(),
+            outbox: OutboxReport::default(),
+            malformed: 0,
+        }
+    }
+
+    #[test]
+    fn changes_are_said_soon_and_the_rest_now_and_then() {
+        let mut reporter = Reporter::default();
+        assert!(reporter.is_due(Uptime(0), &reported(1)));
+        reporter.said(Uptime(0), reported(1));
+        assert!(!reporter.is_due(Uptime(29_999), &reported(1)));
+        assert!(reporter.is_due(Uptime(30_000), &reported(1)));
+        assert!(!reporter.is_due(Uptime(249), &reported(2)));
+        assert!(reporter.is_due(Uptime(250), &reported(2)));
+        let mut busy = reported(1);
+        busy.malformed = 10_000;
+        busy.outbox.entries = 3;
+        assert!(!reporter.is_due(Uptime(10_000), &busy), "counters alone are not news");
+    }
+}

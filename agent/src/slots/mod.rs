@@ -1,0 +1,222 @@
+//! What serves, shared by the threads that answer requests and the one that decides.
+//!
+//! Called by `serve` (which only reads and counts) and `node` (which swaps). Must never break: a
+//! request that began with a model ends with it; a swap waits for nobody and nobody waits for it.
+
+pub mod bundle;
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tern_protocol::{
+    id::SlotName,
+    manifest::Manifest,
+    reported::Serving,
+    time::{Instant, Uptime},
+    window::Window,
+};
+use tern_stats::histogram::Edges;
+
+use crate::{engine::Model, state::slot::Kept, telemetry::Meter};
+
+/// How long a newly activated model is on trial.
+pub const TRIAL: Duration = Duration::from_secs(600);
+
+/// Failures of the engine in a row that end a trial: one may be the input's fault.
+pub const TRIAL_FAILURES: u32 = 3;
+
+/// A model that answers faster than this runs in the thread that serves; a slower one elsewhere,
+/// so that it does not hold up other requests. Handing a run over costs some 20 µs, which is
+/// little against this.
+const QUICK_MICROS: f64 = 2_000.0;
+
+/// Whether a load begins a trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trial {
+    /// It served before.
+    None,
+    /// It is new.
+    For(Duration),
+}
+
+/// A model that serves, or served, or is about to.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Its slot.
+    pub slot: SlotName,
+    /// Its version and bundle.
+    pub kept: Kept,
+    /// Facts about it.
+    pub manifest: Manifest,
+    /// The model itself.
+    pub model: Model,
+    /// When it was loaded.
+    pub since: Instant,
+    /// Largest difference from the golden outputs.
+    pub golden_difference: f32,
+    trial_until: Uptime,
+    quick: bool,
+    meter: Mutex<Meter>,
+    inferences: AtomicU64,
+    errors: AtomicU64,
+    failures_in_a_row: AtomicU32,
+}
+
+impl Loaded {
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "`bundle::load` makes it, and nobody else"
+    )]
+    fn new(
+        slot: SlotName,
+        kept: Kept,
+        manifest: Manifest,
+        model: Model,
+        edges: Vec<Edges>,
+        since: Instant,
+        trial_until: Uptime,
+        golden_difference: f32,
+        micros: f64,
+    ) -> Self {
+        let meter = Meter::new(since, manifest.classes.len(), edges).into();
+        Self {
+            slot,
+            kept,
+            manifest,
+            model,
+            since,
+            golden_difference,
+            trial_until,
+            quick: micros < QUICK_MICROS,
+            meter,
+            inferences: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+            failures_in_a_row: AtomicU32::new(0),
+        }
+    }
+
+    /// Whether it is so fast that it runs where it is asked.
+    pub fn is_quick(&self) -> bool {
+        self.quick
+    }
+
+    /// The counters of its open window.
+    pub fn meter(&self) -> MutexGuard<'_, Meter> {
+        self.meter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// This many rows were answered.
+    pub fn answered(&self, rows: u64) {
+        self.inferences.fetch_add(rows, Ordering::Relaxed);
+        self.failures_in_a_row.store(0, Ordering::Relaxed);
+    }
+
+    /// The engine failed. Says whether that was once too often in its trial.
+    pub fn failed(&self, now: Uptime) -> bool {
+        self.errors.fetch_add(1, Ordering::Relaxed);
+        self.meter().error();
+        let row = self.failures_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
+        now < self.trial_until && row >= TRIAL_FAILURES
+    }
+
+    /// Whether its trial is over.
+    pub fn is_proven(&self, now: Uptime) -> bool {
+        now >= self.trial_until
+    }
+
+    /// Closes its window; `None` if nothing happened in it.
+    pub fn close_window(&self, now: Instant) -> Option<Window> {
+        self.meter().close(&self.slot, &self.kept.version, now)
+    }
+
+    /// The proof that it serves.
+    pub fn proof(&self) -> Serving {
+        Serving {
+            version: self.kept.version.clone(),
+            weights: self.model.weights(),
+            since: self.since,
+            inferences: self.inferences.load(Ordering::Relaxed),
+            errors: self.errors.load(Ordering::Relaxed),
+            golden_difference: self.golden_difference,
+        }
+    }
+}
+
+/// One slot.
+#[derive(Debug)]
+pub struct Slot {
+    name: SlotName,
+    serving: RwLock<Option<Arc<Loaded>>>,
+    failing: AtomicBool,
+}
+
+impl Slot {
+    /// Its name.
+    pub fn name(&self) -> &SlotName {
+        &self.name
+    }
+
+    /// What serves now.
+    pub fn serving(&self) -> Option<Arc<Loaded>> {
+        self.serving
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Puts another model, or none, in the place of what serves; gives what served.
+    pub fn swap(&self, next: Option<Arc<Loaded>>) -> Option<Arc<Loaded>> {
+        self.failing.store(false, Ordering::Release);
+        let mut serving = self.serving.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut serving, next)
+    }
+
+    /// What serves failed its trial. Ignored if it does not serve any more.
+    pub fn report_failing(&self, failed: &Arc<Loaded>) {
+        let serving = self.serving.read().unwrap_or_else(PoisonError::into_inner);
+        if serving.as_ref().is_some_and(|s| Arc::ptr_eq(s, failed)) {
+            self.failing.store(true, Ordering::Release);
+        }
+    }
+
+    /// Whether what serves failed its trial.
+    pub fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Acquire)
+    }
+}
+
+/// The slots of the device, all empty at first. Which there are never changes.
+#[derive(Debug)]
+pub struct Slots(BTreeMap<SlotName, Slot>);
+
+impl Slots {
+    /// Slots with these names.
+    pub fn new(names: impl Iterator<Item = SlotName>) -> Self {
+        let slot = |name: SlotName| {
+            let slot = Slot {
+                name: name.clone(),
+                serving: RwLock::new(None),
+                failing: AtomicBool::new(false),
+            };
+            (name, slot)
+        };
+        Self(names.map(slot).collect())
+    }
+
+    /// The slot with this name.
+    pub fn get(&self, name: &str) -> Option<&Slot> {
+        let name: SlotName = name.parse().ok()?;
+        self.0.get(&name)
+    }
+
+    /// All slots, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Slot> {
+        self.0.values()
+    }
+}

@@ -1,0 +1,187 @@
+//! What is remembered of one slot: a small record with its transitions, without I/O.
+//!
+//! Must never break: no transition but the failure of `current` itself takes away what serves.
+
+use minicbor::{Decode, Encode};
+use tern_protocol::{
+    blob::BlobRef,
+    digest::Digest,
+    reported::{RejectReason, Rejected, SlotVersion},
+};
+
+/// Times that loading the same bundle may end the process before it is refused.
+pub const ATTEMPTS_MAX: u32 = 3;
+
+/// One slot, as stored.
+#[derive(Debug, Clone, PartialEq, Default, Encode, Decode)]
+#[cbor(map)]
+pub struct SlotRecord {
+    /// What serves.
+    #[n(0)]
+    pub current: Option<Kept>,
+    /// What served before; what a swap back returns to.
+    #[n(1)]
+    pub previous: Option<Kept>,
+    /// What was refused last.
+    #[n(2)]
+    pub rejected: Option<Rejected>,
+    /// A bundle that is being loaded and has not yet proven that it does not end the process.
+    #[n(3)]
+    pub attempt: Option<Attempt>,
+}
+
+/// A bundle that is kept on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Kept {
+    /// Which version it is.
+    #[n(0)]
+    pub version: SlotVersion,
+    /// The blob of its manifest.
+    #[n(1)]
+    pub bundle: BlobRef,
+}
+
+/// How often a bundle was tried without an outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Attempt {
+    /// Which.
+    #[n(0)]
+    pub bundle: Digest,
+    /// How often.
+    #[n(1)]
+    pub count: u32,
+}
+
+/// Whether one more attempt at a bundle makes sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Try it.
+    Try,
+    /// It ended the process too often.
+    GiveUp,
+}
+
+impl SlotRecord {
+    /// Counts an attempt at a bundle, before it is made.
+    pub fn attempt(&mut self, bundle: Digest) -> Verdict {
+        let before = self.attempt.filter(|a| a.bundle == bundle);
+        let count = before.map_or(0, |a| a.count);
+        if count >= ATTEMPTS_MAX {
+            self.attempt = None;
+            return Verdict::GiveUp;
+        }
+        self.attempt = Some(Attempt {
+            bundle,
+            count: count + 1,
+        });
+        Verdict::Try
+    }
+
+    /// The attempt had an outcome, good or bad.
+    pub fn settled(&mut self) {
+        self.attempt = None;
+    }
+
+    /// A bundle begins to serve; what served becomes what a swap back returns to.
+    pub fn activated(&mut self, kept: Kept) {
+        let replaced = self.current.replace(kept);
+        let serving = self.current.as_ref().map(|kept| kept.bundle.digest);
+        // A bundle that was loaded again, after its files were repaired, has not replaced itself.
+        if replaced.is_some() && replaced.as_ref().map(|kept| kept.bundle.digest) != serving {
+            self.previous = replaced;
+        }
+        if self.previous.as_ref().map(|kept| kept.bundle.digest) == serving {
+            self.previous = None;
+        }
+        self.rejected = None;
+        self.attempt = None;
+    }
+
+    /// A bundle that did not serve yet is refused.
+    pub fn rejected(&mut self, rejected: Rejected) {
+        self.rejected = Some(rejected);
+        self.attempt = None;
+    }
+
+    /// What serves failed; what served before takes its place, if there is any.
+    pub fn swapped_back(&mut self, reason: RejectReason, text: String) {
+        if let Some(failed) = self.current.take() {
+            self.rejected = Some(Rejected {
+                version: failed.version,
+                reason,
+                text,
+            });
+        }
+        self.current = self.previous.take();
+        self.attempt = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(n: u32) -> Kept {
+        let bundle = BlobRef::of(&n.to_be_bytes());
+        Kept {
+            version: SlotVersion {
+                model: "digits".parse().expect("a name"),
+                version: format!("v{n}").parse().expect("a version"),
+                bundle: bundle.digest,
+            },
+            bundle,
+        }
+    }
+
+    #[test]
+    fn a_swap_back_returns_to_what_served_before() {
+        let mut slot = SlotRecord::default();
+        slot.activated(kept(1));
+        slot.activated(kept(2));
+        slot.activated(kept(2));
+        assert_eq!(
+            slot.previous,
+            Some(kept(1)),
+            "loading it again does not forget version 1"
+        );
+        slot.swapped_back(RejectReason::FailedServing, "three errors".into());
+        assert_eq!(
+            (slot.current.clone(), slot.previous.clone()),
+            (Some(kept(1)), None)
+        );
+        assert_eq!(
+            slot.rejected.as_ref().map(|r| r.version.clone()),
+            Some(kept(2).version)
+        );
+        slot.swapped_back(RejectReason::FailedServing, "three errors".into());
+        assert_eq!(
+            slot.current, None,
+            "a first model that fails leaves the slot empty"
+        );
+    }
+
+    #[test]
+    fn going_back_to_the_previous_version_swaps_both() {
+        let mut slot = SlotRecord::default();
+        slot.activated(kept(1));
+        slot.activated(kept(2));
+        slot.activated(kept(1));
+        assert_eq!(
+            (slot.current, slot.previous),
+            (Some(kept(1)), Some(kept(2)))
+        );
+    }
+
+    #[test]
+    fn a_bundle_that_ends_the_process_is_given_up() {
+        let mut slot = SlotRecord::default();
+        let (bad, good) = (Digest::of(b"bad"), Digest::of(b"good"));
+        for _ in 0..ATTEMPTS_MAX {
+            assert_eq!(slot.attempt(bad), Verdict::Try);
+        }
+        assert_eq!(slot.clone().attempt(good), Verdict::Try);
+        assert_eq!(slot.attempt(bad), Verdict::GiveUp);
+    }
+}
