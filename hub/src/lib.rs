@@ -1,1 +1,36 @@
-//! .
+//! Tern, the cloud side: one process that keeps the models, speaks with the devices, moves them from
+//! version to version, stores what they tell, and shows it to people.
+//!
+//! Dependencies point inward: [`api`] and [`dashboard`] call the domain ([`fleet`], [`registry`],
+//! [`rollout`], [`delivery`], [`monitor`]), which calls [`store`] and [`blobs`]. The domain knows
+//! neither HTTP nor MQTT: [`link`] is where MQTT ends, [`broker`] is the broker that runs inside.
+//!
+//! Must never break: nothing is acknowledged to a device before it is committed, and everything the
+//! broker holds can be made again from the database.
+
+mod data_dir;
+mod serve;
+
+pub mod app;
+pub mod config;
+
+pub mod fleet;
+pub mod registry;
+pub mod rollout;
+
+pub mod delivery;
+pub mod monitor;
+
+pub mod broker;
+pub mod link;
+
+pub mod api;
+pub mod dashboard;
+
+pub mod blobs;
+pub mod changes;
+pub mod clock;
+pub mod counters;
+pub mod store;
+
+pub use self::serve::{Running, ServeError, serve, start};

@@ -1,2 +1,55 @@
-//! .
-fn main() {}
+//! `tern-hub`: reads the command line, sets up the log, runs the hub.
+
+use std::{io, process::ExitCode};
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use tern_hub::config::{Args, Command, LogFormat};
+use tracing_subscriber::EnvFilter;
+
+/// What is logged if `RUST_LOG` does not say otherwise: the hub's own words, and of the libraries
+/// only what a person must look at. The broker reports every client that leaves as information.
+const LOG: &str = "info,rmqtt=error,rmqtt_net=error,rmqtt_retainer=error,rumqttc=warn,sqlx=warn,\
+                   sea_orm_migration=warn,tract_core=warn,tract_onnx=warn";
+
+/// The command line or the surroundings are wrong; a hub that was asked to stop ends with 0.
+const ERROR: u8 = 2;
+
+fn main() -> ExitCode {
+    let Command::Serve(config) = Args::parse().command;
+    match run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(err) => {
+            tracing::error!("{err:#}");
+            ExitCode::from(ERROR)
+        }
+    }
+}
+
+fn run(config: tern_hub::config::Config) -> anyhow::Result<()> {
+    set_up_log(config.log_format)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("starting threads")?;
+    runtime
+        .block_on(tern_hub::serve(config))
+        .context("tern-hub")
+}
+
+fn set_up_log(format: LogFormat) -> anyhow::Result<()> {
+    let filter = match std::env::var(EnvFilter::DEFAULT_ENV) {
+        Ok(text) => EnvFilter::try_new(text).context("RUST_LOG")?,
+        Err(_) => EnvFilter::new(LOG),
+    };
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr);
+    match format {
+        LogFormat::Text => log
+            .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
+            .init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! Uploads and downloads by content address.
+
+use std::time::Duration;
+
+use axum::{
+    body::Body,
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+use tern_protocol::{blob::BlobRef, digest::Digest, limits};
+use tokio_stream::StreamExt as _;
+use utoipa::IntoParams;
+
+use super::{
+    extract::{Path, Workspace},
+    problem::ApiError,
+};
+use crate::{app::App, blobs::Put};
+
+/// Longest pause in the middle of an upload. Slower senders are gone, or hold a connection on
+/// purpose.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// A blob in the path.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct BlobPath {
+    /// SHA-256 of the bytes, 64 lower-case hex digits.
+    #[param(value_type = String)]
+    digest: Digest,
+}
+
+/// Upload bytes under their digest.
+///
+/// The bytes are compared with the digest while they stream in; nothing is stored unless it holds.
+#[utoipa::path(
+    put, path = "/blobs/{digest}", tag = "models", params(BlobPath),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses(
+        (status = 201, description = "Stored", body = BlobRef),
+        (status = 200, description = "Known already", body = BlobRef),
+    ),
+)]
+pub(super) async fn put_blob(
+    State(app): State<App>,
+    Workspace(workspace): Workspace,
+    Path(BlobPath { digest }): Path<BlobPath>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|len| len.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|len: u64| len > limits::BLOB) {
+        let text = format!("a blob has at most {} bytes", limits::BLOB);
+        return Err(ApiError::too_large(text));
+    }
+    let pieces = body
+        .into_data_stream()
+        .timeout(PAUSE)
+        .map(|piece| match piece {
+            Ok(piece) => {
+                piece.map_err(|err| Box::new(err) as Box<dyn std::error::Error + Send + Sync>)
+            }
+            Err(late) => Err(Box::new(late) as _),
+        });
+    let put = app
+        .blobs
+        .put(Box::pin(pieces), digest, limits::BLOB)
+        .await?;
+    let status = match put {
+        Put::Stored(blob) => {
+            tracing::info!(%workspace, digest = %blob.digest, bytes = blob.len, "stored a blob");
+            StatusCode::CREATED
+        }
+        Put::Known(_) => StatusCode::OK,
+    };
+    Ok((status, axum::Json(put.blob())).into_response())
+}
+
+/// Ask whether a blob is there.
+#[utoipa::path(
+    head, path = "/blobs/{digest}", tag = "models", params(BlobPath),
+    responses((status = 200, description = "It is; Content-Length is its length")),
+)]
+pub(super) async fn head_blob(
+    State(app): State<App>,
+    Workspace(_): Workspace,
+    Path(BlobPath { digest }): Path<BlobPath>,
+) -> Result<Response, ApiError> {
+    let blob = app.blobs.find(digest).await?;
+    Ok((facts(blob), Body::empty()).into_response())
+}
+
+/// Download a blob.
+#[utoipa::path(
+    get, path = "/blobs/{digest}", tag = "models", params(BlobPath),
+    responses((
+        status = 200, description = "Its bytes",
+        body = Vec<u8>, content_type = "application/octet-stream",
+    )),
+)]
+pub(super) async fn get_blob(
+    State(app): State<App>,
+    Workspace(_): Workspace,
+    Path(BlobPath { digest }): Path<BlobPath>,
+) -> Result<Response, ApiError> {
+    let (len, stream) = app.blobs.stream(digest).await?;
+    Ok((facts(BlobRef { digest, len }), Body::from_stream(stream)).into_response())
+}
+
+/// A blob never changes, and a browser that is shown one must not take it for a page.
+fn facts(blob: BlobRef) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let fixed = HeaderValue::from_static;
+    headers.insert(header::CONTENT_LENGTH, blob.len.into());
+    headers.insert(header::CONTENT_TYPE, fixed("application/octet-stream"));
+    headers.insert(header::CONTENT_DISPOSITION, fixed("attachment"));
+    headers.insert(
+        header::CACHE_CONTROL,
+        fixed("private, max-age=31536000, immutable"),
+    );
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", blob.digest)) {
+        headers.insert(header::ETAG, tag);
+    }
+    headers
+}

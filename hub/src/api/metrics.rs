@@ -1,0 +1,187 @@
+//! Numbers for Prometheus, in its text format (version 0.0.4).
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use axum::{
+    Extension,
+    extract::{MatchedPath, Request, State},
+    http::{Method, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use tern_protocol::rest::Health;
+
+use super::problem::ApiError;
+use crate::{app::App, fleet};
+
+/// Answers by route, method and status. Routes are those of the router and methods are few, so the
+/// number of keys is bounded.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Requests(Arc<Mutex<BTreeMap<Answered, u64>>>);
+
+/// Route, method, status.
+type Answered = (String, &'static str, u16);
+
+impl Requests {
+    fn count(&self, route: &str, method: &Method, status: StatusCode) {
+        let key = (route.to_owned(), known(method), status.as_u16());
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *counts.entry(key).or_default() += 1;
+    }
+}
+
+/// Anybody may invent a method; only those that HTTP names are told apart.
+fn known(method: &Method) -> &'static str {
+    let names = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
+    names
+        .into_iter()
+        .find(|name| *name == method.as_str())
+        .unwrap_or("other")
+}
+
+/// Counts each answer.
+pub(super) async fn count(
+    Extension(requests): Extension<Requests>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map_or("none", MatchedPath::as_str).to_owned();
+    let method = request.method().clone();
+    let response = next.run(request).await;
+    requests.count(&route, &method, response.status());
+    response
+}
+
+/// Numbers for Prometheus.
+#[utoipa::path(
+    get, path = "/metrics", tag = "hub",
+    responses((
+        status = 200, description = "Prometheus text format",
+        body = String, content_type = "text/plain",
+    )),
+)]
+pub(super) async fn metrics(
+    State(app): State<App>,
+    Extension(requests): Extension<Requests>,
+) -> Result<Response, ApiError> {
+    let mut text = Text::default();
+    for (name, help, value) in app.counters.all() {
+        text.family(name, "counter", help);
+        text.sample(name, &[], value);
+    }
+    devices(&app, &mut text).await?;
+    let waiting = app
+        .counters
+        .batches_offered
+        .get()
+        .saturating_sub(app.counters.batches_gathered.get());
+    text.family(
+        "tern_ingest_queue",
+        "gauge",
+        "Batches that wait to be stored.",
+    );
+    text.sample("tern_ingest_queue", &[], waiting);
+    let ready = u64::from(app.ready.borrow().all());
+    text.family(
+        "tern_ready",
+        "gauge",
+        "1 when the database, the broker and the link are up.",
+    );
+    text.sample("tern_ready", &[], ready);
+    text.family(
+        "tern_http_requests_total",
+        "counter",
+        "HTTP requests answered.",
+    );
+    let counts = requests
+        .0
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    for ((route, method, status), count) in counts {
+        let status = status.to_string();
+        let labels = [
+            ("route", route.as_str()),
+            ("method", method),
+            ("status", &status),
+        ];
+        text.sample("tern_http_requests_total", &labels, count);
+    }
+    let kind = [(
+        header::CONTENT_TYPE,
+        "text/plain; version=0.0.4; charset=utf-8",
+    )];
+    Ok((kind, text.0).into_response())
+}
+
+async fn devices(app: &App, text: &mut Text) -> Result<(), ApiError> {
+    let workspaces = fleet::workspaces(&app.store).await?;
+    text.family("tern_devices", "gauge", "Devices by health.");
+    for workspace in &workspaces {
+        for count in fleet::health_counts(&app.store, workspace).await? {
+            let health = match count.health {
+                Health::Healthy => "healthy",
+                Health::Updating => "updating",
+                Health::Failing => "failing",
+                Health::Offline => "offline",
+            };
+            let labels = [("workspace", workspace.as_str()), ("health", health)];
+            text.sample("tern_devices", &labels, count.devices);
+        }
+    }
+    let help = "Inferences in stored windows, since the hub was made.";
+    text.family("tern_inferences_total", "counter", help);
+    for workspace in &workspaces {
+        let totals = crate::monitor::totals(app, workspace).await?;
+        let labels = [("workspace", workspace.as_str())];
+        text.sample("tern_inferences_total", &labels, totals.inferences);
+    }
+    Ok(())
+}
+
+/// Text in the making.
+#[derive(Debug, Default)]
+struct Text(String);
+
+impl Text {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        let help = help.replace('\\', r"\\").replace('\n', " ");
+        write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n")
+            .expect("writing to a String cannot fail");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: u64) {
+        self.0.push_str(name);
+        for (place, (label, text)) in labels.iter().enumerate() {
+            self.0.push(if place == 0 { '{' } else { ',' });
+            let text = text
+                .replace('\\', r"\\")
+                .replace('"', "\\\"")
+                .replace('\n', r"\n");
+            write!(self.0, "{label}=\"{text}\"").expect("writing to a String cannot fail");
+        }
+        let end = if labels.is_empty() { "" } else { "}" };
+        writeln!(self.0, "{end} {value}").expect("writing to a String cannot fail");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_format() {
+        let mut text = Text::default();
+        text.family("tern_x", "gauge", "Things.");
+        text.sample("tern_x", &[], 3);
+        text.sample("tern_x", &[("a", "b\"\\\n"), ("c", "d")], 4);
+        let expected = "# HELP tern_x Things.\n# TYPE tern_x gauge\ntern_x 3\n\
+                        tern_x{a=\"b\\\"\\\\\\n\",c=\"d\"} 4\n";
+        assert_eq!(text.0, expected);
+    }
+}

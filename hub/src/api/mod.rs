@@ -1,0 +1,174 @@
+//! The REST API: HTTP in, domain calls, HTTP out. Types are those of `tern_protocol::rest`.
+//!
+//! Called by the composition root, which merges [`router`] with the dashboard's and puts [`around`]
+//! both. There are no decisions in here.
+//!
+//! Must never break:
+//! - every answer over 399 is `application/problem+json`, whoever gives it: handlers, extractors,
+//!   the router, a time limit, a panic;
+//! - every route is in the OpenAPI document, since both come from the same declaration;
+//! - no request holds more memory than its limit, or a connection for ever.
+
+mod blobs;
+mod charts;
+mod coalesce;
+mod devices;
+mod extract;
+mod health;
+mod metrics;
+mod models;
+mod openapi;
+mod problem;
+mod rollouts;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod truth;
+
+use std::{any::Any, sync::Arc, time::Duration};
+
+use axum::{
+    Extension, Router,
+    extract::{DefaultBodyLimit, MatchedPath, Request},
+    http::{HeaderName, HeaderValue, header},
+    middleware::{Next, from_fn},
+    response::{IntoResponse, Response},
+    routing::any,
+};
+use tokio::sync::Semaphore;
+use tower_http::{
+    catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer, trace::TraceLayer,
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use self::problem::ApiError;
+use crate::app::App;
+
+/// A JSON body, in bytes: 10,000 labels are about one megabyte.
+const JSON_BODY: usize = 4 * 1024 * 1024;
+
+/// Longest that an ordinary request may take. Answers come from indices; what takes half a minute
+/// waits for a disk that is gone.
+const REQUEST_TIME: Duration = Duration::from_secs(30);
+
+/// Streams of changes that may be open at the same time; each is a page that somebody looks at.
+const STREAMS: usize = 512;
+
+/// Free places for streams.
+#[derive(Debug, Clone)]
+struct Streams(Arc<Semaphore>);
+
+/// All routes of the API, of health and of metrics.
+pub fn router() -> Router<App> {
+    let ordinary = OpenApiRouter::new()
+        .routes(routes!(models::list_models))
+        .routes(routes!(models::show_model))
+        .routes(routes!(models::show_version))
+        .routes(routes!(devices::list_devices))
+        .routes(routes!(devices::show_device))
+        .routes(routes!(devices::device_events))
+        .routes(routes!(devices::list_events))
+        .routes(routes!(rollouts::start_rollout, rollouts::list_rollouts))
+        .routes(routes!(rollouts::show_rollout))
+        .routes(routes!(rollouts::pause_rollout))
+        .routes(routes!(rollouts::resume_rollout))
+        .routes(routes!(rollouts::abort_rollout))
+        .routes(routes!(rollouts::widen_rollout))
+        .routes(routes!(truth::import_labels))
+        .routes(routes!(truth::list_captures))
+        .routes(routes!(truth::list_accuracy))
+        .routes(routes!(charts::chart))
+        .routes(routes!(charts::overview))
+        .layer(from_fn(time_limit));
+    // Vetting, uploads and streams have limits of their own.
+    let long = OpenApiRouter::new()
+        .routes(routes!(models::publish_version))
+        .routes(routes!(blobs::put_blob, blobs::head_blob, blobs::get_blob))
+        .routes(routes!(stream::stream));
+    let hub = OpenApiRouter::new()
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(metrics::metrics))
+        .layer(from_fn(time_limit));
+    let (routes, document) = OpenApiRouter::with_openapi(openapi::head())
+        .nest(openapi::BASE, ordinary.merge(long))
+        .merge(hub)
+        .split_for_parts();
+    let document = openapi::finished(document);
+    let routes = routes
+        .route(
+            "/api/openapi.json",
+            axum::routing::get(move || openapi::answer(document.clone())),
+        )
+        .route("/api", any(no_route))
+        .route("/api/{*rest}", any(no_route))
+        .method_not_allowed_fallback(no_method);
+    [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ),
+    ]
+    .into_iter()
+    .fold(routes, |routes, (name, value)| {
+        routes.layer(fixed_header(name, value))
+    })
+    .layer(DefaultBodyLimit::max(JSON_BODY))
+    .layer(Extension(Streams(Arc::new(Semaphore::new(STREAMS)))))
+}
+
+/// What goes around every route of the hub: counting, tracing without bodies, and panics that become
+/// problems. The last thing to do with a router, since a layer covers the routes before it.
+pub fn around(routes: Router) -> Router {
+    let trace = TraceLayer::new_for_http()
+        .make_span_with(|request: &Request| {
+            let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+            tracing::debug_span!("http", method = %request.method(), path = request.uri().path(), route)
+        })
+        .on_failure(());
+    routes
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(metrics::count))
+        .layer(Extension(metrics::Requests::default()))
+        .layer(trace)
+}
+
+/// Sets a header unless the handler has set it.
+fn fixed_header(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+}
+
+async fn time_limit(request: Request, next: Next) -> Response {
+    let answer = tokio::time::timeout(REQUEST_TIME, next.run(request)).await;
+    answer.unwrap_or_else(|_| {
+        let seconds = REQUEST_TIME.as_secs();
+        ApiError::unavailable(format!("no answer within {seconds} s; try again")).into_response()
+    })
+}
+
+async fn no_route(request: Request) -> ApiError {
+    let path: String = request.uri().path().chars().take(200).collect();
+    ApiError::not_found(format!(
+        "there is no route {path}; /api/openapi.json lists all"
+    ))
+}
+
+async fn no_method(request: Request) -> ApiError {
+    ApiError::method(format!(
+        "{} is not one of this path's methods",
+        request.method()
+    ))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the layer's signature")]
+fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    let text = text
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    tracing::error!(panic = text, "a request panicked");
+    ApiError::internal("this is a fault of the hub; its log says where").into_response()
+}

@@ -1,0 +1,115 @@
+//! Models and their versions.
+
+use axum::{
+    Json as Answer,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+use tern_protocol::{
+    id::{ModelName, ModelVersion},
+    rest::{ModelView, NewVersion, Page, VersionView},
+};
+use utoipa::IntoParams;
+
+use super::{
+    extract::{Json, Path, Workspace},
+    problem::ApiError,
+};
+use crate::{
+    app::App,
+    registry::{self, Published},
+};
+
+/// A model in the path.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct ModelPath {
+    /// Name of the model.
+    #[param(value_type = String)]
+    model: ModelName,
+}
+
+/// A version in the path.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct VersionPath {
+    /// Name of the model.
+    #[param(value_type = String)]
+    model: ModelName,
+    /// Number of the version.
+    #[param(value_type = u32)]
+    version: ModelVersion,
+}
+
+/// List models with their versions.
+#[utoipa::path(
+    get, path = "/models", tag = "models",
+    responses((status = 200, description = "All models, by name", body = Page<ModelView>)),
+)]
+pub(super) async fn list_models(
+    State(app): State<App>,
+    Workspace(workspace): Workspace,
+) -> Result<Answer<Page<ModelView>>, ApiError> {
+    let items = registry::models(&app.store, &workspace).await?;
+    Ok(Answer(Page { items, next: None }))
+}
+
+/// Show a model.
+#[utoipa::path(
+    get, path = "/models/{model}", tag = "models", params(ModelPath),
+    responses((status = 200, description = "The model", body = ModelView)),
+)]
+pub(super) async fn show_model(
+    State(app): State<App>,
+    Workspace(workspace): Workspace,
+    Path(ModelPath { model }): Path<ModelPath>,
+) -> Result<Answer<ModelView>, ApiError> {
+    let found = registry::model(&app.store, &workspace, &model).await?;
+    found
+        .map(Answer)
+        .ok_or_else(|| ApiError::not_found(format!("there is no model `{model}`")))
+}
+
+/// Show a version of a model.
+#[utoipa::path(
+    get, path = "/models/{model}/versions/{version}", tag = "models", params(VersionPath),
+    responses((status = 200, description = "The version", body = VersionView)),
+)]
+pub(super) async fn show_version(
+    State(app): State<App>,
+    Workspace(workspace): Workspace,
+    Path(VersionPath { model, version }): Path<VersionPath>,
+) -> Result<Answer<VersionView>, ApiError> {
+    let found = registry::version(&app.store, &workspace, &model, version).await?;
+    let missing = || ApiError::not_found(format!("there is no version {version} of `{model}`"));
+    found.map(Answer).ok_or_else(missing)
+}
+
+/// Publish a version of a model.
+///
+/// Its files are uploaded before, each with `PUT /blobs/{digest}`. The hub loads, optimises and runs
+/// the model with the engine that devices run; a refused model changes nothing, and the problem's
+/// findings say which check failed, on what, and what to do. The same files again give the version
+/// that they were published as.
+#[utoipa::path(
+    post, path = "/models/{model}/versions", tag = "models", params(ModelPath),
+    request_body = NewVersion,
+    responses(
+        (status = 201, description = "Published", body = VersionView),
+        (status = 200, description = "The same files were published before", body = VersionView),
+    ),
+)]
+pub(super) async fn publish_version(
+    State(app): State<App>,
+    Workspace(workspace): Workspace,
+    Path(ModelPath { model }): Path<ModelPath>,
+    Json(new): Json<NewVersion>,
+) -> Result<Response, ApiError> {
+    let (status, version) = match registry::publish(&app, &workspace, &model, new).await? {
+        Published::New(version) => (StatusCode::CREATED, version),
+        Published::Known(version) => (StatusCode::OK, version),
+    };
+    Ok((status, Answer(version)).into_response())
+}

@@ -1,0 +1,175 @@
+//! Errors as `application/problem+json` (RFC 9457). Every answer over 399 of the API is made here.
+
+use std::error::Error;
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use tern_protocol::rest::{Finding, Problem};
+
+use crate::{
+    blobs::BlobError,
+    monitor::{ChartError, labels::ImportError},
+    registry::PublishError,
+    rollout::RolloutError,
+    store::{StoreError, chain},
+};
+
+/// An error on its way to a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ApiError {
+    status: StatusCode,
+    kind: &'static str,
+    title: &'static str,
+    detail: String,
+    findings: Vec<Finding>,
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $status:ident $kind:literal $title:literal;)+) => {
+        impl ApiError {$(
+            $(#[$doc])*
+            pub(super) fn $name(detail: impl Into<String>) -> Self {
+                Self {
+                    status: StatusCode::$status,
+                    kind: concat!("urn:tern:problem:", $kind),
+                    title: $title,
+                    detail: detail.into(),
+                    findings: Vec::new(),
+                }
+            }
+        )+}
+    };
+}
+
+kinds! {
+    /// A path, query or body that cannot be read.
+    bad_request = BAD_REQUEST "bad-request" "The request cannot be read";
+    /// Nothing there.
+    not_found = NOT_FOUND "not-found" "There is no such thing";
+    /// The path is there, not with this method.
+    method = METHOD_NOT_ALLOWED "method-not-allowed" "The path has no such method";
+    /// The thing is in a state that does not allow this.
+    conflict = CONFLICT "conflict" "This cannot be done now";
+    /// More bytes or items than allowed.
+    too_large = PAYLOAD_TOO_LARGE "too-large" "The request is too large";
+    /// A body that is not JSON.
+    media_type = UNSUPPORTED_MEDIA_TYPE "media-type" "The body is not JSON";
+    /// Well-formed, and wrong.
+    unprocessable = UNPROCESSABLE_ENTITY "unprocessable" "The request says something impossible";
+    /// A model that did not pass vetting.
+    not_vetted = UNPROCESSABLE_ENTITY "not-vetted" "The model was refused";
+    /// The hub is not able to do this now.
+    unavailable = SERVICE_UNAVAILABLE "unavailable" "The hub cannot do this now";
+    /// A fault of the hub.
+    internal = INTERNAL_SERVER_ERROR "internal" "The hub failed";
+}
+
+impl ApiError {
+    /// From a rejection of axum: its status decides the kind, its text is the detail.
+    pub(super) fn rejected(status: StatusCode, text: String) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::not_found(text),
+            StatusCode::PAYLOAD_TOO_LARGE => Self::too_large(text),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::media_type(text),
+            StatusCode::UNPROCESSABLE_ENTITY => Self::unprocessable(text),
+            status if status.is_server_error() => Self::internal("the hub's log says why"),
+            _ => Self::bad_request(text),
+        }
+    }
+
+    fn with(mut self, findings: Vec<Finding>) -> Self {
+        self.findings = findings;
+        self
+    }
+
+    /// A fault of the hub: its causes go into the log, not to the client.
+    fn fault(err: &(dyn Error + 'static)) -> Self {
+        tracing::error!(error = chain(err), "a request failed");
+        Self::internal(format!("{err}; the hub's log says why"))
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let problem = Problem {
+            kind: self.kind.into(),
+            title: self.title.into(),
+            status: self.status.as_u16(),
+            detail: self.detail,
+            findings: self.findings,
+        };
+        let body = serde_json::to_vec(&problem).expect("texts and numbers are always JSON");
+        let kind = HeaderValue::from_static("application/problem+json");
+        (self.status, [(header::CONTENT_TYPE, kind)], body).into_response()
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(err: StoreError) -> Self {
+        Self::fault(&err)
+    }
+}
+
+impl From<BlobError> for ApiError {
+    fn from(err: BlobError) -> Self {
+        match &err {
+            BlobError::TooLarge { .. } => Self::too_large(err.to_string()),
+            BlobError::DigestMismatch { .. } => Self::unprocessable(err.to_string()),
+            BlobError::BrokenOff { .. } | BlobError::Range { .. } => {
+                Self::bad_request(err.to_string())
+            }
+            BlobError::Missing(_) => Self::not_found(err.to_string()),
+            BlobError::Storage { .. } => Self::fault(&err),
+        }
+    }
+}
+
+impl From<PublishError> for ApiError {
+    fn from(err: PublishError) -> Self {
+        match err {
+            PublishError::Refused(findings) => {
+                let first = findings.first();
+                let detail = first.map(|f| format!("{}; {}", f.message, f.remedy));
+                Self::not_vetted(detail.unwrap_or_default()).with(findings)
+            }
+            PublishError::Busy => Self::unavailable(err.to_string()),
+            PublishError::Blob(err) => err.into(),
+            PublishError::Store(err) => err.into(),
+        }
+    }
+}
+
+impl From<ChartError> for ApiError {
+    fn from(err: ChartError) -> Self {
+        match err {
+            ChartError::Store(err) => err.into(),
+            err => Self::unprocessable(err.to_string()),
+        }
+    }
+}
+
+impl From<ImportError> for ApiError {
+    fn from(err: ImportError) -> Self {
+        match err {
+            ImportError::TooMany(_) => Self::too_large(err.to_string()),
+            ImportError::Store(err) => err.into(),
+        }
+    }
+}
+
+impl From<RolloutError> for ApiError {
+    fn from(err: RolloutError) -> Self {
+        match err {
+            RolloutError::Store(err) => err.into(),
+            RolloutError::NotFound { .. } => Self::not_found(err.to_string()),
+            RolloutError::NoVersion { .. } | RolloutError::Percent { .. } => {
+                Self::unprocessable(err.to_string())
+            }
+            RolloutError::Narrower { .. } | RolloutError::State { .. } | RolloutError::TooMany => {
+                Self::conflict(err.to_string())
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What the parts of a running hub share.
+//!
+//! Made once by [`crate::serve`]; cloned into handlers and drivers. There is no behaviour in here:
+//! each field belongs to the module that it comes from.
+
+use std::sync::Arc;
+
+use tokio::sync::{Notify, watch};
+
+use crate::{blobs::Blobs, changes::Changes, clock::Clock, counters::Counters, store::Store};
+
+/// Handles on everything that outlives a request.
+#[derive(Clone)]
+pub struct App {
+    /// The database.
+    pub store: Store,
+    /// The blobs.
+    pub blobs: Blobs,
+    /// Where changes are announced.
+    pub changes: Changes,
+    /// What is counted.
+    pub counters: Arc<Counters>,
+    /// What time it is.
+    pub clock: Clock,
+    /// Makes the rollouts look again.
+    pub wake: Wake,
+    /// Which parts are up.
+    pub ready: watch::Receiver<Ready>,
+}
+
+/// Asks the rollout driver to look at rollouts and devices again. Carries no data: the driver reads
+/// all it needs from the database, and looks now and then even if nobody asks.
+#[derive(Debug, Clone, Default)]
+pub struct Wake(Arc<Notify>);
+
+impl Wake {
+    /// Nobody has asked yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks. Several asks before the driver looks are one.
+    pub fn notify(&self) {
+        self.0.notify_one();
+    }
+
+    /// Returns once somebody has asked since the last return.
+    pub async fn notified(&self) {
+        self.0.notified().await;
+    }
+}
+
+/// Which parts of the hub are up. The database is, or there would be no hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ready {
+    /// The broker accepts connections.
+    pub broker: bool,
+    /// The hub hears devices: it is connected to the broker and subscribed.
+    pub inbound: bool,
+    /// The hub can speak to devices.
+    pub outbound: bool,
+}
+
+impl Ready {
+    /// Whether all parts are up.
+    pub const fn all(self) -> bool {
+        self.broker && self.inbound && self.outbound
+    }
+}

@@ -1,0 +1,362 @@
+//! Bytes by content address: model files, golden samples, reference profiles, manifests.
+//!
+//! Called by `registry` (publish), `delivery` (chunks) and `api` (upload, download). Calls
+//! `object_store` and nothing of Tern but the protocol.
+//!
+//! Must never break:
+//! - a blob that can be read is whole and has the digest that names it: bytes go to a staged file
+//!   and are renamed into place only after the digest held, so `kill -9` leaves no half blob;
+//! - a blob that was acknowledged is on the disk (file and directory are flushed);
+//! - nobody can make the hub take more bytes than the caller's limit.
+
+#[cfg(test)]
+mod tests;
+
+use std::{error::Error, fmt, path::Path, sync::Arc};
+
+use bytes::{Bytes, BytesMut};
+use futures::{Stream, StreamExt};
+use object_store::{
+    GetOptions, ObjectStore, ObjectStoreExt, PutPayload, local::LocalFileSystem,
+    path::Path as ObjectPath,
+};
+use tern_protocol::{
+    blob::BlobRef,
+    digest::{Digest, Hasher},
+};
+
+/// Bytes gathered before they are written to the staged file (1 MiB): large enough that a write is
+/// cheap, small enough that many uploads at once stay small.
+const PART: usize = 1024 * 1024;
+
+/// The blobs of a hub.
+#[derive(Clone)]
+pub struct Blobs {
+    files: Arc<LocalFileSystem>,
+}
+
+/// What became of a `put`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// The blob is new.
+    Stored(BlobRef),
+    /// The hub had it already.
+    Known(BlobRef),
+}
+
+impl Put {
+    /// The blob, new or known.
+    pub const fn blob(self) -> BlobRef {
+        match self {
+            Self::Stored(blob) | Self::Known(blob) => blob,
+        }
+    }
+}
+
+/// Why a blob could not be stored or read.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// More bytes than the caller allows.
+    #[error("the blob is larger than the limit of {limit} bytes")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The bytes are not those that the digest names.
+    #[error(
+        "the bytes have the digest {found}, not {expected}; upload them under their own digest"
+    )]
+    DigestMismatch {
+        /// The digest that was promised.
+        expected: Digest,
+        /// The digest of the bytes that came.
+        found: Digest,
+    },
+    /// The sender stopped in the middle.
+    #[error("the upload broke off after {received} bytes; send it again")]
+    BrokenOff {
+        /// Bytes that came.
+        received: u64,
+        /// Why, as the transport says.
+        #[source]
+        err: Box<dyn Error + Send + Sync>,
+    },
+    /// There is no such blob.
+    #[error("there is no blob {0}; upload it with PUT /blobs/{0}")]
+    Missing(Digest),
+    /// A range that does not lie in the blob.
+    #[error("bytes {offset} to {end} do not lie in blob {digest} of {len} bytes")]
+    Range {
+        /// Which blob.
+        digest: Digest,
+        /// Its length in bytes.
+        len: u64,
+        /// First byte asked for.
+        offset: u64,
+        /// Byte after the last one asked for.
+        end: u64,
+    },
+    /// The disk or the object store failed.
+    #[error("{doing}")]
+    Storage {
+        /// What was being done.
+        doing: &'static str,
+        /// What the storage said.
+        #[source]
+        err: Box<dyn Error + Send + Sync>,
+    },
+}
+
+impl BlobError {
+    fn storage(doing: &'static str) -> impl FnOnce(object_store::Error) -> Self {
+        move |err| Self::Storage {
+            doing,
+            err: Box::new(err),
+        }
+    }
+}
+
+impl fmt::Debug for Blobs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Blobs").finish_non_exhaustive()
+    }
+}
+
+impl Blobs {
+    /// Opens the store in `dir`, makes the directory if it is missing, and removes staged files
+    /// that a killed hub left behind.
+    pub fn open(dir: &Path) -> Result<Self, BlobError> {
+        let io = |doing| {
+            move |err: std::io::Error| BlobError::Storage {
+                doing,
+                err: err.into(),
+            }
+        };
+        std::fs::create_dir_all(dir).map_err(io("making the directory of blobs"))?;
+        remove_staged(dir).map_err(io("removing staged files of blobs"))?;
+        let files = LocalFileSystem::new_with_prefix(dir)
+            .map_err(BlobError::storage("opening the directory of blobs"))?;
+        Ok(Self {
+            files: Arc::new(files.with_fsync(true)),
+        })
+    }
+
+    /// Stores what `stream` yields, if it has the digest `expected` and at most `limit` bytes.
+    /// Nothing is visible before the whole blob is durable. A known blob is read to its end and
+    /// compared all the same, so that a sender never learns a digest is good by luck.
+    pub async fn put<S, E>(
+        &self,
+        mut stream: S,
+        expected: Digest,
+        limit: u64,
+    ) -> Result<Put, BlobError>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Unpin,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let known = self.head(expected).await?.is_some();
+        let mut staged = Staged::new(self, expected, known).await?;
+        let mut hasher = Hasher::new();
+        let mut received = 0u64;
+        while let Some(piece) = stream.next().await {
+            let piece = match piece {
+                Ok(piece) => piece,
+                Err(err) => {
+                    staged.abort().await;
+                    return Err(BlobError::BrokenOff {
+                        received,
+                        err: err.into(),
+                    });
+                }
+            };
+            received = received.saturating_add(piece.len() as u64);
+            if received > limit {
+                staged.abort().await;
+                return Err(BlobError::TooLarge { limit });
+            }
+            hasher.update(&piece);
+            staged.write(&piece).await?;
+        }
+        let found = hasher.finish();
+        if found != expected {
+            staged.abort().await;
+            return Err(BlobError::DigestMismatch { expected, found });
+        }
+        staged.complete().await?;
+        let blob = BlobRef {
+            digest: expected,
+            len: received,
+        };
+        Ok(if known {
+            Put::Known(blob)
+        } else {
+            Put::Stored(blob)
+        })
+    }
+
+    /// Stores bytes that are already in memory.
+    pub async fn put_bytes(&self, bytes: Bytes) -> Result<BlobRef, BlobError> {
+        let (digest, limit) = (Digest::of(&bytes), bytes.len() as u64);
+        let once = futures::stream::iter([Ok::<_, std::convert::Infallible>(bytes)]);
+        self.put(once, digest, limit).await.map(Put::blob)
+    }
+
+    /// Length of a blob in bytes, if the hub has it.
+    pub async fn head(&self, digest: Digest) -> Result<Option<u64>, BlobError> {
+        match self.files.head(&place(digest)).await {
+            Ok(meta) => Ok(Some(meta.size)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(err) => Err(BlobError::storage("looking for a blob")(err)),
+        }
+    }
+
+    /// The reference to a blob that must be there.
+    pub async fn find(&self, digest: Digest) -> Result<BlobRef, BlobError> {
+        let len = self.head(digest).await?.ok_or(BlobError::Missing(digest))?;
+        Ok(BlobRef { digest, len })
+    }
+
+    /// `len` bytes of a blob from `offset`. The range must lie in the blob.
+    pub async fn get_range(
+        &self,
+        digest: Digest,
+        offset: u64,
+        len: usize,
+    ) -> Result<Bytes, BlobError> {
+        let whole = self.find(digest).await?.len;
+        let end = offset.saturating_add(len as u64);
+        if end > whole {
+            return Err(BlobError::Range {
+                digest,
+                len: whole,
+                offset,
+                end,
+            });
+        }
+        if len == 0 {
+            return Ok(Bytes::new());
+        }
+        let read = self.files.get_range(&place(digest), offset..end).await;
+        read.map_err(BlobError::storage("reading a range of a blob"))
+    }
+
+    /// A blob of at most `limit` bytes, whole.
+    pub async fn read_all(&self, digest: Digest, limit: u64) -> Result<Bytes, BlobError> {
+        let len = self.find(digest).await?.len;
+        if len > limit {
+            return Err(BlobError::TooLarge { limit });
+        }
+        self.get_range(digest, 0, len as usize).await
+    }
+
+    /// A blob as a stream of pieces, with its length in bytes; for downloads.
+    pub async fn stream(
+        &self,
+        digest: Digest,
+    ) -> Result<
+        (
+            u64,
+            impl Stream<Item = Result<Bytes, BlobError>> + Send + 'static,
+        ),
+        BlobError,
+    > {
+        let len = self.find(digest).await?.len;
+        let got = self
+            .files
+            .get_opts(&place(digest), GetOptions::default())
+            .await;
+        let got = got.map_err(BlobError::storage("opening a blob"))?;
+        let pieces = got.into_stream();
+        Ok((
+            len,
+            pieces.map(|piece| piece.map_err(BlobError::storage("reading a blob"))),
+        ))
+    }
+}
+
+/// An upload on its way: bytes pile up to a part, parts go to the staged file. Of a blob that is
+/// known already nothing is written.
+struct Staged {
+    upload: Option<Box<dyn object_store::MultipartUpload>>,
+    part: BytesMut,
+}
+
+impl Staged {
+    async fn new(blobs: &Blobs, digest: Digest, known: bool) -> Result<Self, BlobError> {
+        let upload = if known {
+            None
+        } else {
+            let begun = blobs.files.put_multipart(&place(digest)).await;
+            Some(begun.map_err(BlobError::storage("making a staged file for a blob"))?)
+        };
+        Ok(Self {
+            upload,
+            part: BytesMut::new(),
+        })
+    }
+
+    async fn write(&mut self, piece: &[u8]) -> Result<(), BlobError> {
+        if self.upload.is_none() {
+            return Ok(());
+        }
+        self.part.extend_from_slice(piece);
+        if self.part.len() >= PART {
+            self.flush().await
+        } else {
+            Ok(())
+        }
+    }
+
+    async fn flush(&mut self) -> Result<(), BlobError> {
+        let Some(upload) = self.upload.as_mut().filter(|_| !self.part.is_empty()) else {
+            return Ok(());
+        };
+        let part = PutPayload::from_bytes(self.part.split().freeze());
+        upload
+            .put_part(part)
+            .await
+            .map_err(BlobError::storage("writing a blob"))
+    }
+
+    async fn complete(mut self) -> Result<(), BlobError> {
+        self.flush().await?;
+        if let Some(upload) = self.upload.as_mut() {
+            let done = upload.complete().await;
+            done.map_err(BlobError::storage("flushing a blob and giving it its name"))?;
+        }
+        Ok(())
+    }
+
+    /// The staged file goes; if that fails, the next start removes it.
+    async fn abort(mut self) {
+        if let Some(upload) = self.upload.as_mut() {
+            if let Err(err) = upload.abort().await {
+                tracing::debug!(%err, "a staged blob could not be removed now");
+            }
+        }
+    }
+}
+
+/// `sha256/ab/abcdef…`: no directory grows without end.
+fn place(digest: Digest) -> ObjectPath {
+    let hex = digest.to_string();
+    ObjectPath::from(format!("sha256/{}/{hex}", &hex[..2]))
+}
+
+/// Removes staged files (`NAME#NUMBER`, as `object_store` names them) of a hub that was killed.
+fn remove_staged(root: &Path) -> std::io::Result<()> {
+    let shelves = match std::fs::read_dir(root.join("sha256")) {
+        Ok(shelves) => shelves,
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(err) => return Err(err),
+    };
+    for shelf in shelves {
+        for file in std::fs::read_dir(shelf?.path())? {
+            let file = file?;
+            if file.file_name().to_string_lossy().contains('#') {
+                std::fs::remove_file(file.path())?;
+            }
+        }
+    }
+    Ok(())
+}

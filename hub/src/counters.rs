@@ -1,0 +1,188 @@
+//! What the hub counts while it runs.
+//!
+//! Counted by every part, rendered for Prometheus by the API. Two totals outlive the process: they
+//! are kept in the table `counter`, written at most once a second and at shutdown, so a `kill -9`
+//! loses at most the last second of them. Nothing is decided by a counter.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use sea_orm::{ConnectionTrait as _, DatabaseBackend, Statement};
+
+use crate::store::{Doing as _, Store, StoreError};
+
+/// How often the lasting totals are written. Each write is a transaction that waits for the disk.
+pub const FLUSH_EVERY: Duration = Duration::from_secs(1);
+
+/// One number that only rises.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds `n`.
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Adds one.
+    pub fn one(&self) {
+        self.add(1);
+    }
+
+    /// What was counted so far.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+macro_rules! counters {
+    ($($(#[doc = $doc:literal])+ $name:ident as $metric:literal;)+) => {
+        /// Every counter of the hub.
+        #[derive(Debug, Default)]
+        pub struct Counters {
+            $($(#[doc = $doc])+ pub $name: Counter,)+
+        }
+
+        impl Counters {
+            /// Each counter as (Prometheus name, what it counts, value).
+            pub fn all(&self) -> Vec<(&'static str, &'static str, u64)> {
+                vec![$(($metric, concat!($($doc),+).trim_ascii(), self.$name.get()),)+]
+            }
+        }
+    };
+}
+
+counters! {
+    /// Bytes of chunks published, each once however many devices listened; lasting.
+    egress_bytes as "tern_egress_bytes_total";
+    /// Chunks published.
+    chunks as "tern_chunks_total";
+    /// MQTT messages that could not be read; lasting.
+    malformed as "tern_malformed_total";
+    /// MQTT messages that came in.
+    mqtt_messages as "tern_mqtt_messages_total";
+    /// Messages from devices over the limit of devices of a workspace.
+    devices_refused as "tern_devices_refused_total";
+    /// Batches of outbox entries that were handed to ingest.
+    batches_offered as "tern_batches_offered_total";
+    /// Batches that ingest took out of its queue.
+    batches_gathered as "tern_batches_gathered_total";
+    /// Batches of outbox entries that were stored.
+    batches as "tern_batches_total";
+    /// Batches that were dropped because the ingest queue was full; their devices send them again.
+    batches_dropped as "tern_batches_dropped_total";
+    /// Batches that did not follow what is stored; their devices were told where to go on.
+    batches_gapped as "tern_batches_gapped_total";
+    /// Windows stored.
+    windows as "tern_windows_total";
+    /// Outbox entries that were stored already.
+    duplicates as "tern_duplicates_total";
+    /// Outbox entries of a kind that this hub does not know.
+    entries_unknown as "tern_entries_unknown_total";
+    /// Captures stored.
+    captures as "tern_captures_total";
+    /// Labels stored.
+    labels as "tern_labels_total";
+    /// Acknowledgements that were handed to the broker.
+    acks as "tern_acks_total";
+    /// Desired states that were handed to the broker.
+    desired as "tern_desired_total";
+    /// Wants that came in.
+    wants as "tern_wants_total";
+    /// Connections to the broker that the hub's own clients lost.
+    link_lost as "tern_link_lost_total";
+    /// Transactions of the fleet's intake.
+    fleet_commits as "tern_fleet_commits_total";
+    /// Transactions of telemetry ingest.
+    ingest_commits as "tern_ingest_commits_total";
+}
+
+impl Counters {
+    /// The totals that outlive the process, by their name in the table.
+    fn lasting(&self) -> [(&'static str, &Counter); 2] {
+        [
+            ("egress_bytes", &self.egress_bytes),
+            ("malformed", &self.malformed),
+        ]
+    }
+
+    /// Counters that go on where the database says that the last process stopped.
+    pub async fn load(store: &Store) -> Result<Self, StoreError> {
+        let counters = Self::default();
+        let select =
+            Statement::from_string(DatabaseBackend::Sqlite, "SELECT name, value FROM counter");
+        let rows = store
+            .read()
+            .query_all_raw(select)
+            .await
+            .doing("reading counters")?;
+        for row in rows {
+            let name: String = row.try_get("", "name").doing("reading counters")?;
+            let value: i64 = row.try_get("", "value").doing("reading counters")?;
+            if let Some((_, counter)) = counters.lasting().iter().find(|(known, _)| *known == name)
+            {
+                counter.add(value.max(0).unsigned_abs());
+            }
+        }
+        Ok(counters)
+    }
+
+    /// Writes the lasting totals.
+    pub async fn flush(&self, store: &Store) -> Result<(), StoreError> {
+        for (name, counter) in self.lasting() {
+            let value = i64::try_from(counter.get()).unwrap_or(i64::MAX);
+            let upsert = Statement::from_sql_and_values(
+                store.backend(),
+                "INSERT INTO counter (name, value) VALUES ($1, $2) \
+                 ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                [name.into(), value.into()],
+            );
+            store
+                .write()
+                .execute_raw(upsert)
+                .await
+                .doing("writing counters")?;
+        }
+        Ok(())
+    }
+
+    /// A number that changes whenever a lasting total does.
+    pub fn lasting_sum(&self) -> u64 {
+        self.lasting()
+            .iter()
+            .fold(0, |sum, (_, counter)| sum.wrapping_add(counter.get()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn totals_outlive_the_process() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        for expected in [7, 14] {
+            let store = Store::open(dir.path()).await.expect("opens");
+            let counters = Counters::load(&store).await.expect("loads");
+            counters.egress_bytes.add(7);
+            counters.flush(&store).await.expect("flushes");
+            assert_eq!(counters.egress_bytes.get(), expected);
+            store.close().await;
+        }
+    }
+
+    #[test]
+    fn every_counter_has_a_name_and_a_meaning() {
+        let counters = Counters::default();
+        for (name, help, value) in counters.all() {
+            assert!(
+                name.starts_with("tern_") && name.ends_with("_total"),
+                "{name}"
+            );
+            assert!(help.len() > 10, "{name}");
+            assert_eq!(value, 0);
+        }
+    }
+}

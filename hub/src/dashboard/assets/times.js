@@ -1,0 +1,43 @@
+// Times in the browser's zone and language. The hub writes them in UTC for those without scripts.
+
+const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const fineClock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium", hourCycle: "h23" });
+
+function ago(ms) {
+  const seconds = Math.max(0, Math.round((Date.now() - ms) / 1000));
+  if (seconds < 5) return "just now";
+  if (seconds < 90) return `${seconds} s ago`;
+  if (seconds < 90 * 60) return `${Math.round(seconds / 60)} min ago`;
+  if (seconds < 36 * 3600) return `${Math.round(seconds / 3600)} h ago`;
+  if (seconds < 14 * 86400) return `${Math.round(seconds / 86400)} days ago`;
+  return day.format(ms);
+}
+
+function write(element, text, title) {
+  if (element.textContent !== text) element.textContent = text;
+  if (title && element.title !== title) element.title = title;
+}
+
+function tell() {
+  for (const time of document.querySelectorAll("time[datetime]")) {
+    const ms = Date.parse(time.dateTime);
+    if (Number.isNaN(ms)) continue; // a year that no calendar has; the hub's text stays
+    if (time.classList.contains("ago")) write(time, ago(ms), moment.format(ms));
+    else write(time, fineClock.format(ms), moment.format(ms));
+  }
+  for (const label of document.querySelectorAll("[data-at]")) {
+    write(label, clock.format(Number(label.dataset.at)));
+  }
+}
+
+/** Writes all times now, each second, and after each update. */
+export function tellTimes() {
+  tell();
+  setInterval(() => {
+    if (!document.hidden) tell();
+  }, 1000);
+  document.addEventListener("tern:updated", tell);
+  document.addEventListener("visibilitychange", tell);
+}

@@ -1,0 +1,457 @@
+//! Addresses of the dashboard: each reads what its page shows and hands it over.
+
+use std::future::Future;
+
+use axum::{
+    Router,
+    extract::{
+        FromRequestParts, Path, Query, RawPathParams, State,
+        rejection::{PathRejection, QueryRejection},
+    },
+    http::{HeaderValue, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use maud::Markup;
+use serde::Deserialize;
+use tern_protocol::{
+    id::{DeviceId, ModelName, RolloutId, WorkspaceId},
+    rest::{Chart, GroupBy, Health, Metric},
+    time::WallTime,
+};
+
+use super::{
+    assets,
+    layout::{CONTENT_SECURITY_POLICY, Frame},
+    pages::{self, devices::Filter, notice},
+    parts,
+    range::Range,
+    scope::Scope,
+};
+use crate::{
+    app::App,
+    fleet::{self, DeviceFilter},
+    monitor::{self, ChartError, ChartQuery},
+    registry, rollout,
+    store::{StoreError, chain},
+};
+
+/// Devices on one page of the list: a few screens; filters find the rest.
+const DEVICES: u64 = 100;
+
+/// Events on the page of a device.
+const EVENTS: u64 = 50;
+
+/// Rollouts in the list, newest first.
+const ROLLOUTS: u64 = 100;
+
+/// All pages, with and without a workspace in front, and what they load.
+pub fn router() -> Router<App> {
+    rooms()
+        .nest("/w/{workspace}", rooms())
+        .route("/assets/{hash}/{name}", get(assets::serve))
+        .route("/favicon.ico", get(assets::favicon))
+        .fallback(nowhere)
+}
+
+fn rooms() -> Router<App> {
+    Router::new()
+        .route("/", get(overview))
+        .route("/devices", get(devices))
+        .route("/devices/{device}", get(device))
+        .route("/models", get(models))
+        .route("/models/{model}", get(model))
+        .route("/rollouts", get(rollouts))
+        .route("/rollouts/{rollout}", get(rollout_room))
+}
+
+/// Somebody at the door: which workspace, and when.
+struct Visit {
+    scope: Scope,
+    now: WallTime,
+}
+
+impl FromRequestParts<App> for Visit {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let now = app.clock.now();
+        let home = Self {
+            scope: Scope::unprefixed(),
+            now,
+        };
+        let params = RawPathParams::from_request_parts(parts, app).await;
+        let params = params.map_err(|_| home.answer(Err(Trouble::unreadable())))?;
+        let Some((_, named)) = params.iter().find(|(name, _)| *name == "workspace") else {
+            return Ok(home);
+        };
+        match workspace(app, named).await {
+            Ok(workspace) => Ok(Self {
+                scope: Scope::prefixed(workspace),
+                now,
+            }),
+            Err(trouble) => Err(home.answer(Err(trouble))),
+        }
+    }
+}
+
+async fn workspace(app: &App, named: &str) -> Result<WorkspaceId, Trouble> {
+    let missing = || Trouble::Missing(format!("There is no workspace {named}."));
+    let workspace: WorkspaceId = named.parse().map_err(|_| missing())?;
+    let known = fleet::workspaces(&app.store).await?;
+    if known.contains(&workspace) {
+        Ok(workspace)
+    } else {
+        Err(missing())
+    }
+}
+
+impl Visit {
+    fn frame(&self) -> Frame<'_> {
+        Frame {
+            scope: &self.scope,
+            now: self.now,
+        }
+    }
+
+    fn answer(&self, page: Result<Markup, Trouble>) -> Response {
+        match page {
+            Ok(page) => html(StatusCode::OK, page),
+            Err(Trouble::Missing(what)) => html(
+                StatusCode::NOT_FOUND,
+                notice::not_found(self.frame(), &what),
+            ),
+            Err(Trouble::Unreadable(what)) => html(
+                StatusCode::BAD_REQUEST,
+                notice::not_found(self.frame(), &what),
+            ),
+            Err(Trouble::Failed(err)) => {
+                tracing::error!(error = chain(&err), "drawing a page");
+                html(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    notice::failed(self.frame()),
+                )
+            }
+        }
+    }
+}
+
+/// Why there is no page.
+enum Trouble {
+    /// Nothing of that name.
+    Missing(String),
+    /// The address cannot be read.
+    Unreadable(String),
+    /// The database failed.
+    Failed(StoreError),
+}
+
+impl Trouble {
+    fn unreadable() -> Self {
+        Self::Unreadable("This address cannot be read.".into())
+    }
+}
+
+impl From<StoreError> for Trouble {
+    fn from(err: StoreError) -> Self {
+        Self::Failed(err)
+    }
+}
+
+impl From<ChartError> for Trouble {
+    fn from(err: ChartError) -> Self {
+        match err {
+            ChartError::Store(err) => Self::Failed(err),
+            // Ranges are ours; a clock near the end of time is left.
+            other => Self::Unreadable(other.to_string()),
+        }
+    }
+}
+
+fn html(status: StatusCode, page: Markup) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "same-origin"),
+        // Pages show the present.
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    let headers = headers.map(|(name, value)| (name, HeaderValue::from_static(value)));
+    (status, headers, page.into_string()).into_response()
+}
+
+/// What may stand behind the `?` of an address.
+#[derive(Debug, Default, Deserialize)]
+struct Asked {
+    range: Option<String>,
+    site: Option<String>,
+    health: Option<String>,
+    label: Option<String>,
+    after: Option<String>,
+}
+
+type Ask = Result<Query<Asked>, QueryRejection>;
+
+fn asked(ask: Ask) -> Result<Asked, Trouble> {
+    ask.map(|Query(asked)| asked)
+        .map_err(|_| Trouble::unreadable())
+}
+
+/// An unknown range is the usual one: links to it may outlive it.
+fn range(ask: Ask) -> Result<Range, Trouble> {
+    Ok(asked(ask)?
+        .range
+        .as_deref()
+        .and_then(Range::named)
+        .unwrap_or_default())
+}
+
+/// What stands in the place of a name in the path.
+type At<T> = Result<Path<T>, PathRejection>;
+
+/// The last part of a path, as typed. A workspace before it is [`Visit`]'s.
+#[derive(Debug, Deserialize)]
+struct Named {
+    #[serde(alias = "device", alias = "model", alias = "rollout")]
+    name: String,
+}
+
+fn named<T: std::str::FromStr>(at: At<Named>, what: &str) -> Result<T, Trouble> {
+    let Ok(Path(Named { name })) = at else {
+        return Err(Trouble::unreadable());
+    };
+    name.parse().map_err(|_| missing(what, &name))
+}
+
+fn missing(what: &str, name: &str) -> Trouble {
+    Trouble::Missing(format!("There is no {what} {name}."))
+}
+
+async fn nowhere(visit: Visit) -> Response {
+    visit.answer(Err(Trouble::Missing(
+        "There is no page at this address.".into(),
+    )))
+}
+
+async fn overview(State(app): State<App>, visit: Visit, ask: Ask) -> Response {
+    let page = async {
+        let range = range(ask)?;
+        let workspace = visit.scope.workspace();
+        let look = Look {
+            app: &app,
+            visit: &visit,
+            range,
+        };
+        let (overview, accuracy, traffic) = tokio::try_join!(
+            all(monitor::overview(&app, workspace)),
+            look.chart(Metric::Accuracy, GroupBy::Site, Of::All),
+            look.chart(Metric::Traffic, GroupBy::Site, Of::All),
+        )?;
+        let charts = pages::overview::Charts { accuracy, traffic };
+        Ok(pages::overview::page(
+            visit.frame(),
+            &overview,
+            &charts,
+            range,
+        ))
+    };
+    visit.answer(page.await)
+}
+
+async fn devices(State(app): State<App>, visit: Visit, ask: Ask) -> Response {
+    let page = async {
+        let filter = filter(asked(ask)?)?;
+        let workspace = visit.scope.workspace();
+        let after = filter.after.as_deref().map(str::parse).transpose();
+        let label = filter.label.as_deref().map(label).transpose()?;
+        let wanted = DeviceFilter {
+            site: filter.site.clone(),
+            health: filter.health,
+            label,
+            after: after.map_err(|_| Trouble::unreadable())?,
+            limit: Some(DEVICES),
+        };
+        let (sites, devices) = tokio::try_join!(
+            fleet::sites(&app.store, workspace),
+            fleet::devices(&app.store, workspace, &wanted),
+        )?;
+        let sites: Vec<_> = sites.into_iter().map(|count| count.site).collect();
+        Ok(pages::devices::page(
+            visit.frame(),
+            &filter,
+            &sites,
+            &devices,
+        ))
+    };
+    visit.answer(page.await)
+}
+
+/// A form sends fields that were left empty, too.
+fn filter(asked: Asked) -> Result<Filter, Trouble> {
+    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let site = given(asked.site).map(|site| site.parse()).transpose();
+    let health = given(asked.health).map(|word| health(&word)).transpose()?;
+    Ok(Filter {
+        site: site
+            .map_err(|err| Trouble::Unreadable(format!("The site in this address: {err}.")))?,
+        health,
+        label: given(asked.label),
+        after: given(asked.after),
+    })
+}
+
+fn health(word: &str) -> Result<Health, Trouble> {
+    let known = parts::HEALTHS
+        .into_iter()
+        .find(|health| parts::health_word(*health) == word);
+    known.ok_or_else(|| Trouble::Unreadable(format!("There is no health {word}.")))
+}
+
+fn label(text: &str) -> Result<(String, String), Trouble> {
+    let Some((key, value)) = text.split_once('=') else {
+        return Err(Trouble::Unreadable(format!(
+            "A label is looked for as key=value, for example lens=plastic; {text} has no equals sign."
+        )));
+    };
+    Ok((key.trim().into(), value.trim().into()))
+}
+
+async fn device(State(app): State<App>, visit: Visit, at: At<Named>, ask: Ask) -> Response {
+    let page = async {
+        let range = range(ask)?;
+        let id: DeviceId = named(at, "device")?;
+        let workspace = visit.scope.workspace();
+        let look = Look {
+            app: &app,
+            visit: &visit,
+            range,
+        };
+        let of = Of::Device(&id);
+        let found = fleet::device(&app.store, workspace, &id).await?;
+        let found = found.ok_or_else(|| missing("device", id.as_str()))?;
+        let (events, traffic, latency, prediction, confidence) = tokio::try_join!(
+            all(fleet::events(&app.store, workspace, Some(&id), EVENTS)),
+            look.chart(Metric::Traffic, GroupBy::None, of),
+            look.chart(Metric::Latency, GroupBy::None, of),
+            look.chart(Metric::Prediction, GroupBy::None, of),
+            look.chart(Metric::Confidence, GroupBy::None, of),
+        )?;
+        let charts = pages::device::Charts {
+            traffic,
+            latency,
+            prediction,
+            confidence,
+        };
+        Ok(pages::device::page(
+            visit.frame(),
+            &found,
+            &events,
+            &charts,
+            range,
+        ))
+    };
+    visit.answer(page.await)
+}
+
+async fn models(State(app): State<App>, visit: Visit) -> Response {
+    let page = async {
+        let models = registry::models(&app.store, visit.scope.workspace()).await?;
+        Ok(pages::models::page(visit.frame(), &models))
+    };
+    visit.answer(page.await)
+}
+
+async fn model(State(app): State<App>, visit: Visit, at: At<Named>, ask: Ask) -> Response {
+    let page = async {
+        let range = range(ask)?;
+        let name: ModelName = named(at, "model")?;
+        let look = Look {
+            app: &app,
+            visit: &visit,
+            range,
+        };
+        let of = Of::Model(&name);
+        let found = registry::model(&app.store, visit.scope.workspace(), &name).await?;
+        let found = found.ok_or_else(|| missing("model", name.as_str()))?;
+        let (accuracy, latency, prediction, traffic) = tokio::try_join!(
+            look.chart(Metric::Accuracy, GroupBy::Version, of),
+            look.chart(Metric::Latency, GroupBy::None, of),
+            look.chart(Metric::Prediction, GroupBy::None, of),
+            look.chart(Metric::Traffic, GroupBy::Version, of),
+        )?;
+        let charts = pages::model::Charts {
+            accuracy,
+            latency,
+            prediction,
+            traffic,
+        };
+        Ok(pages::model::page(visit.frame(), &found, &charts, range))
+    };
+    visit.answer(page.await)
+}
+
+async fn rollouts(State(app): State<App>, visit: Visit) -> Response {
+    let page = async {
+        let list = rollout::list(&app.store, visit.scope.workspace(), ROLLOUTS).await?;
+        Ok(pages::rollouts::page(visit.frame(), &list))
+    };
+    visit.answer(page.await)
+}
+
+async fn rollout_room(State(app): State<App>, visit: Visit, at: At<Named>) -> Response {
+    let page = async {
+        let id = RolloutId(named(at, "rollout")?);
+        let found = rollout::show(&app.store, visit.scope.workspace(), id).await?;
+        let found = found.ok_or_else(|| missing("rollout", &id.to_string()))?;
+        Ok(pages::rollout::page(visit.frame(), &found))
+    };
+    visit.answer(page.await)
+}
+
+/// Lets a read stand beside others of [`tokio::try_join`].
+async fn all<T>(read: impl Future<Output = Result<T, StoreError>>) -> Result<T, Trouble> {
+    Ok(read.await?)
+}
+
+/// What a chart is about.
+#[derive(Debug, Clone, Copy)]
+enum Of<'a> {
+    /// The workspace.
+    All,
+    /// One device.
+    Device(&'a DeviceId),
+    /// One model.
+    Model(&'a ModelName),
+}
+
+/// One look at the charts of a page: all over the same time.
+struct Look<'a> {
+    app: &'a App,
+    visit: &'a Visit,
+    range: Range,
+}
+
+impl Look<'_> {
+    async fn chart(&self, metric: Metric, group: GroupBy, of: Of<'_>) -> Result<Chart, Trouble> {
+        let (from, to) = self.range.around(self.visit.now);
+        let query = ChartQuery {
+            metric,
+            model: match of {
+                Of::Model(model) => Some(model.clone()),
+                _ => None,
+            },
+            version: None,
+            site: None,
+            device: match of {
+                Of::Device(device) => Some(device.clone()),
+                _ => None,
+            },
+            group,
+            from,
+            to,
+            step_ms: self.range.step_ms(),
+        };
+        Ok(monitor::chart(&self.app.store, self.visit.scope.workspace(), &query).await?)
+    }
+}

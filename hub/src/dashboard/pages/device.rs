@@ -1,0 +1,260 @@
+//! `/devices/{device}`: one device, and how far each slot got.
+
+use maud::{Markup, html};
+use tern_protocol::{
+    reported::Phase,
+    rest::{Chart, DeviceView, EventView, ProgressView, ServingView, SlotView},
+};
+
+use crate::dashboard::{
+    chart::{Figure, Shape},
+    format,
+    layout::{self, Frame, Room},
+    parts,
+    range::Range,
+    scope::Scope,
+};
+
+/// The charts of a device.
+pub(in crate::dashboard) struct Charts {
+    /// Inferences a second.
+    pub(in crate::dashboard) traffic: Chart,
+    /// Latency quantiles.
+    pub(in crate::dashboard) latency: Chart,
+    /// Shares of the classes.
+    pub(in crate::dashboard) prediction: Chart,
+    /// Mean confidence.
+    pub(in crate::dashboard) confidence: Chart,
+}
+
+/// The page.
+pub(in crate::dashboard) fn page(
+    frame: Frame,
+    device: &DeviceView,
+    events: &[EventView],
+    charts: &Charts,
+    range: Range,
+) -> Markup {
+    let scope = frame.scope;
+    let path = scope.page(&format!("/devices/{}", device.id));
+    let main = html! {
+        nav.crumbs aria-label="Breadcrumb" { a href=(scope.page("/devices")) { "Devices" } }
+        (layout::heading(&html! { (device.id) }, &health(device), &html! {}))
+        section aria-labelledby="slots-title" {
+            h2.apart #slots-title { "Slots" }
+            div #slots data-live {
+                @if device.slots.is_empty() {
+                    div.card { (parts::empty(&html! { "This device has reported no slots. They stand in its configuration under " code { "[[slots]]" } "." })) }
+                }
+                @for slot in &device.slots { (self::slot(scope, slot)) }
+            }
+        }
+        div.grid.two {
+            section.card aria-labelledby="identity-title" {
+                h2 #identity-title { "Identity" }
+                div #identity data-live { (identity(scope, device)) }
+            }
+            section.card aria-labelledby="outbox-title" {
+                h2 #outbox-title { "Telemetry" }
+                div #outbox data-live { (outbox(device)) }
+            }
+        }
+        section aria-labelledby="charts-title" {
+            div.apart.row { h2 #charts-title { "Trends" } (range.choice(&path)) }
+            div.grid.two { (figures(charts)) }
+        }
+        section.card aria-labelledby="events-title" {
+            h2 #events-title { "Events" }
+            div #events.window data-live tabindex="0" role="region" aria-labelledby="events-title" {
+                (parts::events(scope, events, parts::Devices::LeftOut))
+            }
+        }
+    };
+    layout::page(frame, Room::Devices, device.id.as_str(), &main)
+}
+
+fn health(device: &DeviceView) -> Markup {
+    html! {
+        span #health data-live {
+            (parts::health(device.health))
+            @if !device.health_reason.is_empty() { " " (device.health_reason) "," }
+            span.dim { " heard of " (parts::ago(device.last_seen)) }
+        }
+    }
+}
+
+fn identity(scope: &Scope, device: &DeviceView) -> Markup {
+    let size = |size: Option<u64>| size.map_or_else(|| format::NOTHING.into(), format::bytes);
+    let platform = &device.platform;
+    html! {
+        dl.facts {
+            (parts::fact("Site", &parts::site(scope, &device.site)))
+            (parts::fact("Labels", &html! {
+                @if device.labels.is_empty() { span.dim { "none" } }
+                @for (key, value) in &device.labels { span.chip data-key=(key) { (key) "=" b { (value) } } }
+            }))
+            (parts::fact("Platform", &html! {
+                (told(&platform.os)) " " (platform.arch)
+                @if platform.cpus > 0 { ", " (platform.cpus) " processors" }
+            }))
+            (parts::fact("Agent", &html! { (told(&device.agent)) }))
+            (parts::fact("Agent's memory", &html! { (size(device.resources.agent_rss)) span.dim { " of " (size(device.resources.memory)) } }))
+            (parts::fact("Free disk", &html! { (size(device.resources.disk_free)) }))
+            (parts::fact("First heard of", &parts::ago(device.first_seen)))
+        }
+    }
+}
+
+/// What a device said, or a dash if it said nothing.
+fn told(text: &str) -> &str {
+    if text.is_empty() {
+        format::NOTHING
+    } else {
+        text
+    }
+}
+
+fn outbox(device: &DeviceView) -> Markup {
+    let outbox = &device.outbox;
+    html! {
+        dl.facts {
+            (parts::fact("Inferences counted", &html! { (format::count(device.inferences)) }))
+            (parts::fact("Windows stored", &html! { (format::count(device.windows)) }))
+            (parts::fact("Waiting in outbox", &html! { (format::count(outbox.entries)) span.dim { " entries, " (format::bytes(outbox.bytes)) } }))
+            (parts::fact("Merged under pressure", &html! { (format::count(outbox.merged)) span.dim { " windows" } }))
+            (parts::fact("Dropped under pressure", &html! { (format::count(outbox.dropped)) span.dim { " captures" } }))
+            (parts::fact("Desired state", &html! {
+                @if device.reported_revision >= device.desired_revision {
+                    "acted on " span.dim { "revision " (device.desired_revision) }
+                } @else {
+                    "behind " span.dim { "wanted revision " (device.desired_revision) ", acted on " (device.reported_revision) }
+                }
+            }))
+            (parts::fact("Unreadable messages", &html! { (format::count(device.malformed)) span.dim { " since its start" } }))
+        }
+    }
+}
+
+/// A slot: what was assigned, what is stored, what is loaded, what is proven, apart, because an
+/// update may stop between any two.
+fn slot(scope: &Scope, slot: &SlotView) -> Markup {
+    html! {
+        article.card.slot data-key=(slot.slot) aria-label={ "Slot " (slot.slot) } {
+            h3 { (slot.slot) }
+            ol.stages {
+                li.(if slot.assigned.is_some() { "done" } else { "none" }) {
+                    span.step { "Assigned" }
+                    @match &slot.assigned {
+                        Some(of) => { (parts::version_ref(scope, of)) small { "wanted by the hub" } }
+                        None => { span.dim { "nothing" } small { "no rollout picked it" } }
+                    }
+                }
+                (stored(scope, slot))
+                (loaded(scope, slot))
+                (proven(slot))
+            }
+            @if let Some(rejected) = &slot.rejected {
+                div.alarm role="note" {
+                    p { b { "Refused " (parts::version(scope, &rejected.model, rejected.version)) ": " (rejected.reason) } }
+                    p.text { (rejected.text) }
+                }
+            }
+            @if let Some(previous) = &slot.previous {
+                p.dim.small { "Would swap back to " (parts::version_ref(scope, previous)) }
+            }
+        }
+    }
+}
+
+fn stored(scope: &Scope, slot: &SlotView) -> Markup {
+    let here = |of: &ServingView| {
+        slot.assigned
+            .as_ref()
+            .is_some_and(|want| want.model == of.model && want.version == of.version)
+    };
+    html! {
+        @match (&slot.progress, &slot.serving) {
+            (Some(progress), _) => { (coming(scope, progress)) }
+            (None, Some(serving)) if here(serving) => {
+                li.done { span.step { "Stored" } (parts::version(scope, &serving.model, serving.version)) small { "digests hold" } }
+            }
+            (None, _) if slot.rejected.is_some() => {
+                li.failed { span.step { "Stored" } span.bad { "refused" } small { "see below" } }
+            }
+            _ => { li.none { span.step { "Stored" } span.dim { "nothing new" } small { "waits for the device" } } }
+        }
+    }
+}
+
+fn coming(scope: &Scope, progress: &ProgressView) -> Markup {
+    let phase = match progress.phase {
+        Phase::Fetching => "fetching",
+        Phase::Verified => "verified, being vetted",
+        Phase::Vetted => "vetted, being loaded",
+    };
+    let total = progress.bytes_total;
+    html! {
+        li.now {
+            span.step { "Stored" }
+            (parts::version(scope, &progress.model, progress.version))
+            progress max=(total.max(1)) value=(progress.bytes.min(total.max(1))) aria-label="Bytes on the device" {}
+            small {
+                (phase) ", " (format::bytes(progress.bytes))
+                @if total > 0 { " of " (format::bytes(total)) }
+            }
+        }
+    }
+}
+
+fn loaded(scope: &Scope, slot: &SlotView) -> Markup {
+    html! {
+        @match &slot.serving {
+            Some(serving) => li.done {
+                span.step { "Serving" }
+                (parts::version(scope, &serving.model, serving.version))
+                small {
+                    (format::count(serving.inferences)) " inferences"
+                    @if serving.errors > 0 { ", " span.bad { (format::count(serving.errors)) " errors" } }
+                    @if let Some(since) = serving.since { ", loaded " (parts::ago(since)) }
+                }
+            },
+            None => li.none { span.step { "Serving" } span.dim { "nothing" } small { "requests get an error" } },
+        }
+    }
+}
+
+fn proven(slot: &SlotView) -> Markup {
+    html! {
+        @match &slot.serving {
+            Some(serving) => li.(if serving.proven { "done" } else { "failed" }) {
+                span.step { "Proven" }
+                (parts::verdict(serving.proven, "digest matches", "digest differs"))
+                small {
+                    "weights " code { (serving.weights.short()) } ", golden samples off by at most "
+                    (format::difference(serving.golden_difference))
+                }
+            },
+            None => li.none { span.step { "Proven" } span.dim { "nothing to prove" } },
+        }
+    }
+}
+
+fn figures(charts: &Charts) -> Markup {
+    const HINT: &str = "Appears when the device has answered requests for one telemetry window.";
+    let figure = |id, title, shape, chart| {
+        Figure {
+            id,
+            title,
+            hint: HINT,
+            shape,
+            chart,
+        }
+        .draw()
+    };
+    html! {
+        (figure("chart-traffic", "Inferences a second", Shape::Lines, &charts.traffic))
+        (figure("chart-latency", "Latency", Shape::Lines, &charts.latency))
+        (figure("chart-prediction", "Prediction mix", Shape::Stack, &charts.prediction))
+        (figure("chart-confidence", "Mean confidence", Shape::Lines, &charts.confidence))
+    }
+}

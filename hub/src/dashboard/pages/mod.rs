@@ -1,0 +1,13 @@
+//! The rooms: each a pure function from REST types to a page.
+//!
+//! An element that changes while one looks at it has an id and `data-live`: `live.js` fetches the
+//! page again when the hub says that something changed, and carries the difference over.
+
+pub(super) mod device;
+pub(super) mod devices;
+pub(super) mod model;
+pub(super) mod models;
+pub(super) mod notice;
+pub(super) mod overview;
+pub(super) mod rollout;
+pub(super) mod rollouts;

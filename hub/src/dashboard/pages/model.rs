@@ -1,0 +1,174 @@
+//! `/models/{model}`: its versions, what vetting found, and how each does in the field.
+
+use maud::{Markup, html};
+use tern_protocol::{
+    rest::{Chart, ModelView, VersionView},
+    tensor::TensorSpec,
+};
+
+use crate::dashboard::{
+    chart::{Figure, Shape},
+    format,
+    layout::{self, Frame, Room},
+    parts,
+    range::Range,
+};
+
+/// The charts of a model.
+pub(in crate::dashboard) struct Charts {
+    /// Accuracy, a series a version.
+    pub(in crate::dashboard) accuracy: Chart,
+    /// Latency quantiles.
+    pub(in crate::dashboard) latency: Chart,
+    /// Shares of the classes.
+    pub(in crate::dashboard) prediction: Chart,
+    /// Inferences a second, a series a version.
+    pub(in crate::dashboard) traffic: Chart,
+}
+
+/// The page.
+pub(in crate::dashboard) fn page(
+    frame: Frame,
+    model: &ModelView,
+    charts: &Charts,
+    range: Range,
+) -> Markup {
+    let scope = frame.scope;
+    let path = scope.page(&format!("/models/{}", model.name));
+    let serving: u64 = model
+        .versions
+        .iter()
+        .map(|version| version.devices_serving)
+        .sum();
+    let below = html! {
+        span #summary data-live {
+            b { (format::count(model.versions.len() as u64)) } " versions, served by "
+            b { (format::count(serving)) } " devices"
+        }
+    };
+    let main = html! {
+        nav.crumbs aria-label="Breadcrumb" { a href=(scope.page("/models")) { "Models" } }
+        (layout::heading(&html! { (model.name) }, &below, &html! {}))
+        section aria-labelledby="versions-title" {
+            h2.apart #versions-title { "Versions" }
+            div #versions.card.flush data-live {
+                @if model.versions.is_empty() {
+                    (parts::empty(&html! { "No version passed vetting yet." }))
+                } @else { (versions(&model.versions)) }
+            }
+        }
+        section aria-labelledby="charts-title" {
+            div.apart.row { h2 #charts-title { "In the field" } (range.choice(&path)) }
+            div.grid.two { (figures(charts)) }
+        }
+        section aria-labelledby="vetting-title" {
+            h2.apart #vetting-title { "What vetting found" }
+            div #vetting data-live {
+                @for version in &model.versions { (vetting(version)) }
+            }
+        }
+    };
+    layout::page(frame, Room::Models, model.name.as_str(), &main)
+}
+
+fn versions(versions: &[VersionView]) -> Markup {
+    html! {
+        table.cards {
+            thead { tr {
+                th scope="col" { "Version" }
+                th scope="col" { "What is new" }
+                th.end scope="col" { "Validation accuracy" }
+                th.end scope="col" { "Latency on hub" }
+                th.end scope="col" { "Size" }
+                th.end scope="col" { "Devices serving" }
+                th.end scope="col" { "Published" }
+            } }
+            tbody {
+                @for version in versions {
+                    tr id={ "v" (version.version) } data-key=(version.version) {
+                        th scope="row" { span.swatch.(parts::version_tone(version.version)) {} "v" (version.version) }
+                        td data-name="What is new" { span.text {
+                            @if version.note.is_empty() { span.dim { "no note" } } @else { (version.note) }
+                        } }
+                        td.end data-name="Validation accuracy" {
+                            (version.validation_accuracy.map_or_else(|| format::NOTHING.into(), format::percent))
+                        }
+                        td.end data-name="Latency on hub" { (format::microseconds(version.vetting.latency_us)) }
+                        td.end data-name="Size" { (format::bytes(version.total_bytes)) }
+                        td.end data-name="Devices serving" { (format::count(version.devices_serving)) }
+                        td.end data-name="Published" { (parts::ago(version.created)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn vetting(version: &VersionView) -> Markup {
+    let vetting = &version.vetting;
+    html! {
+        details.card data-key=(version.version) {
+            summary {
+                b { "v" (version.version) } " "
+                span.dim { (format::count(vetting.golden_samples)) " golden samples reproduced, "
+                    (format::count(vetting.operators.len() as u64)) " operators" }
+            }
+            dl.facts {
+                (parts::fact("Golden samples", &html! {
+                    (format::count(vetting.golden_samples)) span.dim { " reproduced, off by at most " (format::difference(vetting.golden_difference)) }
+                }))
+                (parts::fact("Load and optimise", &html! { (format::microseconds(vetting.load_ms * 1000.0)) }))
+                (parts::fact("Median latency", &html! { (format::microseconds(vetting.latency_us)) span.dim { " one sample, on the hub" } }))
+                (parts::fact("Operators", &html! { @for operator in &vetting.operators { span.chip { (operator) } } }))
+                (parts::fact("Inputs", &tensors(&version.inputs)))
+                (parts::fact("Outputs", &tensors(&version.outputs)))
+                (parts::fact("Classes", &html! {
+                    @if version.classes.is_empty() { span.dim { "none" } }
+                    @for class in &version.classes { span.chip { (class) } }
+                }))
+                (parts::fact("Bundle", &html! { code.digest { (version.bundle.digest) } }))
+                (parts::fact("ONNX file", &html! { code.digest { (version.onnx.digest) } span.dim { " " (format::bytes(version.onnx.len)) } }))
+            }
+        }
+    }
+}
+
+fn tensors(tensors: &[TensorSpec]) -> Markup {
+    html! {
+        @for tensor in tensors {
+            div {
+                code { (tensor.name) }
+                span.dim {
+                    " " (tensor.dtype) " ["
+                    @for (index, dim) in tensor.shape.iter().enumerate() {
+                        @if index > 0 { " × " }
+                        @if *dim == -1 { "batch" } @else { (dim) }
+                    }
+                    "]"
+                }
+            }
+        }
+    }
+}
+
+fn figures(charts: &Charts) -> Markup {
+    const SERVED: &str = "Appears when a device has served this model for one telemetry window.";
+    const LABELLED: &str =
+        "Appears when truths arrive: from a file with `tern label import`, or from devices.";
+    let figure = |id, title, hint, shape, chart| {
+        Figure {
+            id,
+            title,
+            hint,
+            shape,
+            chart,
+        }
+        .draw()
+    };
+    html! {
+        (figure("chart-accuracy", "Accuracy by version", LABELLED, Shape::VersionLines, &charts.accuracy))
+        (figure("chart-traffic", "Inferences a second by version", SERVED, Shape::VersionLines, &charts.traffic))
+        (figure("chart-latency", "Latency", SERVED, Shape::Lines, &charts.latency))
+        (figure("chart-prediction", "Prediction mix", SERVED, Shape::Stack, &charts.prediction))
+    }
+}

@@ -1,0 +1,427 @@
+//! Every page, drawn for an empty hub, a usual fleet, a huge one, and a hostile one.
+
+use std::{fs, path::Path};
+
+use maud::Markup;
+use tern_protocol::{
+    id::SiteName,
+    rest::{DeviceView, Metric, Page, RolloutState},
+};
+
+use super::{
+    assets,
+    fixtures::{self, CLASSES, HOSTILE, NOW, QUANTILES, SITES, chart},
+    layout::{CONTENT_SECURITY_POLICY, Frame},
+    pages::{device, devices, model, models, notice, overview, rollout, rollouts},
+    range::Range,
+    scope::Scope,
+};
+
+/// One page: its address and itself.
+type Drawn = (&'static str, Markup);
+
+fn overview_charts(names: &[&str]) -> overview::Charts {
+    overview::Charts {
+        accuracy: chart(Metric::Accuracy, names),
+        traffic: chart(Metric::Traffic, names),
+    }
+}
+
+fn device_charts(names: &[&str], quantiles: &[&str], classes: &[&str]) -> device::Charts {
+    device::Charts {
+        traffic: chart(Metric::Traffic, names),
+        latency: chart(Metric::Latency, quantiles),
+        prediction: chart(Metric::Prediction, classes),
+        confidence: chart(Metric::Confidence, names),
+    }
+}
+
+fn model_charts(names: &[&str], quantiles: &[&str], classes: &[&str]) -> model::Charts {
+    model::Charts {
+        accuracy: chart(Metric::Accuracy, names),
+        latency: chart(Metric::Latency, quantiles),
+        prediction: chart(Metric::Prediction, classes),
+        traffic: chart(Metric::Traffic, names),
+    }
+}
+
+fn page_of<T>(items: Vec<T>, next: Option<&str>) -> Page<T> {
+    Page {
+        items,
+        next: next.map(String::from),
+    }
+}
+
+fn empty(frame: Frame) -> Vec<Drawn> {
+    let device = fixtures::bare_device();
+    let mut bare_model = fixtures::model(1);
+    bare_model.versions.clear();
+    let filter = devices::Filter {
+        site: Some("mill".parse().unwrap()),
+        ..Default::default()
+    };
+    let range = Range::default();
+    vec![
+        (
+            "",
+            overview::page(
+                frame,
+                &fixtures::empty_overview(),
+                &overview_charts(&[]),
+                range,
+            ),
+        ),
+        (
+            "devices",
+            devices::page(
+                frame,
+                &devices::Filter::default(),
+                &[],
+                &page_of(vec![], None),
+            ),
+        ),
+        (
+            "devices-filtered",
+            devices::page(frame, &filter, &[], &page_of(vec![], None)),
+        ),
+        (
+            "devices/one",
+            device::page(frame, &device, &[], &device_charts(&[], &[], &[]), range),
+        ),
+        ("models", models::page(frame, &[])),
+        (
+            "models/one",
+            model::page(frame, &bare_model, &model_charts(&[], &[], &[]), range),
+        ),
+        ("rollouts", rollouts::page(frame, &[])),
+        (
+            "rollouts/one",
+            rollout::page(frame, &fixtures::rollout(1, RolloutState::Running, 0)),
+        ),
+        (
+            "not-found",
+            notice::not_found(frame, "There is no device meter-99."),
+        ),
+        ("failed", notice::failed(frame)),
+    ]
+}
+
+fn usual(frame: Frame) -> Vec<Drawn> {
+    let sites = SITES.map(|site| site.parse::<SiteName>().unwrap());
+    let fleet: Vec<DeviceView> = (0..12).map(fixtures::device).collect();
+    let range = Range::default();
+    let filter = devices::Filter::default();
+    let charts = || device_charts(&["all"], &QUANTILES, &CLASSES);
+    let events = fixtures::events(14);
+    let states = [
+        RolloutState::Running,
+        RolloutState::Paused,
+        RolloutState::Complete,
+        RolloutState::Aborted,
+        RolloutState::Superseded,
+    ];
+    let list = states
+        .into_iter()
+        .zip(1..)
+        .map(|(state, id)| fixtures::rollout(id, state, 12));
+    vec![
+        (
+            "",
+            overview::page(
+                frame,
+                &fixtures::overview(),
+                &overview_charts(&SITES),
+                range,
+            ),
+        ),
+        (
+            "devices",
+            devices::page(
+                frame,
+                &filter,
+                &sites,
+                &page_of(fleet.clone(), Some("meter-12")),
+            ),
+        ),
+        (
+            "devices/healthy",
+            device::page(frame, &fleet[0], &events, &charts(), range),
+        ),
+        (
+            "devices/updating",
+            device::page(frame, &fleet[5], &events, &charts(), range),
+        ),
+        (
+            "devices/failing",
+            device::page(frame, &fleet[7], &events, &charts(), range),
+        ),
+        ("models", models::page(frame, &[fixtures::model(2)])),
+        (
+            "models/digits",
+            model::page(
+                frame,
+                &fixtures::model(2),
+                &model_charts(&["v1", "v2"], &QUANTILES, &CLASSES),
+                range,
+            ),
+        ),
+        ("rollouts", rollouts::page(frame, &list.collect::<Vec<_>>())),
+        (
+            "rollouts/3",
+            rollout::page(frame, &fixtures::rollout(3, RolloutState::Running, 12)),
+        ),
+        (
+            "rollouts/4",
+            rollout::page(frame, &fixtures::rollout(4, RolloutState::Superseded, 12)),
+        ),
+    ]
+}
+
+fn huge(frame: Frame) -> Vec<Drawn> {
+    let range = Range::Day;
+    let names: Vec<String> = (0..300).map(|index| format!("site-{index}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut view = fixtures::overview();
+    view.devices = u64::MAX;
+    let site = view.sites[0].clone();
+    view.sites = names
+        .iter()
+        .map(|name| {
+            let mut site = site.clone();
+            site.site = name.parse().unwrap();
+            site
+        })
+        .collect();
+    let fleet = (0..1_000).map(fixtures::device).collect();
+    vec![
+        (
+            "",
+            overview::page(frame, &view, &overview_charts(&names), range),
+        ),
+        (
+            "devices",
+            devices::page(
+                frame,
+                &devices::Filter::default(),
+                &[],
+                &page_of(fleet, None),
+            ),
+        ),
+        (
+            "models/digits",
+            model::page(
+                frame,
+                &fixtures::model(200),
+                &model_charts(&names, &QUANTILES, &names),
+                range,
+            ),
+        ),
+        (
+            "rollouts/3",
+            rollout::page(frame, &fixtures::rollout(3, RolloutState::Running, 2_000)),
+        ),
+    ]
+}
+
+/// What is true of every page.
+#[track_caller]
+fn check(path: &str, page: &Markup) {
+    let html = &page.0;
+    assert!(html.starts_with("<!DOCTYPE html>"), "{path}");
+    for one in ["<main ", "<h1>", "<nav ", "class=\"skip\"", "id=\"link\""] {
+        assert_eq!(html.matches(one).count() >= 1, true, "{path} has no {one}");
+    }
+    assert_eq!(html.matches("<h1>").count(), 1, "{path}");
+    // The content security policy would refuse these, silently for the reader.
+    for inline in [" style=", "<style", " onclick=", "javascript:", "<script>"] {
+        assert!(!html.contains(inline), "{path} has {inline}");
+    }
+    let mut ids: Vec<&str> = html
+        .split(" id=\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .collect();
+    let all = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), all, "{path} has an id twice");
+    for live in html.split('<').filter(|tag| tag.contains(" data-live")) {
+        assert!(
+            live.contains(" id=\""),
+            "{path}: live without an id: <{live}"
+        );
+    }
+    let levels: Vec<u32> = html
+        .match_indices("<h")
+        .filter_map(|(at, _)| html[at + 2..].chars().next()?.to_digit(10))
+        .collect();
+    for pair in levels.windows(2) {
+        assert!(
+            pair[1] <= pair[0] + 1,
+            "{path} skips a level of headings: {levels:?}"
+        );
+    }
+}
+
+fn check_all(draw: fn(Frame) -> Vec<Drawn>) {
+    for scope in [
+        Scope::unprefixed(),
+        Scope::prefixed("plant-2".parse().unwrap()),
+    ] {
+        for (path, page) in draw(Frame {
+            scope: &scope,
+            now: NOW,
+        }) {
+            check(path, &page);
+        }
+    }
+}
+
+#[test]
+fn every_page_stands_without_a_fleet() {
+    check_all(empty);
+}
+
+#[test]
+fn every_page_shows_a_usual_fleet() {
+    check_all(usual);
+}
+
+#[test]
+fn a_huge_fleet_makes_pages_of_bounded_size() {
+    check_all(huge);
+    let scope = Scope::unprefixed();
+    let pages = huge(Frame {
+        scope: &scope,
+        now: NOW,
+    });
+    let size = pages[0].1.0.len();
+    assert!(size < 400_000, "the overview of 300 sites has {size} bytes");
+}
+
+#[test]
+fn pages_of_a_workspace_link_within_it() {
+    let scope = Scope::prefixed("plant-2".parse().unwrap());
+    for (path, page) in usual(Frame {
+        scope: &scope,
+        now: NOW,
+    }) {
+        for link in page.0.split(" href=\"").skip(1) {
+            let link = link.split('"').next().unwrap();
+            let here = link.starts_with("/w/plant-2") || link.starts_with('#');
+            let common = ["/assets/", "/api/openapi.json", "/metrics"];
+            let common = common.iter().any(|start| link.starts_with(start));
+            assert!(here || common, "{path} links to {link}");
+        }
+    }
+}
+
+#[test]
+fn text_of_devices_is_never_markup() {
+    let scope = Scope::unprefixed();
+    let frame = Frame {
+        scope: &scope,
+        now: NOW,
+    };
+    let mut device = fixtures::device(7);
+    device.health_reason = HOSTILE.into();
+    device.agent = HOSTILE.into();
+    device.platform.os = HOSTILE.into();
+    device.labels.insert(HOSTILE.into(), HOSTILE.into());
+    device.slots[0].rejected.as_mut().unwrap().text = HOSTILE.into();
+    let mut events = fixtures::events(3);
+    for event in &mut events {
+        event.kind = HOSTILE.into();
+        event.text = HOSTILE.into();
+    }
+    let mut rollout = fixtures::rollout(1, RolloutState::Running, 3);
+    rollout.reason = HOSTILE.into();
+    rollout.devices[0].reason = HOSTILE.into();
+    let mut view = fixtures::model(1);
+    view.versions[0].note = HOSTILE.into();
+    view.versions[0].classes = vec![HOSTILE.into()];
+    view.versions[0].vetting.operators = vec![HOSTILE.into()];
+    view.versions[0].inputs[0].name = HOSTILE.into();
+    let filter = devices::Filter {
+        label: Some(HOSTILE.into()),
+        ..Default::default()
+    };
+    let names = [HOSTILE];
+
+    let range = Range::default();
+    for (path, page) in [
+        (
+            "device",
+            device::page(
+                frame,
+                &device,
+                &events,
+                &device_charts(&names, &names, &names),
+                range,
+            ),
+        ),
+        (
+            "devices",
+            devices::page(
+                frame,
+                &filter,
+                &[],
+                &page_of(vec![device.clone()], Some(HOSTILE)),
+            ),
+        ),
+        (
+            "model",
+            model::page(frame, &view, &model_charts(&names, &names, &names), range),
+        ),
+        ("rollout", rollout::page(frame, &rollout)),
+        ("not-found", notice::not_found(frame, HOSTILE)),
+    ] {
+        assert!(!page.0.contains("<script>alert"), "{path}");
+        assert!(!page.0.contains("<img"), "{path}");
+        // Within an attribute a quote would end it.
+        assert!(!page.0.contains("alert(\"x\")"), "{path}");
+        assert!(
+            page.0.contains("&lt;script&gt;"),
+            "{path} does not show the text at all"
+        );
+        check(path, &page);
+    }
+}
+
+#[test]
+fn the_policy_allows_nothing_from_elsewhere() {
+    assert!(CONTENT_SECURITY_POLICY.starts_with("default-src 'none'"));
+    for word in ["unsafe", "http", "*"] {
+        assert!(
+            !CONTENT_SECURITY_POLICY.contains(word),
+            "{CONTENT_SECURITY_POLICY}"
+        );
+    }
+}
+
+/// Writes all pages of the fixtures as files when `TERN_PAGES` names a folder, to look at them:
+/// `TERN_PAGES=/somewhere cargo test -p tern-hub pages_can_be_looked_at`.
+#[test]
+fn pages_can_be_looked_at() {
+    let Some(root) = std::env::var_os("TERN_PAGES") else {
+        return;
+    };
+    let root = Path::new(&root);
+    let scope = Scope::unprefixed();
+    let frame = Frame {
+        scope: &scope,
+        now: NOW,
+    };
+    for (kind, pages) in [
+        ("", usual(frame)),
+        ("empty", empty(frame)),
+        ("huge", huge(frame)),
+    ] {
+        for (path, page) in pages {
+            let folder = root.join(kind).join(path);
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join("index.html"), page.0).unwrap();
+        }
+    }
+    assets::write_all(root);
+}

@@ -1,0 +1,144 @@
+//! The directory that holds everything that lasts, and who may use it.
+//!
+//! Must never break: two hubs never use one directory at a time; a hub that was killed leaves
+//! nothing that keeps the next one from starting.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::{self, Read as _, Seek as _, Write as _},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+/// Held by the process that uses the directory. The operating system lets go of it when the process
+/// ends, however it ends, so the file itself may stay.
+const LOCK: &str = "hub.lock";
+
+/// Where a running hub says how to reach it.
+const ADDRESSES: &str = "hub.addresses.json";
+
+/// Longest content of the lock file that is looked at, in bytes: a process id.
+const PID_LEN: u64 = 20;
+
+/// Why a data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirError {
+    /// Another hub uses it.
+    #[error("{} is used by another tern-hub (process {pid}); stop it or choose another `--data`", dir.display())]
+    Used {
+        /// The directory.
+        dir: PathBuf,
+        /// The other's process id.
+        pid: String,
+    },
+    /// A file in it could not be read or written.
+    #[error("{doing} {}", path.display())]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+}
+
+fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DataDirError {
+    let path = path.to_owned();
+    move |source| DataDirError::Io {
+        doing,
+        path,
+        source,
+    }
+}
+
+/// How to reach a running hub.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Addresses {
+    /// API, dashboard, health.
+    pub http: SocketAddr,
+    /// Devices.
+    pub mqtt: SocketAddr,
+    /// Process id of the hub.
+    pub pid: u32,
+}
+
+/// The right to use a data directory, while it lives.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataDir {
+    /// Makes the directory if it is missing, and takes it.
+    pub fn take(path: &Path) -> Result<Self, DataDirError> {
+        fs::create_dir_all(path).map_err(io_error("making the data directory", path))?;
+        let lock_path = path.join(LOCK);
+        let mut lock = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&lock_path)
+            .map_err(io_error("opening", &lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut pid = String::new();
+                // Without the number the answer is still right.
+                let _ = lock.take(PID_LEN).read_to_string(&mut pid);
+                return Err(DataDirError::Used {
+                    dir: path.to_owned(),
+                    pid: pid.trim().to_owned(),
+                });
+            }
+            Err(TryLockError::Error(err)) => return Err(io_error("locking", &lock_path)(err)),
+        }
+        let written = lock
+            .set_len(0)
+            .and_then(|()| lock.rewind())
+            .and_then(|()| writeln!(lock, "{}", std::process::id()));
+        written.map_err(io_error("writing", &lock_path))?;
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: lock,
+        })
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Says how to reach this hub, whole or not at all.
+    pub fn announce(&self, addresses: &Addresses) -> Result<(), DataDirError> {
+        let path = self.path.join(ADDRESSES);
+        let staged = self.path.join(format!("{ADDRESSES}.new"));
+        let text = serde_json::to_string(addresses).expect("addresses are JSON");
+        fs::write(&staged, text + "\n").map_err(io_error("writing", &staged))?;
+        fs::rename(&staged, &path).map_err(io_error("renaming to", &path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_hub_at_a_time() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let first = DataDir::take(dir.path()).expect("it is free");
+        match DataDir::take(dir.path()) {
+            Err(DataDirError::Used { pid, .. }) => {
+                assert_eq!(pid, std::process::id().to_string());
+            }
+            other => panic!("expected a refusal, got {other:?}"),
+        }
+        drop(first);
+        DataDir::take(dir.path()).expect("it is free again");
+    }
+}

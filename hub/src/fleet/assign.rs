@@ -1,0 +1,165 @@
+//! What the hub wants of devices: written here, sent by `link`.
+
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait, DatabaseTransaction, EntityTrait as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _,
+};
+use tern_protocol::{
+    desired::{Desired, DesiredSlot},
+    id::{DeviceId, Revision, SlotName, WorkspaceId},
+};
+
+use super::{
+    apply::Rows,
+    facts::{self, Assigned},
+    intake,
+    rows::{device, slot},
+};
+use crate::store::{Doing as _, Store, StoreError, parsed};
+
+/// Devices whose desired states are read at once, when all are sent again.
+const PAGE: u64 = 500;
+
+/// What to want in one slot of one device. `None` takes back what was wanted: the device keeps what
+/// it serves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    /// The device.
+    pub device: DeviceId,
+    /// What to want.
+    pub wanted: Option<Assigned>,
+}
+
+/// A device that has to be told what it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tell {
+    /// In which workspace.
+    pub workspace: WorkspaceId,
+    /// Which device.
+    pub device: DeviceId,
+    /// What it should be.
+    pub desired: Desired,
+}
+
+/// What an assignment did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// The device.
+    pub device: DeviceId,
+    /// What was wanted before.
+    pub before: Option<Assigned>,
+    /// What the device has to be told, once the transaction is committed.
+    pub desired: Desired,
+}
+
+/// Writes what is wanted in `slot` of these devices, each with the next revision. Devices that are
+/// not known are left out of the answer.
+pub async fn assign(
+    txn: &DatabaseTransaction,
+    workspace: &WorkspaceId,
+    slot: &SlotName,
+    assignments: &[Assignment],
+) -> Result<Vec<Done>, StoreError> {
+    let ids: Vec<&DeviceId> = assignments
+        .iter()
+        .map(|assignment| &assignment.device)
+        .collect();
+    let mut known = intake::load(txn, workspace, &ids).await?;
+    let (mut done, mut devices, mut slots) = (Vec::new(), Vec::new(), Vec::new());
+    for Assignment { device, wanted } in assignments {
+        let Some(mut rows) = known.remove(device.as_str()) else {
+            continue;
+        };
+        let index = slot_index(&mut rows, slot);
+        let before = facts::assigned(&rows.slots[index])?;
+        facts::assign(&mut rows.slots[index], wanted.as_ref());
+        rows.device.desired_revision = rows.device.desired_revision.saturating_add(1);
+        rows.judge();
+        done.push(Done {
+            device: device.clone(),
+            before,
+            desired: desired_of(&rows)?,
+        });
+        slots.push(rows.slots.swap_remove(index));
+        devices.push(rows.device);
+    }
+    intake::save_devices(txn, devices).await?;
+    intake::save_slots(txn, slots).await?;
+    Ok(done)
+}
+
+fn slot_index(rows: &mut Rows, slot: &SlotName) -> usize {
+    let known = rows.slots.iter().position(|row| row.slot == slot.as_str());
+    known.unwrap_or_else(|| {
+        rows.slots.push(slot::Model {
+            workspace: rows.device.workspace.clone(),
+            device: rows.device.id.clone(),
+            slot: slot.to_string(),
+            ..Default::default()
+        });
+        rows.slots.len() - 1
+    })
+}
+
+fn desired_of(rows: &Rows) -> Result<Desired, StoreError> {
+    let mut slots = Vec::new();
+    for row in &rows.slots {
+        if let Some(Assigned { target, .. }) = facts::assigned(row)? {
+            slots.push(DesiredSlot {
+                slot: parsed("slot name", &row.slot)?,
+                model: target.model,
+                version: target.version,
+                bundle: target.bundle,
+            });
+        }
+    }
+    slots.sort_by(|a, b| a.slot.cmp(&b.slot));
+    Ok(Desired {
+        revision: Revision(rows.device.desired_revision.max(0).unsigned_abs()),
+        slots,
+    })
+}
+
+/// What a device should be, if the hub ever wanted anything of it.
+pub async fn desired<C: ConnectionTrait>(
+    db: &C,
+    workspace: &WorkspaceId,
+    id: &DeviceId,
+) -> Result<Option<Desired>, StoreError> {
+    let mut rows = intake::load(db, workspace, &[id]).await?;
+    match rows.remove(id.as_str()) {
+        Some(rows) if rows.device.desired_revision > 0 => desired_of(&rows).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// A page of what all devices should be, in the order of ids; empty after the last.
+pub async fn all_desired(
+    store: &Store,
+    workspace: &WorkspaceId,
+    after: Option<&DeviceId>,
+) -> Result<Vec<(DeviceId, Desired)>, StoreError> {
+    let after = after.map_or("", |id| id.as_str());
+    let ids: Vec<String> = device::Entity::find()
+        .select_only()
+        .column(device::Column::Id)
+        .filter(device::Column::Workspace.eq(workspace.as_str()))
+        .filter(device::Column::Id.gt(after))
+        .filter(device::Column::DesiredRevision.gt(0))
+        .order_by_asc(device::Column::Id)
+        .limit(PAGE)
+        .into_tuple()
+        .all(store.read())
+        .await
+        .doing("reading desired states")?;
+    let ids = ids.iter().map(|id| parsed("device id", id));
+    let ids = ids.collect::<Result<Vec<DeviceId>, _>>()?;
+    let mut rows = intake::load(store.read(), workspace, &ids.iter().collect::<Vec<_>>()).await?;
+    let mut all = Vec::with_capacity(ids.len());
+    for id in ids {
+        if let Some(rows) = rows.remove(id.as_str()) {
+            all.push((id, desired_of(&rows)?));
+        }
+    }
+    Ok(all)
+}

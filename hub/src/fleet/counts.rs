@@ -1,0 +1,182 @@
+//! Numbers over the fleet.
+
+use std::collections::BTreeMap;
+
+use sea_orm::{ConnectionTrait, QueryResult, Statement};
+use tern_protocol::{
+    id::{DeviceId, SiteName, WorkspaceId},
+    rest::{Health, HealthCount, ServingCount, VersionRef},
+    time::WallTime,
+};
+
+use super::{apply::NOWHERE, facts, health};
+use crate::store::{Doing as _, Store, StoreError, parsed};
+
+/// Devices of one site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SiteCount {
+    /// The site.
+    pub site: SiteName,
+    /// Devices there.
+    pub devices: u64,
+    /// Of those, connected.
+    pub online: u64,
+}
+
+/// Sums over all devices of a workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FleetTotals {
+    /// Devices.
+    pub devices: u64,
+    /// Inferences in stored windows, ever.
+    pub inferences: u64,
+    /// Windows stored, ever.
+    pub windows: u64,
+}
+
+/// Adds to a device's totals, in the transaction that stores the windows. A device that is not known
+/// yet is made: its state may come a moment later.
+pub async fn count_windows<C: ConnectionTrait>(
+    db: &C,
+    workspace: &WorkspaceId,
+    device: &DeviceId,
+    windows: u64,
+    inferences: u64,
+    at: WallTime,
+) -> Result<(), StoreError> {
+    let column = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let upsert = Statement::from_sql_and_values(
+        db.get_database_backend(),
+        "INSERT INTO device (workspace, id, site, labels, online, boot, health, health_reason, \
+         first_seen, last_seen, reported_revision, desired_revision, inferences, windows) \
+         VALUES ($1, $2, $3, '{}', TRUE, 0, 'updating', 'has not reported its state yet', \
+         $4, $4, 0, 0, $5, $6) \
+         ON CONFLICT (workspace, id) DO UPDATE SET \
+         inferences = device.inferences + excluded.inferences, \
+         windows = device.windows + excluded.windows, last_seen = excluded.last_seen",
+        [
+            workspace.as_str().into(),
+            device.as_str().into(),
+            NOWHERE.into(),
+            at.0.into(),
+            column(inferences).into(),
+            column(windows).into(),
+        ],
+    );
+    db.execute_raw(upsert)
+        .await
+        .doing("adding to a device's totals")?;
+    Ok(())
+}
+
+async fn select(
+    store: &Store,
+    workspace: &WorkspaceId,
+    sql: &str,
+    doing: &'static str,
+) -> Result<Vec<QueryResult>, StoreError> {
+    let values = [workspace.as_str().into()];
+    let select = Statement::from_sql_and_values(store.backend(), sql, values);
+    store.read().query_all_raw(select).await.doing(doing)
+}
+
+fn count(row: &QueryResult, column: &str, doing: &'static str) -> Result<u64, StoreError> {
+    let value: i64 = row.try_get("", column).doing(doing)?;
+    Ok(value.max(0).unsigned_abs())
+}
+
+/// Devices by health; every health is there, from good to bad.
+pub async fn health_counts(
+    store: &Store,
+    workspace: &WorkspaceId,
+) -> Result<Vec<HealthCount>, StoreError> {
+    const DOING: &str = "counting devices by health";
+    let sql = "SELECT health, COUNT(*) AS devices FROM device WHERE workspace = $1 GROUP BY health";
+    let mut counts = BTreeMap::from(
+        [
+            Health::Healthy,
+            Health::Updating,
+            Health::Failing,
+            Health::Offline,
+        ]
+        .map(|h| (h, 0)),
+    );
+    for row in select(store, workspace, sql, DOING).await? {
+        let text: String = row.try_get("", "health").doing(DOING)?;
+        counts.insert(health::from_text(&text)?, count(&row, "devices", DOING)?);
+    }
+    let counts = counts.into_iter();
+    Ok(counts
+        .map(|(health, devices)| HealthCount { health, devices })
+        .collect())
+}
+
+/// Devices by what they serve; those that serve nothing come last.
+pub async fn serving_counts(
+    store: &Store,
+    workspace: &WorkspaceId,
+) -> Result<Vec<ServingCount>, StoreError> {
+    const DOING: &str = "counting devices by what they serve";
+    let by_version = "SELECT serving_model, serving_version, COUNT(DISTINCT device) AS devices \
+        FROM slot WHERE workspace = $1 AND serving_model IS NOT NULL \
+        GROUP BY serving_model, serving_version ORDER BY serving_model, serving_version";
+    let mut counts = Vec::new();
+    for row in select(store, workspace, by_version, DOING).await? {
+        let model: Option<String> = row.try_get("", "serving_model").doing(DOING)?;
+        let number: Option<i64> = row.try_get("", "serving_version").doing(DOING)?;
+        if let Some((model, version)) = facts::named_version(model.as_deref(), number)? {
+            counts.push(ServingCount {
+                version: Some(VersionRef { model, version }),
+                devices: count(&row, "devices", DOING)?,
+            });
+        }
+    }
+    let nothing = "SELECT COUNT(*) AS devices FROM device d WHERE workspace = $1 AND NOT EXISTS \
+        (SELECT 1 FROM slot s WHERE s.workspace = d.workspace AND s.device = d.id \
+        AND s.serving_model IS NOT NULL)";
+    for row in select(store, workspace, nothing, DOING).await? {
+        let devices = count(&row, "devices", DOING)?;
+        if devices > 0 {
+            counts.push(ServingCount {
+                version: None,
+                devices,
+            });
+        }
+    }
+    Ok(counts)
+}
+
+/// Sites with their devices, by name.
+pub async fn sites(store: &Store, workspace: &WorkspaceId) -> Result<Vec<SiteCount>, StoreError> {
+    const DOING: &str = "counting devices by site";
+    let sql = "SELECT site, COUNT(*) AS devices, \
+        COUNT(CASE WHEN online THEN 1 END) AS online \
+        FROM device WHERE workspace = $1 GROUP BY site ORDER BY site";
+    let rows = select(store, workspace, sql, DOING).await?;
+    let sites = rows.iter().map(|row| {
+        let site: String = row.try_get("", "site").doing(DOING)?;
+        Ok(SiteCount {
+            site: parsed("site name", &site)?,
+            devices: count(row, "devices", DOING)?,
+            online: count(row, "online", DOING)?,
+        })
+    });
+    sites.collect()
+}
+
+/// Sums over all devices.
+pub async fn totals(store: &Store, workspace: &WorkspaceId) -> Result<FleetTotals, StoreError> {
+    const DOING: &str = "adding up the fleet's totals";
+    let sql = "SELECT COUNT(*) AS devices, \
+        CAST(COALESCE(SUM(inferences), 0) AS BIGINT) AS inferences, \
+        CAST(COALESCE(SUM(windows), 0) AS BIGINT) AS windows FROM device WHERE workspace = $1";
+    let rows = select(store, workspace, sql, DOING).await?;
+    let Some(row) = rows.first() else {
+        return Ok(FleetTotals::default());
+    };
+    Ok(FleetTotals {
+        devices: count(row, "devices", DOING)?,
+        inferences: count(row, "inferences", DOING)?,
+        windows: count(row, "windows", DOING)?,
+    })
+}

@@ -1,0 +1,150 @@
+//! Tables of the fleet.
+
+use sea_orm_migration::{
+    MigrationName, MigrationTrait, SchemaManager, async_trait,
+    prelude::{ConnectionTrait as _, DbErr},
+    schema::{big_integer, big_integer_null, big_pk_auto, blob_null, boolean, text, text_null},
+    sea_query::{Index, IndexCreateStatement, Table, TableCreateStatement},
+};
+
+/// Makes the fleet's tables, and the workspace `default`.
+pub struct Migration;
+
+impl MigrationName for Migration {
+    fn name(&self) -> &'static str {
+        "m0002_fleet"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for table in [workspace(), device(), label(), slot(), event(), anchor()] {
+            manager.create_table(table).await?;
+        }
+        for index in [
+            index("device_by_site", "device", &["workspace", "site", "id"]),
+            index("device_by_health", "device", &["workspace", "health", "id"]),
+            index("slot_by_device", "slot", &["workspace", "device"]),
+            index("label_by_device", "device_label", &["workspace", "device"]),
+            index("event_by_device", "event", &["workspace", "device", "id"]),
+        ] {
+            manager.create_index(index).await?;
+        }
+        let first = "INSERT INTO workspace (id) VALUES ('default') ON CONFLICT DO NOTHING";
+        let db = manager.get_connection();
+        db.execute_unprepared(first).await.map(|_| ())
+    }
+}
+
+fn table(name: &'static str) -> TableCreateStatement {
+    Table::create().table(name).if_not_exists().take()
+}
+
+fn index(name: &str, table: &'static str, columns: &[&'static str]) -> IndexCreateStatement {
+    let mut index = Index::create()
+        .name(name)
+        .table(table)
+        .if_not_exists()
+        .take();
+    for column in columns {
+        index.col(*column);
+    }
+    index
+}
+
+fn key(columns: &[&'static str]) -> IndexCreateStatement {
+    let mut key = Index::create();
+    for column in columns {
+        key.col(*column);
+    }
+    key
+}
+
+fn workspace() -> TableCreateStatement {
+    table("workspace").col(text("id").primary_key()).take()
+}
+
+/// What lists and pages show. `reported` is the message itself; the columns beside it are what
+/// queries look at.
+fn device() -> TableCreateStatement {
+    table("device")
+        .col(text("workspace"))
+        .col(text("id"))
+        .col(text("site"))
+        .col(text("labels"))
+        .col(boolean("online"))
+        .col(big_integer("boot"))
+        .col(text("health"))
+        .col(text("health_reason"))
+        .col(big_integer("first_seen"))
+        .col(big_integer("last_seen"))
+        .col(blob_null("reported"))
+        .col(big_integer("reported_revision"))
+        .col(big_integer("desired_revision"))
+        .col(big_integer("inferences"))
+        .col(big_integer("windows"))
+        .primary_key(&mut key(&["workspace", "id"]))
+        .take()
+}
+
+/// The labels of `device` again, for filters.
+fn label() -> TableCreateStatement {
+    table("device_label")
+        .col(text("workspace"))
+        .col(text("device"))
+        .col(text("key"))
+        .col(text("value"))
+        .primary_key(&mut key(&["workspace", "key", "value", "device"]))
+        .take()
+}
+
+/// What the hub wants in a slot and what the device says of it: what rollouts and counts look at.
+fn slot() -> TableCreateStatement {
+    table("slot")
+        .col(text("workspace"))
+        .col(text("device"))
+        .col(text("slot"))
+        .col(text_null("assigned_model"))
+        .col(big_integer_null("assigned_version"))
+        .col(blob_null("assigned_bundle"))
+        .col(big_integer_null("assigned_len"))
+        .col(blob_null("assigned_weights"))
+        .col(big_integer_null("assigned_rollout"))
+        .col(text_null("serving_model"))
+        .col(big_integer_null("serving_version"))
+        .col(blob_null("serving_bundle"))
+        .col(blob_null("serving_weights"))
+        .col(blob_null("progress_bundle"))
+        .col(big_integer_null("progress_bytes"))
+        .col(big_integer_null("progress_total"))
+        .col(blob_null("rejected_bundle"))
+        .col(text_null("rejected_text"))
+        .primary_key(&mut key(&["workspace", "slot", "device"]))
+        .take()
+}
+
+fn event() -> TableCreateStatement {
+    table("event")
+        .col(big_pk_auto("id"))
+        .col(text("workspace"))
+        .col(text("device"))
+        .col(big_integer("at"))
+        .col(text("kind"))
+        .col(text_null("slot"))
+        .col(text_null("model"))
+        .col(big_integer_null("version"))
+        .col(text("text"))
+        .take()
+}
+
+/// The wall time at which a boot's uptime was zero.
+fn anchor() -> TableCreateStatement {
+    table("anchor")
+        .col(text("workspace"))
+        .col(text("device"))
+        .col(big_integer("boot"))
+        .col(big_integer("zero"))
+        .primary_key(&mut key(&["workspace", "device", "boot"]))
+        .take()
+}

@@ -1,0 +1,233 @@
+//! Hears devices: one task reads the socket, a few decode, in the order of each device.
+
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    net::SocketAddr,
+    sync::Arc,
+};
+
+use rumqttc::{AsyncClient, Event, Packet, Publish, QoS, SubscribeFilter};
+use tern_protocol::topic;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    RECONNECT,
+    message::{Envelope, Inbound, Unreadable},
+    options,
+    roster::{Admission, Roster},
+};
+use crate::{
+    app::{App, Ready},
+    delivery::Wanted,
+    fleet::intake::{Freshness, Message, Said},
+    monitor::ingest::{Incoming, Ingest},
+    store::StoreError,
+};
+
+/// Messages that wait to be decoded, per decoder. When they are full the socket is not read, and
+/// the broker holds what comes.
+const WAITING: usize = 1_024;
+
+/// Decoders, at most. Decoding is about a tenth of the work of storing.
+const DECODERS: usize = 4;
+
+/// Where decoded messages go. Every task has its own copy; when all are gone, their receivers end.
+#[derive(Clone)]
+pub struct Sinks {
+    /// What devices say of themselves.
+    pub fleet: mpsc::Sender<Message>,
+    /// Telemetry.
+    pub ingest: Ingest,
+    /// Wants.
+    pub wants: mpsc::Sender<Wanted>,
+}
+
+/// Hears devices until `stop`; returns when all that was heard is handed on.
+pub async fn run(
+    app: App,
+    broker: SocketAddr,
+    sinks: Sinks,
+    ready: Arc<watch::Sender<Ready>>,
+    stop: CancellationToken,
+) -> Result<(), StoreError> {
+    let roster = Roster::load(&app.store).await?;
+    let decoders = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(DECODERS);
+    let mut tasks = JoinSet::new();
+    let mut queues = Vec::with_capacity(decoders);
+    for _ in 0..decoders {
+        let (queue, waiting) = mpsc::channel(WAITING);
+        queues.push(queue);
+        tasks.spawn(decode(app.clone(), waiting, sinks.clone()));
+    }
+    drop(sinks);
+    let reader = Reader {
+        app,
+        roster,
+        queues,
+    };
+    tokio::select! {
+        () = reader.read(broker, &ready) => {}
+        () = stop.cancelled() => {}
+    }
+    ready.send_modify(|ready| ready.inbound = false);
+    // The reader and with it the queues are gone: the decoders finish what waits.
+    while tasks.join_next().await.is_some() {}
+    Ok(())
+}
+
+/// A message with what the roster said of its device.
+struct Admitted {
+    envelope: Envelope,
+    alive: bool,
+}
+
+struct Reader {
+    app: App,
+    roster: Roster,
+    queues: Vec<mpsc::Sender<Admitted>>,
+}
+
+impl Reader {
+    async fn read(mut self, broker: SocketAddr, ready: &watch::Sender<Ready>) {
+        let (client, mut connection) = AsyncClient::new(options("in", broker), 16);
+        loop {
+            match connection.poll().await {
+                Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                    let filters = self.roster.workspaces().map(|workspace| {
+                        SubscribeFilter::new(topic::from_devices(workspace), QoS::AtLeastOnce)
+                    });
+                    // Fails only if its queue of 16 is full, and it was just made empty.
+                    if let Err(err) = client.try_subscribe_many(filters) {
+                        tracing::error!(error = %err, "could not subscribe to devices");
+                    }
+                }
+                Ok(Event::Incoming(Packet::SubAck(_))) => {
+                    ready.send_modify(|ready| ready.inbound = true);
+                    tracing::info!("hears devices");
+                }
+                Ok(Event::Incoming(Packet::Publish(publish))) => self.handle(publish).await,
+                Ok(_) => {}
+                Err(err) => {
+                    ready.send_modify(|ready| ready.inbound = false);
+                    self.app.counters.link_lost.one();
+                    tracing::warn!(error = %err, "lost the broker, devices are not heard");
+                    tokio::time::sleep(RECONNECT).await;
+                }
+            }
+        }
+    }
+
+    async fn handle(&mut self, publish: Publish) {
+        let counters = &self.app.counters;
+        counters.mqtt_messages.one();
+        let envelope = match Envelope::open(&publish.topic, publish.retain, publish.payload) {
+            Ok(envelope) => envelope,
+            Err(err) => {
+                counters.malformed.one();
+                tracing::debug!(topic = publish.topic, error = %err, "message not understood");
+                return;
+            }
+        };
+        let now = self.app.clock.now();
+        let alive = match self
+            .roster
+            .admit(&envelope.workspace, &envelope.device, now)
+        {
+            Admission::Known => false,
+            Admission::Due => true,
+            Admission::NoWorkspace => {
+                counters.malformed.one();
+                return;
+            }
+            Admission::Full => {
+                counters.devices_refused.one();
+                return;
+            }
+        };
+        let mut hasher = DefaultHasher::new();
+        envelope.device.hash(&mut hasher);
+        let decoder = hasher.finish() as usize % self.queues.len();
+        // An error means that the decoder is gone, and with it the hub.
+        let _ = self.queues[decoder]
+            .send(Admitted { envelope, alive })
+            .await;
+    }
+}
+
+async fn decode(app: App, mut waiting: mpsc::Receiver<Admitted>, sinks: Sinks) {
+    while let Some(Admitted { envelope, alive }) = waiting.recv().await {
+        match envelope.read() {
+            Ok(inbound) => hand_on(&app, &sinks, envelope, inbound, alive).await,
+            Err(err) => refused(&app, &envelope, &err),
+        }
+        // Decoding is arithmetic without a pause: others get their turn.
+        tokio::task::consume_budget().await;
+    }
+}
+
+fn refused(app: &App, envelope: &Envelope, err: &Unreadable) {
+    if envelope.payload.is_empty() && envelope.channel.retained() {
+        // How MQTT clears a retained message: it says nothing, and that is no mistake.
+        return;
+    }
+    app.counters.malformed.one();
+    let Envelope {
+        workspace,
+        device,
+        channel,
+        ..
+    } = envelope;
+    tracing::debug!(%workspace, %device, ?channel, error = %err, "message not understood");
+}
+
+async fn hand_on(app: &App, sinks: &Sinks, envelope: Envelope, inbound: Inbound, alive: bool) {
+    let received = app.clock.now();
+    let Envelope {
+        workspace,
+        device,
+        freshness,
+        payload,
+        ..
+    } = envelope;
+    let said = match inbound {
+        Inbound::Link(link) => Some(Said::Link { link, freshness }),
+        Inbound::State(reported) => Some(Said::State {
+            reported,
+            bytes: payload,
+            freshness,
+        }),
+        Inbound::Log(batch) => {
+            let (workspace, device) = (workspace.clone(), device.clone());
+            sinks.ingest.offer(Incoming {
+                workspace,
+                device,
+                batch,
+                received,
+            });
+            (alive && freshness == Freshness::Live).then_some(Said::Something)
+        }
+        Inbound::Want(want) => {
+            // A full queue drops it; the device wants again.
+            let _ = sinks.wants.try_send((workspace.clone(), want));
+            (alive && freshness == Freshness::Live).then_some(Said::Something)
+        }
+    };
+    if let Some(said) = said {
+        // Closed only when the hub stops, after this task.
+        let _ = sinks
+            .fleet
+            .send(Message {
+                workspace,
+                device,
+                received,
+                said,
+            })
+            .await;
+    }
+}

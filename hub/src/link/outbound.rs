@@ -1,0 +1,262 @@
+//! Speaks to devices: acknowledgements and desired states first, chunks when there is room.
+
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use rumqttc::{AsyncClient, Event, EventLoop, Outgoing, Packet, QoS};
+use tern_protocol::{
+    codec,
+    id::{DeviceId, Revision, WorkspaceId},
+    log::Ack,
+    topic::{Channel, Topic},
+};
+use tokio::sync::{mpsc, watch};
+
+use super::{RECONNECT, options};
+use crate::{
+    app::{App, Ready},
+    delivery::Chunks,
+    fleet::{
+        self,
+        assign::{Tell, all_desired},
+    },
+    store::{StoreError, chain},
+};
+
+/// Messages handed to the client and not yet written. Few, so that an acknowledgement does not wait
+/// behind many chunks.
+const WRITING: usize = 16;
+
+/// Messages that the broker has not confirmed.
+const IN_FLIGHT: u16 = 256;
+
+/// Acknowledgements, desired states and chunks that wait. Their makers wait when these are full; a
+/// chunk is 64 KiB.
+const ACKS: usize = 4_096;
+/// See [`ACKS`].
+const TELLS: usize = 4_096;
+/// See [`ACKS`].
+const CHUNKS: usize = 16;
+
+/// Longest that the last messages may take when the hub stops.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Senders of everything that the hub says.
+#[derive(Debug, Clone)]
+pub struct Senders {
+    /// What is durable.
+    pub acks: mpsc::Sender<(WorkspaceId, DeviceId, Ack)>,
+    /// What devices should be.
+    pub tells: mpsc::Sender<Tell>,
+    /// Chunks of blobs.
+    pub chunks: mpsc::Sender<Chunks>,
+}
+
+/// The other end of [`Senders`].
+#[derive(Debug)]
+pub struct Queues {
+    acks: mpsc::Receiver<(WorkspaceId, DeviceId, Ack)>,
+    tells: mpsc::Receiver<Tell>,
+    chunks: mpsc::Receiver<Chunks>,
+}
+
+/// Where what the hub says is handed in.
+pub fn queues() -> (Senders, Queues) {
+    let (acks_in, acks) = mpsc::channel(ACKS);
+    let (tells_in, tells) = mpsc::channel(TELLS);
+    let (chunks_in, chunks) = mpsc::channel(CHUNKS);
+    let senders = Senders {
+        acks: acks_in,
+        tells: tells_in,
+        chunks: chunks_in,
+    };
+    (
+        senders,
+        Queues {
+            acks,
+            tells,
+            chunks,
+        },
+    )
+}
+
+/// Speaks until all senders are gone and what they sent is written.
+pub async fn run(
+    app: App,
+    broker: SocketAddr,
+    queues: Queues,
+    tells: mpsc::WeakSender<Tell>,
+    ready: Arc<watch::Sender<Ready>>,
+) {
+    let mut options = options("out", broker);
+    options.set_inflight(IN_FLIGHT);
+    let (client, connection) = AsyncClient::new(options, WRITING);
+    let writing = tokio::spawn(write(app.clone(), connection, tells, ready));
+    let mut speaker = Speaker {
+        app,
+        client: client.clone(),
+        told: HashMap::new(),
+    };
+    speaker.speak(queues).await;
+    // The disconnect goes out after all that was handed in before it.
+    let said_all = client.disconnect().await.is_ok();
+    if !said_all || tokio::time::timeout(LAST_WORDS, writing).await.is_err() {
+        tracing::warn!("the last messages to devices were not written; devices ask again");
+    }
+}
+
+struct Speaker {
+    app: App,
+    client: AsyncClient,
+    /// The last revision told to each device: two parts of the hub tell, and the retained message
+    /// must never go back.
+    told: HashMap<(WorkspaceId, DeviceId), Revision>,
+}
+
+impl Speaker {
+    async fn speak(&mut self, mut queues: Queues) {
+        loop {
+            tokio::select! {
+                biased;
+                Some((workspace, device, ack)) = queues.acks.recv() => {
+                    self.app.counters.acks.one();
+                    self.to_device(workspace, device, Channel::Ack, codec::encode(&ack)).await;
+                }
+                Some(tell) = queues.tells.recv() => self.tell(tell).await,
+                Some(chunk) = queues.chunks.recv() => self.chunk(chunk).await,
+                else => return,
+            }
+        }
+    }
+
+    async fn tell(
+        &mut self,
+        Tell {
+            workspace,
+            device,
+            desired,
+        }: Tell,
+    ) {
+        let told = self
+            .told
+            .entry((workspace.clone(), device.clone()))
+            .or_default();
+        if desired.revision < *told {
+            return;
+        }
+        *told = desired.revision;
+        self.app.counters.desired.one();
+        self.to_device(workspace, device, Channel::Desired, codec::encode(&desired))
+            .await;
+    }
+
+    async fn chunk(&mut self, chunk: Chunks) {
+        let counters = &self.app.counters;
+        counters.chunks.one();
+        counters.egress_bytes.add(chunk.payload.len() as u64);
+        let topic = Topic::Blob {
+            workspace: chunk.workspace,
+            digest: chunk.blob,
+        };
+        self.publish(&topic, false, chunk.payload).await;
+    }
+
+    async fn to_device(
+        &self,
+        workspace: WorkspaceId,
+        device: DeviceId,
+        channel: Channel,
+        payload: Vec<u8>,
+    ) {
+        let topic = Topic::Device {
+            workspace,
+            device,
+            channel,
+        };
+        self.publish(&topic, channel.retained(), payload.into())
+            .await;
+    }
+
+    async fn publish(&self, topic: &Topic, retain: bool, payload: Bytes) {
+        let topic = topic.to_string();
+        // Fails only if the connection's task is gone, and with it the hub.
+        if self
+            .client
+            .publish_bytes(&topic, QoS::AtLeastOnce, retain, payload)
+            .await
+            .is_err()
+        {
+            tracing::warn!(topic, "a message to a device was not sent");
+        }
+    }
+}
+
+/// Keeps the connection and writes what is handed in, until it has said goodbye.
+async fn write(
+    app: App,
+    mut connection: EventLoop,
+    tells: mpsc::WeakSender<Tell>,
+    ready: Arc<watch::Sender<Ready>>,
+) {
+    loop {
+        match connection.poll().await {
+            Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                ready.send_modify(|ready| ready.outbound = true);
+                // The broker may have lost its retained messages, and this client what was on the
+                // way: say everything again.
+                if let Some(tells) = tells.upgrade() {
+                    tokio::spawn(tell_all(app.clone(), tells));
+                }
+            }
+            Ok(Event::Outgoing(Outgoing::Disconnect)) => return,
+            Ok(_) => {}
+            Err(err) => {
+                ready.send_modify(|ready| ready.outbound = false);
+                app.counters.link_lost.one();
+                if tells.upgrade().is_none() {
+                    // The hub stops, and the broker may be gone before the goodbye.
+                    return;
+                }
+                tracing::warn!(error = %err, "lost the broker, devices are not told anything");
+                tokio::time::sleep(RECONNECT).await;
+            }
+        }
+    }
+}
+
+/// Hands in what every device should be.
+async fn tell_all(app: App, tells: mpsc::Sender<Tell>) {
+    match hand_in_all(&app, &tells).await {
+        Ok(0) => {}
+        Ok(devices) => tracing::info!(devices, "published all desired states"),
+        Err(err) => tracing::error!(error = chain(&err), "desired states were not published"),
+    }
+}
+
+async fn hand_in_all(app: &App, tells: &mpsc::Sender<Tell>) -> Result<usize, StoreError> {
+    let mut devices = 0;
+    for workspace in fleet::workspaces(&app.store).await? {
+        let mut after = None;
+        loop {
+            let page = all_desired(&app.store, &workspace, after.as_ref()).await?;
+            let Some((last, _)) = page.last() else { break };
+            after = Some(last.clone());
+            for (device, desired) in page {
+                let workspace = workspace.clone();
+                if tells
+                    .send(Tell {
+                        workspace,
+                        device,
+                        desired,
+                    })
+                    .await
+                    .is_err()
+                {
+                    return Ok(devices);
+                }
+                devices += 1;
+            }
+        }
+    }
+    Ok(devices)
+}

@@ -1,0 +1,452 @@
+//! Judges a group of batches and stores what is new of them in one transaction.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QuerySelect as _,
+    TransactionTrait as _, Value,
+};
+use tern_protocol::{
+    id::{DeviceId, Sequence, WorkspaceId},
+    log::{Ack, Event, Label},
+    rest::Change,
+    time::WallTime,
+};
+
+use super::{
+    Acknowledged,
+    positions::{Key, Positions},
+    prepare::{Prepared, Ready, ReadyBody, ReadyCapture, ReadyWindow, bits},
+};
+use crate::{
+    app::App,
+    fleet,
+    monitor::{
+        accept::{Verdict, judge},
+        overview::Tally,
+        repair::Timeline,
+        rows,
+        sql::Bulk,
+    },
+    store::{Doing as _, StoreError},
+};
+
+/// Site of a device that has not said yet where it is.
+const NOWHERE: &str = "unknown";
+
+/// Devices asked about in one query.
+const DEVICES: usize = 500;
+
+const WINDOWS: Bulk = Bulk {
+    table: "telemetry_window",
+    columns: &[
+        "workspace",
+        "device",
+        "outbox",
+        "sequence",
+        "slot",
+        "model",
+        "version",
+        "site",
+        "opened",
+        "closed",
+        "inferences",
+        "errors",
+        "body",
+    ],
+    conflict: "",
+};
+
+/// A prediction id comes twice only if a device lost its disk and counts boots from the start again.
+/// The older capture stays: a truth that is known about it must not become another input's.
+const CAPTURES: Bulk = Bulk {
+    table: "capture",
+    columns: &[
+        "workspace",
+        "device",
+        "boot",
+        "number",
+        "site",
+        "slot",
+        "model",
+        "version",
+        "at",
+        "class",
+        "confidence",
+        "probability",
+        "input",
+    ],
+    conflict: "ON CONFLICT DO NOTHING",
+};
+
+type Device = (WorkspaceId, DeviceId);
+
+/// Commits groups; remembers where outboxes stand.
+pub(super) struct Committer {
+    app: App,
+    positions: Positions,
+    /// Workspaces that exist. Rows of others would break the whole group's transaction.
+    workspaces: BTreeSet<WorkspaceId>,
+}
+
+impl Committer {
+    pub(super) fn new(app: App) -> Self {
+        Self {
+            app,
+            positions: Positions::default(),
+            workspaces: BTreeSet::new(),
+        }
+    }
+
+    /// Stores what is new of a group; gives what to acknowledge. On an error nothing is stored and
+    /// nothing may be acknowledged.
+    pub(super) async fn commit(
+        &mut self,
+        group: Vec<Prepared>,
+    ) -> Result<Vec<Acknowledged>, StoreError> {
+        let group = self.of_known_workspaces(group).await?;
+        let keys: Vec<Key> = group.iter().map(key).collect();
+        self.positions
+            .load(self.app.store.read(), keys.iter())
+            .await?;
+        let mut judged = self.judge(group, &keys);
+        if !judged.taken.is_empty() {
+            let stored = self.store(&mut judged).await;
+            if stored.is_err() {
+                self.positions.forget();
+            }
+            let totals = stored?;
+            self.positions.moved(std::mem::take(&mut judged.moved));
+            self.count(&totals, &judged);
+        }
+        Ok(self.acks(keys, &judged))
+    }
+
+    /// Leaves out batches of workspaces that do not exist.
+    async fn of_known_workspaces(
+        &mut self,
+        mut group: Vec<Prepared>,
+    ) -> Result<Vec<Prepared>, StoreError> {
+        if group
+            .iter()
+            .any(|batch| !self.workspaces.contains(&batch.workspace))
+        {
+            self.workspaces = fleet::workspaces(&self.app.store)
+                .await?
+                .into_iter()
+                .collect();
+        }
+        let before = group.len();
+        group.retain(|batch| self.workspaces.contains(&batch.workspace));
+        self.app
+            .counters
+            .malformed
+            .add((before - group.len()) as u64);
+        Ok(group)
+    }
+
+    /// Decides batch by batch; a later batch of the group stands on an earlier one of its outbox.
+    fn judge(&self, group: Vec<Prepared>, keys: &[Key]) -> Judged {
+        let mut judged = Judged::default();
+        for (mut batch, key) in group.into_iter().zip(keys) {
+            let stored = judged.moved.get(key).copied();
+            let stored = stored.unwrap_or_else(|| self.positions.get(key));
+            match judge(stored, batch.claim) {
+                Verdict::Take { over, last } => {
+                    let before = batch.entries.len();
+                    batch.entries.retain(|entry| entry.sequence > over);
+                    self.app
+                        .counters
+                        .duplicates
+                        .add((before - batch.entries.len()) as u64);
+                    judged.moved.insert(key.clone(), last);
+                    judged.stand.insert(key.clone(), last);
+                    judged.taken.push(batch);
+                }
+                Verdict::Known => {
+                    self.app.counters.duplicates.add(batch.entries.len() as u64);
+                    judged.stand.insert(key.clone(), stored);
+                }
+                Verdict::Gap => {
+                    self.app.counters.batches_gapped.one();
+                    judged.stand.insert(key.clone(), stored);
+                }
+            }
+        }
+        judged
+    }
+
+    async fn store(&self, judged: &mut Judged) -> Result<Totals, StoreError> {
+        let taken = std::mem::take(&mut judged.taken);
+        judged.batches = taken.len() as u64;
+        let read = self.app.store.read();
+        let sites = sites(read, &taken).await?;
+        let mut rows = Rows::default();
+        for batch in taken {
+            let timeline = timeline(read, &batch).await?;
+            let device = (batch.workspace.clone(), batch.device.clone());
+            let site = sites.get(&device).map_or(NOWHERE, String::as_str);
+            rows.add(batch, device, &timeline, site);
+        }
+        let txn = self
+            .app
+            .store
+            .write()
+            .begin()
+            .await
+            .doing("beginning to store telemetry")?;
+        let totals = rows.write(&txn, self.app.clock.now()).await?;
+        Positions::write(&txn, &judged.moved).await?;
+        txn.commit().await.doing("committing telemetry")?;
+        Ok(totals)
+    }
+
+    fn count(&self, totals: &Totals, judged: &Judged) {
+        let counters = &self.app.counters;
+        counters.ingest_commits.one();
+        counters.batches.add(judged.batches);
+        counters.entries_unknown.add(totals.unknown);
+        for (workspace, tally) in &totals.tallies {
+            counters.windows.add(tally.windows);
+            counters.captures.add(tally.captures);
+            counters.labels.add(tally.labels);
+            self.app.changes.send(
+                workspace,
+                Change::Telemetry {
+                    at: self.app.clock.now(),
+                },
+            );
+        }
+    }
+
+    /// One acknowledgement an outbox that was heard of: also one that brought nothing new, since its
+    /// device may have missed the last, and one with a gap, which goes back to what is stored.
+    fn acks(&self, keys: Vec<Key>, judged: &Judged) -> Vec<Acknowledged> {
+        let keys: BTreeSet<Key> = keys.into_iter().collect();
+        let acks = keys.into_iter().map(|key| {
+            let stored = judged.stand.get(&key).copied();
+            let stored = stored.unwrap_or_else(|| self.positions.get(&key));
+            let (workspace, device, outbox) = key;
+            (workspace, device, Ack { outbox, stored })
+        });
+        acks.collect()
+    }
+}
+
+fn key(batch: &Prepared) -> Key {
+    (batch.workspace.clone(), batch.device.clone(), batch.outbox)
+}
+
+/// A group after judgement.
+#[derive(Default)]
+struct Judged {
+    /// Batches with something new, reduced to that.
+    taken: Vec<Prepared>,
+    /// How many they were.
+    batches: u64,
+    /// Outboxes that will have moved.
+    moved: BTreeMap<Key, Sequence>,
+    /// Where each outbox of the group stands afterwards.
+    stand: BTreeMap<Key, Sequence>,
+}
+
+/// What a group adds.
+#[derive(Default)]
+struct Totals {
+    tallies: BTreeMap<WorkspaceId, Tally>,
+    unknown: u64,
+}
+
+/// Rows of a group, by table.
+#[derive(Default)]
+struct Rows {
+    windows: Vec<Value>,
+    captures: BTreeMap<WorkspaceId, Vec<Value>>,
+    labels: BTreeMap<WorkspaceId, Vec<rows::LabelRow>>,
+    events: BTreeMap<Device, Vec<(WallTime, Event)>>,
+    /// Windows and inferences by device.
+    counts: BTreeMap<Device, (u64, u64)>,
+    unknown: u64,
+}
+
+impl Rows {
+    fn add(&mut self, batch: Prepared, device: Device, timeline: &Timeline, site: &str) {
+        for entry in batch.entries {
+            let Ready {
+                sequence, at, body, ..
+            } = entry;
+            match body {
+                ReadyBody::Window(window) => {
+                    let (windows, inferences) = self.counts.entry(device.clone()).or_default();
+                    *windows += 1;
+                    *inferences += window.inferences;
+                    let place = (bits(batch.outbox.0), bits(sequence.0));
+                    self.window(&device, place, *window, timeline, site);
+                }
+                ReadyBody::Capture(capture) => {
+                    self.capture(&device, *capture, timeline.wall(at), site);
+                }
+                ReadyBody::Label(label) => self.label(&device, &label, timeline, site),
+                ReadyBody::Event(event) => {
+                    let events = self.events.entry(device.clone()).or_default();
+                    events.push((WallTime(timeline.wall(at)), *event));
+                }
+                ReadyBody::Unknown => self.unknown += 1,
+            }
+        }
+    }
+
+    fn window(
+        &mut self,
+        (workspace, device): &Device,
+        (outbox, sequence): (Value, Value),
+        window: ReadyWindow,
+        timeline: &Timeline,
+        site: &str,
+    ) {
+        let (opened, closed) = timeline.interval(window.opened, window.closed);
+        self.windows.extend([
+            workspace.as_str().into(),
+            device.as_str().into(),
+            outbox,
+            sequence,
+            window.slot.into(),
+            window.model.into(),
+            window.version.into(),
+            site.into(),
+            opened.into(),
+            closed.into(),
+            bits(window.inferences),
+            bits(window.errors),
+            window.body.into(),
+        ]);
+    }
+
+    fn capture(
+        &mut self,
+        (workspace, device): &Device,
+        capture: ReadyCapture,
+        at: i64,
+        site: &str,
+    ) {
+        self.captures.entry(workspace.clone()).or_default().extend([
+            Value::from(workspace.as_str()),
+            device.as_str().into(),
+            i64::from(capture.prediction.boot.0).into(),
+            bits(capture.prediction.number),
+            site.into(),
+            capture.slot.into(),
+            capture.model.into(),
+            capture.version.into(),
+            at.into(),
+            i64::from(capture.class).into(),
+            f64::from(capture.confidence).into(),
+            f64::from(capture.probability).into(),
+            capture.input.into(),
+        ]);
+    }
+
+    /// A device that is told a truth was told by chance, not by how sure its model was: such a label
+    /// weighs one.
+    fn label(
+        &mut self,
+        (workspace, device): &Device,
+        label: &Label,
+        timeline: &Timeline,
+        site: &str,
+    ) {
+        self.labels
+            .entry(workspace.clone())
+            .or_default()
+            .push(rows::LabelRow {
+                device: device.to_string(),
+                boot: label.prediction.boot.0.into(),
+                number: label.prediction.number.cast_signed(),
+                site: site.into(),
+                slot: label.slot.to_string(),
+                model: label.model.to_string(),
+                version: label.version.get().into(),
+                predicted_at: timeline.wall(label.predicted_at),
+                class: label.class.into(),
+                truth: label.truth.into(),
+                probability: 1.0,
+            });
+    }
+
+    async fn write(self, txn: &impl ConnectionTrait, at: WallTime) -> Result<Totals, StoreError> {
+        let mut totals = Totals {
+            unknown: self.unknown,
+            ..Totals::default()
+        };
+        WINDOWS.insert(txn, self.windows, "storing windows").await?;
+        for ((workspace, device), (windows, inferences)) in self.counts {
+            fleet::count_windows(txn, &workspace, &device, windows, inferences, at).await?;
+            let tally = totals.tallies.entry(workspace).or_default();
+            tally.windows += windows;
+            tally.inferences += inferences;
+        }
+        for (workspace, captures) in self.captures {
+            let added = CAPTURES.insert(txn, captures, "storing captures").await?;
+            totals.tallies.entry(workspace).or_default().captures += added;
+        }
+        for (workspace, labels) in self.labels {
+            let added = rows::write_labels(txn, &workspace, &labels).await?;
+            totals.tallies.entry(workspace).or_default().labels += added;
+        }
+        for ((workspace, device), events) in self.events {
+            fleet::record_events(txn, &workspace, &device, &events).await?;
+            totals.tallies.entry(workspace).or_default();
+        }
+        for (workspace, tally) in &totals.tallies {
+            tally.add_to(txn, workspace).await?;
+        }
+        Ok(totals)
+    }
+}
+
+/// Where the devices of a group are.
+async fn sites(
+    db: &impl ConnectionTrait,
+    batches: &[Prepared],
+) -> Result<HashMap<Device, String>, StoreError> {
+    use fleet::rows::device::{Column, Entity};
+    let mut asked: BTreeMap<&WorkspaceId, BTreeSet<&str>> = BTreeMap::new();
+    for batch in batches {
+        asked
+            .entry(&batch.workspace)
+            .or_default()
+            .insert(batch.device.as_str());
+    }
+    let mut sites = HashMap::new();
+    for (workspace, devices) in asked {
+        let devices: Vec<&str> = devices.into_iter().collect();
+        for devices in devices.chunks(DEVICES) {
+            let select = Entity::find()
+                .select_only()
+                .columns([Column::Id, Column::Site])
+                .filter(Column::Workspace.eq(workspace.as_str()))
+                .filter(Column::Id.is_in(devices.iter().copied()))
+                .into_tuple::<(String, String)>();
+            for (device, site) in select.all(db).await.doing("reading sites of devices")? {
+                let device = crate::store::parsed("device id", &device)?;
+                sites.insert((workspace.clone(), device), site);
+            }
+        }
+    }
+    Ok(sites)
+}
+
+/// The time of a batch's device. Only entries of earlier boots need the database.
+async fn timeline(db: &impl ConnectionTrait, batch: &Prepared) -> Result<Timeline, StoreError> {
+    let mut timeline = Timeline::new(batch.now, batch.received);
+    for entry in &batch.entries {
+        if !timeline.knows(entry.at.boot) {
+            let (workspace, device) = (&batch.workspace, &batch.device);
+            let hint = entry.wall;
+            let wall =
+                fleet::wall_of(db, workspace, device, entry.at, hint, batch.received).await?;
+            timeline.learn(entry.at.boot, entry.at, wall);
+        }
+    }
+    Ok(timeline)
+}

@@ -1,0 +1,142 @@
+//! Turns a batch into rows as far as that needs no database. Pure, and the dear part of ingest.
+
+use sea_orm::Value;
+use tern_protocol::{
+    codec,
+    id::{DeviceId, OutboxId, PredictionId, Sequence, WorkspaceId},
+    limits,
+    log::{Body, Capture, Entry, Event, Label},
+    time::{Instant, WallTime},
+    window::Window,
+};
+
+use super::Incoming;
+use crate::monitor::accept::Claim;
+
+/// Most inferences or errors of one window that are believed: 2^40 is one a microsecond for twelve
+/// days. It keeps the sums of honest windows from overflowing because of a broken one.
+const COUNT_MAX: u64 = 1 << 40;
+
+/// A batch, ready to be judged.
+pub(super) struct Prepared {
+    pub(super) workspace: WorkspaceId,
+    pub(super) device: DeviceId,
+    pub(super) outbox: OutboxId,
+    pub(super) claim: Claim,
+    pub(super) now: Instant,
+    pub(super) received: WallTime,
+    pub(super) entries: Vec<Ready>,
+}
+
+/// An entry, ready to become a row.
+pub(super) struct Ready {
+    pub(super) sequence: Sequence,
+    pub(super) at: Instant,
+    pub(super) wall: Option<WallTime>,
+    pub(super) body: ReadyBody,
+}
+
+/// What an entry becomes.
+pub(super) enum ReadyBody {
+    Window(Box<ReadyWindow>),
+    Capture(Box<ReadyCapture>),
+    Label(Box<Label>),
+    Event(Box<Event>),
+    /// A newer agent's kind, or values that no agent of ours writes: acknowledged, counted, not
+    /// stored, so that one bad entry does not stop an outbox for ever.
+    Unknown,
+}
+
+pub(super) struct ReadyWindow {
+    pub(super) slot: String,
+    pub(super) model: String,
+    pub(super) version: i64,
+    pub(super) opened: Instant,
+    pub(super) closed: Instant,
+    pub(super) inferences: u64,
+    pub(super) errors: u64,
+    /// The window as CBOR, as the device wrote it.
+    pub(super) body: Vec<u8>,
+}
+
+pub(super) struct ReadyCapture {
+    pub(super) prediction: PredictionId,
+    pub(super) slot: String,
+    pub(super) model: String,
+    pub(super) version: i64,
+    pub(super) class: u32,
+    pub(super) confidence: f32,
+    pub(super) probability: f32,
+    /// The input as CBOR.
+    pub(super) input: Vec<u8>,
+}
+
+/// Prepares a batch; `None` if its sequences do not rise.
+pub(super) fn prepare(incoming: Incoming) -> Option<Prepared> {
+    let claim = Claim::of(&incoming.batch)?;
+    Some(Prepared {
+        workspace: incoming.workspace,
+        device: incoming.device,
+        outbox: incoming.batch.outbox,
+        claim,
+        now: incoming.batch.now,
+        received: incoming.received,
+        entries: incoming.batch.entries.into_iter().map(ready).collect(),
+    })
+}
+
+fn ready(entry: Entry) -> Ready {
+    let body = match entry.body {
+        Body::Window(window) => ReadyBody::Window(Box::new(ready_window(&window))),
+        Body::Capture(capture) => ready_capture(&capture),
+        Body::Label(label) => ReadyBody::Label(label),
+        Body::Event(event) => ReadyBody::Event(event),
+        Body::Unknown => ReadyBody::Unknown,
+    };
+    Ready {
+        sequence: entry.sequence,
+        at: entry.at,
+        wall: entry.wall,
+        body,
+    }
+}
+
+fn ready_window(window: &Window) -> ReadyWindow {
+    ReadyWindow {
+        slot: window.slot.to_string(),
+        model: window.model.to_string(),
+        version: window.version.get().into(),
+        opened: window.opened,
+        closed: window.closed,
+        inferences: window.inferences.min(COUNT_MAX),
+        errors: window.errors.min(COUNT_MAX),
+        body: codec::encode(window),
+    }
+}
+
+fn ready_capture(capture: &Capture) -> ReadyBody {
+    let share = |value: f32| (0.0..=1.0).contains(&value);
+    let usable = capture.input.is_whole()
+        && capture.input.data.len() <= limits::CAPTURE_INPUT
+        && share(capture.confidence)
+        && share(capture.probability)
+        && capture.probability > 0.0;
+    if !usable {
+        return ReadyBody::Unknown;
+    }
+    ReadyBody::Capture(Box::new(ReadyCapture {
+        prediction: capture.prediction,
+        slot: capture.slot.to_string(),
+        model: capture.model.to_string(),
+        version: capture.version.get().into(),
+        class: capture.class,
+        confidence: capture.confidence,
+        probability: capture.probability,
+        input: codec::encode(&capture.input),
+    }))
+}
+
+/// A 64-bit number as the database keeps it: the same bits, signed.
+pub(super) fn bits(number: u64) -> Value {
+    number.cast_signed().into()
+}

@@ -1,0 +1,33 @@
+//! What the fleet says about itself: windows, captures, labels, and what follows from them.
+//!
+//! Called by the link (ingest), the API and the dashboard (charts, accuracy, overview). Calls
+//! `fleet` for sites, events and time, `registry` for names of classes, and the store.
+//!
+//! Must never break:
+//! - an entry of a device's outbox counts exactly once, whatever is lost, repeated or reordered on
+//!   the way ([`accept`]);
+//! - an acknowledgement is sent only after the commit that holds what it acknowledges;
+//! - a chart reads a bounded number of rows and gives a bounded number of points.
+
+pub mod accept;
+mod accuracy;
+mod captures;
+mod charts;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod ingest;
+pub mod labels;
+mod overview;
+mod repair;
+mod rows;
+pub mod schema;
+mod sql;
+#[cfg(test)]
+mod tests;
+
+pub use self::{
+    accuracy::{AccuracyQuery, accuracy},
+    captures::{CaptureQuery, captures},
+    charts::{ChartError, ChartQuery, chart},
+    overview::{overview, totals},
+};

@@ -1,0 +1,177 @@
+//! Tables of the monitor.
+//!
+//! `telemetry_window` grows by a row a window and is written in bulk, so it has one index only, on
+//! the time that every chart asks by. It needs none to keep an entry from counting twice: what an
+//! outbox may add is decided by `outbox_position`, which changes in the same transaction.
+
+use sea_orm_migration::{
+    MigrationName, MigrationTrait, SchemaManager, async_trait,
+    prelude::DbErr,
+    sea_query::{ColumnDef, Index, IndexCreateStatement, Table, TableCreateStatement},
+};
+
+/// Makes the tables.
+pub struct Migration;
+
+impl MigrationName for Migration {
+    fn name(&self) -> &'static str {
+        "m0005_monitor"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for table in [window(), capture(), label(), position(), tally()] {
+            manager.create_table(table).await?;
+        }
+        for index in indices() {
+            manager.create_index(index).await?;
+        }
+        Ok(())
+    }
+}
+
+fn table(name: &'static str) -> TableCreateStatement {
+    Table::create()
+        .table(name)
+        .if_not_exists()
+        .col(ColumnDef::new("workspace").text().not_null())
+        .to_owned()
+}
+
+fn text(name: &'static str) -> ColumnDef {
+    ColumnDef::new(name).text().not_null().to_owned()
+}
+
+fn number(name: &'static str) -> ColumnDef {
+    ColumnDef::new(name).big_integer().not_null().to_owned()
+}
+
+fn real(name: &'static str) -> ColumnDef {
+    ColumnDef::new(name).double().not_null().to_owned()
+}
+
+fn bytes(name: &'static str) -> ColumnDef {
+    ColumnDef::new(name).blob().not_null().to_owned()
+}
+
+fn id() -> ColumnDef {
+    ColumnDef::new("id")
+        .big_integer()
+        .not_null()
+        .auto_increment()
+        .primary_key()
+        .to_owned()
+}
+
+/// One row a window; what charts sum up stands beside the body, which is the window as CBOR.
+fn window() -> TableCreateStatement {
+    table("telemetry_window")
+        .col(id())
+        .col(text("device"))
+        .col(number("outbox"))
+        .col(number("sequence"))
+        .col(text("slot"))
+        .col(text("model"))
+        .col(number("version"))
+        .col(text("site"))
+        .col(number("opened"))
+        .col(number("closed"))
+        .col(number("inferences"))
+        .col(number("errors"))
+        .col(bytes("body"))
+        .to_owned()
+}
+
+/// One row a captured input.
+fn capture() -> TableCreateStatement {
+    table("capture")
+        .col(id())
+        .col(text("device"))
+        .col(number("boot"))
+        .col(number("number"))
+        .col(text("site"))
+        .col(text("slot"))
+        .col(text("model"))
+        .col(number("version"))
+        .col(number("at"))
+        .col(number("class"))
+        .col(real("confidence"))
+        .col(real("probability"))
+        .col(bytes("input"))
+        .to_owned()
+}
+
+/// One row a prediction whose truth is known.
+fn label() -> TableCreateStatement {
+    table("label")
+        .col(text("device"))
+        .col(number("boot"))
+        .col(number("number"))
+        .col(text("site"))
+        .col(text("slot"))
+        .col(text("model"))
+        .col(number("version"))
+        .col(number("predicted_at"))
+        .col(number("class"))
+        .col(number("truth"))
+        .col(real("probability"))
+        .primary_key(
+            Index::create()
+                .col("workspace")
+                .col("device")
+                .col("boot")
+                .col("number"),
+        )
+        .to_owned()
+}
+
+/// The last entry stored of each outbox.
+fn position() -> TableCreateStatement {
+    table("outbox_position")
+        .col(text("device"))
+        .col(number("outbox"))
+        .col(number("last"))
+        .primary_key(Index::create().col("workspace").col("device").col("outbox"))
+        .to_owned()
+}
+
+/// Totals of a workspace, changed in the same transaction as the rows that they count.
+fn tally() -> TableCreateStatement {
+    table("tally")
+        .col(number("inferences"))
+        .col(number("windows"))
+        .col(number("captures"))
+        .col(number("labels"))
+        .primary_key(Index::create().col("workspace"))
+        .to_owned()
+}
+
+fn indices() -> [IndexCreateStatement; 4] {
+    let index = |name: &'static str, table: &'static str, columns: &[&'static str]| {
+        let mut index = Index::create();
+        index.name(name).if_not_exists().table(table);
+        for column in columns {
+            index.col(*column);
+        }
+        index
+    };
+    let prediction = ["workspace", "device", "boot", "number"];
+    [
+        index(
+            "telemetry_by_time",
+            "telemetry_window",
+            &["workspace", "closed"],
+        ),
+        index("capture_by_prediction", "capture", &prediction)
+            .unique()
+            .to_owned(),
+        index("capture_by_model", "capture", &["workspace", "model", "id"]),
+        index(
+            "label_by_time",
+            "label",
+            &["workspace", "model", "predicted_at"],
+        ),
+    ]
+}

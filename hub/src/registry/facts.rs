@@ -1,0 +1,371 @@
+//! Checks of what a publisher says about a model, before the model itself is touched. Pure.
+
+use std::collections::BTreeSet;
+
+use tern_protocol::{
+    limits,
+    manifest::Golden,
+    profile::Reference,
+    rest::{Finding, NewVersion},
+    tensor::TensorSpec,
+};
+
+/// Inputs or outputs of one model. Each costs a line in the manifest, which devices decode whole.
+const TENSORS: usize = 64;
+
+/// Dimensions of one tensor. ONNX graphs in use stay under eight.
+const DIMENSIONS: usize = 16;
+
+/// Classes of one model: each window carries a count a class, and must fit one payload.
+const CLASSES: usize = 1024;
+
+/// A name of a tensor or class, in bytes; longer ones come from broken exporters.
+const NAME: usize = 256;
+
+/// A note for people, in bytes.
+const NOTE: usize = 4096;
+
+/// Everything that is wrong with the facts, so that a publisher mends it in one go.
+pub(super) fn check(
+    new: &NewVersion,
+    golden: &Golden,
+    reference: Option<&Reference>,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    tensors("inputs", &new.inputs, &mut findings);
+    tensors("outputs", &new.outputs, &mut findings);
+    classes(new, &mut findings);
+    texts(new, &mut findings);
+    samples(new, golden, &mut findings);
+    if let Some(reference) = reference {
+        profile(new, reference, &mut findings);
+    }
+    findings
+}
+
+/// The finding for a manifest that no device would take.
+pub(super) fn manifest_too_large(len: usize) -> Finding {
+    finding(
+        "manifest",
+        "manifest",
+        format!(
+            "the manifest has {len} bytes, the limit is {}",
+            limits::MANIFEST
+        ),
+        "shorten the names of classes or of inputs and outputs",
+    )
+}
+
+/// One finding.
+pub(super) fn finding(
+    check: &str,
+    subject: impl Into<String>,
+    message: impl Into<String>,
+    remedy: impl Into<String>,
+) -> Finding {
+    Finding {
+        check: check.into(),
+        subject: subject.into(),
+        message: message.into(),
+        remedy: remedy.into(),
+    }
+}
+
+fn tensors(what: &str, specs: &[TensorSpec], findings: &mut Vec<Finding>) {
+    if specs.is_empty() || specs.len() > TENSORS {
+        findings.push(finding(
+            "manifest",
+            what,
+            format!(
+                "{} {what} are declared, allowed are 1 to {TENSORS}",
+                specs.len()
+            ),
+            "declare name, dtype and shape of each one, in the graph's order",
+        ));
+    }
+    let mut names = BTreeSet::new();
+    for spec in specs {
+        let subject = || format!("{what}: `{}`", shown(&spec.name));
+        if spec.name.is_empty() || spec.name.len() > NAME || !names.insert(&spec.name) {
+            findings.push(finding(
+                "manifest",
+                subject(),
+                format!("the name is empty, longer than {NAME} bytes, or there twice"),
+                "use the names of the ONNX graph",
+            ));
+        }
+        if spec.shape.len() > DIMENSIONS || spec.sample_len().is_none() {
+            findings.push(finding(
+                "shape",
+                subject(),
+                format!("the shape {:?} is not one", first(&spec.shape)),
+                format!(
+                    "give 1 to {DIMENSIONS} dimensions from 1 up; only the first may be -1, the batch"
+                ),
+            ));
+        }
+    }
+}
+
+fn classes(new: &NewVersion, findings: &mut Vec<Finding>) {
+    if new.classes.is_empty() {
+        return;
+    }
+    let mut names = BTreeSet::new();
+    let odd = |name: &&String| name.is_empty() || name.len() > NAME;
+    let bad = new.classes.iter().find(odd);
+    let twice = new.classes.iter().find(|name| !names.insert(*name));
+    if let Some(name) = bad.or(twice) {
+        findings.push(finding(
+            "manifest",
+            format!("class `{}`", shown(name)),
+            format!("the name is empty, longer than {NAME} bytes, or there twice"),
+            "give each class a name of its own",
+        ));
+    }
+    if new.classes.len() > CLASSES {
+        findings.push(finding(
+            "manifest",
+            "classes",
+            format!("{} classes, the limit is {CLASSES}", new.classes.len()),
+            "leave the names out: then predictions are not counted by class",
+        ));
+    }
+    let Some(first) = new.outputs.first() else {
+        return;
+    };
+    let Some(len) = first.sample_len() else {
+        return;
+    };
+    if len != new.classes.len() {
+        findings.push(finding(
+            "shape",
+            format!("output `{}`", shown(&first.name)),
+            format!(
+                "it has {len} elements a sample, but {} classes are named",
+                new.classes.len()
+            ),
+            "name one class an element of the first output, in its order; or put the output with \
+             the probabilities first",
+        ));
+    }
+}
+
+fn texts(new: &NewVersion, findings: &mut Vec<Finding>) {
+    if new.note.len() > NOTE {
+        findings.push(finding(
+            "manifest",
+            "note",
+            format!("the note has {} bytes, the limit is {NOTE}", new.note.len()),
+            "shorten it",
+        ));
+    }
+    if new
+        .validation_accuracy
+        .is_some_and(|share| !(0.0..=1.0).contains(&share))
+    {
+        findings.push(finding(
+            "manifest",
+            "validation_accuracy",
+            "an accuracy lies between 0 and 1",
+            "give the share of right predictions, not a percentage",
+        ));
+    }
+}
+
+fn samples(new: &NewVersion, golden: &Golden, findings: &mut Vec<Finding>) {
+    if golden.samples.is_empty() {
+        findings.push(finding(
+            "golden",
+            "samples",
+            "there are no golden samples, so nothing proves that a device runs the model rightly",
+            "publish at least one input with the output that the trainer saw",
+        ));
+    }
+    if !(golden.tolerance.is_finite() && golden.tolerance >= 0.0) {
+        findings.push(finding(
+            "golden",
+            "tolerance",
+            format!("a tolerance of {} allows anything", golden.tolerance),
+            "give the largest absolute difference allowed, for example 0.0001",
+        ));
+    }
+    for (index, sample) in golden.samples.iter().enumerate() {
+        let counts = [
+            ("inputs", sample.inputs.len(), new.inputs.len()),
+            ("outputs", sample.outputs.len(), new.outputs.len()),
+        ];
+        for (what, found, declared) in counts {
+            if found != declared {
+                findings.push(finding(
+                    "golden",
+                    format!("sample {index}"),
+                    format!("it has {found} {what}, the model {declared}"),
+                    "give one tensor for each, in the graph's order",
+                ));
+                // One such sample says it all.
+                return;
+            }
+        }
+    }
+}
+
+fn profile(new: &NewVersion, reference: &Reference, findings: &mut Vec<Finding>) {
+    if let Some(problem) = reference.problem() {
+        findings.push(finding(
+            "reference",
+            "reference",
+            problem,
+            "make the profile with the trainer that comes with Tern, or leave it out",
+        ));
+        return;
+    }
+    let inputs = new.inputs.first().and_then(TensorSpec::sample_len);
+    let features = reference.features.len();
+    if features > 0 && inputs.is_some_and(|len| len != features) {
+        findings.push(finding(
+            "reference",
+            "features",
+            format!(
+                "the profile describes {features} features, the first input has {} elements",
+                inputs.unwrap_or_default()
+            ),
+            "describe each element of the first input, in row-major order",
+        ));
+    }
+    let classes = reference.classes.len();
+    if classes > 0 && classes != new.classes.len() {
+        findings.push(finding(
+            "reference",
+            "classes",
+            format!(
+                "the profile counts {classes} classes, {} are named",
+                new.classes.len()
+            ),
+            "count each class, in the order of their names",
+        ));
+    }
+}
+
+fn shown(name: &str) -> String {
+    name.chars().take(80).collect()
+}
+
+fn first(shape: &[i64]) -> &[i64] {
+    &shape[..shape.len().min(DIMENSIONS)]
+}
+
+#[cfg(test)]
+mod tests {
+    use tern_protocol::{
+        digest::Digest,
+        manifest::GoldenSample,
+        profile::FeatureReference,
+        tensor::{Dtype, Tensor},
+    };
+
+    use super::*;
+
+    fn spec(name: &str, shape: &[i64]) -> TensorSpec {
+        TensorSpec {
+            name: name.into(),
+            dtype: Dtype::F32,
+            shape: shape.into(),
+        }
+    }
+
+    fn good() -> (NewVersion, Golden, Reference) {
+        let new = NewVersion {
+            onnx: Digest::of(b"onnx"),
+            golden: Digest::of(b"golden"),
+            reference: None,
+            inputs: vec![spec("image", &[-1, 2])],
+            outputs: vec![spec("probabilities", &[-1, 2])],
+            classes: vec!["no".into(), "yes".into()],
+            note: String::new(),
+            validation_accuracy: Some(0.9),
+        };
+        let sample = GoldenSample {
+            inputs: vec![Tensor::from_f32(&[1, 2], &[0.0, 1.0])],
+            outputs: vec![Tensor::from_f32(&[1, 2], &[0.5, 0.5])],
+        };
+        let feature = FeatureReference {
+            edges: vec![0.0, 1.0],
+            counts: vec![9],
+            ..Default::default()
+        };
+        let reference = Reference {
+            features: vec![feature.clone(), feature],
+            ..Default::default()
+        };
+        (
+            new,
+            Golden {
+                tolerance: 1e-4,
+                samples: vec![sample],
+            },
+            reference,
+        )
+    }
+
+    /// Spoils the good facts and lists what is found as `check subject`.
+    fn found(spoil: impl FnOnce(&mut NewVersion, &mut Golden, &mut Reference)) -> Vec<String> {
+        let (mut new, mut golden, mut reference) = good();
+        spoil(&mut new, &mut golden, &mut reference);
+        let findings = check(&new, &golden, Some(&reference));
+        findings
+            .iter()
+            .map(|f| format!("{} {}", f.check, f.subject))
+            .collect()
+    }
+
+    #[test]
+    fn good_facts_pass() {
+        assert_eq!(found(|_, _, _| {}), [""; 0]);
+    }
+
+    #[test]
+    fn each_bad_fact_is_named() {
+        let expect = |found: Vec<String>, expected: &str| assert_eq!(found, [expected]);
+        expect(
+            found(|new, _, _| new.classes.push("maybe".into())),
+            "shape output `probabilities`",
+        );
+        expect(
+            found(|new, _, _| new.classes[1] = "no".into()),
+            "manifest class `no`",
+        );
+        expect(
+            found(|new, _, _| new.inputs[0].shape = vec![2, -1]),
+            "shape inputs: `image`",
+        );
+        expect(
+            found(|new, _, _| new.inputs[0].shape = vec![-1, 3]),
+            "reference features",
+        );
+        expect(
+            found(|new, _, _| new.validation_accuracy = Some(97.0)),
+            "manifest validation_accuracy",
+        );
+        expect(
+            found(|_, golden, _| golden.samples.clear()),
+            "golden samples",
+        );
+        expect(
+            found(|_, golden, _| golden.tolerance = f32::NAN),
+            "golden tolerance",
+        );
+        expect(
+            found(|_, golden, _| golden.samples[0].outputs.clear()),
+            "golden sample 0",
+        );
+        expect(
+            found(|_, _, r| r.features[1].edges = vec![1.0, 0.0]),
+            "reference reference",
+        );
+        expect(
+            found(|_, _, r| r.classes = vec![1; 10]),
+            "reference classes",
+        );
+    }
+}

@@ -1,0 +1,245 @@
+//! Models and their immutable versions.
+//!
+//! Called by the API (publish, list), `rollout` (what to assign), `fleet` (what proves serving),
+//! `monitor` (names of classes). Calls the agents' own engine for vetting, `blobs` and the store.
+//!
+//! Must never break:
+//! - a version exists only if its model passed vetting, and all of its blobs are stored;
+//! - a version never changes, and its number is never given again;
+//! - a refused model changes nothing, and its publisher learns which check failed, on what, and
+//!   what to do.
+
+mod facts;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod publish;
+pub mod rows;
+pub mod schema;
+#[cfg(test)]
+mod tests;
+mod vetting;
+
+use std::collections::BTreeMap;
+
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+use serde::de::DeserializeOwned;
+use tern_protocol::{
+    blob::BlobRef,
+    digest::Digest,
+    id::{ModelName, ModelVersion, WorkspaceId},
+    rest::{ModelView, VersionRef, VersionView},
+    time::WallTime,
+};
+
+pub use self::publish::{PublishError, Published, publish};
+use crate::{
+    fleet,
+    store::{Doing as _, Store, StoreError, parsed},
+};
+
+/// What a rollout and the proof of serving need of a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BundleFacts {
+    /// The blob that holds the manifest.
+    pub bundle: BlobRef,
+    /// Digest of the ONNX bytes: what a device that serves it reports.
+    pub weights: Digest,
+    /// Bytes that a device fetches: manifest and parts.
+    pub total_bytes: u64,
+}
+
+/// All models of a workspace, by name.
+pub async fn models(store: &Store, workspace: &WorkspaceId) -> Result<Vec<ModelView>, StoreError> {
+    let serving = Serving::read(store, workspace).await?;
+    let models = rows::model::Entity::find()
+        .filter(rows::model::Column::Workspace.eq(workspace.as_str()))
+        .order_by_asc(rows::model::Column::Name)
+        .all(store.read())
+        .await
+        .doing("reading models")?;
+    let versions = rows::version::Entity::find()
+        .filter(rows::version::Column::Workspace.eq(workspace.as_str()))
+        .order_by_desc(rows::version::Column::Version)
+        .all(store.read())
+        .await
+        .doing("reading versions of models")?;
+    let mut by_model: BTreeMap<String, Vec<VersionView>> = BTreeMap::new();
+    for row in versions {
+        let of = by_model.entry(row.model.clone()).or_default();
+        of.push(view(row, &serving)?);
+    }
+    let views = models.into_iter().map(|row| {
+        Ok(ModelView {
+            name: parsed("model name", &row.name)?,
+            created: WallTime(row.created),
+            versions: by_model.remove(&row.name).unwrap_or_default(),
+        })
+    });
+    views.collect()
+}
+
+/// One model, if there is one of that name.
+pub async fn model(
+    store: &Store,
+    workspace: &WorkspaceId,
+    name: &ModelName,
+) -> Result<Option<ModelView>, StoreError> {
+    let key = (workspace.to_string(), name.to_string());
+    let row = rows::model::Entity::find_by_id(key).one(store.read()).await;
+    let Some(row) = row.doing("reading a model")? else {
+        return Ok(None);
+    };
+    let serving = Serving::read(store, workspace).await?;
+    let versions = rows::version::Entity::find()
+        .filter(rows::version::Column::Workspace.eq(workspace.as_str()))
+        .filter(rows::version::Column::Model.eq(name.as_str()))
+        .order_by_desc(rows::version::Column::Version)
+        .all(store.read())
+        .await
+        .doing("reading versions of a model")?;
+    let versions: Result<_, _> = versions
+        .into_iter()
+        .map(|row| view(row, &serving))
+        .collect();
+    Ok(Some(ModelView {
+        name: name.clone(),
+        created: WallTime(row.created),
+        versions: versions?,
+    }))
+}
+
+/// One version, if there is one.
+pub async fn version(
+    store: &Store,
+    workspace: &WorkspaceId,
+    model: &ModelName,
+    version: ModelVersion,
+) -> Result<Option<VersionView>, StoreError> {
+    let Some(row) = row(store.read(), workspace, model, version).await? else {
+        return Ok(None);
+    };
+    let serving = Serving::read(store, workspace).await?;
+    view(row, &serving).map(Some)
+}
+
+/// What a rollout assigns and what proves that a device serves it.
+pub async fn bundle_of(
+    store: &Store,
+    workspace: &WorkspaceId,
+    model: &ModelName,
+    version: ModelVersion,
+) -> Result<Option<BundleFacts>, StoreError> {
+    bundle_within(store.read(), workspace, model, version).await
+}
+
+/// As [`bundle_of`], for callers that are inside a transaction.
+pub async fn bundle_within(
+    db: &impl ConnectionTrait,
+    workspace: &WorkspaceId,
+    model: &ModelName,
+    version: ModelVersion,
+) -> Result<Option<BundleFacts>, StoreError> {
+    let Some(row) = row(db, workspace, model, version).await? else {
+        return Ok(None);
+    };
+    Ok(Some(BundleFacts {
+        bundle: blob_ref(&row.bundle, row.bundle_len)?,
+        weights: parsed("digest", &row.onnx)?,
+        total_bytes: row.total_bytes.max(0).unsigned_abs(),
+    }))
+}
+
+/// Names of the classes of each version of each model; what charts and captures show.
+pub async fn classes(
+    db: &impl ConnectionTrait,
+    workspace: &WorkspaceId,
+    model: Option<&ModelName>,
+) -> Result<BTreeMap<VersionRef, Vec<String>>, StoreError> {
+    let mut find = rows::version::Entity::find()
+        .filter(rows::version::Column::Workspace.eq(workspace.as_str()));
+    if let Some(model) = model {
+        find = find.filter(rows::version::Column::Model.eq(model.as_str()));
+    }
+    let rows = find.all(db).await.doing("reading classes of models")?;
+    let named = rows.into_iter().map(|row| {
+        let of = VersionRef {
+            model: parsed("model name", &row.model)?,
+            version: number(row.version)?,
+        };
+        Ok((of, json("classes", &row.classes)?))
+    });
+    named.collect()
+}
+
+async fn row(
+    db: &impl ConnectionTrait,
+    workspace: &WorkspaceId,
+    model: &ModelName,
+    version: ModelVersion,
+) -> Result<Option<rows::version::Model>, StoreError> {
+    let key = (
+        workspace.to_string(),
+        model.to_string(),
+        i64::from(version.get()),
+    );
+    let row = rows::version::Entity::find_by_id(key).one(db).await;
+    row.doing("reading a version of a model")
+}
+
+/// How many devices serve each version now.
+struct Serving(BTreeMap<VersionRef, u64>);
+
+impl Serving {
+    async fn read(store: &Store, workspace: &WorkspaceId) -> Result<Self, StoreError> {
+        let counts = fleet::serving_counts(store, workspace).await?;
+        let counts = counts
+            .into_iter()
+            .filter_map(|c| Some((c.version?, c.devices)));
+        Ok(Self(counts.collect()))
+    }
+}
+
+fn view(row: rows::version::Model, serving: &Serving) -> Result<VersionView, StoreError> {
+    let of = VersionRef {
+        model: parsed("model name", &row.model)?,
+        version: number(row.version)?,
+    };
+    let devices_serving = serving.0.get(&of).copied().unwrap_or(0);
+    Ok(VersionView {
+        model: of.model,
+        version: of.version,
+        created: WallTime(row.created),
+        bundle: blob_ref(&row.bundle, row.bundle_len)?,
+        onnx: blob_ref(&row.onnx, row.onnx_len)?,
+        total_bytes: row.total_bytes.max(0).unsigned_abs(),
+        inputs: json("inputs", &row.inputs)?,
+        outputs: json("outputs", &row.outputs)?,
+        classes: json("classes", &row.classes)?,
+        note: row.note,
+        validation_accuracy: row.validation_accuracy,
+        vetting: json("vetting", &row.vetting)?,
+        devices_serving,
+    })
+}
+
+fn blob_ref(digest: &str, len: i64) -> Result<BlobRef, StoreError> {
+    Ok(BlobRef {
+        digest: parsed("digest", digest)?,
+        len: len.max(0).unsigned_abs(),
+    })
+}
+
+fn number(version: i64) -> Result<ModelVersion, StoreError> {
+    let number = u32::try_from(version).ok().and_then(ModelVersion::new);
+    number.ok_or_else(|| StoreError::Value {
+        what: "version number",
+        value: version.to_string(),
+    })
+}
+
+fn json<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|_| StoreError::Value {
+        what,
+        value: text.chars().take(80).collect(),
+    })
+}

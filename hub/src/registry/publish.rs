@@ -1,0 +1,388 @@
+//! Publishing: blobs that were uploaded before become a version, if the model passes vetting.
+
+use std::time::Duration;
+
+use sea_orm::{
+    ActiveModelTrait as _, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait,
+    QueryFilter, TransactionTrait, sea_query::OnConflict,
+};
+use tern_protocol::{
+    blob::BlobRef,
+    codec,
+    id::{ModelName, ModelVersion, WorkspaceId},
+    limits,
+    manifest::Manifest,
+    rest::{Change, Finding, NewVersion, VersionView, Vetting},
+};
+use tokio::sync::Semaphore;
+
+use super::{Serving, facts, rows, vetting, view};
+use crate::{
+    app::App,
+    blobs::BlobError,
+    store::{Doing as _, StoreError},
+};
+
+/// Largest ONNX file that the hub vets (256 MiB). It is read whole and its graph is optimised in
+/// memory, which takes a few times as much; devices of this fleet have less.
+pub const ONNX: u64 = 256 * 1024 * 1024;
+
+/// Longest that vetting of one model may take. The slowest model that a small device could use
+/// loads in a few seconds; what takes a minute hangs.
+pub const VETTING_TIME: Duration = Duration::from_secs(60);
+
+/// Models vetted at the same time. One: vetting measures latency, and takes memory.
+static VETTING: Semaphore = Semaphore::const_new(1);
+
+/// Attempts to take the next number of a model. Another attempt is needed only when somebody else
+/// published the same model in the milliseconds between.
+const ATTEMPTS: usize = 16;
+
+/// What publishing led to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Published {
+    /// A new version.
+    New(VersionView),
+    /// The same files were published before; this is their version.
+    Known(VersionView),
+}
+
+/// Why nothing was published.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The model was vetted and refused.
+    #[error("the model was refused: {}", texts(.0))]
+    Refused(Vec<Finding>),
+    /// Another model is being vetted for too long.
+    #[error("another model is being vetted; try again in a minute")]
+    Busy,
+    /// A blob could not be read or stored.
+    #[error("reading or storing the files of the model")]
+    Blob(#[from] BlobError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+fn texts(findings: &[Finding]) -> String {
+    let texts: Vec<_> = findings
+        .iter()
+        .map(|f| format!("{}: {}", f.subject, f.message))
+        .collect();
+    texts.join("; ")
+}
+
+/// Publishes a version of `model`. A refusal changes nothing.
+pub async fn publish(
+    app: &App,
+    workspace: &WorkspaceId,
+    model: &ModelName,
+    new: NewVersion,
+) -> Result<Published, PublishError> {
+    if let Some(known) = known(app.store.read(), workspace, model, &new).await? {
+        return Ok(Published::Known(view(
+            known,
+            &Serving::read(&app.store, workspace).await?,
+        )?));
+    }
+    let files = Files::find(app, &new).await?;
+    let measured = vet(app, &new).await?;
+    let row = insert(app, workspace, model, &new, files, &measured).await?;
+    let published = match row {
+        Inserted::New(row) => {
+            let view = view(row, &Serving::read(&app.store, workspace).await?)?;
+            tracing::info!(%workspace, %model, version = %view.version, bundle = %view.bundle.digest,
+                "published a version");
+            app.changes.send(
+                workspace,
+                Change::Model {
+                    model: model.clone(),
+                },
+            );
+            app.wake.notify();
+            Published::New(view)
+        }
+        Inserted::Known(row) => {
+            Published::Known(view(row, &Serving::read(&app.store, workspace).await?)?)
+        }
+    };
+    Ok(published)
+}
+
+/// The uploaded files of a version.
+#[derive(Clone, Copy)]
+struct Files {
+    onnx: BlobRef,
+    golden: BlobRef,
+    reference: Option<BlobRef>,
+}
+
+impl Files {
+    /// Finds all files, or says which were not uploaded or are too large.
+    async fn find(app: &App, new: &NewVersion) -> Result<Self, PublishError> {
+        let wanted = [
+            ("onnx", Some(new.onnx), ONNX),
+            ("golden", Some(new.golden), limits::PROFILE as u64),
+            ("reference", new.reference, limits::PROFILE as u64),
+        ];
+        let mut found = [None; 3];
+        let mut findings = Vec::new();
+        for (place, (name, digest, limit)) in found.iter_mut().zip(wanted) {
+            let Some(digest) = digest else { continue };
+            match app.blobs.head(digest).await? {
+                None => findings.push(Finding {
+                    check: "manifest".into(),
+                    subject: name.into(),
+                    message: format!("blob {digest} was not uploaded"),
+                    remedy: format!("upload the file with PUT /blobs/{digest}, then publish again"),
+                }),
+                Some(len) if len > limit => findings.push(Finding {
+                    check: "manifest".into(),
+                    subject: name.into(),
+                    message: format!("the file has {len} bytes, the limit is {limit}"),
+                    remedy: "publish a smaller model; a device of this fleet could not run it"
+                        .into(),
+                }),
+                Some(len) => *place = Some(BlobRef { digest, len }),
+            }
+        }
+        match found {
+            [Some(onnx), Some(golden), reference] if findings.is_empty() => Ok(Self {
+                onnx,
+                golden,
+                reference,
+            }),
+            _ => Err(PublishError::Refused(findings)),
+        }
+    }
+}
+
+/// Reads the files and vets them on a thread of its own, within [`VETTING_TIME`].
+async fn vet(app: &App, new: &NewVersion) -> Result<Vetting, PublishError> {
+    let turn = tokio::time::timeout(VETTING_TIME, VETTING.acquire()).await;
+    let turn = turn
+        .map_err(|_| PublishError::Busy)?
+        .expect("the semaphore is never closed");
+    let profile = limits::PROFILE as u64;
+    let candidate = vetting::Candidate {
+        onnx: app.blobs.read_all(new.onnx, ONNX).await?,
+        golden: app.blobs.read_all(new.golden, profile).await?,
+        reference: match new.reference {
+            Some(digest) => Some(app.blobs.read_all(digest, profile).await?),
+            None => None,
+        },
+        facts: new.clone(),
+    };
+    // The turn goes with the thread: a model that hangs is refused after a while, and until its
+    // thread ends no other is vetted beside it.
+    let vetted = tokio::task::spawn_blocking(move || {
+        let vetted = vetting::vet(&candidate);
+        drop(turn);
+        vetted
+    });
+    match tokio::time::timeout(VETTING_TIME, vetted).await {
+        Ok(Ok(Ok(measured))) => Ok(measured),
+        Ok(Ok(Err(findings))) => Err(PublishError::Refused(findings)),
+        Ok(Err(_crashed)) => Err(PublishError::Refused(vec![Finding {
+            check: "optimise".into(),
+            subject: "graph".into(),
+            message: "the engine crashed while it loaded or ran the model".into(),
+            remedy: "simplify the graph (for example with onnxsim) or export it with another \
+                     opset, then publish again"
+                .into(),
+        }])),
+        Err(_late) => Err(PublishError::Refused(vec![Finding {
+            check: "optimise".into(),
+            subject: "graph".into(),
+            message: format!("vetting did not end within {} s", VETTING_TIME.as_secs()),
+            remedy: "publish a smaller model".into(),
+        }])),
+    }
+}
+
+/// What an insert found in the table.
+enum Inserted {
+    New(rows::version::Model),
+    Known(rows::version::Model),
+}
+
+/// Stores the manifest, then gives the number and writes the row in one transaction. The manifest
+/// holds the number, so if somebody else took it meanwhile, the next one is tried; a manifest that
+/// no row names harms nobody.
+async fn insert(
+    app: &App,
+    workspace: &WorkspaceId,
+    model: &ModelName,
+    new: &NewVersion,
+    files: Files,
+    measured: &Vetting,
+) -> Result<Inserted, PublishError> {
+    for _ in 0..ATTEMPTS {
+        let version = next_number(app.store.read(), workspace, model).await?;
+        let bundle = store_manifest(app, model, version, new, files).await?;
+        let row = row(app, workspace, model, version, new, files, bundle, measured)?;
+
+        let txn = app
+            .store
+            .write()
+            .begin()
+            .await
+            .doing("beginning to publish")?;
+        if let Some(row) = known(&txn, workspace, model, new).await? {
+            return Ok(Inserted::Known(row));
+        }
+        if next_number(&txn, workspace, model).await? != version {
+            continue;
+        }
+        take_number(&txn, workspace, model, version, app.clock.now().0).await?;
+        let row = row
+            .insert(&txn)
+            .await
+            .doing("writing a version of a model")?;
+        txn.commit()
+            .await
+            .doing("publishing a version of a model")?;
+        return Ok(Inserted::New(row));
+    }
+    Err(PublishError::Busy)
+}
+
+/// Builds the manifest and stores it.
+async fn store_manifest(
+    app: &App,
+    model: &ModelName,
+    version: ModelVersion,
+    new: &NewVersion,
+    files: Files,
+) -> Result<BlobRef, PublishError> {
+    let manifest = codec::encode(&Manifest {
+        model: model.clone(),
+        version,
+        onnx: files.onnx,
+        golden: files.golden,
+        reference: files.reference,
+        inputs: new.inputs.clone(),
+        outputs: new.outputs.clone(),
+        classes: new.classes.clone(),
+    });
+    if manifest.len() > limits::MANIFEST {
+        return Err(PublishError::Refused(vec![facts::manifest_too_large(
+            manifest.len(),
+        )]));
+    }
+    Ok(app.blobs.put_bytes(manifest.into()).await?)
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a row has many columns; this only fills them"
+)]
+fn row(
+    app: &App,
+    workspace: &WorkspaceId,
+    model: &ModelName,
+    version: ModelVersion,
+    new: &NewVersion,
+    files: Files,
+    bundle: BlobRef,
+    measured: &Vetting,
+) -> Result<rows::version::ActiveModel, StoreError> {
+    let parts = [
+        Some(bundle),
+        Some(files.onnx),
+        Some(files.golden),
+        files.reference,
+    ];
+    let total: u64 = parts.into_iter().flatten().map(|blob| blob.len).sum();
+    let text = |what, value: Result<String, serde_json::Error>| {
+        value.map_err(|err| StoreError::Value {
+            what,
+            value: err.to_string(),
+        })
+    };
+    Ok(rows::version::ActiveModel {
+        workspace: Set(workspace.to_string()),
+        model: Set(model.to_string()),
+        version: Set(version.get().into()),
+        created: Set(app.clock.now().0),
+        bundle: Set(bundle.digest.to_string()),
+        bundle_len: Set(bundle.len as i64),
+        onnx: Set(files.onnx.digest.to_string()),
+        onnx_len: Set(files.onnx.len as i64),
+        golden: Set(files.golden.digest.to_string()),
+        reference: Set(reference_key(new)),
+        total_bytes: Set(total as i64),
+        inputs: Set(text("inputs", serde_json::to_string(&new.inputs))?),
+        outputs: Set(text("outputs", serde_json::to_string(&new.outputs))?),
+        classes: Set(text("classes", serde_json::to_string(&new.classes))?),
+        note: Set(new.note.clone()),
+        validation_accuracy: Set(new.validation_accuracy),
+        vetting: Set(text("vetting", serde_json::to_string(measured))?),
+    })
+}
+
+/// The number that the next version of a model gets.
+async fn next_number(
+    db: &impl ConnectionTrait,
+    workspace: &WorkspaceId,
+    model: &ModelName,
+) -> Result<ModelVersion, StoreError> {
+    let key = (workspace.to_string(), model.to_string());
+    let row = rows::model::Entity::find_by_id(key)
+        .one(db)
+        .await
+        .doing("reading a model")?;
+    row.map_or(Ok(ModelVersion::FIRST), |row| {
+        Ok(super::number(row.last_version)?.next())
+    })
+}
+
+/// Marks the number as given; makes the model with its first.
+async fn take_number(
+    txn: &impl ConnectionTrait,
+    workspace: &WorkspaceId,
+    model: &ModelName,
+    version: ModelVersion,
+    now: i64,
+) -> Result<(), StoreError> {
+    let row = rows::model::ActiveModel {
+        workspace: Set(workspace.to_string()),
+        name: Set(model.to_string()),
+        created: Set(now),
+        last_version: Set(version.get().into()),
+    };
+    let key = [rows::model::Column::Workspace, rows::model::Column::Name];
+    let taken = OnConflict::columns(key)
+        .update_column(rows::model::Column::LastVersion)
+        .to_owned();
+    let upsert = rows::model::Entity::insert(row).on_conflict(taken);
+    upsert
+        .exec_without_returning(txn)
+        .await
+        .doing("numbering a version of a model")?;
+    Ok(())
+}
+
+/// The version that the same files were published as.
+async fn known(
+    db: &impl ConnectionTrait,
+    workspace: &WorkspaceId,
+    model: &ModelName,
+    new: &NewVersion,
+) -> Result<Option<rows::version::Model>, StoreError> {
+    rows::version::Entity::find()
+        .filter(rows::version::Column::Workspace.eq(workspace.as_str()))
+        .filter(rows::version::Column::Model.eq(model.as_str()))
+        .filter(rows::version::Column::Onnx.eq(new.onnx.to_string()))
+        .filter(rows::version::Column::Golden.eq(new.golden.to_string()))
+        .filter(rows::version::Column::Reference.eq(reference_key(new)))
+        .one(db)
+        .await
+        .doing("looking for the same files")
+}
+
+fn reference_key(new: &NewVersion) -> String {
+    new.reference
+        .map(|digest| digest.to_string())
+        .unwrap_or_default()
+}

@@ -1,0 +1,71 @@
+//! Tables of the registry: `model` and `model_version`.
+
+use sea_orm_migration::{
+    MigrationName, MigrationTrait, SchemaManager, async_trait,
+    prelude::DbErr,
+    sea_query::{ColumnDef, Index, Table},
+};
+
+/// Makes the tables.
+pub struct Migration;
+
+impl MigrationName for Migration {
+    fn name(&self) -> &'static str {
+        "m0004_registry"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let model = Table::create()
+            .table("model")
+            .if_not_exists()
+            .col(ColumnDef::new("workspace").text().not_null())
+            .col(ColumnDef::new("name").text().not_null())
+            .col(ColumnDef::new("created").big_integer().not_null())
+            // The highest number ever given: numbers are not used again, not even after deletion.
+            .col(ColumnDef::new("last_version").big_integer().not_null())
+            .primary_key(Index::create().col("workspace").col("name"))
+            .to_owned();
+        manager.create_table(model).await?;
+
+        let version = Table::create()
+            .table("model_version")
+            .if_not_exists()
+            .col(ColumnDef::new("workspace").text().not_null())
+            .col(ColumnDef::new("model").text().not_null())
+            .col(ColumnDef::new("version").big_integer().not_null())
+            .col(ColumnDef::new("created").big_integer().not_null())
+            .col(ColumnDef::new("bundle").text().not_null())
+            .col(ColumnDef::new("bundle_len").big_integer().not_null())
+            .col(ColumnDef::new("onnx").text().not_null())
+            .col(ColumnDef::new("onnx_len").big_integer().not_null())
+            .col(ColumnDef::new("golden").text().not_null())
+            // Empty for none, so that the index below finds a version without a reference too.
+            .col(ColumnDef::new("reference").text().not_null())
+            .col(ColumnDef::new("total_bytes").big_integer().not_null())
+            .col(ColumnDef::new("inputs").text().not_null())
+            .col(ColumnDef::new("outputs").text().not_null())
+            .col(ColumnDef::new("classes").text().not_null())
+            .col(ColumnDef::new("note").text().not_null())
+            .col(ColumnDef::new("validation_accuracy").double())
+            .col(ColumnDef::new("vetting").text().not_null())
+            .primary_key(Index::create().col("workspace").col("model").col("version"))
+            .to_owned();
+        manager.create_table(version).await?;
+
+        let same = Index::create()
+            .name("model_version_content")
+            .if_not_exists()
+            .table("model_version")
+            .col("workspace")
+            .col("model")
+            .col("onnx")
+            .col("golden")
+            .col("reference")
+            .unique()
+            .to_owned();
+        manager.create_index(same).await
+    }
+}

@@ -1,0 +1,252 @@
+//! Looks at all rollouts, again and again, and does what the core says is missing.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use sea_orm::TransactionTrait as _;
+use tern_protocol::{
+    id::{SlotName, WorkspaceId},
+    rest::Change,
+};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    plan::{Candidate, Rollout},
+    step::{Action, Membership, Progress, share, step},
+    stored,
+};
+use crate::{
+    app::App,
+    fleet::{
+        self,
+        assign::{Assignment, Tell, assign},
+        facts::{self, DeviceFacts},
+    },
+    store::{Doing as _, StoreError, chain},
+};
+
+/// Longest time between two looks, if nobody asks.
+const FULL_PASS: Duration = Duration::from_secs(5);
+
+/// Shortest time between two looks. A fleet that reconnects asks for one every few milliseconds;
+/// each look reads all devices of a slot.
+const BREATH: Duration = Duration::from_millis(100);
+
+/// Assignments in one transaction: a few tens of milliseconds, in which telemetry waits.
+const CHUNK: usize = 500;
+
+/// Runs until `stop`. What devices have to be told goes into `tell`, after it was committed.
+pub async fn run(app: App, tell: mpsc::Sender<Tell>, stop: CancellationToken) {
+    loop {
+        match pass(&app, &tell).await {
+            Ok(Did::Something) => app.wake.notify(),
+            Ok(Did::Nothing) => {}
+            Err(err) => tracing::error!(error = chain(&err), "rollouts wait"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(BREATH) => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = app.wake.notified() => {}
+            () = tokio::time::sleep(FULL_PASS) => {}
+        }
+    }
+}
+
+/// Whether a pass changed anything, so that another look is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Did {
+    /// All was as it should be.
+    Nothing,
+    /// Something was assigned, or a rollout stands differently.
+    Something,
+}
+
+impl Did {
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Nothing, Self::Nothing) => Self::Nothing,
+            _ => Self::Something,
+        }
+    }
+}
+
+/// One look at all rollouts of all workspaces.
+pub async fn pass(app: &App, tell: &mpsc::Sender<Tell>) -> Result<Did, StoreError> {
+    let mut did = Did::Nothing;
+    for workspace in fleet::workspaces(&app.store).await? {
+        let mut by_slot: BTreeMap<SlotName, Vec<Rollout>> = BTreeMap::new();
+        for rollout in stored::live(app.store.read(), &workspace).await? {
+            by_slot
+                .entry(rollout.slot.clone())
+                .or_default()
+                .push(rollout);
+        }
+        for (slot, rollouts) in by_slot {
+            did = did.and(slot_pass(app, &workspace, &slot, rollouts, tell).await?);
+        }
+    }
+    Ok(did)
+}
+
+/// One look at the rollouts of one slot, newest first: a newer one claims its devices.
+async fn slot_pass(
+    app: &App,
+    workspace: &WorkspaceId,
+    slot: &SlotName,
+    rollouts: Vec<Rollout>,
+    tell: &mpsc::Sender<Tell>,
+) -> Result<Did, StoreError> {
+    let facts = facts::facts(app.store.read(), workspace, slot).await?;
+    let mut claimed = vec![false; facts.len()];
+    let mut did = Did::Nothing;
+    for rollout in rollouts {
+        let has_devices = || facts.iter().any(|facts| is_with(&rollout, facts));
+        if rollout.state.is_over() && !has_devices() {
+            continue;
+        }
+        let mut before = if rollout.is_giving_back() {
+            stored::remembered(app.store.read(), workspace, rollout.id).await?
+        } else {
+            Default::default()
+        };
+        let candidates: Vec<Candidate<'_>> = facts
+            .iter()
+            .zip(&claimed)
+            .map(|(facts, claimed)| Candidate {
+                facts,
+                before: before.remove(facts.device.as_str()),
+                claimed: *claimed,
+            })
+            .collect();
+        let (progress, actions) = step(&rollout, &candidates);
+        if !rollout.state.is_over() {
+            let share = share(&rollout, &candidates);
+            for (claimed, membership) in claimed.iter_mut().zip(share) {
+                *claimed |= membership == Membership::InShare;
+            }
+        }
+        did = did.and(act(app, &rollout, &actions, tell).await?);
+        did = did.and(note(app, &rollout, progress).await?);
+    }
+    Ok(did)
+}
+
+fn is_with(rollout: &Rollout, facts: &DeviceFacts) -> bool {
+    facts
+        .assigned
+        .as_ref()
+        .is_some_and(|assigned| assigned.rollout == rollout.id)
+}
+
+/// Does what the core said, unless a person changed the plan in the meantime.
+async fn act(
+    app: &App,
+    rollout: &Rollout,
+    actions: &[Action],
+    tell: &mpsc::Sender<Tell>,
+) -> Result<Did, StoreError> {
+    if actions.is_empty() {
+        return Ok(Did::Nothing);
+    }
+    let workspace = &rollout.workspace;
+    for chunk in actions.chunks(CHUNK) {
+        let txn = app
+            .store
+            .write()
+            .begin()
+            .await
+            .doing("beginning to assign")?;
+        if !still_the_plan(&txn, rollout).await? {
+            return Ok(Did::Something);
+        }
+        let assignments: Vec<Assignment> = chunk.iter().map(|a| assignment(rollout, a)).collect();
+        let done = assign(&txn, workspace, &rollout.slot, &assignments).await?;
+        if !rollout.is_giving_back() {
+            stored::remember(&txn, workspace, rollout.id, &done).await?;
+        }
+        txn.commit().await.doing("committing assignments")?;
+        tracing::debug!(%workspace, rollout = %rollout.id, devices = done.len(), "assigned");
+        for done in done {
+            let device = done.device;
+            app.changes.send(
+                workspace,
+                Change::Device {
+                    device: device.clone(),
+                },
+            );
+            let workspace = workspace.clone();
+            // Closed only when the hub stops; its next start sends all desired states again.
+            let _ = tell
+                .send(Tell {
+                    workspace,
+                    device,
+                    desired: done.desired,
+                })
+                .await;
+        }
+    }
+    Ok(Did::Something)
+}
+
+fn assignment(rollout: &Rollout, action: &Action) -> Assignment {
+    match action {
+        Action::Assign(device) => Assignment {
+            device: device.clone(),
+            wanted: Some(rollout.assignment()),
+        },
+        Action::GiveBack(device, before) => Assignment {
+            device: device.clone(),
+            wanted: before.clone(),
+        },
+    }
+}
+
+async fn still_the_plan(
+    txn: &sea_orm::DatabaseTransaction,
+    rollout: &Rollout,
+) -> Result<bool, StoreError> {
+    let now = stored::find(txn, &rollout.workspace, rollout.id).await?;
+    Ok(now.is_some_and(|now| {
+        (now.state, now.percent, now.moved) == (rollout.state, rollout.percent, rollout.moved)
+    }))
+}
+
+/// Writes down how a rollout stands, if that changed.
+async fn note(app: &App, rollout: &Rollout, progress: Progress) -> Result<Did, StoreError> {
+    let Progress {
+        state,
+        reason,
+        counts,
+    } = progress;
+    if (state, &reason, counts) == (rollout.state, &rollout.reason, rollout.counts) {
+        return Ok(Did::Nothing);
+    }
+    let txn = app
+        .store
+        .write()
+        .begin()
+        .await
+        .doing("beginning to note progress")?;
+    if !still_the_plan(&txn, rollout).await? {
+        return Ok(Did::Something);
+    }
+    let noted = Rollout {
+        state,
+        reason,
+        counts,
+        updated: app.clock.now(),
+        ..rollout.clone()
+    };
+    stored::save(&txn, &noted).await?;
+    txn.commit().await.doing("committing progress")?;
+    if state != rollout.state {
+        tracing::info!(workspace = %rollout.workspace, rollout = %rollout.id, from = ?rollout.state,
+            to = ?state, reason = noted.reason, "rollout stands differently");
+    }
+    app.changes
+        .send(&rollout.workspace, Change::Rollout { id: rollout.id });
+    Ok(Did::Something)
+}

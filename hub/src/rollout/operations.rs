@@ -1,0 +1,315 @@
+//! What a person can do with a rollout. Each operation changes the plan in one transaction and wakes
+//! the driver, which does the rest.
+
+use sea_orm::TransactionTrait as _;
+use tern_protocol::{
+    id::{ModelName, ModelVersion, RolloutId, WorkspaceId},
+    rest::{Abort, Change, Moved, NewRollout, RolloutCounts, RolloutState, RolloutView, Widen},
+};
+
+use super::{
+    plan::{Candidate, Rollout},
+    step::step,
+    stored, views,
+};
+use crate::{
+    app::App,
+    fleet::facts::{self, Target},
+    registry,
+    store::{Doing as _, StoreError},
+};
+
+/// Rollouts that may go on at the same time in one workspace. Each is looked at whenever a device
+/// changes; a fleet has a handful.
+const LIVE_MAX: usize = 256;
+
+/// Why an operation was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum RolloutError {
+    /// There is no such rollout.
+    #[error("there is no rollout {id}; `tern rollout list` shows those there are")]
+    NotFound {
+        /// The id that was asked for.
+        id: RolloutId,
+    },
+    /// The model or version to roll out does not exist.
+    #[error("{text}")]
+    NoVersion {
+        /// What is missing, what there is, and what to do.
+        text: String,
+    },
+    /// A percentage out of its range.
+    #[error("a share is 1 to 100 percent, not {percent}")]
+    Percent {
+        /// What was asked for.
+        percent: u8,
+    },
+    /// A share can only grow.
+    #[error(
+        "rollout {id} is at {now} % already and devices that have the version keep it; \
+         abort it to take them back"
+    )]
+    Narrower {
+        /// The rollout.
+        id: RolloutId,
+        /// Its share.
+        now: u8,
+    },
+    /// The operation does not fit the rollout's state.
+    #[error("rollout {id} is {state}; {advice}")]
+    State {
+        /// The rollout.
+        id: RolloutId,
+        /// How it stands.
+        state: &'static str,
+        /// What can be done instead.
+        advice: &'static str,
+    },
+    /// Too many rollouts go on.
+    #[error("{LIVE_MAX} rollouts go on in this workspace; abort some that are no longer needed")]
+    TooMany,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Starts a rollout.
+pub async fn start(
+    app: &App,
+    workspace: &WorkspaceId,
+    new: NewRollout,
+) -> Result<RolloutView, RolloutError> {
+    check_percent(new.percent)?;
+    let target = target(app, workspace, &new.model, new.version).await?;
+    let txn = app
+        .store
+        .write()
+        .begin()
+        .await
+        .doing("beginning to start a rollout")?;
+    if stored::live(&txn, workspace).await?.len() >= LIVE_MAX {
+        return Err(RolloutError::TooMany);
+    }
+    let now = app.clock.now();
+    let mut rollout = Rollout {
+        workspace: workspace.clone(),
+        id: stored::next_id(&txn, workspace).await?,
+        slot: new.slot,
+        target,
+        selector: new.selector,
+        percent: new.percent,
+        state: RolloutState::Running,
+        moved: None,
+        reason: String::new(),
+        counts: RolloutCounts::default(),
+        created: now,
+        updated: now,
+    };
+    // The first look, so that the answer tells how many devices it is about; a newer rollout cannot
+    // claim any of them yet.
+    let facts = facts::facts(&txn, workspace, &rollout.slot).await?;
+    let candidates: Vec<Candidate<'_>> = facts
+        .iter()
+        .map(|facts| Candidate {
+            facts,
+            before: None,
+            claimed: false,
+        })
+        .collect();
+    let (progress, _) = step(&rollout, &candidates);
+    rollout.reason = progress.reason;
+    rollout.counts = progress.counts;
+    stored::save(&txn, &rollout).await?;
+    txn.commit().await.doing("committing a new rollout")?;
+    tracing::info!(%workspace, rollout = %rollout.id, model = %rollout.target.model,
+        version = %rollout.target.version, percent = rollout.percent,
+        selected = rollout.counts.selected, "rollout started");
+    announce(app, &rollout);
+    Ok(views::view(&rollout))
+}
+
+/// Assigns nothing more until resumed.
+pub async fn pause(
+    app: &App,
+    workspace: &WorkspaceId,
+    id: RolloutId,
+) -> Result<RolloutView, RolloutError> {
+    change(app, workspace, id, |rollout| {
+        if !rollout.state.is_over() {
+            rollout.state = RolloutState::Paused;
+            rollout.reason = "paused by a person".into();
+            return Ok(());
+        }
+        over(rollout, "there is nothing to pause")
+    })
+    .await
+}
+
+/// Goes on after a pause.
+pub async fn resume(
+    app: &App,
+    workspace: &WorkspaceId,
+    id: RolloutId,
+) -> Result<RolloutView, RolloutError> {
+    change(app, workspace, id, |rollout| match rollout.state {
+        RolloutState::Paused => {
+            rollout.state = RolloutState::Running;
+            rollout.reason = "resumed by a person".into();
+            Ok(())
+        }
+        RolloutState::Running | RolloutState::Complete => Ok(()),
+        RolloutState::Aborted | RolloutState::Superseded => {
+            over(rollout, "start a new rollout of the version instead")
+        }
+    })
+    .await
+}
+
+/// Ends a rollout for good; moved devices go back or stay.
+pub async fn abort(
+    app: &App,
+    workspace: &WorkspaceId,
+    id: RolloutId,
+    abort: Abort,
+) -> Result<RolloutView, RolloutError> {
+    change(app, workspace, id, |rollout| {
+        match (rollout.state, rollout.moved) {
+            (RolloutState::Aborted, Some(Moved::Back)) if abort.moved == Moved::Back => {
+                return Ok(());
+            }
+            (RolloutState::Aborted, Some(Moved::Stay)) if abort.moved == Moved::Stay => {
+                return Ok(());
+            }
+            (RolloutState::Aborted, _) => {
+                return over(
+                    rollout,
+                    "start a rollout of the version that devices should have",
+                );
+            }
+            _ => {}
+        }
+        rollout.state = RolloutState::Aborted;
+        rollout.moved = Some(abort.moved);
+        rollout.reason = match abort.moved {
+            Moved::Back => "aborted by a person; moved devices go back to what they had",
+            Moved::Stay => "aborted by a person; moved devices stay where they are",
+        }
+        .into();
+        Ok(())
+    })
+    .await
+}
+
+/// Takes a larger share.
+pub async fn widen(
+    app: &App,
+    workspace: &WorkspaceId,
+    id: RolloutId,
+    Widen { percent }: Widen,
+) -> Result<RolloutView, RolloutError> {
+    check_percent(percent)?;
+    change(app, workspace, id, |rollout| {
+        if rollout.state.is_over() {
+            return over(rollout, "start a new rollout of the version instead");
+        }
+        if percent < rollout.percent {
+            return Err(RolloutError::Narrower {
+                id,
+                now: rollout.percent,
+            });
+        }
+        rollout.percent = percent;
+        Ok(())
+    })
+    .await
+}
+
+fn check_percent(percent: u8) -> Result<(), RolloutError> {
+    match percent {
+        1..=100 => Ok(()),
+        _ => Err(RolloutError::Percent { percent }),
+    }
+}
+
+fn over(rollout: &Rollout, advice: &'static str) -> Result<(), RolloutError> {
+    let state = match rollout.state {
+        RolloutState::Aborted => "aborted",
+        RolloutState::Superseded => "superseded by a newer one",
+        RolloutState::Running => "running",
+        RolloutState::Paused => "paused",
+        RolloutState::Complete => "complete",
+    };
+    Err(RolloutError::State {
+        id: rollout.id,
+        state,
+        advice,
+    })
+}
+
+async fn change(
+    app: &App,
+    workspace: &WorkspaceId,
+    id: RolloutId,
+    change: impl FnOnce(&mut Rollout) -> Result<(), RolloutError>,
+) -> Result<RolloutView, RolloutError> {
+    let txn = app
+        .store
+        .write()
+        .begin()
+        .await
+        .doing("beginning to change a rollout")?;
+    let mut rollout = stored::find(&txn, workspace, id)
+        .await?
+        .ok_or(RolloutError::NotFound { id })?;
+    let before = rollout.clone();
+    change(&mut rollout)?;
+    if rollout != before {
+        rollout.updated = app.clock.now();
+        stored::save(&txn, &rollout).await?;
+        txn.commit()
+            .await
+            .doing("committing a change of a rollout")?;
+        tracing::info!(%workspace, rollout = %id, state = ?rollout.state,
+            percent = rollout.percent, "rollout changed");
+        announce(app, &rollout);
+    }
+    Ok(views::view(&rollout))
+}
+
+fn announce(app: &App, rollout: &Rollout) {
+    app.changes
+        .send(&rollout.workspace, Change::Rollout { id: rollout.id });
+    app.wake.notify();
+}
+
+async fn target(
+    app: &App,
+    workspace: &WorkspaceId,
+    model: &ModelName,
+    version: ModelVersion,
+) -> Result<Target, RolloutError> {
+    if let Some(facts) = registry::bundle_of(&app.store, workspace, model, version).await? {
+        return Ok(Target {
+            model: model.clone(),
+            version,
+            bundle: facts.bundle,
+            weights: facts.weights,
+        });
+    }
+    let known = registry::model(&app.store, workspace, model).await?;
+    let text = match known {
+        None => format!(
+            "there is no model `{model}`; `tern model list` shows those there are, \
+             `tern model publish {model} DIR` makes it"
+        ),
+        Some(view) => {
+            let versions = view.versions.iter().map(|view| view.version.to_string());
+            let versions = versions.collect::<Vec<_>>().join(", ");
+            format!(
+                "model `{model}` has no version {version}, only {versions}; \
+                 publish it first with `tern model publish {model} DIR`"
+            )
+        }
+    };
+    Err(RolloutError::NoVersion { text })
+}

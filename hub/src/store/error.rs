@@ -1,0 +1,93 @@
+//! What can go wrong with the database.
+
+use std::{path::PathBuf, str::FromStr};
+
+use sea_orm::DbErr;
+use tern_protocol::codec::DecodeError;
+
+/// Why the database did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It could not be opened.
+    #[error("opening the database {}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: DbErr,
+    },
+    /// It was written by a newer hub.
+    #[error(
+        "{} was written by a newer tern-hub: its step `{step}` is not known here; \
+         start that version, or restore a copy from before the upgrade",
+        path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The first step of its schema that this hub does not know.
+        step: String,
+    },
+    /// A query failed.
+    #[error("{doing}")]
+    Query {
+        /// What was being done.
+        doing: &'static str,
+        /// Why it failed.
+        #[source]
+        source: DbErr,
+    },
+    /// A stored message cannot be read.
+    #[error("a stored {what} cannot be read")]
+    Message {
+        /// What it should be.
+        what: &'static str,
+        /// Why it is not.
+        #[source]
+        source: DecodeError,
+    },
+    /// A stored value is not what its column promises.
+    #[error("the stored {what} `{value}` is not one")]
+    Value {
+        /// What it should be.
+        what: &'static str,
+        /// What is there.
+        value: String,
+    },
+}
+
+/// Says what was being done when the database failed.
+pub trait Doing<T> {
+    /// Names the step, in the form "reading devices".
+    fn doing(self, doing: &'static str) -> Result<T, StoreError>;
+}
+
+impl<T> Doing<T> for Result<T, DbErr> {
+    fn doing(self, doing: &'static str) -> Result<T, StoreError> {
+        self.map_err(|source| StoreError::Query { doing, source })
+    }
+}
+
+/// A typed id from a text column.
+pub fn parsed<T: FromStr>(what: &'static str, text: &str) -> Result<T, StoreError> {
+    text.parse().map_err(|_| StoreError::Value {
+        what,
+        value: text.chars().take(80).collect(),
+    })
+}
+
+/// An error with all its causes in one line, for the log.
+pub fn chain(err: &dyn std::error::Error) -> String {
+    let mut text = err.to_string();
+    let mut cause = err.source();
+    while let Some(err) = cause {
+        let next = err.to_string();
+        // Some libraries repeat their cause in their own text.
+        if !text.ends_with(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = err.source();
+    }
+    text
+}

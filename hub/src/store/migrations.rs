@@ -1,0 +1,79 @@
+//! The steps that lead to today's schema, oldest first. Steps are only ever added at the end, and
+//! each is safe to run again after it was cut off in the middle.
+
+use std::path::Path;
+
+use sea_orm::DatabaseConnection;
+use sea_orm_migration::{
+    MigrationName, MigrationTrait, MigratorTrait, SchemaManager, async_trait,
+    prelude::DbErr,
+    sea_query::{ColumnDef, Table},
+};
+
+use super::{Doing as _, StoreError};
+
+/// All steps.
+pub(super) struct Steps;
+
+impl MigratorTrait for Steps {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(Counters),
+            Box::new(crate::fleet::schema::Migration),
+            Box::new(crate::rollout::schema::Migration),
+            Box::new(crate::registry::schema::Migration),
+            Box::new(crate::monitor::schema::Migration),
+        ]
+    }
+}
+
+/// Brings the database at `path` up to date.
+pub(super) async fn run(db: &DatabaseConnection, path: &Path) -> Result<(), StoreError> {
+    refuse_newer(db, path).await?;
+    Steps::up(db, None)
+        .await
+        .doing("bringing the schema up to date")
+}
+
+/// A step that was applied and is not in the list was applied by a newer hub.
+async fn refuse_newer(db: &DatabaseConnection, path: &Path) -> Result<(), StoreError> {
+    Steps::install(db)
+        .await
+        .doing("preparing the list of schema steps")?;
+    let applied = Steps::get_migration_models(db)
+        .await
+        .doing("reading the schema's steps")?;
+    let known = Steps::migrations();
+    let stranger = applied
+        .into_iter()
+        .find(|step| known.iter().all(|known| known.name() != step.version));
+    match stranger {
+        None => Ok(()),
+        Some(step) => Err(StoreError::Newer {
+            path: path.to_owned(),
+            step: step.version,
+        }),
+    }
+}
+
+/// The hub's own lasting counters. They belong to the hub, not to a workspace.
+struct Counters;
+
+impl MigrationName for Counters {
+    fn name(&self) -> &'static str {
+        "m0001_counter"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Counters {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let table = Table::create()
+            .table("counter")
+            .if_not_exists()
+            .col(ColumnDef::new("name").text().not_null().primary_key())
+            .col(ColumnDef::new("value").big_integer().not_null())
+            .to_owned();
+        manager.create_table(table).await
+    }
+}
