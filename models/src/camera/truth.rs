@@ -1,0 +1,68 @@
+//! What the pictures really showed, as people will say later: `device,prediction,truth`.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use tern_protocol::id::{DeviceId, PredictionId};
+
+/// The first line.
+const HEADER: &str = "device,prediction,truth\n";
+
+/// The truths cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("writing truths to {}", path.display())]
+pub struct TruthError {
+    path: PathBuf,
+    #[source]
+    source: io::Error,
+}
+
+/// A CSV file that grows. Each line is written whole and at once, so that who reads along sees
+/// whole lines, and a kill loses none.
+#[derive(Debug)]
+pub(super) struct Truth {
+    file: File,
+    path: PathBuf,
+}
+
+impl Truth {
+    /// Opens it for appending; a new one gets the header.
+    pub(super) fn open(path: &Path) -> Result<Self, TruthError> {
+        let refused = |source| TruthError {
+            path: path.into(),
+            source,
+        };
+        let mut options = OpenOptions::new();
+        let mut file = options
+            .create(true)
+            .append(true)
+            .open(path)
+            .map_err(refused)?;
+        if file.metadata().map_err(refused)?.len() == 0 {
+            file.write_all(HEADER.as_bytes()).map_err(refused)?;
+        }
+        Ok(Self {
+            file,
+            path: path.into(),
+        })
+    }
+
+    /// Adds a truth. Names have no comma and no quote in them.
+    pub(super) fn append(
+        &mut self,
+        device: &DeviceId,
+        prediction: PredictionId,
+        digit: u8,
+    ) -> Result<(), TruthError> {
+        let line = format!("{device},{prediction},{digit}\n");
+        self.file
+            .write_all(line.as_bytes())
+            .map_err(|source| TruthError {
+                path: self.path.clone(),
+                source,
+            })
+    }
+}
