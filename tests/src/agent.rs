@@ -1,0 +1,325 @@
+//! One `tern-agent run` with its configuration, its state and its HTTP address.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+};
+
+use serde::Deserialize;
+use tern_protocol::{
+    id::{ModelName, ModelVersion},
+    reported::{OutboxReport, Phase, RejectReason},
+};
+
+use crate::{
+    binaries,
+    http::{Answer, Http},
+    oip,
+    process::Process,
+    wait,
+};
+
+/// What a test decides about an agent; the rest is as short-lived as tests are.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Device id.
+    pub device: String,
+    /// Site.
+    pub site: String,
+    /// Labels.
+    pub labels: Vec<(String, String)>,
+    /// Lines of the `[captures]` table.
+    pub captures: String,
+    /// Lines of the one `[[slots]]` table, besides its name.
+    pub slot: String,
+}
+
+/// The slot of every agent in the tests.
+pub const SLOT: &str = "digit-reader";
+
+impl Settings {
+    /// A device at a site that captures nothing.
+    pub fn new(device: &str, site: &str) -> Self {
+        Self {
+            device: device.into(),
+            site: site.into(),
+            labels: Vec::new(),
+            captures: "enabled = false".into(),
+            slot: String::new(),
+        }
+    }
+
+    /// Captures every input, with probability 1.
+    #[must_use]
+    pub fn capturing_all(mut self) -> Self {
+        self.captures = "enabled = true\nunsure_below = 1.0\nunsure_share = 1.0\n\
+                         random_share = 1.0\nper_window = 10000"
+            .into();
+        self
+    }
+
+    /// With a label.
+    #[must_use]
+    pub fn label(mut self, key: &str, value: &str) -> Self {
+        self.labels.push((key.into(), value.into()));
+        self
+    }
+
+    /// With these lines in its slot's table.
+    #[must_use]
+    pub fn slot(mut self, lines: &str) -> Self {
+        self.slot = lines.into();
+        self
+    }
+
+    fn toml(&self, broker: SocketAddr) -> String {
+        let labels = self
+            .labels
+            .iter()
+            .map(|(key, value)| format!("{key} = \"{value}\"\n"));
+        format!(
+            "device = \"{device}\"\nsite = \"{site}\"\nstate = \"state\"\n\n\
+             [labels]\n{labels}\n\
+             [mqtt]\nbroker = \"{broker}\"\nkeep_alive = \"5s\"\n\n\
+             [http]\nlisten = \"127.0.0.1:0\"\n\n\
+             [telemetry]\nwindow = \"1s\"\n\n\
+             [captures]\n{captures}\n\n\
+             [[slots]]\nname = \"{SLOT}\"\n{slot}\n",
+            device = self.device,
+            site = self.site,
+            labels = labels.collect::<String>(),
+            captures = self.captures,
+            slot = self.slot,
+        )
+    }
+}
+
+/// An agent and its directory. It may be stopped and started again.
+#[derive(Debug)]
+pub struct Agent {
+    dir: PathBuf,
+    device: String,
+    http: Http,
+    running: Option<(Process, SocketAddr)>,
+}
+
+/// `GET /status`: what the tests look at. Counters are since this boot.
+#[derive(Debug, Clone, Deserialize)]
+#[allow(missing_docs)] // the names are those of the agent's documentation
+pub struct Status {
+    pub boot: u32,
+    pub uptime_ms: u64,
+    pub online: bool,
+    pub inferences: u64,
+    pub errors: u64,
+    pub malformed: u64,
+    pub windows_made: u64,
+    pub windows_acked: u64,
+    pub captures_made: u64,
+    pub chunk_bytes: u64,
+    pub chunks_ignored: u64,
+    pub outbox: OutboxReport,
+    pub slots: Vec<Slot>,
+}
+
+/// A slot in [`Status`].
+#[derive(Debug, Clone, Deserialize)]
+#[allow(missing_docs)] // the names are those of the agent's documentation
+pub struct Slot {
+    pub slot: String,
+    pub serving: Option<Serving>,
+    pub progress: Option<Progress>,
+    pub rejected: Option<Rejected>,
+}
+
+/// What serves, in [`Slot`].
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[allow(missing_docs)] // the names are those of the agent's documentation
+pub struct Serving {
+    pub model: ModelName,
+    pub version: ModelVersion,
+    pub weights: String,
+    pub inferences: u64,
+    pub errors: u64,
+}
+
+/// What is on its way, in [`Slot`].
+#[derive(Debug, Clone, Deserialize)]
+#[allow(missing_docs)] // the names are those of the agent's documentation
+pub struct Progress {
+    pub version: ModelVersion,
+    pub phase: Phase,
+    pub bytes: u64,
+    pub bytes_total: u64,
+}
+
+/// What was refused, in [`Slot`].
+#[derive(Debug, Clone, Deserialize)]
+#[allow(missing_docs)] // the names are those of the agent's documentation
+pub struct Rejected {
+    pub version: ModelVersion,
+    pub reason: RejectReason,
+    pub text: String,
+}
+
+impl Status {
+    /// The one slot.
+    #[track_caller]
+    pub fn slot(&self) -> &Slot {
+        self.slots
+            .iter()
+            .find(|slot| slot.slot == SLOT)
+            .expect("the agent lists its slot")
+    }
+
+    /// The version that the one slot serves.
+    #[track_caller]
+    pub fn version(&self) -> Option<u32> {
+        self.slot()
+            .serving
+            .as_ref()
+            .map(|serving| serving.version.get())
+    }
+}
+
+impl Agent {
+    /// Writes `DIR/DEVICE/agent.toml` and starts an agent on it.
+    #[track_caller]
+    pub fn start(dir: &Path, settings: &Settings, broker: SocketAddr) -> Self {
+        let dir = dir.join(&settings.device);
+        fs::create_dir_all(&dir).expect("a directory in the test's own");
+        fs::write(dir.join("agent.toml"), settings.toml(broker)).expect("a file in the test's own");
+        let device = settings.device.clone();
+        let mut agent = Self {
+            dir,
+            device,
+            http: Http::default(),
+            running: None,
+        };
+        agent.run();
+        agent
+    }
+
+    /// Its device id.
+    pub fn device(&self) -> &str {
+        &self.device
+    }
+
+    /// Its directory: configuration, state, logs.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Starts it (again) and waits until its HTTP server answers.
+    #[track_caller]
+    pub fn run(&mut self) {
+        assert!(self.running.is_none(), "the agent runs already");
+        let file = self.dir.join("state").join("http.addr");
+        // What an earlier process wrote is not where this one listens.
+        let _ = fs::remove_file(&file);
+        let config = self.dir.join("agent.toml");
+        let args = ["run".as_ref(), "--config".as_ref(), config.as_os_str()];
+        let program = binaries::path("tern-agent");
+        let mut process = Process::start(&self.dir, &self.device, &program, args);
+        let http = self.http.clone();
+        let address = wait::until(&format!("agent {} to answer", self.device), || {
+            process.assert_runs();
+            let text = fs::read_to_string(&file).map_err(|err| err.to_string())?;
+            let address: SocketAddr = text.trim().parse().map_err(|_| format!("address {text}"))?;
+            let live = http.get(&format!("http://{address}/v2/health/live"))?;
+            wait::that(live.status == 200, || format!("live: {live:?}"))?;
+            Ok(address)
+        });
+        self.running = Some((process, address));
+    }
+
+    /// `kill -9`.
+    #[track_caller]
+    pub fn kill_9(&mut self) {
+        self.running.take().expect("the agent runs").0.kill_9();
+    }
+
+    /// SIGTERM; its exit status.
+    #[track_caller]
+    pub fn terminate(&mut self) -> ExitStatus {
+        self.running.take().expect("the agent runs").0.terminate()
+    }
+
+    /// Its process.
+    #[track_caller]
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.running.as_mut().expect("the agent runs").0
+    }
+
+    /// Where it answers HTTP.
+    #[track_caller]
+    pub fn address(&self) -> SocketAddr {
+        self.running.as_ref().expect("the agent runs").1
+    }
+
+    /// `http://…` with this path.
+    #[track_caller]
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address())
+    }
+
+    /// GET of this path.
+    #[track_caller]
+    pub fn get(&self, path: &str) -> Answer {
+        let answer = self.http.get(&self.url(path));
+        answer.unwrap_or_else(|err| panic!("GET {path} of {}: {err}", self.device))
+    }
+
+    /// POST of a JSON text to this path.
+    #[track_caller]
+    pub fn post(&self, path: &str, json: &str) -> Answer {
+        let answer = self.http.post(&self.url(path), json);
+        answer.unwrap_or_else(|err| panic!("POST {path} of {}: {err}", self.device))
+    }
+
+    /// `GET /status`.
+    #[track_caller]
+    pub fn status(&self) -> Status {
+        let answer = self.get("/status");
+        match serde_json::from_str(&answer.body) {
+            Ok(status) => status,
+            Err(err) => panic!("{err} in /status of {}: {}", self.device, answer.body),
+        }
+    }
+
+    /// One inference, which must succeed.
+    #[track_caller]
+    pub fn infer(&self, input: &oip::Input) -> oip::Inferred {
+        let answer = self.post(&oip::path(SLOT), &input.request());
+        assert_eq!(
+            answer.status, 200,
+            "infer at {}: {}",
+            self.device, answer.body
+        );
+        oip::Inferred::read(&answer.body)
+    }
+
+    /// Tells the truth about a prediction; the status of the answer.
+    #[track_caller]
+    pub fn feedback(&self, prediction: &str, truth: &str) -> u16 {
+        let body = serde_json::json!({ "prediction": prediction, "truth": truth });
+        self.post("/feedback", &body.to_string()).status
+    }
+
+    /// Waits until it serves this version.
+    #[track_caller]
+    pub fn serves(&self, version: u32) -> Status {
+        wait::until(
+            &format!("{} to serve version {version}", self.device),
+            || {
+                let status = self.status();
+                wait::that(status.version() == Some(version), || {
+                    format!("{:?}", status.slots)
+                })?;
+                Ok(status)
+            },
+        )
+    }
+}

@@ -1,0 +1,159 @@
+//! A real browser: Chromium, headless, through its WebDriver.
+//!
+//! WebDriver (W3C recommendation, 2018) is JSON over HTTP; the few commands that a page needs are
+//! written out here.
+
+use std::{env, path::Path, process::Command};
+
+use serde_json::{Value, json};
+
+use crate::{http::Http, process::Process, wait};
+
+/// What a headless Chromium needs to run anywhere and to speak to nobody but us.
+const CHROMIUM: [&str; 9] = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+];
+
+/// A browser with one window.
+pub struct Browser {
+    http: Http,
+    session: String,
+    // Last: the session is closed first.
+    _driver: Process,
+}
+
+impl Browser {
+    /// Starts a browser with a fresh profile in `dir`, or says that there is none here. With
+    /// `TERN_REQUIRE_ALL=1` its absence is a failure.
+    #[track_caller]
+    pub fn start(dir: &Path) -> Option<Self> {
+        for part in ["chromedriver", "chromium"] {
+            if Command::new(part).arg("--version").output().is_err() {
+                let required = env::var_os("TERN_REQUIRE_ALL").is_some_and(|all| all == "1");
+                assert!(
+                    !required,
+                    "{part} is missing: install chromium and chromium-driver"
+                );
+                eprintln!("SKIPPED: chromium: {part} is not installed");
+                return None;
+            }
+        }
+        let mut driver =
+            Process::start(dir, "chromedriver", Path::new("chromedriver"), ["--port=0"]);
+        let base = wait::until("chromedriver's port", || {
+            driver.assert_runs();
+            let said = driver.output();
+            let port = said.split("successfully on port ").nth(1).and_then(|rest| {
+                rest.split(|c: char| !c.is_ascii_digit())
+                    .next()?
+                    .parse::<u16>()
+                    .ok()
+            });
+            port.map(|port| format!("http://127.0.0.1:{port}"))
+                .ok_or(said)
+        });
+        let profile = format!("--user-data-dir={}", dir.join("profile").display());
+        let arguments: Vec<&str> = CHROMIUM.into_iter().chain([profile.as_str()]).collect();
+        let capabilities = json!({ "capabilities": { "alwaysMatch": {
+            "browserName": "chrome",
+            "goog:chromeOptions": { "args": arguments },
+            "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
+        }}});
+        let http = Http::default();
+        let made = post(&http, &format!("{base}/session"), &capabilities);
+        let id = made["sessionId"].as_str().expect("a new session has an id");
+        let session = format!("{base}/session/{id}");
+        let browser = Self {
+            http,
+            session,
+            _driver: driver,
+        };
+        // Chromium starts on a page of its own; what that asked for is none of ours.
+        browser.open("about:blank");
+        browser.requests();
+        browser.console();
+        Some(browser)
+    }
+
+    /// Loads a page.
+    #[track_caller]
+    pub fn open(&self, url: &str) {
+        self.command("url", &json!({ "url": url }));
+    }
+
+    /// Sets the window's size in pixels.
+    #[track_caller]
+    pub fn resize(&self, width: u32, height: u32) {
+        self.command("window/rect", &json!({ "width": width, "height": height }));
+    }
+
+    /// Runs the body of a script in the page and returns what it returns.
+    #[track_caller]
+    pub fn run(&self, script: &str) -> Value {
+        self.command("execute/sync", &json!({ "script": script, "args": [] }))
+    }
+
+    /// The visible text of the page.
+    #[track_caller]
+    pub fn text(&self) -> String {
+        let text = self.run("return document.body.innerText");
+        text.as_str().expect("a page has text").to_owned()
+    }
+
+    /// What was written to the console since the last call, as (level, message).
+    #[track_caller]
+    pub fn console(&self) -> Vec<(String, String)> {
+        let entries = self.command("se/log", &json!({ "type": "browser" }));
+        let text = |entry: &Value, key: &str| entry[key].as_str().unwrap_or_default().to_owned();
+        let entries = entries.as_array().expect("a log is a list");
+        entries
+            .iter()
+            .map(|entry| (text(entry, "level"), text(entry, "message")))
+            .collect()
+    }
+
+    /// The addresses that pages asked for since the last call.
+    #[track_caller]
+    pub fn requests(&self) -> Vec<String> {
+        let entries = self.command("se/log", &json!({ "type": "performance" }));
+        let messages = entries
+            .as_array()
+            .expect("a log is a list")
+            .iter()
+            .filter_map(|entry| {
+                let event: Value = serde_json::from_str(entry["message"].as_str()?).ok()?;
+                let event = &event["message"];
+                let address = event["params"]["request"]["url"].as_str()?;
+                (event["method"] == "Network.requestWillBeSent").then(|| address.to_owned())
+            });
+        messages.collect()
+    }
+
+    #[track_caller]
+    fn command(&self, name: &str, body: &Value) -> Value {
+        post(&self.http, &format!("{}/{name}", self.session), body)
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // Closes Chromium, which is the driver's child and not ours.
+        let _ = self.http.delete(&self.session);
+    }
+}
+
+#[track_caller]
+fn post(http: &Http, url: &str, body: &Value) -> Value {
+    let answer = http.post(url, &body.to_string());
+    let answer = answer.unwrap_or_else(|err| panic!("{url}: {err}"));
+    assert_eq!(answer.status, 200, "{url}: {}", answer.body);
+    answer.json()["value"].clone()
+}

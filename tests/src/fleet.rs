@@ -1,0 +1,261 @@
+//! A hub and its agents in one temporary directory.
+
+use std::{net::SocketAddr, path::Path};
+
+use tempfile::TempDir;
+use tern_cli::client::{Client, ClientError, DeviceQuery};
+use tern_protocol::{
+    id::{DeviceId, ModelVersion, RolloutId},
+    rest::{DeviceView, NewRollout, Overview, RolloutState, RolloutView, Selector, VersionView},
+};
+
+use crate::{
+    agent::{Agent, SLOT, Settings},
+    hub::Hub,
+    package::Package,
+    proxy::Proxy,
+    wait,
+};
+
+/// The model of every fleet in the tests; by custom it is named as the slot.
+pub const MODEL: &str = SLOT;
+
+/// A hub, agents, and the link between them, which can be cut.
+#[derive(Debug)]
+pub struct Fleet {
+    /// The agents, in the order in which they were added.
+    pub agents: Vec<Agent>,
+    /// The hub.
+    pub hub: Hub,
+    /// What the agents take for the broker.
+    pub link: Proxy,
+    // Last, so that everything has ended before it is removed.
+    dir: TempDir,
+}
+
+impl Fleet {
+    /// A hub without agents.
+    #[track_caller]
+    pub fn empty() -> Self {
+        Self::with_hub(&[])
+    }
+
+    /// A hub with these arguments more, without agents.
+    #[track_caller]
+    pub fn with_hub(args: &[&str]) -> Self {
+        let dir = tempfile::tempdir().expect("the system has room for temporary files");
+        let hub = Hub::start(dir.path(), args);
+        let link = Proxy::start(hub.mqtt());
+        Self {
+            agents: Vec::new(),
+            hub,
+            link,
+            dir,
+        }
+    }
+
+    /// A hub and `count` agents `meter-01` … at the sites `harbour` and `hill` in turn.
+    #[track_caller]
+    pub fn of(count: usize) -> Self {
+        let mut fleet = Self::empty();
+        for number in 1..=count {
+            fleet.add(&meter(number));
+        }
+        fleet
+    }
+
+    /// Adds an agent and waits until the hub knows it; its place in [`Self::agents`].
+    #[track_caller]
+    pub fn add(&mut self, settings: &Settings) -> usize {
+        let agent = Agent::start(self.dir.path(), settings, self.link.address());
+        self.agents.push(agent);
+        let device = &settings.device;
+        wait::until(&format!("the hub to know {device} online"), || {
+            let view = self.try_device(device)?;
+            wait::that(view.online, || format!("{view:?}"))
+        });
+        self.agents.len() - 1
+    }
+
+    /// The test's directory.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The addresses of all agents.
+    #[track_caller]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.agents.iter().map(Agent::address).collect()
+    }
+
+    /// A client of the hub as it runs now.
+    #[track_caller]
+    pub fn client(&self) -> Client {
+        let workspace = "default".parse().expect("a name");
+        Client::new(&self.hub.url(), workspace).expect("the hub's address is one")
+    }
+
+    /// Starts a stopped hub again; agents find it behind the same link.
+    #[track_caller]
+    pub fn run_hub(&mut self) {
+        self.hub.run();
+        self.link.aim(self.hub.mqtt());
+    }
+
+    /// Uploads and publishes, and returns what the hub says.
+    pub fn try_publish(&self, package: &Package) -> Result<VersionView, ClientError> {
+        let client = self.client();
+        for blob in package.blobs() {
+            let digest = tern_protocol::digest::Digest::of(blob);
+            client.put_blob(&digest, blob.len() as u64, &mut &*blob, &mut |_| {})?;
+        }
+        let model = MODEL.parse().expect("a name");
+        Ok(client.publish(&model, &package.new_version())?.version)
+    }
+
+    /// Publishes a package that must be taken.
+    #[track_caller]
+    pub fn publish(&self, package: &Package) -> VersionView {
+        match self.try_publish(package) {
+            Ok(version) => version,
+            Err(err) => panic!("publishing: {err}: {:?}", err.problem()),
+        }
+    }
+
+    /// Starts a rollout of a version to `percent` of the devices that `selector` selects.
+    #[track_caller]
+    pub fn roll_out_to(
+        &self,
+        version: ModelVersion,
+        selector: Selector,
+        percent: u8,
+    ) -> RolloutView {
+        let rollout = NewRollout {
+            slot: SLOT.parse().expect("a name"),
+            model: MODEL.parse().expect("a name"),
+            version,
+            selector,
+            percent,
+        };
+        match self.client().start_rollout(&rollout) {
+            Ok(rollout) => rollout,
+            Err(err) => panic!("starting a rollout: {err}: {:?}", err.problem()),
+        }
+    }
+
+    /// Starts a rollout of a version to all devices.
+    #[track_caller]
+    pub fn roll_out(&self, version: ModelVersion) -> RolloutView {
+        self.roll_out_to(version, Selector::default(), 100)
+    }
+
+    /// Publishes a package, rolls it out to all and waits until every agent serves it and the hub
+    /// has the proof.
+    #[track_caller]
+    pub fn serve(&self, package: &Package) -> VersionView {
+        let version = self.publish(package);
+        let rollout = self.roll_out(version.version);
+        for agent in &self.agents {
+            agent.serves(version.version.get());
+        }
+        let devices = self.agents.len() as u64;
+        self.rollout_until(rollout.id, "to be proven on all", |view| {
+            view.state == RolloutState::Complete && view.counts.serving == devices
+        });
+        version
+    }
+
+    /// Waits until a rollout is as `wanted`.
+    #[track_caller]
+    pub fn rollout_until(
+        &self,
+        id: RolloutId,
+        what: &str,
+        wanted: impl Fn(&RolloutView) -> bool,
+    ) -> RolloutView {
+        let client = self.client();
+        wait::until(&format!("rollout {id} {what}"), || {
+            let view = client.rollout(id).map_err(|err| err.to_string())?;
+            wait::that(wanted(&view), || format!("{view:?}"))?;
+            Ok(view)
+        })
+    }
+
+    /// What the hub knows of a device.
+    pub fn try_device(&self, device: &str) -> Result<DeviceView, String> {
+        let id: DeviceId = device.parse().expect("a test's device has a name");
+        self.client().device(&id).map_err(|err| err.to_string())
+    }
+
+    /// What the hub knows of a device that it must know.
+    #[track_caller]
+    pub fn device(&self, device: &str) -> DeviceView {
+        self.try_device(device)
+            .unwrap_or_else(|err| panic!("device {device}: {err}"))
+    }
+
+    /// What the hub knows of all devices.
+    #[track_caller]
+    pub fn devices(&self) -> Vec<DeviceView> {
+        self.client()
+            .devices(&DeviceQuery::default())
+            .all()
+            .expect("the hub lists devices")
+    }
+
+    /// The hub's overview.
+    #[track_caller]
+    pub fn overview(&self) -> Overview {
+        self.client().overview().expect("the hub has an overview")
+    }
+
+    /// Waits until the hub has counted exactly what the agents have answered in their present
+    /// boots plus `before`, fails at once if it ever counts more, and returns the count.
+    #[track_caller]
+    pub fn counts_exactly(&self, before: u64) -> u64 {
+        let answered = self
+            .agents
+            .iter()
+            .map(|agent| agent.status().inferences)
+            .sum::<u64>();
+        let expected = before + answered;
+        let client = self.client();
+        wait::until(&format!("the hub to count {expected} inferences"), || {
+            let devices = client.devices(&DeviceQuery::default()).all();
+            let devices = devices.map_err(|err| err.to_string())?;
+            let counted = devices.iter().map(|device| device.inferences).sum::<u64>();
+            assert!(
+                counted <= expected,
+                "the hub counts {counted}, only {expected} were answered"
+            );
+            wait::that(counted == expected, || {
+                let outboxes = self.agents.iter().map(|agent| {
+                    let status = agent.status();
+                    (
+                        status.online,
+                        status.windows_made,
+                        status.windows_acked,
+                        status.outbox,
+                    )
+                });
+                format!("{counted}; agents {:?}", outboxes.collect::<Vec<_>>())
+            })
+        });
+        let total = client
+            .overview()
+            .expect("the hub has an overview")
+            .totals
+            .inferences;
+        assert_eq!(
+            total, expected,
+            "the overview's total is that of the devices"
+        );
+        expected
+    }
+}
+
+/// `meter-NN` at `harbour` (odd) or `hill` (even).
+pub fn meter(number: usize) -> Settings {
+    let site = if number % 2 == 1 { "harbour" } else { "hill" };
+    Settings::new(&format!("meter-{number:02}"), site)
+}

@@ -1,0 +1,26 @@
+//! Seeded noise, so that a failure happens again.
+
+use rand::{Rng, SeedableRng, rngs::StdRng};
+
+/// A source of noise.
+pub struct Noise(StdRng);
+
+impl Noise {
+    /// The source with this seed.
+    pub fn seeded(seed: u64) -> Self {
+        Self(StdRng::seed_from_u64(seed))
+    }
+
+    /// `len` bytes.
+    pub fn bytes(&mut self, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        self.0.fill(&mut bytes[..]);
+        bytes
+    }
+
+    /// 1 to `max` bytes.
+    pub fn payload(&mut self, max: usize) -> Vec<u8> {
+        let len = self.0.random_range(1..=max);
+        self.bytes(len)
+    }
+}
