@@ -1,0 +1,87 @@
+//! `tern-bench`: measures what ships. Called by `cargo xtask bench`, which builds it.
+//!
+//! Must never break:
+//! - standard output holds JSON lines only, one a figure, whose names stay, so that history can be
+//!   drawn;
+//! - a figure is printed only if what it measured was also right: counts are checked first.
+
+mod footprint;
+mod inference;
+mod ingest;
+mod parts;
+mod report;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Measures Tern.
+#[derive(Parser)]
+struct Args {
+    #[command(subcommand)]
+    bench: Bench,
+    #[command(flatten)]
+    binaries: Binaries,
+    /// No progress on standard error
+    #[arg(long, global = true)]
+    quiet: bool,
+}
+
+/// What is measured, and what helps.
+#[derive(clap::Args)]
+struct Binaries {
+    /// The agent
+    #[arg(long, global = true, default_value = "tern-agent")]
+    agent: PathBuf,
+    /// The hub
+    #[arg(long, global = true, default_value = "tern-hub")]
+    hub: PathBuf,
+    /// The command line, which publishes the model
+    #[arg(long, global = true, default_value = "tern")]
+    tern: PathBuf,
+    /// The digit model, as the trainer wrote it
+    #[arg(long, global = true, default_value = "package")]
+    package: PathBuf,
+}
+
+#[derive(Clone, Copy, Subcommand)]
+enum Bench {
+    /// Size and memory of the agent
+    Footprint,
+    /// Time of an inference through the agent against bare tract
+    Inference,
+    /// Telemetry windows a second, durable and acknowledged
+    Ingest {
+        /// Devices that send
+        #[arg(long, default_value_t = 32)]
+        devices: u32,
+        /// Windows in all
+        #[arg(long, default_value_t = 200_000)]
+        windows: u64,
+        /// Windows in one batch
+        #[arg(long, default_value_t = 50)]
+        batch: u64,
+    },
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    let report = report::Report::new(args.quiet);
+    match args.bench {
+        Bench::Footprint => footprint::run(&args.binaries, &report),
+        Bench::Inference => inference::run(&args.binaries, &report),
+        Bench::Ingest {
+            devices,
+            windows,
+            batch,
+        } => {
+            let load = ingest::Load {
+                devices,
+                windows,
+                batch,
+            };
+            ingest::run(&args.binaries, load, &report)
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! The real processes that benches measure: hub and agent, each in a folder of its own, ended with
+//! their guard.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::Binaries;
+
+/// How long a part may take until it answers.
+const START: Duration = Duration::from_secs(30);
+
+/// How long a part may take to end after SIGTERM.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How often a wait looks again.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The slot that agents serve in.
+pub(crate) const SLOT: &str = "digit-reader";
+
+/// Waits until `ready` gives a value.
+pub(crate) fn wait_for<T>(
+    what: &str,
+    limit: Duration,
+    mut ready: impl FnMut() -> Option<T>,
+) -> Result<T> {
+    let end = Instant::now() + limit;
+    loop {
+        if let Some(value) = ready() {
+            return Ok(value);
+        }
+        if Instant::now() > end {
+            bail!("{what}: not within {} s", limit.as_secs());
+        }
+        thread::sleep(LOOK);
+    }
+}
+
+/// JSON from an HTTP address.
+pub(crate) fn get<T: DeserializeOwned>(url: &str) -> Result<T> {
+    let mut response = ureq::get(url).call().with_context(|| url.to_string())?;
+    response
+        .body_mut()
+        .read_json()
+        .with_context(|| url.to_string())
+}
+
+/// A process, ended with this.
+struct Running(Child);
+
+impl Running {
+    fn start(command: &mut Command, log: &Path) -> Result<Self> {
+        let shown = format!("{command:?}");
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(log)?);
+        Ok(Self(command.spawn().with_context(|| shown)?))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = kill(Pid::from_raw(self.0.id() as i32), Signal::SIGTERM);
+        let ended = wait_for("the end", GRACE, || self.0.try_wait().ok().flatten());
+        if ended.is_err() {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+}
+
+/// A hub.
+pub(crate) struct Hub {
+    process: Running,
+    /// Address of its API.
+    pub(crate) url: String,
+    /// Address of its broker.
+    pub(crate) mqtt: String,
+}
+
+#[derive(Deserialize)]
+struct Addresses {
+    http: String,
+    mqtt: String,
+}
+
+impl Hub {
+    /// Starts one and waits until it is ready.
+    pub(crate) fn start(binaries: &Binaries, folder: &Path) -> Result<Self> {
+        let data = folder.join("hub");
+        let mut command = Command::new(&binaries.hub);
+        command.arg("serve").arg("--data").arg(&data);
+        command.args(["--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"]);
+        let process = Running::start(&mut command, &folder.join("hub.log"))?;
+        let file = data.join("hub.addresses.json");
+        let addresses: Addresses = wait_for("the hub listens", START, || {
+            serde_json::from_slice(&fs::read(&file).ok()?).ok()
+        })?;
+        let url = format!("http://{}", addresses.http);
+        wait_for("the hub is ready", START, || {
+            ureq::get(&format!("{url}/readyz")).call().ok()
+        })?;
+        Ok(Self {
+            process,
+            url,
+            mqtt: addresses.mqtt,
+        })
+    }
+
+    /// Processor time that it has used, in seconds.
+    pub(crate) fn cpu_s(&self) -> f64 {
+        cpu_s(self.process.0.id())
+    }
+}
+
+/// Processor time of a process in seconds, from `/proc/PID/stat`; 0 if the system does not say.
+fn cpu_s(pid: u32) -> f64 {
+    /// Clock ticks a second: Linux' `USER_HZ`, 100 on all that we build for.
+    const TICKS: f64 = 100.0;
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The second field may hold spaces and ends with the last parenthesis; user and system time
+    // are the 14th and 15th.
+    let fields = stat
+        .rsplit_once(") ")
+        .map_or("", |(_, rest)| rest)
+        .split(' ')
+        .skip(11);
+    fields
+        .take(2)
+        .filter_map(|ticks| ticks.parse::<f64>().ok())
+        .sum::<f64>()
+        / TICKS
+}
+
+/// An agent.
+pub(crate) struct Agent {
+    process: Running,
+    /// Address of its HTTP server.
+    pub(crate) address: String,
+}
+
+impl Agent {
+    /// Starts one and waits until it is connected to the hub.
+    pub(crate) fn start(binaries: &Binaries, hub: &Hub, folder: &Path) -> Result<Self> {
+        let home = folder.join("agent");
+        fs::create_dir_all(&home)?;
+        let config = home.join("agent.toml");
+        let text = format!(
+            "device = \"bench-01\"\nsite = \"bench\"\nstate = \"state\"\n\
+             [mqtt]\nbroker = \"{}\"\n[http]\nlisten = \"127.0.0.1:0\"\n[[slots]]\nname = \"{SLOT}\"\n",
+            hub.mqtt
+        );
+        fs::write(&config, text)?;
+        let mut command = Command::new(&binaries.agent);
+        command.arg("run").arg("--config").arg(&config);
+        let process = Running::start(&mut command, &folder.join("agent.log"))?;
+        let file: PathBuf = home.join("state/http.addr");
+        let address = wait_for("the agent listens", START, || {
+            fs::read_to_string(&file)
+                .ok()
+                .map(|text| text.trim().to_string())
+        })?;
+        let agent = Self { process, address };
+        wait_for("the agent is connected", START, || {
+            agent.status().ok()?["online"].as_bool()?.then_some(())
+        })?;
+        Ok(agent)
+    }
+
+    /// Publishes the digit model and waits until this agent serves it.
+    pub(crate) fn serve_model(&self, binaries: &Binaries, hub: &Hub) -> Result<()> {
+        let tern = |args: &[&str]| -> Result<()> {
+            let mut command = Command::new(&binaries.tern);
+            let output = command
+                .args(["--hub", &hub.url, "--json"])
+                .args(args)
+                .output();
+            let output = output.with_context(|| binaries.tern.display().to_string())?;
+            ensure!(
+                output.status.success(),
+                "{command:?}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+            Ok(())
+        };
+        let package = binaries
+            .package
+            .to_str()
+            .context("the package's path is not UTF-8")?;
+        tern(&["model", "publish", SLOT, package])?;
+        tern(&["rollout", "start", &format!("{SLOT}@1"), "--slot", SLOT])?;
+        wait_for("the agent serves", START, || {
+            let status = self.status().ok()?;
+            status["slots"][0]["serving"]["weights"].as_str().map(drop)
+        })
+    }
+
+    fn status(&self) -> Result<Value> {
+        get(&format!("http://{}/status", self.address))
+    }
+
+    /// A line of its `/proc/PID/status`, in bytes.
+    pub(crate) fn memory(&self, line: &str) -> Result<u64> {
+        let file = format!("/proc/{}/status", self.process.0.id());
+        let text = fs::read_to_string(&file).with_context(|| file.clone())?;
+        let found = text
+            .lines()
+            .find_map(|l| l.strip_prefix(line)?.strip_prefix(':'));
+        let kib = found.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+        Ok(kib.with_context(|| format!("no {line} in {file}"))? * 1024)
+    }
+}
+
+/// An HTTP connection that is kept alive, with as little around it as possible: what it takes is
+/// the server's time and the loopback's.
+pub(crate) struct KeepAlive {
+    stream: BufReader<TcpStream>,
+    request: Vec<u8>,
+    body: Vec<u8>,
+}
+
+impl KeepAlive {
+    /// Connects; every call posts this body to this path.
+    pub(crate) fn connect(address: &str, path: &str, body: &str) -> Result<Self> {
+        let stream = TcpStream::connect(address).with_context(|| address.to_string())?;
+        stream.set_nodelay(true)?;
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        Ok(Self {
+            stream: BufReader::new(stream),
+            request: request.into_bytes(),
+            body: Vec::new(),
+        })
+    }
+
+    /// One request and its answer's body; an error unless the status is 200.
+    pub(crate) fn call(&mut self) -> Result<&[u8]> {
+        self.stream.get_mut().write_all(&self.request)?;
+        let mut line = String::new();
+        self.stream.read_line(&mut line)?;
+        let status = line.trim_end().to_string();
+        let mut length = 0;
+        loop {
+            line.clear();
+            ensure!(
+                self.stream.read_line(&mut line)? > 0,
+                "the server closed after {status}"
+            );
+            if line.trim_end().is_empty() {
+                break;
+            }
+            if let Some((name, value)) = line.split_once(':')
+                && name.eq_ignore_ascii_case("content-length")
+            {
+                length = value.trim().parse()?;
+            }
+        }
+        self.body.resize(length, 0);
+        self.stream.read_exact(&mut self.body)?;
+        let text = String::from_utf8_lossy(&self.body);
+        ensure!(status.contains(" 200 "), "{status}: {text}");
+        Ok(&self.body)
+    }
+}
+
+/// A request of the Open Inference Protocol with one image.
+pub(crate) fn infer_request(image: &[f32], input: &str) -> String {
+    serde_json::json!({
+        "inputs": [{"name": input, "shape": [1, image.len()], "datatype": "FP32", "data": image}]
+    })
+    .to_string()
+}
+
+/// Path that it is posted to.
+pub(crate) fn infer_path() -> String {
+    format!("/v2/models/{SLOT}/infer")
+}

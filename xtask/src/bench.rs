@@ -1,0 +1,117 @@
+//! `cargo xtask bench NAME`: builds what ships and has `tern-bench` measure it.
+//!
+//! Called by people. The measuring itself is in `bench/`, an own package, because it needs the
+//! agent's engine and an MQTT client, which xtask must not.
+
+use std::{
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+
+use crate::{
+    Verdict,
+    workspace::{self, Profile},
+};
+
+/// Options of the task.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// What to measure; everything by default
+    name: Option<Name>,
+    /// Only JSON lines, no progress
+    #[arg(long)]
+    json: bool,
+}
+
+/// A bench.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Name {
+    /// Size and memory of the agent
+    Footprint,
+    /// Time of an inference through the agent against bare tract
+    Inference,
+    /// Telemetry windows a second, durable and acknowledged
+    Ingest,
+}
+
+/// Builds, then measures.
+pub(crate) fn run(options: &Options) -> Result<Verdict> {
+    // Alone, so that no other crate's features get into the agent that is measured: this is how
+    // it is built for a device.
+    build(&["--release", "--package", "tern-agent"], options)?;
+    build(
+        &["--release", "--package", "tern-hub", "--bin", "tern-hub"],
+        options,
+    )?;
+    build(&["--release", "--package", "tern-bench"], options)?;
+    // What only helps is built as for the demo.
+    build(&["--workspace", "--bins"], options)?;
+    let package = train(options)?;
+    let names = match options.name {
+        Some(name) => vec![name],
+        None => Name::value_variants().to_vec(),
+    };
+    let mut verdict = Verdict::Yes;
+    for name in names {
+        let value = name.to_possible_value().context("every bench has a name")?;
+        let mut bench = Command::new(workspace::binary(Profile::Release, "tern-bench"));
+        bench.arg(value.get_name());
+        bench
+            .arg("--agent")
+            .arg(workspace::binary(Profile::Release, "tern-agent"));
+        bench
+            .arg("--hub")
+            .arg(workspace::binary(Profile::Release, "tern-hub"));
+        bench
+            .arg("--tern")
+            .arg(workspace::binary(Profile::Dev, "tern"));
+        bench.arg("--package").arg(&package);
+        if options.json {
+            bench.arg("--quiet");
+        }
+        if !bench.status().context("starting tern-bench")?.success() {
+            verdict = Verdict::No;
+        }
+    }
+    Ok(verdict)
+}
+
+fn build(selection: &[&str], options: &Options) -> Result<()> {
+    let mut cargo = workspace::cargo(["build"]);
+    cargo.args(selection);
+    if options.json {
+        cargo.arg("--quiet");
+    }
+    let status = cargo.status().context("starting cargo")?;
+    anyhow::ensure!(
+        status.success(),
+        "cargo build {}: {status}",
+        selection.join(" ")
+    );
+    Ok(())
+}
+
+/// The digit model that is served while memory and time are measured.
+fn train(options: &Options) -> Result<PathBuf> {
+    let package = workspace::target().join("bench/digits");
+    if !options.json {
+        eprintln!("training the digit model");
+    }
+    let mut train = Command::new(workspace::binary(Profile::Dev, "tern-models"));
+    train
+        .args(["train", "--seed", "1", "--json", "--out"])
+        .arg(&package);
+    let output = train
+        .stderr(Stdio::null())
+        .output()
+        .context("starting tern-models")?;
+    anyhow::ensure!(
+        output.status.success(),
+        "tern-models train: {}",
+        output.status
+    );
+    Ok(package)
+}

@@ -1,0 +1,258 @@
+//! What came of the story: figures for programs, a table for people, and whether it held.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use tern_protocol::rest::AccuracyView;
+
+/// How far accuracy has to fall in the fog for the story to be one.
+const FALL: f64 = 0.10;
+
+/// Which part of that the new version has to bring back.
+const RECOVERY: f64 = 0.5;
+
+/// Figures of one run. Accuracies are of the foggy sites.
+#[derive(Debug, Serialize)]
+pub(super) struct Figures {
+    pub(super) devices: u64,
+    pub(super) accuracy_v1_clean: f64,
+    pub(super) accuracy_v1_fogged: f64,
+    pub(super) accuracy_v2_fogged: f64,
+    /// By the agents' own counters.
+    pub(super) inferences_made: u64,
+    pub(super) inferences_counted_by_hub: u64,
+    /// By the agents' own counters.
+    pub(super) windows_sent: u64,
+    pub(super) windows_stored: u64,
+    /// What one device fetches for version 2.
+    pub(super) model_bytes: u64,
+    /// What the hub published for all devices and both versions.
+    pub(super) hub_egress_bytes: u64,
+    pub(super) requests_failed: u64,
+    pub(super) captures: u64,
+    pub(super) labels: u64,
+    pub(super) latency_p50_us: f64,
+    pub(super) latency_p99_us: f64,
+    pub(super) seconds: f64,
+    pub(super) sites: Vec<SiteFigures>,
+}
+
+/// Accuracy at one site.
+#[derive(Debug, Serialize)]
+pub(super) struct SiteFigures {
+    pub(super) site: &'static str,
+    pub(super) foggy: bool,
+    /// Version 1, before the fog.
+    pub(super) before: Estimate,
+    /// Version 1, in the fog.
+    pub(super) during: Estimate,
+    /// Version 2, in the fog.
+    pub(super) after: Estimate,
+}
+
+/// An accuracy from labels, with its 95 % interval.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Estimate {
+    accuracy: f64,
+    low: f64,
+    high: f64,
+    labels: u64,
+}
+
+impl From<&AccuracyView> for Estimate {
+    fn from(view: &AccuracyView) -> Self {
+        Self {
+            accuracy: view.accuracy,
+            low: view.low,
+            high: view.high,
+            labels: view.labels,
+        }
+    }
+}
+
+impl Estimate {
+    /// Mean accuracy, each site by its labels.
+    pub(super) fn mean(estimates: impl Iterator<Item = Self>) -> f64 {
+        let (mut sum, mut labels) = (0.0, 0);
+        for estimate in estimates {
+            sum += estimate.accuracy * estimate.labels as f64;
+            labels += estimate.labels;
+        }
+        sum / labels as f64
+    }
+
+    fn text(self) -> String {
+        let half = (self.high - self.low) / 2.0;
+        format!(
+            "{:5.1} % ±{:4.1} ({:>4})",
+            self.accuracy * 100.0,
+            half * 100.0,
+            self.labels
+        )
+    }
+}
+
+impl Figures {
+    /// What has to hold, and whether it does.
+    pub(super) fn checks(&self) -> Vec<(bool, String)> {
+        let percent = |share: f64| format!("{:.1} %", share * 100.0);
+        let lost = self.accuracy_v1_clean - self.accuracy_v1_fogged;
+        let regained = self.accuracy_v2_fogged - self.accuracy_v1_fogged;
+        vec![
+            (
+                lost >= FALL,
+                format!(
+                    "the fog cost at least 10 points: {} -> {}",
+                    percent(self.accuracy_v1_clean),
+                    percent(self.accuracy_v1_fogged)
+                ),
+            ),
+            (
+                regained >= lost * RECOVERY && lost > 0.0,
+                format!(
+                    "version 2 brought back at least half of that: {}",
+                    percent(self.accuracy_v2_fogged)
+                ),
+            ),
+            (
+                self.inferences_made == self.inferences_counted_by_hub && self.inferences_made > 0,
+                format!(
+                    "every inference was counted: {} made, {} at the hub",
+                    self.inferences_made, self.inferences_counted_by_hub
+                ),
+            ),
+            (
+                self.windows_sent == self.windows_stored && self.windows_sent > 0,
+                format!(
+                    "every window was stored once: {} sent, {} at the hub",
+                    self.windows_sent, self.windows_stored
+                ),
+            ),
+            (
+                self.requests_failed == 0,
+                format!(
+                    "no request failed, also during swaps: {} did",
+                    self.requests_failed
+                ),
+            ),
+        ]
+    }
+
+    /// For people.
+    pub(super) fn table(&self) -> String {
+        let mut table = String::new();
+        let mut line = |text: String| {
+            // Writing to a String cannot fail.
+            let _ = writeln!(table, "  {text}");
+        };
+        let head = ["before (v1)", "in the fog (v1)", "in the fog (v2)"];
+        line(format!(
+            "{:<20}{:<24}{:<24}{:<24}",
+            "accuracy (labels)", head[0], head[1], head[2]
+        ));
+        for site in &self.sites {
+            let name = format!("{}{}", site.site, if site.foggy { ", fog" } else { "" });
+            let (before, during, after) =
+                (site.before.text(), site.during.text(), site.after.text());
+            line(format!("{name:<20}{before:<24}{during:<24}{after:<24}"));
+        }
+        line(String::new());
+        let kib = |bytes: u64| format!("{:.1} KiB", bytes as f64 / 1024.0);
+        let facts = [
+            (
+                "inferences",
+                format!(
+                    "{}, latency p50 {:.0} µs, p99 {:.0} µs",
+                    self.inferences_made, self.latency_p50_us, self.latency_p99_us
+                ),
+            ),
+            (
+                "images kept, labelled",
+                format!("{}, {}", self.captures, self.labels),
+            ),
+            (
+                "windows",
+                format!("{} sent, {} stored", self.windows_sent, self.windows_stored),
+            ),
+            (
+                "bytes shipped",
+                format!(
+                    "{} from the hub for {} devices and 2 versions of {}",
+                    kib(self.hub_egress_bytes),
+                    self.devices,
+                    kib(self.model_bytes)
+                ),
+            ),
+            ("time", format!("{:.0} s", self.seconds)),
+        ];
+        for (name, fact) in facts {
+            line(format!("{name:<24}{fact}"));
+        }
+        table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held() -> Figures {
+        Figures {
+            devices: 12,
+            accuracy_v1_clean: 0.97,
+            accuracy_v1_fogged: 0.60,
+            accuracy_v2_fogged: 0.90,
+            inferences_made: 5,
+            inferences_counted_by_hub: 5,
+            windows_sent: 3,
+            windows_stored: 3,
+            model_bytes: 1,
+            hub_egress_bytes: 1,
+            requests_failed: 0,
+            captures: 0,
+            labels: 0,
+            latency_p50_us: 0.0,
+            latency_p99_us: 0.0,
+            seconds: 0.0,
+            sites: Vec::new(),
+        }
+    }
+
+    fn fails(figures: &Figures) -> usize {
+        figures.checks().iter().filter(|(holds, _)| !holds).count()
+    }
+
+    #[test]
+    fn a_story_holds_only_if_every_part_does() {
+        assert_eq!(fails(&held()), 0);
+        for broken in [
+            Figures {
+                accuracy_v2_fogged: 0.70,
+                ..held()
+            },
+            Figures {
+                inferences_counted_by_hub: 4,
+                ..held()
+            },
+            Figures {
+                windows_stored: 4,
+                ..held()
+            },
+            Figures {
+                requests_failed: 1,
+                ..held()
+            },
+            // No fall is no story, whatever version 2 does.
+            Figures {
+                accuracy_v1_clean: 0.65,
+                ..held()
+            },
+            Figures {
+                accuracy_v1_fogged: f64::NAN,
+                ..held()
+            },
+        ] {
+            assert!(fails(&broken) > 0, "{broken:?}");
+        }
+    }
+}

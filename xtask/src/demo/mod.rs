@@ -1,0 +1,98 @@
+//! `cargo xtask demo`: the loop on this machine, with real processes, images and MQTT.
+//!
+//! Called by people who meet Tern, and by tests that ask whether the loop still closes. It steers
+//! as a person would, by the command line and the API, and looks nowhere else.
+//!
+//! Must never break:
+//! - exit code 0 only if the story held: see [`figures::Figures::checks`];
+//! - nothing that it starts outlives it, also after Ctrl-C or a failure.
+
+mod cameras;
+mod figures;
+mod narrator;
+mod people;
+mod stage;
+mod story;
+mod tern;
+
+use std::{fs, path::PathBuf};
+
+use anyhow::{Context, Result};
+
+use self::{narrator::Narrator, stage::Stage};
+use crate::{Verdict, interrupt, workspace};
+
+/// Options of the task.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// End after the story, with exit code 0 only if it held
+    #[arg(long)]
+    once: bool,
+    /// Stay up after the story, cameras running, until Ctrl-C (the default)
+    #[arg(long, conflicts_with = "once")]
+    keep: bool,
+    /// Write the final figures here, as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// Builds, plays the story, shows what came of it.
+pub(crate) fn run(options: &Options) -> Result<Verdict> {
+    interrupt::watch()?;
+    build()?;
+    let folder = tempfile::Builder::new().prefix("tern-demo-").tempdir()?;
+    let told = tell(options, folder.path());
+    if let Err(err) = told {
+        // Somebody will want to read the logs.
+        let kept = folder.keep();
+        return Err(err.context(format!("logs and data are in {}", kept.display())));
+    }
+    told
+}
+
+/// All binaries, in the same selection as `cargo xtask test`, so that neither builds again what
+/// the other has.
+fn build() -> Result<()> {
+    println!("building …");
+    let mut cargo = workspace::cargo(["build", "--workspace", "--bins"]);
+    let status = cargo.status().context("starting cargo")?;
+    anyhow::ensure!(status.success(), "cargo build: {status}");
+    Ok(())
+}
+
+fn tell(options: &Options, folder: &std::path::Path) -> Result<Verdict> {
+    let mut narrator = Narrator::start();
+    let mut stage = Stage::set(folder)?;
+    println!();
+    println!(
+        "  Tern demo: {} meters at {} sites",
+        stage::devices().len(),
+        stage::SITES.len()
+    );
+    println!("  dashboard  {}", stage.hub());
+    println!("  logs       {}", folder.join("logs").display());
+    println!("  ask it     tern --hub {} overview", stage.hub());
+    println!();
+
+    let figures = story::play(&mut stage, &mut narrator, folder)?;
+    println!();
+    println!("{}", figures.table());
+    if let Some(file) = &options.json {
+        let json = serde_json::to_string_pretty(&figures)? + "\n";
+        fs::write(file, json).with_context(|| file.display().to_string())?;
+    }
+    let mut verdict = Verdict::Yes;
+    for (holds, what) in figures.checks() {
+        println!("  {} {what}", if holds { "ok    " } else { "FAILED" });
+        if !holds {
+            verdict = Verdict::No;
+        }
+    }
+    println!();
+    if options.keep || !options.once {
+        stage.stay(&mut narrator)?;
+    }
+    narrator.say("stopping everything");
+    drop(stage);
+    Ok(verdict)
+}

@@ -1,0 +1,346 @@
+//! Hub and agents on this machine: started, asked how they are, ended.
+
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use super::{
+    cameras::{Cameras, Images},
+    narrator::Narrator,
+    story,
+    tern::Tern,
+};
+use crate::{
+    interrupt,
+    process::{self, Process},
+    workspace::{Profile, binary},
+};
+
+/// A site of the story.
+pub(super) struct Site {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// Whether fog creeps over its lenses.
+    pub(super) foggy: bool,
+}
+
+/// The sites: two near the water, two that stay clear and show that it was the fog.
+pub(super) const SITES: [Site; 4] = [
+    Site {
+        name: "harbour",
+        foggy: true,
+    },
+    Site {
+        name: "hillside",
+        foggy: false,
+    },
+    Site {
+        name: "riverside",
+        foggy: true,
+    },
+    Site {
+        name: "station",
+        foggy: false,
+    },
+];
+
+/// Meters at each site.
+const METERS: usize = 3;
+
+/// The model that reads digits.
+pub(super) const MODEL: &str = "digit-reader";
+
+/// The slot that it serves in.
+pub(super) const SLOT: &str = "digit-reader";
+
+/// Where the dashboard is expected; another port if somebody is there already.
+const USUAL: &str = "127.0.0.1:8080";
+
+/// How long a process may take until it answers; far more than a loaded machine needs.
+const START: Duration = Duration::from_secs(30);
+
+/// How long the last windows may take to the hub once no image comes any more: a window of 2 s,
+/// its way, and a resend after a lost ack.
+const SETTLE: Duration = Duration::from_secs(30);
+
+/// How often a stage that stays up looks after its processes.
+const WATCH: Duration = Duration::from_secs(1);
+
+/// One meter with a camera and an agent.
+#[derive(Debug, Clone)]
+pub(super) struct Device {
+    /// Its id.
+    pub(super) name: String,
+    /// Where it is.
+    pub(super) site: &'static str,
+}
+
+/// All meters of the story.
+pub(super) fn devices() -> Vec<Device> {
+    let sites = SITES.iter().flat_map(|site| [site.name; METERS]);
+    let numbered = (1..).zip(sites);
+    numbered
+        .map(|(n, site)| Device {
+            name: format!("meter-{n:02}"),
+            site,
+        })
+        .collect()
+}
+
+/// What an agent says at `/status`, as far as the story needs it.
+#[derive(Debug, Clone, Copy, Deserialize)]
+struct Status {
+    inferences: u64,
+    windows_made: u64,
+    windows_acked: u64,
+}
+
+/// What the agents say they did, and what the hub says it has.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counts {
+    /// Inferences that agents made.
+    pub(super) made: u64,
+    /// Inferences in windows that the hub has.
+    pub(super) counted: u64,
+    /// Windows that agents wrote to send.
+    pub(super) sent: u64,
+    /// Windows that the hub has.
+    pub(super) stored: u64,
+}
+
+#[derive(Deserialize)]
+struct Addresses {
+    http: String,
+    mqtt: String,
+}
+
+/// What runs. Fields are dropped in this order: cameras before agents before hub, so that
+/// everyone's last words are heard.
+pub(super) struct Stage {
+    pub(super) cameras: Option<Cameras>,
+    agents: Agents,
+    hub: Process,
+    /// The command line, pointed at the hub.
+    pub(super) tern: Tern,
+    url: String,
+    folder: PathBuf,
+}
+
+/// Ended together, or twelve graceful ends would take twelve times as long.
+struct Agents(Vec<Process>);
+
+impl Drop for Agents {
+    fn drop(&mut self) {
+        process::stop(&mut self.0);
+    }
+}
+
+impl Stage {
+    /// Starts the hub and waits until it answers.
+    pub(super) fn set(folder: &Path) -> Result<Self> {
+        let logs = folder.join("logs");
+        let data = folder.join("hub");
+        let http = if TcpListener::bind(USUAL).is_ok() {
+            USUAL
+        } else {
+            "127.0.0.1:0"
+        };
+        let mut command = Command::new(binary(Profile::Dev, "tern-hub"));
+        command.arg("serve").arg("--data").arg(&data);
+        command.args(["--http", http, "--mqtt", "127.0.0.1:0"]);
+        let mut hub = Process::start("hub", command, &logs)?;
+        let file = data.join("hub.addresses.json");
+        let addresses: Addresses = interrupt::wait_for("the hub listens", START, || {
+            hub.check()?;
+            Ok(fs::read(&file)
+                .ok()
+                .and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+        })?;
+        let url = format!("http://{}", addresses.http);
+        interrupt::wait_for("the hub is ready", START, || {
+            hub.check()?;
+            Ok(ureq::get(&format!("{url}/readyz")).call().ok().map(drop))
+        })?;
+        let agents = Agents(start_agents(folder, &addresses.mqtt)?);
+        Ok(Self {
+            cameras: None,
+            agents,
+            hub,
+            tern: Tern::at(url.clone()),
+            url,
+            folder: folder.to_path_buf(),
+        })
+    }
+
+    /// The hub's address.
+    pub(super) fn hub(&self) -> &str {
+        &self.url
+    }
+
+    /// Waits until the hub has heard of every agent and each is connected.
+    pub(super) fn wait_for_agents(&mut self) -> Result<()> {
+        let all = devices().len() as u64;
+        interrupt::wait_for("all meters are connected", START, || {
+            self.check()?;
+            let overview = self.tern.overview()?;
+            let online: u64 = overview.sites.iter().map(|site| site.online).sum();
+            Ok((online == all).then_some(()))
+        })
+    }
+
+    /// An error if anything is gone that should run.
+    pub(super) fn check(&mut self) -> Result<()> {
+        self.hub.check()?;
+        self.agents.0.iter_mut().try_for_each(Process::check)?;
+        self.cameras.as_mut().map_or(Ok(()), Cameras::check)
+    }
+
+    /// Starts a camera at every meter. `name` tells one run's files from another's.
+    pub(super) fn start_cameras(&mut self, name: &str) -> Result<PathBuf> {
+        let meters = devices().into_iter().map(|device| {
+            let address = agent_address(&self.folder, &device)?;
+            Ok((device, address))
+        });
+        let meters = meters.collect::<Result<Vec<_>>>()?;
+        let cameras = Cameras::start(name, &self.folder, &meters)?;
+        let truth = cameras.truth.clone();
+        self.cameras = Some(cameras);
+        Ok(truth)
+    }
+
+    /// What the cameras see from now on; the fog, 0 to 1, only at the foggy sites.
+    pub(super) fn see(&mut self, images: Images, fog: f64) -> Result<()> {
+        let cameras = self.cameras.as_mut().context("no cameras run")?;
+        SITES.iter().try_for_each(|site| {
+            let fog = if site.foggy { fog } else { 0.0 };
+            cameras.see(site.name, images, fog)
+        })
+    }
+
+    /// Stops the cameras; gives the number of images that no agent answered.
+    pub(super) fn stop_cameras(&mut self) -> Result<u64> {
+        self.cameras.take().map_or(Ok(0), Cameras::stop)
+    }
+
+    /// What agents and hub have counted, once they agree, or at the latest when they should have.
+    pub(super) fn settled_counts(&mut self) -> Result<Counts> {
+        let mut last = Counts::default();
+        let agreed = interrupt::wait_for("the last windows arrive", SETTLE, || {
+            self.check()?;
+            let (counts, acked) = self.counts()?;
+            last = counts;
+            let agree = counts.made == counts.counted && counts.sent == counts.stored;
+            Ok((agree && acked == counts.sent).then_some(counts))
+        });
+        interrupt::check()?;
+        // If they never agree, the figures say by how much, and the check on them fails.
+        Ok(agreed.unwrap_or(last))
+    }
+
+    fn counts(&self) -> Result<(Counts, u64)> {
+        let mut counts = Counts::default();
+        let mut acked = 0;
+        for device in devices() {
+            let address = agent_address(&self.folder, &device)?;
+            let status: Status = get(&format!("http://{address}/status"))?;
+            counts.made += status.inferences;
+            counts.sent += status.windows_made;
+            acked += status.windows_acked;
+        }
+        let totals = self.tern.overview()?.totals;
+        counts.counted = totals.inferences;
+        counts.stored = totals.windows;
+        Ok((counts, acked))
+    }
+
+    /// Stays up until Ctrl-C, with cameras that see what they saw at the end of the story.
+    pub(super) fn stay(&mut self, narrator: &mut Narrator) -> Result<()> {
+        self.start_cameras("cameras-after")?;
+        self.see(Images::Late, story::FOG)?;
+        narrator.say(format!(
+            "everything stays up: {} — Ctrl-C ends it",
+            self.url
+        ));
+        while !interrupt::is_set() {
+            self.check()?;
+            // Ctrl-C is how this ends, not an error.
+            let _ = interrupt::pause(WATCH);
+        }
+        Ok(())
+    }
+}
+
+/// JSON from an HTTP address.
+pub(super) fn get<T: serde::de::DeserializeOwned>(url: &str) -> Result<T> {
+    let mut response = ureq::get(url).call().with_context(|| url.to_string())?;
+    response
+        .body_mut()
+        .read_json()
+        .with_context(|| url.to_string())
+}
+
+fn start_agents(folder: &Path, broker: &str) -> Result<Vec<Process>> {
+    let start = |device: &Device| {
+        let home = folder.join(&device.name);
+        fs::create_dir_all(&home)?;
+        let config = home.join("agent.toml");
+        fs::write(&config, agent_config(device, broker))?;
+        let mut command = Command::new(binary(Profile::Dev, "tern-agent"));
+        command.arg("run").arg("--config").arg(&config);
+        Process::start(&device.name, command, &folder.join("logs"))
+    };
+    let devices = devices();
+    let mut agents = devices.iter().map(start).collect::<Result<Vec<_>>>()?;
+    for (device, agent) in devices.iter().zip(&mut agents) {
+        interrupt::wait_for("an agent listens", START, || {
+            agent.check()?;
+            Ok(agent_address(folder, device).ok())
+        })?;
+    }
+    Ok(agents)
+}
+
+fn agent_address(folder: &Path, device: &Device) -> Result<String> {
+    let file = folder.join(&device.name).join("state/http.addr");
+    let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+    Ok(text.trim().to_string())
+}
+
+/// A device as the story needs it: short windows, so that charts move while one looks, and a
+/// fair share of captures at random, so that accuracy stands on enough labels within seconds.
+fn agent_config(device: &Device, broker: &str) -> String {
+    format!(
+        r#"device = "{name}"
+site = "{site}"
+state = "state"
+
+[labels]
+lens = "plastic"
+
+[mqtt]
+broker = "{broker}"
+
+[http]
+listen = "127.0.0.1:0"
+
+[[slots]]
+name = "{SLOT}"
+
+[telemetry]
+window = "2s"
+
+[captures]
+enabled = true
+random_share = 0.2
+"#,
+        name = device.name,
+        site = device.site,
+    )
+}

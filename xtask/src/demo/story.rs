@@ -1,0 +1,306 @@
+//! The story itself, act by act.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Context, Result, ensure};
+use tern_protocol::{
+    rest::{AccuracyView, Chart, RolloutView, VersionView},
+    time::WallTime,
+};
+
+use super::{
+    cameras::Images,
+    figures::{Estimate, Figures, SiteFigures},
+    narrator::Narrator,
+    people::People,
+    stage::{self, MODEL, SITES, Stage},
+};
+use crate::{
+    interrupt,
+    process::call,
+    workspace::{Profile, binary},
+};
+
+/// Reading clear images: twelve meters give some 400 labels.
+const CLEAN: Duration = Duration::from_secs(25);
+
+/// Fog comes in this many steps …
+const FOG_STEPS: u32 = 5;
+
+/// … up to this strength …
+pub(super) const FOG: f64 = 0.6;
+
+/// … one each of these.
+const FOG_STEP: Duration = Duration::from_secs(3);
+
+/// Reading through the fog.
+const FOGGED: Duration = Duration::from_secs(25);
+
+/// Looking at the first quarter of the meters before all get the new version.
+const QUARTER: Duration = Duration::from_secs(6);
+
+/// Reading through the fog with the new version.
+const AFTER: Duration = Duration::from_secs(25);
+
+/// How often people look for images to label.
+const LOOK: Duration = Duration::from_millis(2500);
+
+/// How often a long act says how it goes.
+const TELL: Duration = Duration::from_secs(8);
+
+/// Plays it to the end and gives its figures.
+pub(super) fn play(stage: &mut Stage, say: &mut Narrator, folder: &Path) -> Result<Figures> {
+    stage.wait_for_agents()?;
+    say.say(format!(
+        "hub is up, {} meters are connected and serve nothing yet",
+        stage::devices().len()
+    ));
+
+    let first = train(say, folder, "v1", None)?;
+    let first = publish(stage, say, &first)?;
+    finished(&stage.tern.roll_out(&first, 100)?, say)?;
+
+    let truth = stage.start_cameras("cameras")?;
+    stage.see(Images::Early, 0.0)?;
+    let mut people = People::new(&truth, folder);
+    say.say("cameras stream; people read a part of the images themselves and tell the hub");
+    let mut act = Act {
+        stage,
+        people: &mut people,
+        say,
+    };
+    act.go_on(CLEAN)?;
+    let before = act.stage.tern.accuracy(None)?;
+
+    act.say.say(format!(
+        "fog creeps over the lenses at {}",
+        foggy().join(" and ")
+    ));
+    for step in 1..=FOG_STEPS {
+        act.stage
+            .fog(FOG * f64::from(step) / f64::from(FOG_STEPS))?;
+        act.go_on(FOG_STEP)?;
+    }
+    act.say.say("the fog stays");
+    act.people.mark(now()?);
+    act.go_on(FOGGED)?;
+    let last = act.people.fresh(&foggy());
+    ensure!(
+        last > 0,
+        "nobody labelled an image that was taken in the fog"
+    );
+    let during = act.stage.tern.accuracy(Some(last))?;
+
+    let extra = folder.join("captures.csv");
+    stage.tern.export_labelled(&extra)?;
+    say.say(format!(
+        "{} labelled images from the field join the training data",
+        lines(&extra)?
+    ));
+    let second = train(say, folder, "v2", Some(&extra))?;
+    stage.see(Images::Late, FOG)?;
+    say.say("from here the cameras show only images that no trainer has seen");
+    let second = publish(stage, say, &second)?;
+    let rollout = stage.tern.roll_out(&second, 25)?;
+    finished(&rollout, say)?;
+    let mut act = Act {
+        stage,
+        people: &mut people,
+        say,
+    };
+    act.go_on(QUARTER)?;
+    finished(&act.stage.tern.widen(&rollout, 100)?, act.say)?;
+    act.go_on(AFTER)?;
+
+    let failed = stage.stop_cameras()?;
+    say.say("cameras stop; the last windows are on their way");
+    let counts = stage.settled_counts()?;
+    people.label(&stage.tern)?;
+    let after = stage.tern.accuracy(None)?;
+    let totals = stage.tern.overview()?.totals;
+    let (latency_p50_us, latency_p99_us) = latency(stage, say.elapsed_s())?;
+
+    let (old, new) = (first.version, second.version);
+    let sites = SITES.iter().map(|site| {
+        let find = |rows: &[AccuracyView], version| {
+            let mut rows = rows.iter().filter(|row| row.version == version);
+            let row = rows.find(|row| row.site.as_ref().is_some_and(|s| s.as_str() == site.name));
+            row.map(Estimate::from)
+                .with_context(|| format!("no accuracy of {version} at {}", site.name))
+        };
+        Ok(SiteFigures {
+            site: site.name,
+            foggy: site.foggy,
+            before: find(&before, old)?,
+            during: find(&during, old)?,
+            after: find(&after, new)?,
+        })
+    });
+    let sites = sites.collect::<Result<Vec<_>>>()?;
+    let mean = |pick: fn(&SiteFigures) -> Estimate| {
+        Estimate::mean(sites.iter().filter(|site| site.foggy).map(pick))
+    };
+    Ok(Figures {
+        devices: stage::devices().len() as u64,
+        accuracy_v1_clean: mean(|site| site.before),
+        accuracy_v1_fogged: mean(|site| site.during),
+        accuracy_v2_fogged: mean(|site| site.after),
+        inferences_made: counts.made,
+        inferences_counted_by_hub: counts.counted,
+        windows_sent: counts.sent,
+        windows_stored: counts.stored,
+        model_bytes: second.total_bytes,
+        hub_egress_bytes: totals.egress_bytes,
+        requests_failed: failed,
+        captures: totals.captures,
+        labels: totals.labels,
+        latency_p50_us,
+        latency_p99_us,
+        seconds: say.elapsed_s(),
+        sites,
+    })
+}
+
+/// Time in which cameras stream and people label.
+struct Act<'a> {
+    stage: &'a mut Stage,
+    people: &'a mut People,
+    say: &'a Narrator,
+}
+
+impl Act<'_> {
+    fn go_on(&mut self, time: Duration) -> Result<()> {
+        let end = Instant::now() + time;
+        let mut told = Instant::now();
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            interrupt::pause(left.min(LOOK))?;
+            self.stage.check()?;
+            self.people.label(&self.stage.tern)?;
+            if told.elapsed() >= TELL {
+                told = Instant::now();
+                self.tell()?;
+            }
+            if Instant::now() >= end {
+                return Ok(());
+            }
+        }
+    }
+
+    /// How it goes: the hub's own overview.
+    fn tell(&self) -> Result<()> {
+        let overview = self.stage.tern.overview()?;
+        let sites: Vec<String> = overview
+            .sites
+            .iter()
+            .map(|site| match site.accuracy {
+                Some(accuracy) => format!("{} {:.0} %", site.site, accuracy * 100.0),
+                None => format!("{} –", site.site),
+            })
+            .collect();
+        let (read, labels) = (overview.totals.inferences, self.people.labels);
+        self.say.say(format!(
+            "  {read} images read, {labels} labelled; right: {}",
+            sites.join(", ")
+        ));
+        Ok(())
+    }
+}
+
+fn train(say: &Narrator, folder: &Path, name: &str, extra: Option<&Path>) -> Result<PathBuf> {
+    let out = folder.join(name);
+    say.say(format!("training {name} …"));
+    let start = Instant::now();
+    let mut command = Command::new(binary(Profile::Dev, "tern-models"));
+    command.args(["train", "--seed", "1"]);
+    command.args(["--note", name, "--json", "--out"]).arg(&out);
+    if let Some(extra) = extra {
+        command.arg("--extra").arg(extra);
+    }
+    let answer = call(command)?;
+    ensure!(
+        answer.status.success(),
+        "training {name}: {}\n{}",
+        answer.status,
+        answer.stderr
+    );
+    say.say(format!(
+        "{name} is trained ({:.0} s)",
+        start.elapsed().as_secs_f64()
+    ));
+    Ok(out)
+}
+
+fn publish(stage: &Stage, say: &Narrator, package: &Path) -> Result<VersionView> {
+    let version = stage.tern.publish(package)?;
+    let accuracy = version.validation_accuracy.unwrap_or(f64::NAN) * 100.0;
+    let (size, samples) = (version.total_bytes, version.vetting.golden_samples);
+    say.say(format!(
+        "{MODEL} v{} is published: {size} bytes, {accuracy:.1} % right on validation data, \
+         {samples} golden samples reproduced",
+        version.version
+    ));
+    Ok(version)
+}
+
+fn finished(rollout: &RolloutView, say: &Narrator) -> Result<()> {
+    let counts = &rollout.counts;
+    ensure!(
+        counts.serving == counts.targeted && counts.targeted > 0,
+        "rollout {}: {} of {} serve, {} refused: {}",
+        rollout.id,
+        counts.serving,
+        counts.targeted,
+        counts.failed,
+        rollout.reason
+    );
+    say.say(format!(
+        "v{} serves on {} of {} meters, proven by the digest of its weights",
+        rollout.version, counts.serving, counts.selected
+    ));
+    Ok(())
+}
+
+/// Median and 99th percentile of all inferences of the story, in microseconds.
+fn latency(stage: &Stage, elapsed_s: f64) -> Result<(f64, f64)> {
+    let to = now()?.0;
+    let span = (elapsed_s * 1000.0) as i64 + 1000;
+    let chart: Chart = stage::get(&format!(
+        "{}/api/v1/w/default/charts/latency?model={MODEL}&from={}&to={to}&step_ms={span}",
+        stage.hub(),
+        to - span
+    ))?;
+    let quantile = |name: &str| {
+        let series = chart.series.iter().find(|series| series.name == name);
+        let mut points = series.into_iter().flat_map(|series| &series.points);
+        let most = points.by_ref().max_by_key(|point| point.n);
+        most.and_then(|point| point.value)
+            .with_context(|| format!("no {name} in the latency chart"))
+    };
+    Ok((quantile("p50")?, quantile("p99")?))
+}
+
+fn foggy() -> Vec<&'static str> {
+    SITES
+        .iter()
+        .filter(|site| site.foggy)
+        .map(|site| site.name)
+        .collect()
+}
+
+fn now() -> Result<WallTime> {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .context("a clock before 1970")?;
+    Ok(WallTime(i64::try_from(since.as_millis())?))
+}
+
+/// Rows of a CSV file with a header.
+fn lines(file: &Path) -> Result<usize> {
+    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    Ok(text.lines().count().saturating_sub(1))
+}

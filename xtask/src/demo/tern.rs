@@ -1,0 +1,128 @@
+//! Calls of the `tern` command line, as a person would type them, with `--json`.
+
+use std::{ffi::OsStr, path::Path, process::Command};
+
+use anyhow::{Context, Result, bail};
+use serde::de::DeserializeOwned;
+use tern_protocol::rest::{AccuracyView, CaptureView, Overview, RolloutView, VersionView};
+
+use super::stage::{MODEL, SLOT};
+use crate::{
+    process::call,
+    workspace::{Profile, binary},
+};
+
+/// The command line, pointed at our hub.
+pub(super) struct Tern {
+    hub: String,
+}
+
+impl Tern {
+    /// For the hub at this address.
+    pub(super) fn at(hub: String) -> Self {
+        Self { hub }
+    }
+
+    /// `tern model publish`.
+    pub(super) fn publish(&self, package: &Path) -> Result<VersionView> {
+        self.json([
+            OsStr::new("model"),
+            "publish".as_ref(),
+            MODEL.as_ref(),
+            package.as_ref(),
+        ])
+    }
+
+    /// `tern rollout start`; watched to its end.
+    pub(super) fn roll_out(&self, version: &VersionView, percent: u8) -> Result<RolloutView> {
+        let (target, percent) = (format!("{MODEL}@{}", version.version), percent.to_string());
+        let start = [
+            "rollout",
+            "start",
+            &target,
+            "--slot",
+            SLOT,
+            "--percent",
+            &percent,
+        ];
+        let rollout: RolloutView = self.json(start)?;
+        self.watch(&rollout)
+    }
+
+    /// `tern rollout widen`; watched to its end.
+    pub(super) fn widen(&self, rollout: &RolloutView, percent: u8) -> Result<RolloutView> {
+        let (id, percent) = (rollout.id.to_string(), percent.to_string());
+        let rollout: RolloutView = self.json(["rollout", "widen", &id, &percent])?;
+        self.watch(&rollout)
+    }
+
+    fn watch(&self, rollout: &RolloutView) -> Result<RolloutView> {
+        let id = rollout.id.to_string();
+        self.run(["rollout", "watch", &id])?;
+        self.json(["rollout", "show", &id])
+    }
+
+    /// `tern overview`.
+    pub(super) fn overview(&self) -> Result<Overview> {
+        self.json(["overview"])
+    }
+
+    /// `tern accuracy`: one row a version and site; of the newest `last` labels each, if given.
+    pub(super) fn accuracy(&self, last: Option<u64>) -> Result<Vec<AccuracyView>> {
+        let last = last.map(|last| last.to_string());
+        let mut args = vec!["accuracy", "--model", MODEL];
+        args.extend(last.iter().flat_map(|last| ["--last", last.as_str()]));
+        self.json(args)
+    }
+
+    /// `tern capture list --unlabelled`.
+    pub(super) fn unlabelled(&self) -> Result<Vec<CaptureView>> {
+        let list = [
+            "capture",
+            "list",
+            "--unlabelled",
+            "--model",
+            MODEL,
+            "--limit",
+            "1000",
+        ];
+        self.json(list)
+    }
+
+    /// `tern capture export --labelled`.
+    pub(super) fn export_labelled(&self, file: &Path) -> Result<()> {
+        let export = ["capture", "export", "--labelled", "--model", MODEL, "--out"];
+        let args = export.iter().map(OsStr::new).chain([file.as_os_str()]);
+        self.run(args).map(drop)
+    }
+
+    /// `tern label import`; an error if the hub refused one.
+    pub(super) fn import_labels(&self, file: &Path) -> Result<()> {
+        let import = [OsStr::new("label"), "import".as_ref(), file.as_os_str()];
+        self.run(import).map(drop)
+    }
+
+    fn json<T, I, S>(&self, args: I) -> Result<T>
+    where
+        T: DeserializeOwned,
+        I: IntoIterator<Item = S>,
+        S: AsRef<OsStr>,
+    {
+        let stdout = self.run(args)?;
+        serde_json::from_slice(&stdout).with_context(|| {
+            let start: String = String::from_utf8_lossy(&stdout).chars().take(200).collect();
+            format!("reading what tern answered: {start}")
+        })
+    }
+
+    fn run<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, args: I) -> Result<Vec<u8>> {
+        let mut command = Command::new(binary(Profile::Dev, "tern"));
+        command.args(["--hub", &self.hub, "--json"]).args(args);
+        let shown = format!("{command:?}");
+        let answer = call(command)?;
+        if !answer.status.success() {
+            bail!("{shown}: {}\n{}", answer.status, answer.stderr.trim_end());
+        }
+        Ok(answer.stdout)
+    }
+}

@@ -1,0 +1,97 @@
+//! Programs that tests and demo use and that cargo does not build: what each is for, where it is,
+//! how it is installed.
+//!
+//! Called by `setup` (to install) and `test` (to say what could not run). One table for both.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use crate::workspace;
+
+/// A program from a Debian package.
+pub(crate) struct Packaged {
+    /// Its name on the search path.
+    pub(crate) program: &'static str,
+    /// The Debian package that has it.
+    pub(crate) package: &'static str,
+    /// What needs it.
+    pub(crate) used_for: &'static str,
+}
+
+/// What comes from Debian.
+pub(crate) const PACKAGED: [Packaged; 3] = [
+    Packaged {
+        program: "chromium",
+        package: "chromium",
+        used_for: "browser tests of the dashboard",
+    },
+    Packaged {
+        program: "chromedriver",
+        package: "chromium-driver",
+        used_for: "browser tests of the dashboard",
+    },
+    Packaged {
+        program: "promtool",
+        package: "prometheus",
+        used_for: "the test that reads /metrics with Prometheus' own parser",
+    },
+];
+
+/// Python packages, pinned: their answers are compared with ours.
+pub(crate) const PYTHON_PACKAGES: [&str; 2] = ["onnxruntime==1.24.4", "numpy==2.4.6"];
+
+/// What needs Python.
+pub(crate) const PYTHON_USED_FOR: &str = "the test that runs our ONNX files in onnxruntime";
+
+/// Version of cargo-deny that `deny.toml` was written for.
+pub(crate) const CARGO_DENY: &str = "0.20.2";
+
+/// What needs cargo-deny.
+pub(crate) const CARGO_DENY_USED_FOR: &str = "licences, sources and advisories of dependencies";
+
+/// A program on the search path.
+pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+}
+
+/// Python of our own virtual environment, whether or not it is there yet.
+pub(crate) fn python() -> PathBuf {
+    workspace::target().join("venv/bin/python")
+}
+
+/// Whether our Python has what the tests import.
+pub(crate) fn python_is_complete() -> bool {
+    succeeds(&python(), &["-c", "import numpy, onnxruntime"])
+}
+
+/// Where `setup` installs cargo's own tools: below the target folder, so that nothing outside the
+/// clone changes.
+pub(crate) fn tools() -> PathBuf {
+    workspace::target().join("tools")
+}
+
+/// cargo-deny, ours or the one on the search path.
+pub(crate) fn cargo_deny() -> Option<PathBuf> {
+    let ours = tools().join("bin/cargo-deny");
+    [Some(ours), on_path("cargo-deny")]
+        .into_iter()
+        .flatten()
+        .find(|program| succeeds(program, &["--version"]))
+}
+
+/// Whether a quiet call ends well.
+pub(crate) fn succeeds(program: &Path, args: &[&str]) -> bool {
+    let status = Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    status.is_ok_and(|status| status.success())
+}
