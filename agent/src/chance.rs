@@ -18,6 +18,12 @@ impl Chance {
         getrandom::u64().map(Self)
     }
 
+    /// Another source, whose draws have nothing to do with those of this one.
+    #[must_use]
+    pub fn split(&mut self) -> Self {
+        Self(self.next())
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;

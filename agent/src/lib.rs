@@ -4,20 +4,27 @@
 //!
 //! Two threads. One serves: HTTP, watched directories, standard input, and runs quick models where
 //! they are asked. The other decides: link, state, reconciliation, outbox; it may wait for the disk
-//! without holding up an answer. They share [`slots`] and two channels.
+//! without holding up an answer. They share [`slots`], two channels and a board.
+
+pub mod config;
 
 pub mod capture;
-pub mod chance;
-pub mod clock;
-pub mod config;
-pub mod durable;
-pub mod engine;
-pub mod fetch;
 pub mod outbox;
 pub mod reconcile;
-pub mod slots;
+pub mod report;
 pub mod state;
 pub mod telemetry;
+
+pub mod engine;
+pub mod fetch;
+pub mod link;
+pub mod node;
+pub mod serve;
+pub mod slots;
+
+pub mod chance;
+pub mod clock;
+pub mod durable;
 
 use std::error::Error;
 
@@ -26,8 +33,12 @@ pub fn chain(err: &dyn Error) -> String {
     let mut text = err.to_string();
     let mut source = err.source();
     while let Some(err) = source {
-        text.push_str(": ");
-        text.push_str(&err.to_string());
+        let cause = err.to_string();
+        // Some libraries put the cause into their own text as well.
+        if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
         source = err.source();
     }
     text

@@ -1,2 +1,213 @@
-//! Tern on the device.
-fn main() {}
+//! `tern-agent run --config FILE`: puts the agent together. Exit codes: 0 done, 2 error.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use tern_agent::{
+    capture::Policy,
+    chance::Chance,
+    clock::Clock,
+    config::Config,
+    fetch::{Blobs, files::Files},
+    link::{Identity, Link},
+    node::{Ears, Node, Parts, board::Board},
+    outbox::Outbox,
+    serve::{self, Shared, predict::Predictor},
+    slots::Slots,
+    state::{Opening, Store},
+};
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{SignalKind, signal},
+    sync::{Notify, mpsc, watch},
+};
+use tracing_subscriber::{
+    filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
+
+const USAGE: &str = "\
+usage: tern-agent run --config FILE
+       tern-agent --version | --help
+
+Runs the agent of one device. RUST_LOG sets what is logged (default: info).
+Exit codes: 0 stopped by SIGTERM or SIGINT, 2 error.
+";
+
+/// Messages from the link that wait for the node: a megabyte of chunks.
+const HEARD: usize = 16;
+
+/// Captures and labels that wait for the node: a burst, at most 4 MiB.
+const INPUTS: usize = 64;
+
+/// The store may take this much on disk besides the outbox before it is rewritten at start.
+const STORE_SPARE: u64 = 32 << 20;
+
+/// Threads for what takes its time: a load and some hashing, or slow models.
+const BLOCKING: usize = 4;
+
+/// When the store fails, requests are still answered for so long before the agent ends, to be
+/// started again: what broke may be gone then.
+const LAST_STAND: Duration = Duration::from_secs(60);
+
+fn main() -> ExitCode {
+    let args: Vec<_> = std::env::args().skip(1).collect();
+    let args: Vec<_> = args.iter().map(String::as_str).collect();
+    let config = match args[..] {
+        ["run", "--config", file] => PathBuf::from(file),
+        ["--version" | "-V"] => {
+            println!("tern-agent {}", env!("CARGO_PKG_VERSION"));
+            return ExitCode::SUCCESS;
+        }
+        ["--help" | "-h" | "help"] => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    log();
+    match run(&config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(err) => {
+            tracing::error!("{err:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn log() {
+    let filter = std::env::var("RUST_LOG")
+        .ok()
+        .and_then(|text| text.parse::<Targets>().ok());
+    let filter = filter.unwrap_or_else(|| Targets::new().with_default(tracing::Level::INFO));
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_target(false);
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
+        .init();
+}
+
+fn run(config: &Path) -> anyhow::Result<()> {
+    let config = Config::load(config)?;
+    let limit = config.outbox.limit.0;
+    let (store, opening) = Store::open(&config.state, 2 * limit + STORE_SPARE)?;
+    if let Opening::Fresh { aside, reason } = opening {
+        tracing::error!(aside = %aside.display(), "the store was damaged, a fresh one is used: {reason}");
+    }
+    let clock = Clock::start(store.next_boot()?);
+    let mut chance = Chance::from_system().context("seeding")?;
+    let blobs = Blobs::open(Files::open(config.state.join("blobs"))?, chance.split())?;
+    let outbox = Outbox::open(store.clone(), limit, chance.split())?;
+    let slots = Arc::new(Slots::new(
+        config.slots.iter().map(|slot| slot.name.clone()),
+    ));
+    let listener = serve::bind(config.http.listen, config.state.join("http.addr"))?;
+
+    let (heard_in, heard) = mpsc::channel(HEARD);
+    let (inputs_in, inputs) = mpsc::channel(INPUTS);
+    let (stop_in, stop) = watch::channel(false);
+    let (served_in, served) = watch::channel(false);
+    let wake = Arc::new(Notify::new());
+    let board = Arc::new(Board::default());
+
+    let policy = Policy::new(config.captures.clone(), chance.split());
+    let shared = Arc::new(Shared {
+        device: config.device.clone(),
+        predictor: Predictor::new(
+            Arc::clone(&slots),
+            clock,
+            policy,
+            inputs_in,
+            Arc::clone(&wake),
+        ),
+        board: Arc::clone(&board),
+    });
+    let (inputs_of_slots, serve_stop) = (config.slots.clone(), stop.clone());
+    let serving = thread::Builder::new().name("serve".into()).spawn(move || {
+        let ended = runtime().and_then(|runtime| {
+            runtime.block_on(serve::run(listener, shared, inputs_of_slots, serve_stop))
+        });
+        served_in.send_replace(true);
+        ended
+    });
+    let serving = serving.context("starting the thread that serves")?;
+
+    let node = runtime()?.block_on(async {
+        let identity = Identity {
+            workspace: config.workspace.clone(),
+            device: config.device.clone(),
+            boot: clock.boot(),
+        };
+        let link = Link::start(identity, &config.mqtt, heard_in, chance.split());
+        tokio::spawn(stop_on_signal(stop_in)?);
+        let parts = Parts {
+            config,
+            clock,
+            store,
+            blobs,
+            outbox,
+            slots,
+            link,
+            board,
+        };
+        let ears = Ears {
+            heard,
+            inputs,
+            wake,
+            stop: stop.clone(),
+            served,
+        };
+        let ended = Node::run(parts, ears).await;
+        if let Err(err) = &ended {
+            tracing::error!(
+                "{}; requests are answered for {} s more",
+                tern_agent::chain(err),
+                LAST_STAND.as_secs()
+            );
+            let mut stop = stop.clone();
+            let stopped = stop.wait_for(|stop| *stop);
+            // Whichever comes first, the agent ends.
+            let _ = tokio::time::timeout(LAST_STAND, stopped).await;
+        }
+        ended.context("the agent cannot keep its state")
+    });
+    if node.is_ok() {
+        let served = serving.join();
+        served
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            .context("serving")?;
+    }
+    node
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING)
+        .thread_keep_alive(Duration::from_secs(1))
+        .build()
+}
+
+/// Tells everyone to stop when the system asks for it.
+fn stop_on_signal(stop: watch::Sender<bool>) -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stop.send_replace(true);
+    })
+}

@@ -153,6 +153,9 @@ mod tests {
         let mut busy = reported(1);
         busy.malformed = 10_000;
         busy.outbox.entries = 3;
-        assert!(!reporter.is_due(Uptime(10_000), &busy), "counters alone are not news");
+        assert!(
+            !reporter.is_due(Uptime(10_000), &busy),
+            "counters alone are not news"
+        );
     }
 }

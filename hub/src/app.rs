@@ -67,3 +67,20 @@ impl Ready {
         self.broker && self.inbound && self.outbound
     }
 }
+
+/// An app over a fresh directory, with a clock that stands at one million milliseconds.
+#[cfg(test)]
+pub(crate) async fn fresh() -> (tempfile::TempDir, App) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let store = Store::open(dir.path()).await.expect("opens");
+    let app = App {
+        store,
+        blobs: Blobs::open(&dir.path().join("blobs")).expect("opens"),
+        changes: Changes::new(),
+        counters: Arc::new(Counters::default()),
+        clock: Clock::by_hand(tern_protocol::time::WallTime(1_000_000)),
+        wake: Wake::new(),
+        ready: watch::Sender::new(Ready::default()).subscribe(),
+    };
+    (dir, app)
+}

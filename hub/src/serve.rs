@@ -298,3 +298,6 @@ impl Running {
         self.app.store.close().await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -146,6 +146,11 @@ impl Blobs {
         }
     }
 
+    /// Forgets what failed before: whoever wants such a blob again gets another try.
+    pub fn forgive(&mut self) {
+        self.failed.clear();
+    }
+
     /// Removes what there is of a blob and what is known of it.
     pub fn drop(&mut self, digest: Digest) -> Result<(), BlobError> {
         self.forget(digest);
@@ -256,11 +261,6 @@ impl Blobs {
             }
             Err(err) => self.fault(blob.digest, &err, now),
         }
-    }
-
-    /// A whole blob turned out to be damaged.
-    pub fn rotten(&mut self, digest: Digest) -> Result<(), BlobError> {
-        self.drop(digest)
     }
 
     /// When [`Self::poll`] has something to do, if nothing comes before.

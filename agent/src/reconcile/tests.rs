@@ -57,6 +57,7 @@ struct World {
     /// Versions whose parts come with wrong bytes, or that fail vetting.
     wrong_bytes: BTreeSet<u32>,
     bad_models: BTreeSet<u32>,
+    now: u64,
     log: Vec<String>,
 }
 
@@ -85,6 +86,7 @@ impl World {
 
     /// Acts until there is nothing to do; chunks arrive as soon as they are wanted.
     fn settle(&mut self, desired: &Desired, now: Uptime) {
+        self.now = now.0;
         for _ in 0..100 {
             let actions = reconcile(desired, &self.observed, now);
             if actions.is_empty() && !self.arrivals() {
@@ -161,6 +163,8 @@ impl World {
         match action {
             Action::Begin(_, kept) => {
                 slot.refused = None;
+                let failed = |status: &BlobStatus| matches!(status, BlobStatus::Mismatch(_));
+                self.observed.blobs.retain(|_, status| !failed(status));
                 slot.candidate = Some(Candidate {
                     kept,
                     step: Step::Manifest,
@@ -188,7 +192,8 @@ impl World {
             }
             Action::Reject(_, reason, _) => {
                 let candidate = slot.candidate.take().expect("there is one");
-                let retry_at = (reason == RejectReason::DigestMismatch).then_some(Uptime(600_000));
+                let retry_at = Uptime(self.now.saturating_add(600_000));
+                let retry_at = (reason == RejectReason::DigestMismatch).then_some(retry_at);
                 let bundle = candidate.kept.bundle.digest;
                 slot.refused = Some(Refused { bundle, retry_at });
             }

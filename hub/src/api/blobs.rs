@@ -21,7 +21,7 @@ use crate::{app::App, blobs::Put};
 
 /// Longest pause in the middle of an upload. Slower senders are gone, or hold a connection on
 /// purpose.
-const PAUSE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_mins(1);
 
 /// A blob in the path.
 #[derive(Debug, Deserialize, IntoParams)]

@@ -44,6 +44,7 @@ pub(super) struct ChartsQuery {
     #[param(value_type = Option<String>)]
     device: Option<DeviceId>,
     /// What makes one series each; `none` by default.
+    #[param(inline)]
     group: Option<GroupBy>,
     /// Start in milliseconds since 1970; 15 minutes before the end by default.
     #[param(value_type = Option<i64>)]

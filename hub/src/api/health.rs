@@ -8,6 +8,7 @@ use super::problem::ApiError;
 use crate::{app::App, fleet};
 
 /// What is up.
+#[expect(clippy::struct_excessive_bools, reason = "four parts, each up or not")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub(super) struct Readiness {
     /// The database answers.

@@ -98,7 +98,7 @@ pub fn router() -> Router<App> {
     let routes = routes
         .route(
             "/api/openapi.json",
-            axum::routing::get(move || openapi::answer(document.clone())),
+            axum::routing::get(move || async move { openapi::answer(document.clone()) }),
         )
         .route("/api", any(no_route))
         .route("/api/{*rest}", any(no_route))

@@ -88,6 +88,6 @@ fn problem() -> Described {
 }
 
 /// `GET /api/openapi.json`.
-pub(super) async fn answer(document: Bytes) -> Response {
+pub(super) fn answer(document: Bytes) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], document).into_response()
 }

@@ -329,10 +329,10 @@ impl Staged {
 
     /// The staged file goes; if that fails, the next start removes it.
     async fn abort(mut self) {
-        if let Some(upload) = self.upload.as_mut() {
-            if let Err(err) = upload.abort().await {
-                tracing::debug!(%err, "a staged blob could not be removed now");
-            }
+        if let Some(upload) = self.upload.as_mut()
+            && let Err(err) = upload.abort().await
+        {
+            tracing::debug!(%err, "a staged blob could not be removed now");
         }
     }
 }

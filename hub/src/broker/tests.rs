@@ -1,1 +1,184 @@
+//! Behaviour of the real broker that the hub relies on.
 
+use rumqttc::{AsyncClient, Event, EventLoop, Incoming, MqttOptions, Packet, Publish, QoS};
+use tokio::time::timeout;
+
+use super::*;
+
+/// Longest that any of these takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+async fn broker() -> Broker {
+    let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    Broker::start(any_port).await.expect("the broker starts")
+}
+
+fn connect(id: &str, to: SocketAddr) -> (AsyncClient, EventLoop) {
+    let mut options = MqttOptions::new(id, to.ip().to_string(), to.port());
+    options
+        .set_max_packet_size(256 * 1024, 256 * 1024)
+        .set_inflight(100);
+    AsyncClient::new(options, 100)
+}
+
+async fn until(
+    connection: &mut EventLoop,
+    mut wanted: impl FnMut(&Incoming) -> bool,
+) -> Result<(), String> {
+    let polling = async {
+        loop {
+            match connection.poll().await {
+                Ok(Event::Incoming(packet)) if wanted(&packet) => return Ok(()),
+                Ok(_) => {}
+                Err(err) => return Err(err.to_string()),
+            }
+        }
+    };
+    timeout(PATIENCE, polling)
+        .await
+        .map_err(|_| "waited too long".to_owned())?
+}
+
+async fn subscribed(id: &str, to: SocketAddr, filter: &str) -> (AsyncClient, EventLoop) {
+    let (client, mut connection) = connect(id, to);
+    client
+        .subscribe(filter, QoS::AtLeastOnce)
+        .await
+        .expect("room in the queue");
+    let subscribed = until(&mut connection, |packet| {
+        matches!(packet, Packet::SubAck(_))
+    })
+    .await;
+    subscribed.expect("it subscribes");
+    (client, connection)
+}
+
+fn publishes(packet: &Incoming) -> Option<&Publish> {
+    match packet {
+        Packet::Publish(publish) => Some(publish),
+        _ => None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_of_fifty_thousand_reaches_the_hub_whole() {
+    const SENDERS: usize = 5;
+    const EACH: usize = 10_000;
+    let broker = broker().await;
+    let (_hub, mut hearing) = subscribed("hub", broker.hub, "t/#").await;
+    for sender in 0..SENDERS {
+        let (client, mut connection) = connect(&format!("device-{sender}"), broker.devices);
+        tokio::spawn(async move { while connection.poll().await.is_ok() {} });
+        tokio::spawn(async move {
+            for n in 0..EACH {
+                let topic = format!("t/{sender}");
+                let payload = n.to_string();
+                let sent = client
+                    .publish(topic, QoS::AtLeastOnce, false, payload)
+                    .await;
+                sent.expect("the connection lives");
+            }
+        });
+    }
+    // Each sender's messages come in their order, and all of them.
+    let mut next = [0; SENDERS];
+    let mut left = SENDERS * EACH;
+    let heard = until(&mut hearing, |packet| {
+        if let Some(publish) = publishes(packet) {
+            let sender: usize = publish.topic[2..].parse().expect("a number");
+            let number: usize = String::from_utf8_lossy(&publish.payload)
+                .parse()
+                .expect("one too");
+            assert_eq!(number, next[sender], "sender {sender}");
+            next[sender] += 1;
+            left -= 1;
+        }
+        left == 0
+    });
+    heard
+        .await
+        .unwrap_or_else(|err| panic!("{err}: {left} messages are missing"));
+    broker.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_largest_payload_passes_and_is_retained() {
+    let broker = broker().await;
+    let payload = vec![7; limits::PAYLOAD];
+    let (client, mut connection) = connect("device", broker.devices);
+    let sent = client
+        .publish("t/x", QoS::AtLeastOnce, true, payload.clone())
+        .await;
+    sent.expect("room in the queue");
+    until(&mut connection, |packet| {
+        matches!(packet, Packet::PubAck(_))
+    })
+    .await
+    .expect("confirmed");
+    let (_late, mut hearing) = subscribed("late", broker.devices, "t/+").await;
+    let heard = until(&mut hearing, |packet| {
+        publishes(packet).is_some_and(|publish| publish.retain && publish.payload == payload)
+    });
+    heard
+        .await
+        .expect("the retained message comes to those who come later");
+    broker.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_is_free_again_after_a_stop_and_a_taken_one_is_named() {
+    let first = broker().await;
+    let address = first.devices;
+    let (_client, mut connection) = connect("device", address);
+    until(&mut connection, |packet| {
+        matches!(packet, Packet::ConnAck(_))
+    })
+    .await
+    .expect("connects");
+    match Broker::start(address).await {
+        Err(BrokerError::Bind { address: named, .. }) => assert_eq!(named, address),
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+    first.stop();
+    until(&mut connection, |_| false)
+        .await
+        .expect_err("the connection is closed");
+    let again = async {
+        loop {
+            match Broker::start(address).await {
+                Ok(broker) => return broker,
+                // The old runtime ends in the background.
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    };
+    timeout(PATIENCE, again)
+        .await
+        .expect("the port is free again")
+        .stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_last_will_is_published_when_a_device_is_cut_off() {
+    let broker = broker().await;
+    let (_hub, mut hearing) = subscribed("hub", broker.hub, "t/#").await;
+    let mut options = MqttOptions::new("device", "127.0.0.1", broker.devices.port());
+    options.set_last_will(rumqttc::LastWill::new(
+        "t/will",
+        "gone",
+        QoS::AtLeastOnce,
+        true,
+    ));
+    let (_client, mut connection) = AsyncClient::new(options, 1);
+    until(&mut connection, |packet| {
+        matches!(packet, Packet::ConnAck(_))
+    })
+    .await
+    .expect("connects");
+    drop(connection);
+    let heard = until(&mut hearing, |packet| {
+        publishes(packet).is_some_and(|publish| publish.topic == "t/will")
+    });
+    heard.await.expect("the will is published");
+    broker.stop();
+}

@@ -5,35 +5,31 @@ use std::future::Future;
 use axum::{
     Router,
     extract::{
-        FromRequestParts, Path, Query, RawPathParams, State,
+        Path, Query, State,
         rejection::{PathRejection, QueryRejection},
     },
-    http::{HeaderValue, StatusCode, header, request::Parts},
-    response::{IntoResponse, Response},
+    response::Response,
     routing::get,
 };
-use maud::Markup;
 use serde::Deserialize;
 use tern_protocol::{
-    id::{DeviceId, ModelName, RolloutId, WorkspaceId},
+    id::{DeviceId, ModelName, RolloutId},
     rest::{Chart, GroupBy, Health, Metric},
-    time::WallTime,
 };
 
 use super::{
     assets,
-    layout::{CONTENT_SECURITY_POLICY, Frame},
-    pages::{self, devices::Filter, notice},
+    pages::{self, devices::Filter},
     parts,
     range::Range,
-    scope::Scope,
+    visit::{Trouble, Visit},
 };
 use crate::{
     app::App,
     fleet::{self, DeviceFilter},
-    monitor::{self, ChartError, ChartQuery},
+    monitor::{self, ChartQuery},
     registry, rollout,
-    store::{StoreError, chain},
+    store::StoreError,
 };
 
 /// Devices on one page of the list: a few screens; filters find the rest.
@@ -63,122 +59,6 @@ fn rooms() -> Router<App> {
         .route("/models/{model}", get(model))
         .route("/rollouts", get(rollouts))
         .route("/rollouts/{rollout}", get(rollout_room))
-}
-
-/// Somebody at the door: which workspace, and when.
-struct Visit {
-    scope: Scope,
-    now: WallTime,
-}
-
-impl FromRequestParts<App> for Visit {
-    type Rejection = Response;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
-        let now = app.clock.now();
-        let home = Self {
-            scope: Scope::unprefixed(),
-            now,
-        };
-        let params = RawPathParams::from_request_parts(parts, app).await;
-        let params = params.map_err(|_| home.answer(Err(Trouble::unreadable())))?;
-        let Some((_, named)) = params.iter().find(|(name, _)| *name == "workspace") else {
-            return Ok(home);
-        };
-        match workspace(app, named).await {
-            Ok(workspace) => Ok(Self {
-                scope: Scope::prefixed(workspace),
-                now,
-            }),
-            Err(trouble) => Err(home.answer(Err(trouble))),
-        }
-    }
-}
-
-async fn workspace(app: &App, named: &str) -> Result<WorkspaceId, Trouble> {
-    let missing = || Trouble::Missing(format!("There is no workspace {named}."));
-    let workspace: WorkspaceId = named.parse().map_err(|_| missing())?;
-    let known = fleet::workspaces(&app.store).await?;
-    if known.contains(&workspace) {
-        Ok(workspace)
-    } else {
-        Err(missing())
-    }
-}
-
-impl Visit {
-    fn frame(&self) -> Frame<'_> {
-        Frame {
-            scope: &self.scope,
-            now: self.now,
-        }
-    }
-
-    fn answer(&self, page: Result<Markup, Trouble>) -> Response {
-        match page {
-            Ok(page) => html(StatusCode::OK, page),
-            Err(Trouble::Missing(what)) => html(
-                StatusCode::NOT_FOUND,
-                notice::not_found(self.frame(), &what),
-            ),
-            Err(Trouble::Unreadable(what)) => html(
-                StatusCode::BAD_REQUEST,
-                notice::not_found(self.frame(), &what),
-            ),
-            Err(Trouble::Failed(err)) => {
-                tracing::error!(error = chain(&err), "drawing a page");
-                html(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    notice::failed(self.frame()),
-                )
-            }
-        }
-    }
-}
-
-/// Why there is no page.
-enum Trouble {
-    /// Nothing of that name.
-    Missing(String),
-    /// The address cannot be read.
-    Unreadable(String),
-    /// The database failed.
-    Failed(StoreError),
-}
-
-impl Trouble {
-    fn unreadable() -> Self {
-        Self::Unreadable("This address cannot be read.".into())
-    }
-}
-
-impl From<StoreError> for Trouble {
-    fn from(err: StoreError) -> Self {
-        Self::Failed(err)
-    }
-}
-
-impl From<ChartError> for Trouble {
-    fn from(err: ChartError) -> Self {
-        match err {
-            ChartError::Store(err) => Self::Failed(err),
-            // Ranges are ours; a clock near the end of time is left.
-            other => Self::Unreadable(other.to_string()),
-        }
-    }
-}
-
-fn html(status: StatusCode, page: Markup) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "same-origin"),
-        // Pages show the present.
-        (header::CACHE_CONTROL, "no-store"),
-    ];
-    let headers = headers.map(|(name, value)| (name, HeaderValue::from_static(value)));
-    (status, headers, page.into_string()).into_response()
 }
 
 /// What may stand behind the `?` of an address.
@@ -455,3 +335,6 @@ impl Look<'_> {
         Ok(monitor::chart(&self.app.store, self.visit.scope.workspace(), &query).await?)
     }
 }
+
+#[cfg(test)]
+mod tests;

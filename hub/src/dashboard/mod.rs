@@ -23,6 +23,7 @@ mod pages;
 mod parts;
 mod range;
 mod scope;
+mod visit;
 
 #[cfg(test)]
 mod fixtures;

@@ -85,7 +85,7 @@ pub async fn captures(
             after = Some(row.id);
             bytes += row.input.len();
             let of = version_ref(&row.model, row.version)?;
-            page.items.push(view(row, classes.get(&of))?);
+            page.items.push(view(&row, classes.get(&of))?);
         }
         if !full {
             return Ok(page);
@@ -134,7 +134,7 @@ async fn read(
         .collect()
 }
 
-fn view(row: Row, names: Option<&Vec<String>>) -> Result<CaptureView, StoreError> {
+fn view(row: &Row, names: Option<&Vec<String>>) -> Result<CaptureView, StoreError> {
     let input: Tensor = codec::decode(&row.input).map_err(|source| StoreError::Message {
         what: "captured input",
         source,

@@ -101,7 +101,7 @@ pub(crate) struct Device {
     pub(crate) id: DeviceId,
     pub(crate) outbox: OutboxId,
     pub(crate) version: u32,
-    written: u64,
+    pub(crate) written: u64,
 }
 
 impl Device {
@@ -127,7 +127,8 @@ impl Device {
             }
         });
         let entries = entries.collect();
-        let acked = after;
+        // It never heard an acknowledgement: the hub alone knows what it has.
+        let acked = Sequence(0);
         let batch = Batch {
             outbox: self.outbox,
             acked,

@@ -29,7 +29,7 @@ const ROLLOUTS: u64 = 50;
 const LABELS: u64 = 100;
 
 /// Over how long a site's rate is taken. Windows are a minute long unless set otherwise.
-const RATE: Duration = Duration::from_secs(60);
+const RATE: Duration = Duration::from_mins(1);
 
 /// Everything the first page shows.
 pub async fn overview(app: &App, workspace: &WorkspaceId) -> Result<Overview, StoreError> {

@@ -1,6 +1,6 @@
 use sea_orm::{ConnectionTrait as _, Statement};
 use tern_protocol::{
-    id::{ModelVersion, Sequence},
+    id::Sequence,
     log::Body,
     rest::{Chart, GroupBy, LabelImport, Metric, NewLabel},
     time::{Uptime, WallTime},
@@ -177,8 +177,8 @@ async fn accuracy_weighs_captures_by_how_rarely_they_are_made() {
     // Ten sure ones, each standing for ten, all right; ten unsure ones, each for itself, all wrong.
     let sure = (1..=10).map(|number| device.capture(number, 1, 0.1));
     let unsure = (11..=20).map(|number| device.capture(number, 0, 1.0));
-    let captures = sure.chain(unsure).collect();
-    let batch = device.batch(captures);
+    let bodies = sure.chain(unsure).collect();
+    let batch = device.batch(bodies);
     world.ingest(vec![batch]).await;
     let labels = (1..=20).map(|number| label(number, "yes")).collect();
     let import = LabelImport { labels };
@@ -219,10 +219,10 @@ async fn captures_come_page_by_page_newest_first() {
     let world = World::new().await;
     publish(&world).await;
     let mut device = Device::new("meter-1");
-    let captures = (1..=7)
+    let bodies = (1..=7)
         .map(|number| device.capture(number, 1, 1.0))
         .collect();
-    let batch = device.batch(captures);
+    let batch = device.batch(bodies);
     world.ingest(vec![batch]).await;
     let import = LabelImport {
         labels: vec![label(6, "no")],

@@ -29,7 +29,7 @@ pub const ONNX: u64 = 256 * 1024 * 1024;
 
 /// Longest that vetting of one model may take. The slowest model that a small device could use
 /// loads in a few seconds; what takes a minute hangs.
-pub const VETTING_TIME: Duration = Duration::from_secs(60);
+pub const VETTING_TIME: Duration = Duration::from_mins(1);
 
 /// Models vetted at the same time. One: vetting measures latency, and takes memory.
 static VETTING: Semaphore = Semaphore::const_new(1);

@@ -74,12 +74,8 @@ async fn a_bundle_is_what_its_manifest_says() {
     let version = match published(&world, &package(1.0)).await {
         Published::New(version) | Published::Known(version) => version,
     };
-    let facts = bundle_of(
-        &world.app.store,
-        &world.workspace,
-        &name("digits"),
-        version.version,
-    );
+    let model = name("digits");
+    let facts = bundle_of(&world.app.store, &world.workspace, &model, version.version);
     let facts = facts.await.expect("reads").expect("is there");
     assert_eq!(
         (facts.bundle, facts.weights),

@@ -186,7 +186,7 @@ impl Committer {
             let timeline = timeline(read, &batch).await?;
             let device = (batch.workspace.clone(), batch.device.clone());
             let site = sites.get(&device).map_or(NOWHERE, String::as_str);
-            rows.add(batch, device, &timeline, site);
+            rows.add(batch, &device, &timeline, site);
         }
         let txn = self
             .app
@@ -270,7 +270,7 @@ struct Rows {
 }
 
 impl Rows {
-    fn add(&mut self, batch: Prepared, device: Device, timeline: &Timeline, site: &str) {
+    fn add(&mut self, batch: Prepared, device: &Device, timeline: &Timeline, site: &str) {
         for entry in batch.entries {
             let Ready {
                 sequence, at, body, ..
@@ -281,12 +281,12 @@ impl Rows {
                     *windows += 1;
                     *inferences += window.inferences;
                     let place = (bits(batch.outbox.0), bits(sequence.0));
-                    self.window(&device, place, *window, timeline, site);
+                    self.window(device, place, *window, timeline, site);
                 }
                 ReadyBody::Capture(capture) => {
-                    self.capture(&device, *capture, timeline.wall(at), site);
+                    self.capture(device, *capture, timeline.wall(at), site);
                 }
-                ReadyBody::Label(label) => self.label(&device, &label, timeline, site),
+                ReadyBody::Label(label) => self.label(device, &label, timeline, site),
                 ReadyBody::Event(event) => {
                     let events = self.events.entry(device.clone()).or_default();
                     events.push((WallTime(timeline.wall(at)), *event));

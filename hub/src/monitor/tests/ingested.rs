@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use tern_protocol::{
     id::{DeviceId, OutboxId},
     log::{Ack, Batch, Entry, Event, EventKind},
+    window::FeatureCounts,
 };
 
 use super::*;
@@ -165,10 +166,8 @@ async fn strangers_and_disorder_are_counted_and_hold_nobody_up() {
     let mut device = Device::new("meter-1");
     let (id, mut disorder) = device.batch(vec![device.window(0, 1, 1), device.window(1, 2, 1)]);
     disorder.entries.reverse();
-    let stranger = World {
-        workspace: name("elsewhere"),
-        ..World::new().await
-    };
+    let mut stranger = World::new().await;
+    stranger.workspace = name("elsewhere");
     let mut other = Device::new("meter-2");
     let fine = other.batch(vec![other.window(0, 1, 1)]);
     assert_eq!(stranger.ingest(vec![fine.clone()]).await, []);
@@ -239,7 +238,11 @@ async fn ingest_speed() {
     let mut devices: Vec<Device> = (0..DEVICES)
         .map(|number| Device::new(&format!("meter-{number}")))
         .collect();
-    let template = devices[0].window(0, 1_000, 300);
+    let mut template = devices[0].window(0, 1_000, 300);
+    if let Body::Window(window) = &mut template {
+        // As the digit reader's: 64 pixels, each on the bins of its reference.
+        window.features = vec![FeatureCounts(vec![20; 11]); 64];
+    }
     let mut batches = Vec::new();
     for _ in 0..ROUNDS {
         for device in &mut devices {

@@ -7,6 +7,8 @@
 //! - nothing is queued while there is no connection: all that is said is level-triggered and will
 //!   be said again.
 
+mod owner;
+
 use std::{
     collections::BTreeSet,
     sync::{
@@ -16,10 +18,7 @@ use std::{
     time::Duration,
 };
 
-use rumqttc::{
-    AsyncClient, Event, EventLoop, LastWill, MqttOptions, NetworkOptions, Outgoing, Packet,
-    Publish, QoS, SubscribeReasonCode,
-};
+use rumqttc::{AsyncClient, EventLoop, LastWill, MqttOptions, NetworkOptions, QoS};
 use tern_protocol::{
     blob::Chunk,
     codec,
@@ -33,6 +32,7 @@ use tern_protocol::{
 };
 use tokio::{sync::mpsc, task::JoinHandle, time};
 
+use self::owner::{Owner, keep};
 use crate::{chance::Chance, config};
 
 /// Requests to the connection that wait to be written. When it is full the rest is said later.
@@ -47,13 +47,6 @@ const PACKET_IN: usize = 4 * limits::PAYLOAD;
 
 /// Largest packet that is written: a payload with its topic.
 const PACKET_OUT: usize = limits::PAYLOAD + 4096;
-
-/// Wait before connecting again; doubles up to [`RECONNECT_MAX`].
-const RECONNECT: Duration = Duration::from_millis(250);
-
-/// Longest wait before connecting again. A thousand devices spread over it are a hundred
-/// connections a second.
-const RECONNECT_MAX: Duration = Duration::from_secs(10);
 
 /// What is done before the process ends must not take longer.
 const GOODBYE: Duration = Duration::from_millis(500);
@@ -71,6 +64,8 @@ pub enum Heard {
     Ack(Ack),
     /// A piece of a blob.
     Chunk(Digest, Chunk),
+    /// Something that cannot be read; it is counted already.
+    Noise,
 }
 
 /// Who speaks, and to whom.
@@ -149,11 +144,6 @@ impl Link {
         self.shared.malformed.load(Ordering::Relaxed)
     }
 
-    /// Counts a message that could be read but not be true.
-    pub fn count_malformed(&self) {
-        self.shared.malformed.fetch_add(1, Ordering::Relaxed);
-    }
-
     /// Says something; false if it could not be handed over and has to be said again.
     pub fn say<T: minicbor::Encode<()>>(&self, channel: Channel, message: &T) -> bool {
         let state = self.shared.state();
@@ -207,7 +197,10 @@ impl Shared {
 impl State {
     fn say<T: minicbor::Encode<()>>(&self, id: &Identity, channel: Channel, message: &T) -> bool {
         let payload = codec::encode(message);
-        debug_assert!(payload.len() <= limits::PAYLOAD, "{channel:?} fits a payload");
+        debug_assert!(
+            payload.len() <= limits::PAYLOAD,
+            "{channel:?} fits a payload"
+        );
         let retain = channel.retained();
         let published =
             self.client
@@ -233,138 +226,6 @@ impl State {
             if self.client.try_unsubscribe(topic.as_str()).is_ok() {
                 self.asked.remove(&topic);
             }
-        }
-    }
-}
-
-/// Owns the connection.
-#[derive(Debug, Clone)]
-struct Owner {
-    identity: Identity,
-    shared: Arc<Shared>,
-    heard: mpsc::Sender<Heard>,
-}
-
-/// Why a connection's task ended.
-enum End {
-    /// We said goodbye, or nobody listens any more.
-    Goodbye,
-    /// The connection failed.
-    Lost,
-}
-
-/// Keeps a connection for ever. The library is driven in a task of its own: should it panic on
-/// something that a broker sends, that ends a connection and not the agent.
-async fn keep(owner: Owner, options: MqttOptions, first: EventLoop, mut chance: Chance) {
-    let mut connection = first;
-    loop {
-        let end = tokio::spawn(owner.clone().drive(connection, chance.clone())).await;
-        let was_online = std::mem::take(&mut owner.shared.state().online);
-        if was_online && owner.heard.send(Heard::Offline).await.is_err() {
-            return;
-        }
-        match end {
-            Ok(End::Goodbye) => return,
-            Ok(End::Lost) => {}
-            Err(panic) => tracing::warn!("the MQTT client panicked: {panic}"),
-        }
-        // Only after a panic, or when subscribing was refused: the rest is handled in `drive`.
-        time::sleep(chance.jitter(RECONNECT_MAX)).await;
-        let (client, fresh) = self::connection(&options);
-        connection = fresh;
-        let mut state = owner.shared.state();
-        state.client = client;
-        state.asked.clear();
-    }
-}
-
-impl Owner {
-    async fn drive(self, mut connection: EventLoop, mut chance: Chance) -> End {
-        let mut wait = RECONNECT;
-        loop {
-            let event = match connection.poll().await {
-                Ok(event) => event,
-                Err(err) => {
-                    let was_online = std::mem::take(&mut self.shared.state().online);
-                    if was_online {
-                        tracing::info!("the broker is gone: {err}");
-                        wait = RECONNECT;
-                        if self.heard.send(Heard::Offline).await.is_err() {
-                            return End::Goodbye;
-                        }
-                    } else {
-                        tracing::debug!("no connection: {err}");
-                    }
-                    time::sleep(chance.jitter(wait)).await;
-                    wait = (wait * 2).min(RECONNECT_MAX);
-                    continue;
-                }
-            };
-            let heard = match event {
-                Event::Incoming(Packet::ConnAck(_)) => {
-                    tracing::info!("connected to the broker");
-                    wait = RECONNECT;
-                    self.connected();
-                    Some(Heard::Online)
-                }
-                Event::Incoming(Packet::Publish(publish)) => self.read(&publish),
-                Event::Incoming(Packet::SubAck(ack))
-                    if ack.return_codes.contains(&SubscribeReasonCode::Failure) =>
-                {
-                    tracing::error!("the broker refuses a subscription: check its access rules");
-                    return End::Lost;
-                }
-                Event::Outgoing(Outgoing::Disconnect) => return End::Goodbye,
-                _ => None,
-            };
-            if let Some(heard) = heard
-                && self.heard.send(heard).await.is_err()
-            {
-                return End::Goodbye;
-            }
-        }
-    }
-
-    fn connected(&self) {
-        let mut state = self.shared.state();
-        state.online = true;
-        state.asked.clear();
-        let link = reported::Link {
-            online: true,
-            boot: self.identity.boot,
-        };
-        if !state.say(&self.identity, Channel::Link, &link) {
-            tracing::warn!("there is no room to say that this device is online");
-        }
-        state.subscribe();
-    }
-
-    fn read(&self, publish: &Publish) -> Option<Heard> {
-        let heard = self.understand(&publish.topic, &publish.payload);
-        if heard.is_none() {
-            self.shared.malformed.fetch_add(1, Ordering::Relaxed);
-            tracing::debug!(topic = publish.topic, "a message cannot be read");
-        }
-        heard
-    }
-
-    fn understand(&self, topic: &str, payload: &[u8]) -> Option<Heard> {
-        match topic.parse().ok()? {
-            Topic::Blob { digest, workspace } if workspace == self.identity.workspace => {
-                Some(Heard::Chunk(digest, codec::decode(payload).ok()?))
-            }
-            Topic::Device {
-                workspace,
-                device,
-                channel,
-            } if workspace == self.identity.workspace && device == self.identity.device => {
-                match channel {
-                    Channel::Desired => Some(Heard::Desired(codec::decode(payload).ok()?)),
-                    Channel::Ack => Some(Heard::Ack(codec::decode(payload).ok()?)),
-                    _ => None,
-                }
-            }
-            _ => None,
         }
     }
 }

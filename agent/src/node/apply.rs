@@ -1,0 +1,397 @@
+//! Carries out what `reconcile` decided. Each transition is flushed before it is acted upon.
+
+use std::sync::Arc;
+
+use tern_protocol::{
+    id::SlotName,
+    log::EventKind,
+    reported::{RejectReason, Rejected, SlotVersion},
+    time::Uptime,
+};
+
+use super::{
+    Done, Node, NodeError,
+    slot::{holding, may_pass},
+};
+use crate::{
+    fetch::{BlobStatus, files::RESERVE},
+    reconcile::{Action, Candidate, Observed, Step, reconcile},
+    slots::{
+        Loaded, TRIAL, TRIAL_FAILURES, Trial,
+        bundle::{self, Refusal},
+    },
+    state::slot::{ATTEMPTS_MAX, Kept, Verdict},
+};
+
+/// Passes until there is nothing to do. Far more than any chain of transitions needs: it only
+/// keeps a mistake from stopping everything else.
+const PASSES_MAX: usize = 64;
+
+/// When to try again what may have been bad luck.
+const RETRY: std::time::Duration = std::time::Duration::from_secs(600);
+
+impl Node {
+    /// Compares what should be with what is, and acts, until both agree or time has to pass.
+    pub(super) fn settle(&mut self) -> Result<(), NodeError> {
+        for _ in 0..PASSES_MAX {
+            let observed = self.observe();
+            let actions = reconcile(&self.desired, &observed, self.clock.uptime());
+            if actions.is_empty() {
+                return Ok(());
+            }
+            for action in actions {
+                tracing::debug!(?action, "reconcile");
+                self.apply(action)?;
+            }
+        }
+        tracing::warn!("reconciliation does not come to rest; it goes on at the next event");
+        Ok(())
+    }
+
+    fn observe(&self) -> Observed {
+        let slots = self.states.iter().filter_map(|(name, state)| {
+            let slot = self.slots.get(name.as_str())?;
+            Some((name.clone(), state.observe(slot)))
+        });
+        Observed {
+            slots: slots.collect(),
+            blobs: self.blobs.known(),
+        }
+    }
+
+    fn apply(&mut self, action: Action) -> Result<(), NodeError> {
+        match action {
+            Action::Begin(slot, kept) => self.begin(&slot, kept),
+            Action::Abandon(slot) => {
+                self.state(&slot).abandon();
+                Ok(())
+            }
+            Action::Forgive(slot) => {
+                let state = self.state(&slot);
+                state.record.rejected = None;
+                state.retry_at = None;
+                self.store_slot(&slot)
+            }
+            Action::Fetch(blob) => {
+                self.blobs.want(blob);
+                Ok(())
+            }
+            Action::ReadManifest(slot) => self.read_manifest(&slot),
+            Action::Vet(slot) => self.vet(&slot),
+            Action::Activate(slot) => self.activate(&slot),
+            Action::Reject(slot, reason, text) => self.reject(&slot, Refusal::new(reason, text)),
+            Action::SwapBack(slot) => {
+                let text = format!("{TRIAL_FAILURES} requests in a row failed in the engine");
+                self.swap_back(&slot, RejectReason::FailedServing, text)
+            }
+            Action::Drop(digest) => {
+                if let Err(err) = self.blobs.drop(digest) {
+                    tracing::warn!(%digest, "removing a blob: {}", crate::chain(&err));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn begin(&mut self, slot: &SlotName, kept: Kept) -> Result<(), NodeError> {
+        self.blobs.forgive();
+        let version = kept.version.clone();
+        let state = self.state(slot);
+        state.abandon();
+        state.retry_at = None;
+        state.candidate = Some(Candidate {
+            kept,
+            step: Step::Manifest,
+        });
+        if state.record.rejected.take().is_some() {
+            self.store_slot(slot)?;
+        }
+        tracing::info!(%slot, model = %version.model, version = %version.version, "fetching");
+        self.event(EventKind::Fetching, slot, Some(&version), String::new())
+    }
+
+    fn read_manifest(&mut self, slot: &SlotName) -> Result<(), NodeError> {
+        let Some(candidate) = self.state(slot).candidate.clone() else {
+            return Ok(());
+        };
+        let manifest = match bundle::manifest(self.blobs.files(), &candidate.kept) {
+            Ok(manifest) => manifest,
+            Err(refusal) => return self.reject(slot, refusal),
+        };
+        let parts: Vec<_> = manifest.parts().collect();
+        let missing = parts
+            .iter()
+            .filter(|blob| self.blobs.status(blob.digest) != BlobStatus::Whole);
+        let need: u64 = missing
+            .map(|blob| blob.len - self.blobs.bytes_here(*blob))
+            .sum();
+        if let Some(free) = self.blobs.files().free()
+            && free < need.saturating_add(RESERVE)
+        {
+            let text = format!(
+                "the bundle needs {need} bytes more, only {free} are free ({RESERVE} stay in reserve)"
+            );
+            return self.reject(slot, Refusal::new(RejectReason::NoSpace, text));
+        }
+        if let Some(candidate) = &mut self.state(slot).candidate {
+            candidate.step = Step::Parts(parts);
+        }
+        Ok(())
+    }
+
+    fn vet(&mut self, slot: &SlotName) -> Result<(), NodeError> {
+        let state = self.state(slot);
+        let Some(candidate) = &mut state.candidate else {
+            return Ok(());
+        };
+        let kept = candidate.kept.clone();
+        candidate.step = Step::Vetting(candidate.parts().to_vec());
+        let verdict = state.record.attempt(kept.bundle.digest);
+        self.store_slot(slot)?;
+        if verdict == Verdict::GiveUp {
+            return self.reject(slot, ended_the_process());
+        }
+        self.event(
+            EventKind::Verified,
+            slot,
+            Some(&kept.version),
+            String::new(),
+        )?;
+        let (files, clock) = (self.blobs.files().clone(), self.clock);
+        let name = slot.clone();
+        self.job(move || {
+            let loaded = bundle::load(&files, &name, &kept, &clock, Trial::For(TRIAL));
+            Done::Vetted(name, kept, loaded.map(Box::new))
+        });
+        Ok(())
+    }
+
+    /// What came of vetting.
+    pub(super) fn vetted(
+        &mut self,
+        slot: &SlotName,
+        kept: &Kept,
+        result: Result<Box<Loaded>, Refusal>,
+    ) -> Result<(), NodeError> {
+        let state = self.state(slot);
+        state.record.settled();
+        let Some(candidate) = state.candidate_of(kept.bundle.digest) else {
+            // Desired changed its mind meanwhile.
+            return self.store_slot(slot);
+        };
+        match result {
+            Ok(loaded) => {
+                candidate.step = Step::Vetted(candidate.parts().to_vec());
+                state.vetted = Some(Arc::from(loaded));
+                self.event(EventKind::Vetted, slot, Some(&kept.version), String::new())
+            }
+            Err(refusal) => self.reject(slot, refusal),
+        }
+    }
+
+    fn activate(&mut self, slot: &SlotName) -> Result<(), NodeError> {
+        let state = self.state(slot);
+        let (Some(candidate), Some(loaded)) = (state.candidate.take(), state.vetted.take()) else {
+            return Ok(());
+        };
+        state.record.activated(candidate.kept);
+        state.retry_at = None;
+        let fresh = holding(&loaded.kept, &loaded.manifest);
+        let old = state.current.replace(fresh);
+        if state.record.previous.is_some() {
+            let known = [old, state.previous.take()];
+            let previous = state.record.previous.as_ref().map(|k| k.bundle.digest);
+            let mut known = known.into_iter().flatten();
+            state.previous = known.find(|holding| Some(holding.bundle) == previous);
+        } else {
+            state.previous = None;
+        }
+        self.store_slot(slot)?;
+        let version = loaded.kept.version.clone();
+        let old = self.swap(slot, Some(loaded))?;
+        self.state(slot).fallback = old;
+        tracing::info!(%slot, model = %version.model, version = %version.version, "serving");
+        self.event(EventKind::Serving, slot, Some(&version), String::new())
+    }
+
+    pub(super) fn reject(&mut self, slot: &SlotName, refusal: Refusal) -> Result<(), NodeError> {
+        self.mend(&refusal);
+        let retry_at = self.clock.uptime().plus(RETRY);
+        let state = self.state(slot);
+        let Some(candidate) = state.candidate.take() else {
+            return Ok(());
+        };
+        state.abandon();
+        state.retry_at = may_pass(refusal.reason).then_some(retry_at);
+        let version = candidate.kept.version;
+        tracing::warn!(
+            %slot, model = %version.model, version = %version.version, reason = %refusal.reason,
+            "refused: {}", refusal.text
+        );
+        state.record.rejected(Rejected {
+            version: version.clone(),
+            reason: refusal.reason,
+            text: shortened(&refusal.text),
+        });
+        self.store_slot(slot)?;
+        let text = format!("{}: {}", refusal.reason, refusal.text);
+        self.event(EventKind::Rejected, slot, Some(&version), text)
+    }
+
+    fn swap_back(
+        &mut self,
+        slot: &SlotName,
+        reason: RejectReason,
+        text: String,
+    ) -> Result<(), NodeError> {
+        let state = self.state(slot);
+        let failed = state.record.current.as_ref().map(|k| k.version.clone());
+        state.record.swapped_back(reason, shortened(&text));
+        // What rotted on disk is worth fetching again at once.
+        state.retry_at = may_pass(reason).then_some(Uptime(0));
+        state.current = state.previous.take();
+        let fallback = state.fallback.take();
+        let back = state.record.current.clone();
+        self.store_slot(slot)?;
+        let fits = |loaded: &Arc<Loaded>| back.as_ref() == Some(&loaded.kept);
+        match (fallback.filter(fits), &back) {
+            (Some(loaded), _) => drop(self.swap(slot, Some(loaded))?),
+            (None, Some(_)) => {
+                // It is loaded from disk; meanwhile a failing model is better than none.
+                self.start_slot(slot)?;
+            }
+            (None, None) => drop(self.swap(slot, None)?),
+        }
+        tracing::warn!(%slot, %reason, "swapped back: {text}");
+        let text = match back {
+            Some(kept) => format!(
+                "{text}; {} v{} serves",
+                kept.version.model, kept.version.version
+            ),
+            None => format!("{text}; there is no version to return to"),
+        };
+        self.event(EventKind::SwappedBack, slot, failed.as_ref(), text)
+    }
+
+    /// Loads what the record of a slot calls current.
+    pub(super) fn start_slot(&mut self, slot: &SlotName) -> Result<(), NodeError> {
+        let state = self.state(slot);
+        let Some(kept) = state.record.current.clone() else {
+            state.starting = false;
+            return Ok(());
+        };
+        state.starting = true;
+        let verdict = state.record.attempt(kept.bundle.digest);
+        self.store_slot(slot)?;
+        if verdict == Verdict::GiveUp {
+            return self.started(slot, &kept, Err(ended_the_process()));
+        }
+        let (files, clock) = (self.blobs.files().clone(), self.clock);
+        let name = slot.clone();
+        self.job(move || {
+            let loaded = bundle::load(&files, &name, &kept, &clock, Trial::None);
+            Done::Started(name, kept, loaded.map(Box::new))
+        });
+        Ok(())
+    }
+
+    /// What came of loading what the record calls current.
+    pub(super) fn started(
+        &mut self,
+        slot: &SlotName,
+        kept: &Kept,
+        result: Result<Box<Loaded>, Refusal>,
+    ) -> Result<(), NodeError> {
+        let refusal = match result {
+            Ok(loaded) => return self.resume(slot, loaded),
+            Err(refusal) => refusal,
+        };
+        self.mend(&refusal);
+        let version = &kept.version;
+        tracing::error!(
+            %slot, model = %version.model, version = %version.version,
+            "what served before cannot be loaded: {}", refusal.text
+        );
+        self.state(slot).starting = false;
+        self.swap_back(slot, refusal.reason, refusal.text)
+    }
+
+    fn resume(&mut self, slot: &SlotName, loaded: Box<Loaded>) -> Result<(), NodeError> {
+        let files = self.blobs.files().clone();
+        let state = self.state(slot);
+        state.starting = false;
+        state.record.settled();
+        state.current = Some(holding(&loaded.kept, &loaded.manifest));
+        state.previous = state.record.previous.as_ref().and_then(|previous| {
+            let manifest = bundle::manifest(&files, previous).ok()?;
+            Some(holding(previous, &manifest))
+        });
+        if state.previous.is_none() {
+            // Without its manifest it cannot be returned to.
+            state.record.previous = None;
+        }
+        self.store_slot(slot)?;
+        self.swap(slot, Some(Arc::from(loaded))).map(drop)
+    }
+
+    /// Swaps what serves, and closes the window of what served.
+    fn swap(
+        &mut self,
+        slot: &SlotName,
+        next: Option<Arc<Loaded>>,
+    ) -> Result<Option<Arc<Loaded>>, NodeError> {
+        if let Some(next) = &next {
+            // It may come back from the models that gave way.
+            self.retired.retain(|retired| !Arc::ptr_eq(retired, next));
+        }
+        let old = self.slots.get(slot.as_str()).and_then(|s| s.swap(next));
+        if let Some(old) = &old {
+            self.close_window(old)?;
+            // Requests that began with it still count; see `close_windows`.
+            self.retired.push(Arc::clone(old));
+        }
+        Ok(old)
+    }
+
+    /// A blob whose bytes on disk changed is removed, so that it is fetched again.
+    fn mend(&mut self, refusal: &Refusal) {
+        if let Some(digest) = refusal.rotten
+            && let Err(err) = self.blobs.drop(digest)
+        {
+            tracing::warn!(%digest, "removing a damaged blob: {}", crate::chain(&err));
+        }
+    }
+
+    pub(super) fn event(
+        &mut self,
+        kind: EventKind,
+        slot: &SlotName,
+        version: Option<&SlotVersion>,
+        text: String,
+    ) -> Result<(), NodeError> {
+        let event = tern_protocol::log::Event {
+            kind,
+            slot: Some(slot.clone()),
+            model: version.map(|v| v.model.clone()),
+            version: version.map(|v| v.version),
+            text: shortened(&text),
+        };
+        self.write(tern_protocol::log::Body::Event(event.into()))
+    }
+}
+
+fn ended_the_process() -> Refusal {
+    Refusal::new(
+        RejectReason::NotLoadable,
+        format!("loading it ended the agent {ATTEMPTS_MAX} times"),
+    )
+}
+
+/// A few hundred bytes, as events and reports promise.
+fn shortened(text: &str) -> String {
+    const TEXT_MAX: usize = 480;
+    match text.char_indices().nth(TEXT_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.into(),
+    }
+}

@@ -1,0 +1,47 @@
+//! What `node` shows to `serve`, for `GET /status`.
+
+use std::sync::{Mutex, PoisonError};
+
+use tern_protocol::reported::{OutboxReport, SlotReport};
+
+/// The latest facts, replaced as a whole.
+#[derive(Debug, Default)]
+pub struct Board(Mutex<Facts>);
+
+/// What `node` knows. Counters are since the agent started.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// Whether there is a connection to the broker.
+    pub online: bool,
+    /// Messages that could not be read.
+    pub malformed: u64,
+    /// Windows written into the outbox.
+    pub windows_made: u64,
+    /// Windows that the hub acknowledged.
+    pub windows_acked: u64,
+    /// Captures written into the outbox.
+    pub captures_made: u64,
+    /// Bytes of chunks newly written to disk.
+    pub chunk_bytes: u64,
+    /// Chunks that came and were not needed.
+    pub chunks_ignored: u64,
+    /// The outbox.
+    pub outbox: OutboxReport,
+    /// The slots.
+    pub slots: Vec<SlotReport>,
+}
+
+impl Board {
+    /// Puts new facts in the place of the old ones.
+    pub fn show(&self, facts: Facts) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = facts;
+    }
+
+    /// The latest facts.
+    pub fn read(&self) -> Facts {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}

@@ -1,0 +1,325 @@
+//! The part that decides: one task that owns state, blobs, outbox and what is reported.
+//!
+//! Called by `main`. Everything that can happen is an [`Input`], a [`Heard`] or a [`Done`]; none of
+//! them carries a decision: after each the node compares what should be with what is.
+//!
+//! Must never break: what it does may take its time, since requests are answered in another thread.
+
+mod apply;
+pub mod board;
+mod outward;
+mod slot;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use tern_protocol::{
+    desired::Desired,
+    id::SlotName,
+    log::{Body, Capture, EventKind, Label},
+    reported::Platform,
+    time::Uptime,
+    topic::Channel,
+};
+use tokio::{
+    sync::{Notify, mpsc, watch},
+    time::sleep,
+};
+
+use self::{
+    board::{Board, Facts},
+    slot::SlotState,
+};
+use crate::{
+    clock::Clock,
+    config::{self, SLOTS_MAX},
+    fetch::{Blobs, Errand, files::BlobError},
+    link::{Heard, Link},
+    outbox::{Acked, Outbox},
+    report::{self, Reporter},
+    slots::{Loaded, Slots, bundle::Refusal},
+    state::{StateError, Store, slot::Kept},
+};
+
+/// Longest wait without looking: trials end and disks fill up without telling.
+const FULL_PASS: Duration = Duration::from_secs(30);
+
+/// Shortest wait: what could not be handed over now is not tried in a tight loop.
+const BREATH: Duration = Duration::from_millis(5);
+
+/// Messages taken at once before looking again: chunks come in crowds.
+const CROWD: usize = 64;
+
+/// Jobs under way: each slot has at most one load, each blob at most one hashing.
+const JOBS: usize = 2 * SLOTS_MAX + crate::fetch::fetcher::ACTIVE_MAX;
+
+/// Why the node stopped by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The store does not take what has to be remembered.
+    #[error("the store")]
+    State(#[from] StateError),
+    /// The blobs cannot be listed.
+    #[error("the blobs")]
+    Blobs(#[from] BlobError),
+}
+
+/// What the serving thread sends.
+#[derive(Debug)]
+pub enum Input {
+    /// An input to keep.
+    Capture(Box<Capture>),
+    /// The truth about a prediction.
+    Label(Box<Label>),
+}
+
+/// What a job in the background gives.
+#[derive(Debug)]
+pub(crate) enum Done {
+    /// Loading what served before the start.
+    Started(SlotName, Kept, Result<Box<Loaded>, Refusal>),
+    /// Vetting what is on its way.
+    Vetted(SlotName, Kept, Result<Box<Loaded>, Refusal>),
+    /// Hashing a blob.
+    Verified(tern_protocol::blob::BlobRef, Result<(), BlobError>),
+}
+
+/// What a node is made of; `main` puts it together.
+#[derive(Debug)]
+pub struct Parts {
+    /// What was set.
+    pub config: config::Config,
+    /// Time.
+    pub clock: Clock,
+    /// What is remembered.
+    pub store: Store,
+    /// What is fetched.
+    pub blobs: Blobs,
+    /// What waits for the hub.
+    pub outbox: Outbox,
+    /// What serves.
+    pub slots: Arc<Slots>,
+    /// The connection.
+    pub link: Link,
+    /// What `serve` shows.
+    pub board: Arc<Board>,
+}
+
+/// Where a node hears from others.
+#[derive(Debug)]
+pub struct Ears {
+    /// From the link.
+    pub heard: mpsc::Receiver<Heard>,
+    /// From the serving thread.
+    pub inputs: mpsc::Receiver<Input>,
+    /// The serving thread says that something may need attention.
+    pub wake: Arc<Notify>,
+    /// The agent is to stop: true.
+    pub stop: watch::Receiver<bool>,
+    /// The serving thread has ended: true.
+    pub served: watch::Receiver<bool>,
+}
+
+/// The part that decides.
+#[derive(Debug)]
+pub struct Node {
+    config: config::Config,
+    clock: Clock,
+    store: Store,
+    blobs: Blobs,
+    outbox: Outbox,
+    slots: Arc<Slots>,
+    link: Link,
+    board: Arc<Board>,
+    desired: Desired,
+    states: BTreeMap<SlotName, SlotState>,
+    /// Models that do not serve any more, while a request or a trial holds on to them.
+    retired: Vec<Arc<Loaded>>,
+    platform: Platform,
+    reporter: Reporter,
+    next_window: Uptime,
+    flush_at: Option<Uptime>,
+    done: mpsc::Sender<Done>,
+    facts: Facts,
+}
+
+impl Node {
+    /// Puts a node together; gives it with the channel of its jobs.
+    pub(crate) fn new(parts: Parts) -> Result<(Self, mpsc::Receiver<Done>), NodeError> {
+        let (done, jobs) = mpsc::channel(JOBS);
+        let mut states = BTreeMap::new();
+        for slot in parts.slots.iter() {
+            let record = parts.store.slot(slot.name())?;
+            states.insert(slot.name().clone(), SlotState::new(record));
+        }
+        let node = Self {
+            desired: parts.store.desired()?,
+            next_window: parts.clock.uptime().plus(parts.config.telemetry.window.0),
+            config: parts.config,
+            clock: parts.clock,
+            store: parts.store,
+            blobs: parts.blobs,
+            outbox: parts.outbox,
+            slots: parts.slots,
+            link: parts.link,
+            board: parts.board,
+            states,
+            retired: Vec::new(),
+            platform: report::platform(),
+            reporter: Reporter::default(),
+            flush_at: None,
+            done,
+            facts: Facts::default(),
+        };
+        Ok((node, jobs))
+    }
+
+    /// Works until it is stopped or its store fails.
+    pub async fn run(parts: Parts, mut ears: Ears) -> Result<(), NodeError> {
+        let (mut node, mut jobs) = Self::new(parts)?;
+        let started = tern_protocol::log::Event {
+            kind: EventKind::Started,
+            slot: None,
+            model: None,
+            version: None,
+            text: format!("agent {}", env!("CARGO_PKG_VERSION")),
+        };
+        node.write(Body::Event(started.into()))?;
+        let names: Vec<_> = node.states.keys().cloned().collect();
+        for name in names {
+            node.start_slot(&name)?;
+        }
+        loop {
+            let deadline = node.pass()?;
+            let wait = deadline.since(node.clock.uptime()).max(BREATH);
+            tokio::select! {
+                Some(heard) = ears.heard.recv() => node.hear(heard, &mut ears.heard)?,
+                Some(input) = ears.inputs.recv() => node.take(input)?,
+                Some(done) = jobs.recv() => node.finish(done)?,
+                () = ears.wake.notified() => {}
+                () = sleep(wait) => {}
+                _ = ears.stop.wait_for(|stop| *stop) => break,
+            }
+        }
+        node.stop(ears).await
+    }
+
+    /// Brings everything forward that can be; says when to look again if nothing happens.
+    fn pass(&mut self) -> Result<Uptime, NodeError> {
+        let now = self.clock.uptime();
+        self.blobs.commit(now);
+        self.settle()?;
+        let online = self.link.is_online();
+        while let Some(errand) = self.blobs.poll(self.clock.uptime(), online) {
+            match errand {
+                Errand::Ask(want) => {
+                    self.link.listen(&self.blobs.listening());
+                    // What does not leave now is asked again when patience ends.
+                    self.link.say(Channel::Want, &want);
+                }
+                Errand::Verify(blob) => {
+                    let files = self.blobs.files().clone();
+                    self.job(move || Done::Verified(blob, files.finish(blob)));
+                }
+            }
+        }
+        // A blob that could not be opened or has failed is a fact like any other.
+        self.settle()?;
+        self.link.listen(&self.blobs.listening());
+        let now = self.clock.uptime();
+        if now >= self.next_window {
+            self.close_windows()?;
+        }
+        if self.flush_at.is_some_and(|at| now >= at) {
+            self.flush_at = None;
+            self.outbox.flush()?;
+        }
+        self.send()?;
+        self.prove();
+        let report_at = self.report();
+        let times = [
+            Some(now.plus(FULL_PASS)),
+            Some(self.next_window),
+            self.flush_at,
+            self.outbox.deadline().filter(|_| online),
+            self.blobs.deadline(online),
+            Some(report_at).filter(|_| online),
+        ];
+        Ok(times.into_iter().flatten().min().unwrap_or(now))
+    }
+
+    fn hear(&mut self, first: Heard, more: &mut mpsc::Receiver<Heard>) -> Result<(), NodeError> {
+        let mut heard = Some(first);
+        for _ in 0..CROWD {
+            let now = self.clock.uptime();
+            match heard {
+                None => break,
+                Some(Heard::Online) => {
+                    self.outbox.online();
+                    self.blobs.online(now);
+                    self.reporter.online();
+                }
+                Some(Heard::Offline | Heard::Noise) => {}
+                Some(Heard::Chunk(digest, chunk)) => self.blobs.chunk(digest, &chunk, now),
+                Some(Heard::Ack(ack)) => match self.outbox.ack(&ack)? {
+                    Acked::Windows(windows) => self.facts.windows_acked += windows,
+                    Acked::Ignored => tracing::debug!(?ack, "an ack says nothing new"),
+                },
+                Some(Heard::Desired(desired)) => self.desire(desired)?,
+            }
+            heard = more.try_recv().ok();
+        }
+        Ok(())
+    }
+
+    fn desire(&mut self, desired: Desired) -> Result<(), NodeError> {
+        if desired.revision <= self.desired.revision {
+            return Ok(());
+        }
+        self.store.set_desired(&desired)?;
+        tracing::info!(revision = desired.revision.0, "desired state changed");
+        self.desired = desired;
+        Ok(())
+    }
+
+    fn take(&mut self, input: Input) -> Result<(), NodeError> {
+        match input {
+            Input::Capture(capture) => {
+                self.write(Body::Capture(capture))?;
+                self.facts.captures_made += 1;
+                Ok(())
+            }
+            Input::Label(label) => self.write(Body::Label(label)),
+        }
+    }
+
+    fn finish(&mut self, done: Done) -> Result<(), NodeError> {
+        match done {
+            Done::Started(slot, kept, result) => self.started(&slot, &kept, result),
+            Done::Vetted(slot, kept, result) => self.vetted(&slot, &kept, result),
+            Done::Verified(blob, result) => {
+                self.blobs.finished(blob, result, self.clock.uptime());
+                Ok(())
+            }
+        }
+    }
+
+    /// Runs something that takes its time, where it holds up nobody.
+    fn job(&self, work: impl FnOnce() -> Done + Send + 'static) {
+        let done = self.done.clone();
+        tokio::task::spawn_blocking(move || {
+            // Nobody listens only when the agent ends.
+            let _ = done.blocking_send(work());
+        });
+    }
+
+    fn state(&mut self, slot: &SlotName) -> &mut SlotState {
+        self.states
+            .get_mut(slot)
+            .expect("every slot of `slots` has a state from the start")
+    }
+
+    fn store_slot(&mut self, slot: &SlotName) -> Result<(), NodeError> {
+        let record = self.state(slot).record.clone();
+        Ok(self.store.set_slot(slot, &record)?)
+    }
+}

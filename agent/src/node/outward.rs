@@ -1,0 +1,162 @@
+//! What leaves the device: entries, batches, reports, and the last words.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use tern_protocol::{
+    log::Body,
+    reported::{Reported, Resources},
+    time::Uptime,
+    topic::Channel,
+};
+use tokio::time::timeout;
+
+use super::{Ears, Node, NodeError, slot};
+use crate::{config::SLOTS_MAX, outbox::OutboxError, report, slots::Loaded};
+
+/// Entries are flushed to disk at least this soon after they were written.
+const FLUSH: Duration = Duration::from_millis(250);
+
+/// How long the agent tries to empty its outbox when it stops.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+impl Node {
+    /// Puts an entry into the outbox.
+    pub(super) fn write(&mut self, body: Body) -> Result<(), NodeError> {
+        let now = self.clock.now();
+        match self.outbox.append(body, now, self.clock.wall()) {
+            Ok(()) => {
+                self.flush_at.get_or_insert(now.uptime.plus(FLUSH));
+                Ok(())
+            }
+            Err(OutboxError::State(err)) => Err(err.into()),
+            Err(err @ OutboxError::TooLarge { .. }) => {
+                tracing::warn!("an entry is left out: {err}");
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn send(&mut self) -> Result<(), NodeError> {
+        if self.link.is_online()
+            && let Some(batch) = self.outbox.poll(self.clock.now())?
+        {
+            self.link.say(Channel::Log, &batch);
+        }
+        Ok(())
+    }
+
+    pub(super) fn close_windows(&mut self) -> Result<(), NodeError> {
+        let now = self.clock.uptime();
+        self.next_window = now.plus(self.config.telemetry.window.0);
+        let slots = Arc::clone(&self.slots);
+        for loaded in slots.iter().filter_map(|slot| slot.serving()) {
+            self.close_window(&loaded)?;
+        }
+        for loaded in std::mem::take(&mut self.retired) {
+            // Asked before its window is closed: who lets go after that is in the next window.
+            let held = Arc::strong_count(&loaded) > 1;
+            self.close_window(&loaded)?;
+            if held {
+                self.retired.push(loaded);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn close_window(&mut self, loaded: &Loaded) -> Result<(), NodeError> {
+        if let Some(window) = loaded.close_window(self.clock.now()) {
+            self.write(Body::Window(window.into()))?;
+            self.facts.windows_made += 1;
+        }
+        Ok(())
+    }
+
+    /// A model that passed its trial needs nobody behind it.
+    pub(super) fn prove(&mut self) {
+        let now = self.clock.uptime();
+        for (name, state) in &mut self.states {
+            let serving = self.slots.get(name.as_str()).and_then(|s| s.serving());
+            if serving.is_some_and(|loaded| loaded.is_proven(now)) {
+                state.fallback = None;
+            }
+        }
+    }
+
+    /// Shows and, if it is time, says what the device is.
+    pub(super) fn report(&mut self) -> Uptime {
+        let mut slots = Vec::with_capacity(self.states.len());
+        for (name, state) in &self.states {
+            if let Some(slot) = self.slots.get(name.as_str()) {
+                slots.push(state.report(slot, &self.blobs));
+            }
+        }
+        let traffic = self.blobs.traffic();
+        self.facts.online = self.link.is_online();
+        self.facts.malformed = self.link.malformed() + traffic.malformed;
+        self.facts.chunk_bytes = traffic.chunk_bytes;
+        self.facts.chunks_ignored = traffic.ignored;
+        self.facts.outbox = self.outbox.report();
+        self.facts.slots.clone_from(&slots);
+        self.board.show(self.facts.clone());
+
+        let known: BTreeSet<_> = self.states.keys().collect();
+        let unknown = self
+            .desired
+            .slots
+            .iter()
+            .filter(|s| !known.contains(&s.slot));
+        slots.extend(unknown.take(SLOTS_MAX).map(slot::unknown_slot));
+        let now = self.clock.now();
+        let mut reported = Reported {
+            agent: env!("CARGO_PKG_VERSION").into(),
+            now,
+            wall: self.clock.wall(),
+            site: self.config.site.clone(),
+            labels: self.config.labels.clone(),
+            platform: self.platform.clone(),
+            resources: Resources::default(),
+            answers: self.desired.revision,
+            slots,
+            outbox: self.facts.outbox,
+            malformed: self.facts.malformed,
+        };
+        if self.facts.online && self.reporter.is_due(now.uptime, &reported) {
+            reported.resources = report::resources(self.blobs.files().free());
+            if self.link.say(Channel::State, &reported) {
+                self.reporter.said(now.uptime, reported.clone());
+            }
+        }
+        self.reporter.deadline(now.uptime, &reported)
+    }
+
+    /// Closes the windows, tries for a while to empty the outbox, says goodbye.
+    pub(super) async fn stop(mut self, mut ears: Ears) -> Result<(), NodeError> {
+        // Requests under way still count.
+        let served = ears.served.wait_for(|served| *served);
+        if timeout(GOODBYE, served).await.is_err() {
+            tracing::warn!("requests are still under way; they are left");
+        }
+        while let Ok(input) = ears.inputs.try_recv() {
+            self.take(input)?;
+        }
+        self.close_windows()?;
+        self.outbox.hurry();
+        self.outbox.flush()?;
+        let end = self.clock.uptime().plus(GOODBYE);
+        while self.link.is_online() && !self.outbox.is_empty() && self.clock.uptime() < end {
+            self.outbox.hurry();
+            self.send()?;
+            let left = end.since(self.clock.uptime());
+            let Ok(Some(heard)) = timeout(left, ears.heard.recv()).await else {
+                break;
+            };
+            self.hear(heard, &mut ears.heard)?;
+        }
+        let entries = self.outbox.report().entries;
+        self.store.flush()?;
+        self.report();
+        self.link.stop().await;
+        tracing::info!(waiting = entries, "stopped");
+        Ok(())
+    }
+}

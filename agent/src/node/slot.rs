@@ -1,0 +1,144 @@
+//! One slot as `node` holds it: its record, its blobs, what is on its way.
+
+use std::sync::Arc;
+
+use tern_protocol::{
+    digest::Digest,
+    id::SlotName,
+    manifest::Manifest,
+    reported::{Phase, Progress, RejectReason, SlotReport},
+    time::Uptime,
+};
+
+use crate::{
+    fetch::Blobs,
+    reconcile::{Candidate, Holding, ObservedSlot, Refused, Step},
+    slots::{Loaded, Slot},
+    state::slot::{Kept, SlotRecord},
+};
+
+/// A slot's state besides what serves, which `slots` holds.
+#[derive(Debug)]
+pub(super) struct SlotState {
+    pub(super) record: SlotRecord,
+    /// Blobs of what the record calls current and previous, once their manifests were read.
+    pub(super) current: Option<Holding>,
+    pub(super) previous: Option<Holding>,
+    pub(super) candidate: Option<Candidate>,
+    /// The candidate, vetted and in memory.
+    pub(super) vetted: Option<Arc<Loaded>>,
+    /// What served before, in memory while what serves is on trial: a swap back takes no time.
+    pub(super) fallback: Option<Arc<Loaded>>,
+    /// When another try of what was refused makes sense.
+    pub(super) retry_at: Option<Uptime>,
+    /// The record is being turned into a loaded model.
+    pub(super) starting: bool,
+}
+
+impl SlotState {
+    pub(super) fn new(record: SlotRecord) -> Self {
+        // A restart is a good moment for another try of what may have been bad luck.
+        let refused = record.rejected.as_ref();
+        let retry_at = refused.filter(|r| may_pass(r.reason)).map(|_| Uptime(0));
+        Self {
+            record,
+            current: None,
+            previous: None,
+            candidate: None,
+            vetted: None,
+            fallback: None,
+            retry_at,
+            starting: false,
+        }
+    }
+
+    /// What `reconcile` sees of it.
+    pub(super) fn observe(&self, slot: &Slot) -> ObservedSlot {
+        let refused = self.record.rejected.as_ref().map(|rejected| Refused {
+            bundle: rejected.version.bundle,
+            retry_at: self.retry_at,
+        });
+        ObservedSlot {
+            current: self.current.clone(),
+            previous: self.previous.clone(),
+            refused,
+            candidate: self.candidate.clone(),
+            starting: self.starting,
+            failing: slot.is_failing(),
+        }
+    }
+
+    /// What the hub and people see of it.
+    pub(super) fn report(&self, slot: &Slot, blobs: &Blobs) -> SlotReport {
+        let progress = self.candidate.as_ref().map(|candidate| {
+            let bundle = candidate.kept.bundle;
+            let all = candidate.parts().iter().copied().chain([bundle]);
+            Progress {
+                version: candidate.kept.version.clone(),
+                phase: match candidate.step {
+                    Step::Manifest | Step::Parts(_) => Phase::Fetching,
+                    Step::Vetting(_) => Phase::Verified,
+                    Step::Vetted(_) => Phase::Vetted,
+                },
+                bytes: all.clone().map(|blob| blobs.bytes_here(blob)).sum(),
+                bytes_total: match candidate.step {
+                    Step::Manifest => 0,
+                    _ => all.map(|blob| blob.len).sum(),
+                },
+            }
+        });
+        SlotReport {
+            slot: slot.name().clone(),
+            serving: slot.serving().map(|loaded| loaded.proof()),
+            previous: self.record.previous.as_ref().map(|k| k.version.clone()),
+            progress,
+            rejected: self.record.rejected.clone(),
+        }
+    }
+
+    /// The bundle that is on its way, if it is this one.
+    pub(super) fn candidate_of(&mut self, bundle: Digest) -> Option<&mut Candidate> {
+        let candidate = self.candidate.as_mut();
+        candidate.filter(|candidate| candidate.kept.bundle.digest == bundle)
+    }
+
+    /// Lets go what is on its way.
+    pub(super) fn abandon(&mut self) {
+        self.candidate = None;
+        self.vetted = None;
+    }
+}
+
+/// Whether a refusal may be bad luck, so that another try makes sense after a while.
+pub(super) fn may_pass(reason: RejectReason) -> bool {
+    matches!(reason, RejectReason::DigestMismatch | RejectReason::NoSpace)
+}
+
+/// A bundle with the blobs that its manifest names.
+pub(super) fn holding(kept: &Kept, manifest: &Manifest) -> Holding {
+    Holding {
+        bundle: kept.bundle.digest,
+        blobs: manifest.parts().map(|blob| blob.digest).collect(),
+    }
+}
+
+/// The version that desired names for a slot that this device does not have.
+pub(super) fn unknown_slot(want: &tern_protocol::desired::DesiredSlot) -> SlotReport {
+    let version = tern_protocol::reported::SlotVersion {
+        model: want.model.clone(),
+        version: want.version,
+        bundle: want.bundle.digest,
+    };
+    let name: &SlotName = &want.slot;
+    SlotReport {
+        slot: name.clone(),
+        serving: None,
+        previous: None,
+        progress: None,
+        rejected: Some(tern_protocol::reported::Rejected {
+            version,
+            reason: RejectReason::BadManifest,
+            text: format!("this device has no slot `{name}`; add it to its configuration"),
+        }),
+    }
+}

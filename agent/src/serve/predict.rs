@@ -1,0 +1,259 @@
+//! From a request's tensors to an answer: runs the model and counts what happened.
+//!
+//! Called by every kind of input. Must never break: each row that was answered is counted once,
+//! with the model that answered it, also while models are swapped.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use tern_protocol::{
+    id::PredictionId,
+    limits,
+    log::{Capture, Label},
+    tensor::Tensor,
+};
+use tokio::sync::{Notify, mpsc};
+
+use super::recent::{FeedbackError, Recent};
+use crate::{
+    capture::Policy,
+    clock::Clock,
+    engine::RunError,
+    node::Input,
+    slots::{Loaded, Slot, Slots},
+    telemetry::Prediction,
+};
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum PredictError {
+    /// The slot has no model yet.
+    #[error("the slot `{0}` has no model yet")]
+    Empty(String),
+    /// The request does not fit the model.
+    #[error(transparent)]
+    Request(RunError),
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(RunError),
+    /// A classifier gave something that is not a probability.
+    #[error("a probability is not a number")]
+    NotANumber,
+}
+
+/// What a model said.
+#[derive(Debug)]
+pub struct Answer {
+    /// Which model.
+    pub loaded: Arc<Loaded>,
+    /// Its outputs, in the graph's order.
+    pub outputs: Vec<Tensor>,
+    /// One id a row.
+    pub predictions: Vec<PredictionId>,
+}
+
+/// What all inputs share.
+#[derive(Debug)]
+pub struct Predictor {
+    slots: Arc<Slots>,
+    clock: Clock,
+    recent: Mutex<Recent>,
+    policy: Mutex<Policy>,
+    inputs: mpsc::Sender<Input>,
+    wake: Arc<Notify>,
+    inferences: AtomicU64,
+    errors: AtomicU64,
+}
+
+impl Predictor {
+    /// Runs what `slots` hold; sends captures and labels to `inputs`; wakes the node when a model
+    /// fails its trial.
+    pub fn new(
+        slots: Arc<Slots>,
+        clock: Clock,
+        policy: Policy,
+        inputs: mpsc::Sender<Input>,
+        wake: Arc<Notify>,
+    ) -> Self {
+        Self {
+            slots,
+            clock,
+            recent: Recent::new(clock.boot()).into(),
+            policy: policy.into(),
+            inputs,
+            wake,
+            inferences: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+        }
+    }
+
+    /// The slots.
+    pub fn slots(&self) -> &Slots {
+        &self.slots
+    }
+
+    /// Time.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Rows answered and requests that failed in the engine, since the agent started.
+    pub fn counts(&self) -> (u64, u64) {
+        let inferences = self.inferences.load(Ordering::Relaxed);
+        (inferences, self.errors.load(Ordering::Relaxed))
+    }
+
+    /// Runs what serves in a slot.
+    pub async fn predict(
+        &self,
+        slot: &Slot,
+        loaded: Arc<Loaded>,
+        inputs: Vec<Tensor>,
+    ) -> Result<Answer, PredictError> {
+        let watch = self.clock.stopwatch();
+        let (inputs, result) = if loaded.is_quick() {
+            let result = loaded.model.run(&inputs);
+            (inputs, result)
+        } else {
+            let model = Arc::clone(&loaded);
+            let run = tokio::task::spawn_blocking(move || {
+                let result = model.model.run(&inputs);
+                (inputs, result)
+            });
+            // `run` catches panics itself; a task that is gone means that the agent ends.
+            run.await.map_err(|err| {
+                PredictError::Engine(RunError::Panic {
+                    text: err.to_string(),
+                })
+            })?
+        };
+        let micros = watch.micros();
+        let outputs = match result {
+            Ok(outputs) => outputs,
+            Err(err) if err.is_callers() => return Err(PredictError::Request(err)),
+            Err(err) => {
+                self.failed(slot, &loaded);
+                return Err(PredictError::Engine(err));
+            }
+        };
+        let Some(predictions) = said(&loaded, &outputs) else {
+            self.failed(slot, &loaded);
+            return Err(PredictError::NotANumber);
+        };
+        let predictions = self.count(&loaded, &inputs, &predictions, micros);
+        Ok(Answer {
+            loaded,
+            outputs,
+            predictions,
+        })
+    }
+
+    fn failed(&self, slot: &Slot, loaded: &Arc<Loaded>) {
+        self.errors.fetch_add(1, Ordering::Relaxed);
+        if loaded.failed(self.clock.uptime()) {
+            slot.report_failing(loaded);
+            self.wake.notify_one();
+        }
+    }
+
+    /// Counts what was answered; gives each row its id.
+    fn count(
+        &self,
+        loaded: &Loaded,
+        inputs: &[Tensor],
+        predictions: &[Option<Prediction>],
+        micros: f64,
+    ) -> Vec<PredictionId> {
+        let rows = predictions.len();
+        let now = self.clock.now();
+        self.inferences.fetch_add(rows as u64, Ordering::Relaxed);
+        loaded.answered(rows as u64);
+        let mut meter = loaded.meter();
+        let features = inputs.first().filter(|_| meter.counts_features());
+        let features = features.and_then(Tensor::to_f32).unwrap_or_default();
+        let mut ids = Vec::with_capacity(rows);
+        for (row, prediction) in predictions.iter().enumerate() {
+            let width = features.len() / rows;
+            let features = &features[row * width..(row + 1) * width];
+            meter.inference(micros / rows as f64, *prediction, features);
+            let id = lock(&self.recent).push(loaded, *prediction, now);
+            ids.push(id);
+            let Some(prediction) = *prediction else {
+                continue;
+            };
+            let mut policy = lock(&self.policy);
+            if let Some(probability) = policy.draw(prediction.confidence)
+                && meter.claim_capture(policy.per_window())
+                && let Some(input) = captured(inputs, row, rows)
+            {
+                let capture = Capture {
+                    prediction: id,
+                    slot: loaded.slot.clone(),
+                    model: loaded.kept.version.model.clone(),
+                    version: loaded.kept.version.version,
+                    input,
+                    class: prediction.class,
+                    confidence: prediction.confidence,
+                    probability,
+                };
+                // A full channel means that the disk does not keep up: inference goes first.
+                let _ = self.inputs.try_send(Input::Capture(capture.into()));
+            }
+        }
+        ids
+    }
+
+    /// Takes the truth about a prediction.
+    pub fn truth(&self, id: PredictionId, truth: &str) -> Result<Label, FeedbackError> {
+        lock(&self.recent).label(id, truth)
+    }
+
+    /// Sends a label on its way; false if it is not taken now.
+    pub fn send_label(&self, label: Label) -> bool {
+        self.inputs.try_send(Input::Label(label.into())).is_ok()
+    }
+}
+
+/// What each row of the first output says; all `None` unless the model is a classifier. `None` if
+/// a probability is not a number.
+fn said(loaded: &Loaded, outputs: &[Tensor]) -> Option<Vec<Option<Prediction>>> {
+    let classes = loaded.manifest.classes.len();
+    let first = outputs.first()?;
+    let batched = loaded.model.outputs().next()?.shape.first() == Some(&-1);
+    let rows = if batched {
+        *first.shape.first()? as usize
+    } else {
+        1
+    };
+    if classes == 0 {
+        return Some(vec![None; rows]);
+    }
+    let probabilities = first.to_f32()?;
+    let rows = probabilities.chunks(classes);
+    rows.map(|row| Prediction::from_probabilities(row).map(Some))
+        .collect()
+}
+
+/// One row of the first input, if it is small enough to be kept.
+fn captured(inputs: &[Tensor], row: usize, rows: usize) -> Option<Tensor> {
+    let tensor = inputs.first()?;
+    let bytes = tensor.data.len() / rows;
+    if bytes > limits::CAPTURE_INPUT {
+        return None;
+    }
+    let mut shape = tensor.shape.clone();
+    if rows > 1 {
+        *shape.first_mut()? = 1;
+    }
+    Some(Tensor {
+        dtype: tensor.dtype,
+        shape,
+        data: tensor.data[row * bytes..(row + 1) * bytes].to_vec(),
+    })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

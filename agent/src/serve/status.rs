@@ -1,0 +1,137 @@
+//! `GET /status`: what the agent does, for people at the device and for tests.
+
+use serde::Serialize;
+use tern_protocol::{
+    digest::Digest,
+    id::{BootId, DeviceId, ModelName, ModelVersion, SlotName},
+    reported::{OutboxReport, Phase, RejectReason, SlotReport, SlotVersion},
+    time::Uptime,
+};
+
+use super::Shared;
+
+/// Counters are since the agent started.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    device: DeviceId,
+    boot: BootId,
+    uptime_ms: Uptime,
+    online: bool,
+    inferences: u64,
+    errors: u64,
+    malformed: u64,
+    windows_made: u64,
+    windows_acked: u64,
+    captures_made: u64,
+    chunk_bytes: u64,
+    chunks_ignored: u64,
+    outbox: OutboxReport,
+    slots: Vec<SlotStatus>,
+}
+
+#[derive(Debug, Serialize)]
+struct SlotStatus {
+    slot: SlotName,
+    serving: Option<ServingStatus>,
+    previous: Option<VersionStatus>,
+    progress: Option<ProgressStatus>,
+    rejected: Option<RejectedStatus>,
+}
+
+#[derive(Debug, Serialize)]
+struct ServingStatus {
+    #[serde(flatten)]
+    version: VersionStatus,
+    weights: Digest,
+    inferences: u64,
+    errors: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct VersionStatus {
+    model: ModelName,
+    version: ModelVersion,
+    bundle: Digest,
+}
+
+#[derive(Debug, Serialize)]
+struct ProgressStatus {
+    version: ModelVersion,
+    phase: Phase,
+    bytes: u64,
+    bytes_total: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct RejectedStatus {
+    version: ModelVersion,
+    reason: RejectReason,
+    text: String,
+}
+
+/// The agent's state now.
+pub(super) fn status(shared: &Shared) -> Status {
+    let predictor = &shared.predictor;
+    let facts = shared.board.read();
+    let (inferences, errors) = predictor.counts();
+    let slot = |mut report: SlotReport| {
+        // One moment's facts, so that a version and the refusal of another agree; only counters
+        // are newer than the board.
+        let live = predictor.slots().get(report.slot.as_str());
+        let live = live.and_then(|slot| slot.serving()).map(|l| l.proof());
+        if let (Some(shown), Some(live)) = (&mut report.serving, live)
+            && shown.version == live.version
+        {
+            *shown = live;
+        }
+        slot_status(report)
+    };
+    Status {
+        device: shared.device.clone(),
+        boot: predictor.clock().boot(),
+        uptime_ms: predictor.clock().uptime(),
+        online: facts.online,
+        inferences,
+        errors,
+        malformed: facts.malformed,
+        windows_made: facts.windows_made,
+        windows_acked: facts.windows_acked,
+        captures_made: facts.captures_made,
+        chunk_bytes: facts.chunk_bytes,
+        chunks_ignored: facts.chunks_ignored,
+        outbox: facts.outbox,
+        slots: facts.slots.into_iter().map(slot).collect(),
+    }
+}
+
+fn slot_status(report: SlotReport) -> SlotStatus {
+    SlotStatus {
+        slot: report.slot,
+        serving: report.serving.map(|serving| ServingStatus {
+            version: version(serving.version),
+            weights: serving.weights,
+            inferences: serving.inferences,
+            errors: serving.errors,
+        }),
+        previous: report.previous.map(version),
+        progress: report.progress.map(|progress| ProgressStatus {
+            version: progress.version.version,
+            phase: progress.phase,
+            bytes: progress.bytes,
+            bytes_total: progress.bytes_total,
+        }),
+        rejected: report.rejected.map(|rejected| RejectedStatus {
+            version: rejected.version.version,
+            reason: rejected.reason,
+            text: rejected.text,
+        }),
+    }
+}
+
+fn version(version: SlotVersion) -> VersionStatus {
+    VersionStatus {
+        model: version.model,
+        version: version.version,
+        bundle: version.bundle,
+    }
+}

@@ -1,0 +1,87 @@
+use super::*;
+
+const LIMIT: u64 = 64 << 20;
+
+fn open(dir: &Path) -> (Store, Opening) {
+    Store::open(dir, LIMIT).expect("it opens")
+}
+
+#[test]
+fn boots_are_counted_and_the_outbox_keeps_its_id() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, _) = open(dir.path());
+    let id = store.outbox_id().expect("it has one");
+    assert_eq!(store.next_boot().expect("it writes"), BootId(1));
+    drop(store);
+    let (store, _) = open(dir.path());
+    assert_eq!(store.next_boot().expect("it writes"), BootId(2));
+    assert_eq!(store.outbox_id().expect("it has one"), id);
+}
+
+#[test]
+fn a_damaged_store_is_put_aside() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, _) = open(dir.path());
+    let id = store.outbox_id().expect("it has one");
+    drop(store);
+    for file in ["db", "conf"] {
+        fs::write(dir.path().join("store").join(file), b"not a store at all").expect("it writes");
+    }
+    let (store, opening) = open(dir.path());
+    assert!(matches!(opening, Opening::Fresh { aside, .. } if aside.exists()));
+    assert_ne!(store.outbox_id().expect("it has one"), id);
+}
+
+#[test]
+fn a_record_that_cannot_be_read_counts_as_none() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, _) = open(dir.path());
+    let slot = "digits".parse().expect("a name");
+    store.slots.insert("digits", b"garbage").expect("it writes");
+    store
+        .facts
+        .insert(KEY_DESIRED, b"\xff\xff")
+        .expect("it writes");
+    assert_eq!(store.slot(&slot).expect("it reads"), SlotRecord::default());
+    assert_eq!(store.desired().expect("it reads"), Desired::default());
+}
+
+#[test]
+fn a_newer_layout_is_refused() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, _) = open(dir.path());
+    store
+        .set_fact(KEY_LAYOUT, &(LAYOUT + 1))
+        .expect("it writes");
+    store.flush().expect("it flushes");
+    drop(store);
+    let refusal = Store::open(dir.path(), LIMIT).expect_err("it is newer");
+    assert!(
+        matches!(refusal, StateError::Newer { found: 2, .. }),
+        "{refusal}"
+    );
+}
+
+#[test]
+fn a_store_over_its_limit_is_rewritten_and_keeps_its_content() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, _) = open(dir.path());
+    store.next_boot().expect("it writes");
+    for n in 0u32..200 {
+        store
+            .outbox
+            .insert(n.to_be_bytes(), vec![1; 20_000])
+            .expect("it writes");
+        store.outbox.remove(n.to_be_bytes()).expect("it removes");
+    }
+    store.outbox.insert(b"kept", b"here").expect("it writes");
+    store.flush().expect("it flushes");
+    drop(store);
+    let (store, _) = Store::open(dir.path(), 1 << 20).expect("it opens");
+    assert_eq!(
+        store.outbox.get(b"kept").expect("it reads").as_deref(),
+        Some(&b"here"[..])
+    );
+    assert_eq!(store.next_boot().expect("it writes"), BootId(2));
+    assert!(!dir.path().join("store.old").exists());
+}
