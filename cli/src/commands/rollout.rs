@@ -243,10 +243,6 @@ fn follow(context: &Context, id: RolloutId, limits: Limits) -> Result<Answer, Ro
 fn ending(verdict: &Verdict, view: &RolloutView, look: show::Look) -> String {
     let what = show::rollout::what(view);
     match verdict {
-        Verdict::Complete if view.counts.targeted == 0 => {
-            let word = Tone::Busy.paint("complete", look);
-            format!("{word}: {what}, but no device matches; `tern device list` shows them")
-        }
         Verdict::Complete => {
             let word = Tone::Good.paint("complete", look);
             let devices = show::words::things(view.counts.serving, "device");
@@ -256,6 +252,9 @@ fn ending(verdict: &Verdict, view: &RolloutView, look: show::Look) -> String {
             let word = Tone::Bad.paint("not complete", look);
             let counts = show::rollout::counts(&view.counts);
             let mut text = format!("{word}: {what}: {why} ({counts})\n");
+            if view.counts.selected == 0 {
+                text += "no device matches yet; `tern device list` shows those there are\n";
+            }
             let mut troubled = view.devices.clone();
             troubled.retain(|device| match device.state {
                 RolloutDeviceState::Serving | RolloutDeviceState::Waiting => false,

@@ -46,13 +46,18 @@ fn fleet(overview: &Overview, look: Look) -> String {
             )
         })
         .collect();
-    facts.fact("health", health.join(", "));
+    if !health.is_empty() {
+        facts.fact("health", health.join(", "));
+    }
     let serving = overview.serving.iter().map(|serving| {
         let version = serving.version.as_ref();
         let version = version.map_or("nothing".into(), device::version);
         format!("{version} on {}", count(serving.devices))
     });
-    facts.fact("serving", serving.collect::<Vec<_>>().join(", "));
+    let serving: Vec<_> = serving.collect();
+    if !serving.is_empty() {
+        facts.fact("serving", serving.join(", "));
+    }
     let totals = &overview.totals;
     facts.fact("inferences", count(totals.inferences));
     facts.fact("windows", count(totals.windows));

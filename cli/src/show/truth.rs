@@ -85,10 +85,13 @@ pub(crate) struct Refused {
     pub(crate) reason: String,
 }
 
+/// Refused labels that are listed for a person: a screenful. Programs get all.
+const REFUSED_SHOWN: usize = 20;
+
 /// Refused labels.
 pub(crate) fn refused(refused: &[Refused], look: Look) -> String {
     let mut table = Table::new(look, &["LINE", "DEVICE", "PREDICTION", "REFUSED BECAUSE"]);
-    for label in refused {
+    for label in refused.iter().take(REFUSED_SHOWN) {
         table.row([
             Cell::number(label.line.to_string()),
             label.device.as_str().into(),
@@ -96,5 +99,10 @@ pub(crate) fn refused(refused: &[Refused], look: Look) -> String {
             Cell::toned(label.reason.as_str(), Tone::Bad),
         ]);
     }
-    table.text()
+    let mut text = table.text();
+    let more = refused.len().saturating_sub(REFUSED_SHOWN);
+    if more > 0 {
+        text += &format!("… and {} more; --json lists all\n", count(more as u64));
+    }
+    text
 }

@@ -108,11 +108,18 @@ pub(crate) fn news(before: Option<&RolloutView>, now: &RolloutView) -> Vec<Strin
             lines.extend(moved(device, before.is_some()));
         }
     }
-    if before.is_none_or(|before| before.state != now.state || before.reason != now.reason) {
-        let reason = words::one_line(&now.reason);
-        let state = show::rollout::state_word(now.state);
-        let line = format!("{state}: {reason}");
-        lines.push(line.trim_end_matches(": ").to_owned());
+    // The reason repeats the counts, so a new one alone is no news; the last words are the caller's.
+    let changed = before.is_none_or(|before| before.state != now.state);
+    if changed && now.state != RolloutState::Complete {
+        let (state, reason) = (
+            show::rollout::state_word(now.state),
+            words::one_line(&now.reason),
+        );
+        lines.push(match reason.as_str() {
+            "" => state.to_owned(),
+            said if said.starts_with(state) => reason,
+            _ => format!("{state}: {reason}"),
+        });
     }
     if before.is_none_or(|before| before.counts != now.counts) {
         lines.push(show::rollout::counts(&now.counts));
