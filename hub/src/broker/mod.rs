@@ -35,7 +35,7 @@ const DEVICE_IN_FLIGHT: u16 = 16;
 
 /// How long a broken connection's session is kept for a device that comes back with it. Longer buys
 /// nothing: what matters is retained, acknowledged end to end, or wanted again.
-const DEVICE_SESSION: Duration = Duration::from_secs(5 * 60);
+const DEVICE_SESSION: Duration = Duration::from_mins(5);
 
 /// Messages that wait for the hub. Each device has one batch of telemetry and a handful of small
 /// messages on the way, so this is a fleet of ten thousand that speaks at the same moment.

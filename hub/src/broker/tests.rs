@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use super::*;
 
 /// Longest that any of these takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 async fn broker() -> Broker {
     let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -60,26 +60,39 @@ fn publishes(packet: &Incoming) -> Option<&Publish> {
     }
 }
 
+/// Sends numbers on a topic of its own until the broker has confirmed all of them.
+async fn send_numbers(sender: usize, many: usize, to: SocketAddr) {
+    let (client, mut connection) = connect(&format!("device-{sender}"), to);
+    let sending = tokio::spawn(async move {
+        for n in 0..many {
+            let sent = client.publish(
+                format!("t/{sender}"),
+                QoS::AtLeastOnce,
+                false,
+                n.to_string(),
+            );
+            sent.await.expect("the connection lives");
+        }
+    });
+    let mut confirmed = 0;
+    let all = until(&mut connection, |packet| {
+        confirmed += usize::from(matches!(packet, Packet::PubAck(_)));
+        confirmed == many
+    });
+    all.await.expect("all are confirmed");
+    sending.await.expect("all are sent");
+}
+
+/// The hub reads nothing until the whole burst is confirmed to its senders, as when its database is
+/// busy: what the broker confirmed has to be in its queue.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_burst_of_fifty_thousand_reaches_the_hub_whole() {
+async fn a_burst_of_fifty_thousand_into_a_busy_hub_is_whole() {
     const SENDERS: usize = 5;
     const EACH: usize = 10_000;
     let broker = broker().await;
     let (_hub, mut hearing) = subscribed("hub", broker.hub, "t/#").await;
-    for sender in 0..SENDERS {
-        let (client, mut connection) = connect(&format!("device-{sender}"), broker.devices);
-        tokio::spawn(async move { while connection.poll().await.is_ok() {} });
-        tokio::spawn(async move {
-            for n in 0..EACH {
-                let topic = format!("t/{sender}");
-                let payload = n.to_string();
-                let sent = client
-                    .publish(topic, QoS::AtLeastOnce, false, payload)
-                    .await;
-                sent.expect("the connection lives");
-            }
-        });
-    }
+    let senders = (0..SENDERS).map(|sender| send_numbers(sender, EACH, broker.devices));
+    futures::future::join_all(senders).await;
     // Each sender's messages come in their order, and all of them.
     let mut next = [0; SENDERS];
     let mut left = SENDERS * EACH;

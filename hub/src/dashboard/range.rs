@@ -3,6 +3,10 @@
 use maud::{Markup, html};
 use tern_protocol::time::WallTime;
 
+/// How long the windows of an interval may take to arrive, in milliseconds. Longer windows still
+/// move the newest points a little.
+const SETTLE_MS: i64 = 10_000;
+
 /// A stretch of time that ends now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Range {
@@ -55,15 +59,12 @@ impl Range {
         }
     }
 
-    /// Start and end. The end is the next full step, so that intervals stand still between two
-    /// looks and only the newest one fills up.
+    /// Start and end. The end is the last full step that has settled: an interval that still fills
+    /// up would look like a fall at the end of every line.
     pub(super) fn around(self, now: WallTime) -> (WallTime, WallTime) {
         let step = self.step_ms() as i64;
-        let end = now
-            .0
-            .div_euclid(step)
-            .saturating_add(1)
-            .saturating_mul(step);
+        let settled = now.0.saturating_sub(SETTLE_MS);
+        let end = settled.div_euclid(step).saturating_mul(step);
         let intervals = match self {
             Self::Minutes15 | Self::Hour => 60,
             Self::Hours6 | Self::Day => 72,
@@ -94,11 +95,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn intervals_stand_still_within_a_step() {
+    fn only_whole_intervals_that_have_settled_are_shown() {
         let (from, to) = Range::Minutes15.around(WallTime(1_000_000));
-        assert_eq!(to.0 - from.0, 15 * 60 * 1000);
-        assert_eq!(Range::Minutes15.around(WallTime(1_004_999)), (from, to));
-        assert!(to.0 > 1_004_999);
-        assert_ne!(Range::Minutes15.around(WallTime(1_005_000)), (from, to));
+        assert_eq!((from, to), (WallTime(90_000), WallTime(990_000)));
+        assert_eq!(Range::Minutes15.around(WallTime(1_014_999)), (from, to));
+        assert_ne!(Range::Minutes15.around(WallTime(1_015_000)), (from, to));
+        for range in Range::ALL {
+            let (from, to) = range.around(WallTime(i64::MIN));
+            assert!(from <= to, "{range:?}");
+        }
     }
 }

@@ -21,7 +21,7 @@ use crate::store::{Doing as _, Store, StoreError};
 
 /// An anchor that lies this much later than the known one is not a slow message: the hub's own clock
 /// was set, and the new anchor is the right one.
-const CLOCK_WAS_SET: Duration = Duration::from_secs(60);
+const CLOCK_WAS_SET: Duration = Duration::from_mins(1);
 
 /// Boots of a device whose anchors are kept. Older entries are in no outbox any more.
 const BOOTS_KEPT: i64 = 64;

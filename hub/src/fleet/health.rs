@@ -136,7 +136,7 @@ mod tests {
             ),
         ];
         for (row, expected, reason) in cases {
-            let (health, text) = judge(true, Told::State, &[row.clone()]);
+            let (health, text) = judge(true, Told::State, std::slice::from_ref(&row));
             assert_eq!(health, expected, "{row:?}");
             assert!(text.contains(reason), "{text:?} does not say {reason:?}");
             assert_eq!(judge(false, Told::State, &[row]).0, Health::Offline);

@@ -1,6 +1,9 @@
 //! Looks at all rollouts, again and again, and does what the core says is missing.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use sea_orm::TransactionTrait as _;
 use tern_protocol::{
@@ -110,7 +113,7 @@ async fn slot_pass(
         let mut before = if rollout.is_giving_back() {
             stored::remembered(app.store.read(), workspace, rollout.id).await?
         } else {
-            Default::default()
+            HashMap::default()
         };
         let candidates: Vec<Candidate<'_>> = facts
             .iter()

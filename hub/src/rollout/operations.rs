@@ -218,6 +218,11 @@ pub async fn widen(
                 now: rollout.percent,
             });
         }
+        // Said here, not at the next look of the driver: whoever asks to widen and then watches must
+        // not meet the end of the narrower share.
+        if percent > rollout.percent && rollout.state == RolloutState::Complete {
+            rollout.state = RolloutState::Running;
+        }
         rollout.percent = percent;
         Ok(())
     })

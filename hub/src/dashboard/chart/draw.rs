@@ -24,7 +24,7 @@ const TOP: f64 = 10.0;
 const BOTTOM: f64 = HEIGHT - 24.0;
 
 /// More bands than this cover each other.
-const BANDS: usize = 3;
+const BANDS: usize = 2;
 
 /// The drawing and what `chart.js` needs to find values in it.
 pub(super) fn plot(title: &str, drawn: &Drawn) -> Markup {

@@ -12,7 +12,9 @@ use crate::dashboard::{
 /// The page.
 pub(in crate::dashboard) fn page(frame: Frame, models: &[ModelView]) -> Markup {
     let main = html! {
-        (layout::heading(&html! { "Models" }, &html! {}, &html! {}))
+        (layout::heading(&html! { "Models" }, &html! {
+            span #shown data-live { b { (format::count(models.len() as u64)) } " in all" }
+        }, &html! {}))
         div #models.card.flush data-live {
             @if models.is_empty() {
                 (parts::empty(&html! {

@@ -55,7 +55,7 @@ pub(in crate::dashboard) fn page(
                 div #sites data-live { (sites(scope, &overview.sites)) }
             }
             section.card aria-labelledby="rollouts-title" {
-                h2 #rollouts-title { "Rollouts under way" }
+                h2 #rollouts-title { "Current rollouts" }
                 div #rollouts data-live {
                     @if overview.rollouts.is_empty() {
                         (parts::empty(&html! { "None. Start one: " code { "tern rollout start" } }))

@@ -13,12 +13,14 @@ use crate::dashboard::{
 /// The page.
 pub(in crate::dashboard) fn page(frame: Frame, rollouts: &[RolloutView]) -> Markup {
     let main = html! {
-        (layout::heading(&html! { "Rollouts" }, &html! {}, &html! {}))
+        (layout::heading(&html! { "Rollouts" }, &html! {
+            span #shown data-live { b { (format::count(rollouts.len() as u64)) } ", newest first" }
+        }, &html! {}))
         div #rollouts.card data-live {
             @if rollouts.is_empty() {
                 (parts::empty(&html! {
                     "No rollouts yet. Start one: "
-                    code { "tern rollout start MODEL VERSION --slot SLOT --percent 25" }
+                    code { "tern rollout start MODEL@VERSION --slot SLOT --percent 25" }
                 }))
             } @else {
                 (list(frame.scope, rollouts))

@@ -4,29 +4,26 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QuerySelect as _,
-    TransactionTrait as _, Value,
+    TransactionTrait as _,
 };
 use tern_protocol::{
-    id::{DeviceId, Sequence, WorkspaceId},
-    log::{Ack, Event, Label},
+    id::{Sequence, WorkspaceId},
+    log::Ack,
     rest::Change,
-    time::WallTime,
 };
 
 use super::{
     Acknowledged,
+    collect::{Device, Rows, Totals},
     positions::{Key, Positions},
-    prepare::{Prepared, Ready, ReadyBody, ReadyCapture, ReadyWindow, bits},
+    prepare::Prepared,
 };
 use crate::{
     app::App,
     fleet,
     monitor::{
         accept::{Verdict, judge},
-        overview::Tally,
         repair::Timeline,
-        rows,
-        sql::Bulk,
     },
     store::{Doing as _, StoreError},
 };
@@ -36,50 +33,6 @@ const NOWHERE: &str = "unknown";
 
 /// Devices asked about in one query.
 const DEVICES: usize = 500;
-
-const WINDOWS: Bulk = Bulk {
-    table: "telemetry_window",
-    columns: &[
-        "workspace",
-        "device",
-        "outbox",
-        "sequence",
-        "slot",
-        "model",
-        "version",
-        "site",
-        "opened",
-        "closed",
-        "inferences",
-        "errors",
-        "body",
-    ],
-    conflict: "",
-};
-
-/// A prediction id comes twice only if a device lost its disk and counts boots from the start again.
-/// The older capture stays: a truth that is known about it must not become another input's.
-const CAPTURES: Bulk = Bulk {
-    table: "capture",
-    columns: &[
-        "workspace",
-        "device",
-        "boot",
-        "number",
-        "site",
-        "slot",
-        "model",
-        "version",
-        "at",
-        "class",
-        "confidence",
-        "probability",
-        "input",
-    ],
-    conflict: "ON CONFLICT DO NOTHING",
-};
-
-type Device = (WorkspaceId, DeviceId);
 
 /// Commits groups; remembers where outboxes stand.
 pub(super) struct Committer {
@@ -248,160 +201,6 @@ struct Judged {
     moved: BTreeMap<Key, Sequence>,
     /// Where each outbox of the group stands afterwards.
     stand: BTreeMap<Key, Sequence>,
-}
-
-/// What a group adds.
-#[derive(Default)]
-struct Totals {
-    tallies: BTreeMap<WorkspaceId, Tally>,
-    unknown: u64,
-}
-
-/// Rows of a group, by table.
-#[derive(Default)]
-struct Rows {
-    windows: Vec<Value>,
-    captures: BTreeMap<WorkspaceId, Vec<Value>>,
-    labels: BTreeMap<WorkspaceId, Vec<rows::LabelRow>>,
-    events: BTreeMap<Device, Vec<(WallTime, Event)>>,
-    /// Windows and inferences by device.
-    counts: BTreeMap<Device, (u64, u64)>,
-    unknown: u64,
-}
-
-impl Rows {
-    fn add(&mut self, batch: Prepared, device: &Device, timeline: &Timeline, site: &str) {
-        for entry in batch.entries {
-            let Ready {
-                sequence, at, body, ..
-            } = entry;
-            match body {
-                ReadyBody::Window(window) => {
-                    let (windows, inferences) = self.counts.entry(device.clone()).or_default();
-                    *windows += 1;
-                    *inferences += window.inferences;
-                    let place = (bits(batch.outbox.0), bits(sequence.0));
-                    self.window(device, place, *window, timeline, site);
-                }
-                ReadyBody::Capture(capture) => {
-                    self.capture(device, *capture, timeline.wall(at), site);
-                }
-                ReadyBody::Label(label) => self.label(device, &label, timeline, site),
-                ReadyBody::Event(event) => {
-                    let events = self.events.entry(device.clone()).or_default();
-                    events.push((WallTime(timeline.wall(at)), *event));
-                }
-                ReadyBody::Unknown => self.unknown += 1,
-            }
-        }
-    }
-
-    fn window(
-        &mut self,
-        (workspace, device): &Device,
-        (outbox, sequence): (Value, Value),
-        window: ReadyWindow,
-        timeline: &Timeline,
-        site: &str,
-    ) {
-        let (opened, closed) = timeline.interval(window.opened, window.closed);
-        self.windows.extend([
-            workspace.as_str().into(),
-            device.as_str().into(),
-            outbox,
-            sequence,
-            window.slot.into(),
-            window.model.into(),
-            window.version.into(),
-            site.into(),
-            opened.into(),
-            closed.into(),
-            bits(window.inferences),
-            bits(window.errors),
-            window.body.into(),
-        ]);
-    }
-
-    fn capture(
-        &mut self,
-        (workspace, device): &Device,
-        capture: ReadyCapture,
-        at: i64,
-        site: &str,
-    ) {
-        self.captures.entry(workspace.clone()).or_default().extend([
-            Value::from(workspace.as_str()),
-            device.as_str().into(),
-            i64::from(capture.prediction.boot.0).into(),
-            bits(capture.prediction.number),
-            site.into(),
-            capture.slot.into(),
-            capture.model.into(),
-            capture.version.into(),
-            at.into(),
-            i64::from(capture.class).into(),
-            f64::from(capture.confidence).into(),
-            f64::from(capture.probability).into(),
-            capture.input.into(),
-        ]);
-    }
-
-    /// A device that is told a truth was told by chance, not by how sure its model was: such a label
-    /// weighs one.
-    fn label(
-        &mut self,
-        (workspace, device): &Device,
-        label: &Label,
-        timeline: &Timeline,
-        site: &str,
-    ) {
-        self.labels
-            .entry(workspace.clone())
-            .or_default()
-            .push(rows::LabelRow {
-                device: device.to_string(),
-                boot: label.prediction.boot.0.into(),
-                number: label.prediction.number.cast_signed(),
-                site: site.into(),
-                slot: label.slot.to_string(),
-                model: label.model.to_string(),
-                version: label.version.get().into(),
-                predicted_at: timeline.wall(label.predicted_at),
-                class: label.class.into(),
-                truth: label.truth.into(),
-                probability: 1.0,
-            });
-    }
-
-    async fn write(self, txn: &impl ConnectionTrait, at: WallTime) -> Result<Totals, StoreError> {
-        let mut totals = Totals {
-            unknown: self.unknown,
-            ..Totals::default()
-        };
-        WINDOWS.insert(txn, self.windows, "storing windows").await?;
-        for ((workspace, device), (windows, inferences)) in self.counts {
-            fleet::count_windows(txn, &workspace, &device, windows, inferences, at).await?;
-            let tally = totals.tallies.entry(workspace).or_default();
-            tally.windows += windows;
-            tally.inferences += inferences;
-        }
-        for (workspace, captures) in self.captures {
-            let added = CAPTURES.insert(txn, captures, "storing captures").await?;
-            totals.tallies.entry(workspace).or_default().captures += added;
-        }
-        for (workspace, labels) in self.labels {
-            let added = rows::write_labels(txn, &workspace, &labels).await?;
-            totals.tallies.entry(workspace).or_default().labels += added;
-        }
-        for ((workspace, device), events) in self.events {
-            fleet::record_events(txn, &workspace, &device, &events).await?;
-            totals.tallies.entry(workspace).or_default();
-        }
-        for (workspace, tally) in &totals.tallies {
-            tally.add_to(txn, workspace).await?;
-        }
-        Ok(totals)
-    }
 }
 
 /// Where the devices of a group are.
