@@ -122,7 +122,7 @@ pub fn train(
         samples.extend_from_slice(extra);
     }
     let network = Network::new(Mlp::random(seed::mix(config.seed, 0), config.hidden))?;
-    let mut optimiser = AdamW::new(network.vars(), network.params(config.learning_rate))?;
+    let mut optimiser = AdamW::new(network.vars(), params(config.learning_rate))?;
     let mut rng = StdRng::seed_from_u64(seed::mix(config.seed, 1));
     for epoch in 0..config.epochs {
         let done = epoch as f64 / config.epochs as f64;
@@ -197,6 +197,14 @@ fn repeats(base: usize, extra: usize) -> usize {
     }
 }
 
+fn params(learning_rate: f64) -> ParamsAdamW {
+    ParamsAdamW {
+        lr: learning_rate,
+        weight_decay: WEIGHT_DECAY,
+        ..ParamsAdamW::default()
+    }
+}
+
 /// A network whose weights are variables.
 struct Network {
     layers: Layers,
@@ -224,14 +232,6 @@ impl Network {
 
     fn vars(&self) -> Vec<Var> {
         self.vars.to_vec()
-    }
-
-    fn params(&self, learning_rate: f64) -> ParamsAdamW {
-        ParamsAdamW {
-            lr: learning_rate,
-            weight_decay: WEIGHT_DECAY,
-            ..ParamsAdamW::default()
-        }
     }
 
     fn weights(&self) -> candle_core::Result<Mlp> {

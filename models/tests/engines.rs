@@ -1,4 +1,5 @@
 //! What we write runs elsewhere: in tract, and in onnxruntime where Python has it.
+#![expect(clippy::unwrap_used, reason = "the panic of a test is its report")]
 
 use std::{env, fs, path::Path, process::Command};
 
@@ -173,7 +174,7 @@ fn a_model_with_an_unsupported_operator_is_well_formed_but_does_not_load() {
         assert_eq!((&*node.op_type, &*node.domain), (operator, domain));
         let loaded = tract_onnx::onnx()
             .model_for_read(&mut &bytes[..])
-            .and_then(|model| model.into_optimized());
+            .and_then(InferenceModelExt::into_optimized);
         let said = format!("{:?}", loaded.err().unwrap());
         assert!(said.contains(operator), "{said}");
     }

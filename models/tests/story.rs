@@ -1,4 +1,5 @@
 //! The demo's story in numbers: what fog does to a model, and what captures give back.
+#![expect(clippy::unwrap_used, reason = "the panic of a test is its report")]
 
 use std::time::{Duration, Instant};
 

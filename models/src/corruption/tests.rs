@@ -64,9 +64,9 @@ fn each_does_what_its_name_says() {
     // Two rows and a half up: row 0 shows the third and fourth rows, row 6 the next digit.
     let wheel = stuck(&three, &four, 1.0);
     for column in 0..8 {
-        let between = (three.pixel(2, column) + three.pixel(3, column)) / 2.0;
+        let between = f32::midpoint(three.pixel(2, column), three.pixel(3, column));
         assert!((wheel.pixel(0, column) - between).abs() < 1e-4);
-        let next = (four.pixel(0, column) + four.pixel(1, column)) / 2.0;
+        let next = f32::midpoint(four.pixel(0, column), four.pixel(1, column));
         assert!((wheel.pixel(6, column) - next).abs() < 1e-4);
     }
     // A quarter turn clockwise: what was left is on top.

@@ -30,7 +30,7 @@ pub(super) fn fit(mlp: &Mlp, validation: &[Sample]) -> candle_core::Result<f32> 
             low += third;
         }
     }
-    Ok((low + high) / 2.0)
+    Ok(f32::midpoint(low, high))
 }
 
 /// Minus the log of the probability that the true digit got.
