@@ -17,6 +17,8 @@ use tern_protocol::{
     time::WallTime,
 };
 
+use super::range::{Grain, Range};
+
 /// When the fixtures look at their fleet.
 pub(super) const NOW: WallTime = WallTime(1_795_471_533_000);
 
@@ -278,7 +280,7 @@ pub(super) fn model(versions: u32) -> ModelView {
 
 /// Waves that look like a fleet whose fog came and went, with a gap in the middle.
 pub(super) fn chart(metric: Metric, names: &[&str]) -> Chart {
-    let (from, _) = super::range::Range::default().around(NOW);
+    let shown = Range::default().intervals(NOW, Grain::Fine);
     let series = |(which, name): (usize, &&str)| {
         let point = |index: usize| {
             let wave = (index as f64 / 7.0 + which as f64 * 1.7).sin();
@@ -313,8 +315,8 @@ pub(super) fn chart(metric: Metric, names: &[&str]) -> Chart {
             _ => "ratio",
         }
         .into(),
-        from,
-        step_ms: 15_000,
+        from: shown.from,
+        step_ms: shown.step_ms,
         series: names.iter().enumerate().map(series).collect(),
     }
 }

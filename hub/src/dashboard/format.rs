@@ -101,9 +101,10 @@ fn figures(value: f64) -> String {
     };
     let text = format!("{value:.decimals$}");
     // `4.0` says no more than `4`, and `-0` is nobody's number.
-    let text = match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text,
+    let text = if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').into()
+    } else {
+        text
     };
     if text == "-0" { "0".into() } else { text }
 }

@@ -21,7 +21,7 @@ use super::{
     assets,
     pages::{self, devices::Filter},
     parts,
-    range::Range,
+    range::{Grain, Intervals, Range},
     visit::{Trouble, Visit},
 };
 use crate::{
@@ -314,7 +314,11 @@ struct Look<'a> {
 
 impl Look<'_> {
     async fn chart(&self, metric: Metric, group: GroupBy, of: Of<'_>) -> Result<Chart, Trouble> {
-        let (from, to) = self.range.around(self.visit.now);
+        let grain = match metric {
+            Metric::Accuracy => Grain::Coarse,
+            _ => Grain::Fine,
+        };
+        let Intervals { from, to, step_ms } = self.range.intervals(self.visit.now, grain);
         let query = ChartQuery {
             metric,
             model: match of {
@@ -330,7 +334,7 @@ impl Look<'_> {
             group,
             from,
             to,
-            step_ms: self.range.step_ms(),
+            step_ms,
         };
         Ok(monitor::chart(&self.app.store, self.visit.scope.workspace(), &query).await?)
     }

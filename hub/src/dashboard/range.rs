@@ -5,7 +5,31 @@ use tern_protocol::time::WallTime;
 
 /// How long the windows of an interval may take to arrive, in milliseconds. Longer windows still
 /// move the newest points a little.
-const SETTLE_MS: i64 = 10_000;
+const SETTLE_MS: i64 = 15_000;
+
+/// How many fine intervals make a coarse one.
+const COARSE: i64 = 4;
+
+/// How finely a range is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Grain {
+    /// For what every inference counts in.
+    Fine,
+    /// For what only labels count in: there are a hundred times fewer, and an interval that stands
+    /// on five of them shows chance.
+    Coarse,
+}
+
+/// A range, cut into intervals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Intervals {
+    /// Start of the first.
+    pub(super) from: WallTime,
+    /// End of the last.
+    pub(super) to: WallTime,
+    /// Length of each, in milliseconds.
+    pub(super) step_ms: u64,
+}
 
 /// A stretch of time that ends now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,30 +73,30 @@ impl Range {
         }
     }
 
-    /// Length of one interval: 60 to 72 of them make the range.
-    pub(super) fn step_ms(self) -> u64 {
-        match self {
-            Self::Minutes15 => 15_000,
-            Self::Hour => 60_000,
-            Self::Hours6 => 300_000,
-            Self::Day => 1_200_000,
-        }
-    }
-
-    /// Start and end. The end is the last full step that has settled: an interval that still fills
-    /// up would look like a fall at the end of every line.
-    pub(super) fn around(self, now: WallTime) -> (WallTime, WallTime) {
-        let step = self.step_ms() as i64;
-        let settled = now.0.saturating_sub(SETTLE_MS);
-        let end = settled.div_euclid(step).saturating_mul(step);
-        let intervals = match self {
-            Self::Minutes15 | Self::Hour => 60,
-            Self::Hours6 | Self::Day => 72,
+    /// The whole range in intervals, up to the last one that has settled: an interval that still
+    /// fills up would look like a fall at the end of every line. They stand still from one look to
+    /// the next until a new one is whole.
+    pub(super) fn intervals(self, now: WallTime, grain: Grain) -> Intervals {
+        const SECOND: i64 = 1000;
+        const MINUTE: i64 = 60 * SECOND;
+        // Steps, and how many: 60 to 72 fine ones, which a phone can still show.
+        let (step, count) = match self {
+            Self::Minutes15 => (15 * SECOND, 60),
+            Self::Hour => (MINUTE, 60),
+            Self::Hours6 => (5 * MINUTE, 72),
+            Self::Day => (20 * MINUTE, 72),
         };
-        (
-            WallTime(end.saturating_sub(intervals * step)),
-            WallTime(end),
-        )
+        let (step, count) = match grain {
+            Grain::Fine => (step, count),
+            Grain::Coarse => (step * COARSE, count / COARSE),
+        };
+        let settled = now.0.saturating_sub(SETTLE_MS);
+        let to = settled.div_euclid(step).saturating_mul(step);
+        Intervals {
+            from: WallTime(to.saturating_sub(count * step)),
+            to: WallTime(to),
+            step_ms: step.unsigned_abs(),
+        }
     }
 
     /// The choice of ranges, as links on the page at `path`.
@@ -96,13 +120,29 @@ mod tests {
 
     #[test]
     fn only_whole_intervals_that_have_settled_are_shown() {
-        let (from, to) = Range::Minutes15.around(WallTime(1_000_000));
-        assert_eq!((from, to), (WallTime(90_000), WallTime(990_000)));
-        assert_eq!(Range::Minutes15.around(WallTime(1_014_999)), (from, to));
-        assert_ne!(Range::Minutes15.around(WallTime(1_015_000)), (from, to));
-        for range in Range::ALL {
-            let (from, to) = range.around(WallTime(i64::MIN));
-            assert!(from <= to, "{range:?}");
+        let at = |ms| Range::Minutes15.intervals(WallTime(ms), Grain::Fine);
+        let shown = at(1_005_000);
+        assert_eq!(
+            (shown.from, shown.to),
+            (WallTime(90_000), WallTime(990_000))
+        );
+        assert_eq!(at(1_019_999), shown);
+        assert_ne!(at(1_020_000), shown);
+    }
+
+    #[test]
+    fn any_clock_gives_a_range() {
+        for (range, grain) in Range::ALL
+            .into_iter()
+            .flat_map(|range| [(range, Grain::Fine), (range, Grain::Coarse)])
+        {
+            for now in [i64::MIN, -1, 0, i64::MAX] {
+                let shown = range.intervals(WallTime(now), grain);
+                assert!(
+                    shown.from <= shown.to && shown.step_ms > 0,
+                    "{range:?} {shown:?}"
+                );
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Which workspace a page is about, and so how its links begin.
 
+use std::fmt::Write as _;
+
 use tern_protocol::id::WorkspaceId;
 
 /// The workspace that pages without a prefix show.
@@ -61,7 +63,7 @@ pub(super) fn query(pairs: &[(&str, Option<&str>)]) -> String {
                 b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
                     text.push(char::from(byte));
                 }
-                _ => text.push_str(&format!("%{byte:02X}")),
+                _ => write!(text, "%{byte:02X}").expect("writing to a string does not fail"),
             }
         }
     }

@@ -24,9 +24,8 @@ impl Scale {
     /// an axis that moves with every value cannot be compared with a look ago.
     pub(super) fn fitting(metric: Metric, low: f64, high: f64) -> Self {
         match metric {
-            Metric::Prediction => Self::between(0.0, 1.0),
             Metric::Accuracy | Metric::Confidence if low >= 0.5 => Self::in_steps(0.5, 1.0, 5.0),
-            Metric::Accuracy | Metric::Confidence => Self::between(0.0, 1.0),
+            Metric::Accuracy | Metric::Confidence | Metric::Prediction => Self::between(0.0, 1.0),
             Metric::Errors => Self::between(0.0, high.clamp(0.01, 1.0)),
             Metric::Traffic | Metric::Latency => Self::between(0.0, high),
         }
@@ -133,7 +132,7 @@ mod tests {
         );
         let accuracy = ticks(Metric::Accuracy, 0.8, 0.97);
         assert_eq!((accuracy[0], *accuracy.last().unwrap()), (0.5, 1.0));
-        assert_eq!(ticks(Metric::Accuracy, 0.3, 0.97)[0], 0.0);
+        assert_eq!(ticks(Metric::Accuracy, 0.3, 0.97)[..1], [0.0]);
     }
 
     #[test]

@@ -1,12 +1,9 @@
 //! Ingest over a real database.
 
-use std::time::Duration;
-
 use proptest::prelude::*;
 use tern_protocol::{
     id::{DeviceId, OutboxId},
     log::{Ack, Batch, Entry, Event, EventKind},
-    window::FeatureCounts,
 };
 
 use super::*;
@@ -224,39 +221,4 @@ proptest! {
         prop_assert_eq!(windows, stored);
         prop_assert_eq!(inferences, stored * (stored + 1) / 2);
     }
-}
-
-/// How fast ingest alone is. Run it with
-/// `cargo test --release -p tern-hub ingest_speed -- --ignored --nocapture`.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement"]
-async fn ingest_speed() {
-    const DEVICES: u64 = 200;
-    const ROUNDS: u64 = 10;
-    const WINDOWS: u64 = 25;
-    let world = World::new().await;
-    let mut devices: Vec<Device> = (0..DEVICES)
-        .map(|number| Device::new(&format!("meter-{number}")))
-        .collect();
-    let mut template = devices[0].window(0, 1_000, 300);
-    if let Body::Window(window) = &mut template {
-        // As the digit reader's: 64 pixels, each on the bins of its reference.
-        window.features = vec![FeatureCounts(vec![20; 11]); 64];
-    }
-    let mut batches = Vec::new();
-    for _ in 0..ROUNDS {
-        for device in &mut devices {
-            batches.push(device.batch(vec![template.clone(); WINDOWS as usize]));
-        }
-    }
-    let started = std::time::Instant::now();
-    let acks = world.ingest(batches).await;
-    let took = started.elapsed().max(Duration::from_millis(1));
-    let windows = counted(&world).await.0;
-    let rate = windows as f64 / took.as_secs_f64();
-    println!(
-        "{windows} windows, {} acks, {took:?}: {rate:.0} windows/s",
-        acks.len()
-    );
-    assert_eq!(windows, DEVICES * ROUNDS * WINDOWS);
 }
