@@ -53,7 +53,7 @@ const BLOCKING: usize = 4;
 
 /// When the store fails, requests are still answered for so long before the agent ends, to be
 /// started again: what broke may be gone then.
-const LAST_STAND: Duration = Duration::from_secs(60);
+const LAST_STAND: Duration = Duration::from_mins(1);
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args().skip(1).collect();
@@ -119,7 +119,7 @@ fn run(config: &Path) -> anyhow::Result<()> {
     let (stop_in, stop) = watch::channel(false);
     let (served_in, served) = watch::channel(false);
     let wake = Arc::new(Notify::new());
-    let board = Arc::new(Board::default());
+    let board = Arc::new(Board::new(&slots));
 
     let policy = Policy::new(config.captures.clone(), chance.split());
     let shared = Arc::new(Shared {

@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(window.confidence[14], 2);
         assert_eq!(window.features[0].0, [0, 1, 0, 0, 1, 0, 0]);
         assert_eq!(window.features[1].0, [1, 0, 0, 0, 0, 0, 1]);
-        assert_eq!(window.latency.sum, 400.0);
+        assert!((window.latency.sum - 400.0).abs() < 1e-9);
         assert_eq!(meter.close(&slot, &version, at(120)), None);
         assert!(meter.claim_capture(1), "the bound is per window");
         meter.inference(1.0, None, &[]);

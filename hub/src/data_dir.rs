@@ -8,6 +8,7 @@ use std::{
     io::{self, Read as _, Seek as _, Write as _},
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,13 @@ const LOCK: &str = "hub.lock";
 
 /// Where a running hub says how to reach it.
 const ADDRESSES: &str = "hub.addresses.json";
+
+/// How long to wait for a directory that is in use. `kill -9` returns before the operating system has
+/// taken the process apart, and whoever starts the hub again at once must not be refused.
+const LOCK_GRACE: Duration = Duration::from_secs(5);
+
+/// Between two looks at the lock.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Longest content of the lock file that is looked at, in bytes: a process id.
 const PID_LEN: u64 = 20;
@@ -74,8 +82,20 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Makes the directory if it is missing, and takes it.
-    pub fn take(path: &Path) -> Result<Self, DataDirError> {
+    /// Makes the directory if it is missing, and takes it; waits a moment for a hub that is ending.
+    pub async fn take(path: &Path) -> Result<Self, DataDirError> {
+        let deadline = tokio::time::Instant::now() + LOCK_GRACE;
+        loop {
+            match Self::try_take(path) {
+                Err(DataDirError::Used { .. }) if tokio::time::Instant::now() < deadline => {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+                taken => return taken,
+            }
+        }
+    }
+
+    fn try_take(path: &Path) -> Result<Self, DataDirError> {
         fs::create_dir_all(path).map_err(io_error("making the data directory", path))?;
         let lock_path = path.join(LOCK);
         let mut lock = File::options()
@@ -128,17 +148,21 @@ impl DataDir {
 mod tests {
     use super::*;
 
-    #[test]
-    fn one_hub_at_a_time() {
+    #[tokio::test]
+    async fn one_hub_at_a_time() {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let first = DataDir::take(dir.path()).expect("it is free");
-        match DataDir::take(dir.path()) {
+        let first = DataDir::take(dir.path()).await.expect("it is free");
+        match DataDir::try_take(dir.path()) {
             Err(DataDirError::Used { pid, .. }) => {
                 assert_eq!(pid, std::process::id().to_string());
             }
             other => panic!("expected a refusal, got {other:?}"),
         }
-        drop(first);
-        DataDir::take(dir.path()).expect("it is free again");
+        // A hub that is just ending is waited for.
+        let (second, ()) = tokio::join!(DataDir::take(dir.path()), async {
+            tokio::time::sleep(LOOK_AGAIN * 2).await;
+            drop(first);
+        });
+        second.expect("it is free again");
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     api,
     app::{App, Ready, Wake},
     blobs::{BlobError, Blobs},
-    broker::{Broker, BrokerError},
+    broker::{BIND_AGAIN, BIND_GRACE, Broker, BrokerError},
     changes::Changes,
     clock::Clock,
     config::Config,
@@ -99,7 +99,7 @@ pub struct Running {
 
 /// Starts a hub; it accepts connections when this returns.
 pub async fn start(config: Config) -> Result<Running, ServeError> {
-    let data = DataDir::take(&config.data)?;
+    let data = DataDir::take(&config.data).await?;
     let store = Store::open(data.path()).await?;
     let blobs = Blobs::open(&data.path().join("blobs"))?;
     let counters = Arc::new(Counters::load(&store).await?);
@@ -115,7 +115,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     };
     intake::all_offline(&app).await?;
 
-    let listener = TcpListener::bind(config.http).await;
+    let listener = bind(config.http).await;
     let http_error = |source| ServeError::Http {
         address: config.http,
         source,
@@ -223,6 +223,22 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         part_ended,
         _data: data,
     })
+}
+
+/// Binds an address; waits a moment for a hub that is ending, as [`DataDir::take`] does.
+async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let deadline = tokio::time::Instant::now() + BIND_GRACE;
+    loop {
+        match TcpListener::bind(address).await {
+            Err(err)
+                if err.kind() == io::ErrorKind::AddrInUse
+                    && tokio::time::Instant::now() < deadline =>
+            {
+                tokio::time::sleep(BIND_AGAIN).await;
+            }
+            bound => return bound,
+        }
+    }
 }
 
 type Part = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;

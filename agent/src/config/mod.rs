@@ -29,7 +29,7 @@ const WINDOW_MIN: Duration = Duration::from_millis(100);
 
 /// Keep-alive bounds: MQTT sends whole seconds, and brokers give up on devices silent for longer.
 const KEEP_ALIVE: std::ops::RangeInclusive<Duration> =
-    Duration::from_secs(1)..=Duration::from_secs(1200);
+    Duration::from_secs(1)..=Duration::from_mins(20);
 
 /// The smallest outbox: it has to hold a few batches.
 const OUTBOX_MIN: ByteCount = ByteCount(512 << 10);
@@ -296,7 +296,7 @@ impl Default for Http {
 impl Default for Telemetry {
     fn default() -> Self {
         Self {
-            window: Span(Duration::from_secs(60)),
+            window: Span(Duration::from_mins(1)),
         }
     }
 }

@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn units_are_read_and_anything_else_is_refused() {
-        assert_eq!("60s".parse(), Ok(Span(Duration::from_secs(60))));
+        assert_eq!("60s".parse(), Ok(Span(Duration::from_mins(1))));
         assert_eq!("250ms".parse(), Ok(Span(Duration::from_millis(250))));
         assert_eq!("16MiB".parse(), Ok(ByteCount(16 << 20)));
         assert_eq!("512B".parse(), Ok(ByteCount(512)));

@@ -3,7 +3,7 @@
 use tern_protocol::tensor::Dtype;
 use tract_onnx::{
     prelude::{DatumType, InferenceFact, TypedFact},
-    tract_hir::{infer::Factoid as _, internal::ToDim as _},
+    tract_hir::{infer::Factoid, internal::ToDim},
 };
 
 use super::{LoadError, Place, Port};
@@ -46,7 +46,7 @@ pub(super) fn input(port: &Port, fact: &InferenceFact) -> Result<(), LoadError> 
     if let Some(found) = fact.datum_type.concretize() {
         dtype(Place::Input, port, found)?;
     }
-    let dims: Vec<_> = fact.shape.dims().map(|dim| dim.concretize()).collect();
+    let dims: Vec<_> = fact.shape.dims().map(Factoid::concretize).collect();
     let fits = fact.shape.is_open()
         || dims.len() == port.row.len()
             && dims.iter().zip(&port.row).all(|(dim, bound)| {
@@ -72,7 +72,7 @@ pub(super) fn input(port: &Port, fact: &InferenceFact) -> Result<(), LoadError> 
 /// What the optimised graph gives, with the batch bound to one.
 pub(super) fn output(port: &Port, fact: &TypedFact) -> Result<(), LoadError> {
     dtype(Place::Output, port, fact.datum_type)?;
-    let bound = port.row.iter().map(|dim| dim.to_dim());
+    let bound = port.row.iter().map(ToDim::to_dim);
     if fact.shape.iter().cloned().eq(bound) {
         return Ok(());
     }

@@ -47,17 +47,8 @@ pub fn specs(features: i64, classes: i64) -> (Vec<TensorSpec>, Vec<TensorSpec>) 
     )
 }
 
-/// A model with one node of this kind between `image` and `probabilities`, both [batch, 4].
-pub fn single(op: &str) -> Vec<u8> {
-    bytes(GraphProto {
-        node: vec![node(op, "odd", &["image"], "probabilities")],
-        input: vec![value("image", &[None, Some(4)])],
-        output: vec![value("probabilities", &[None, Some(4)])],
-        ..GraphProto::default()
-    })
-}
-
-fn bytes(graph: GraphProto) -> Vec<u8> {
+/// The file of a graph.
+pub fn bytes(graph: GraphProto) -> Vec<u8> {
     let model = ModelProto {
         ir_version: 8,
         opset_import: vec![OperatorSetIdProto {
@@ -70,7 +61,8 @@ fn bytes(graph: GraphProto) -> Vec<u8> {
     model.encode_to_vec()
 }
 
-fn node(op: &str, name: &str, inputs: &[&str], output: &str) -> NodeProto {
+/// A node with one output.
+pub fn node(op: &str, name: &str, inputs: &[&str], output: &str) -> NodeProto {
     NodeProto {
         op_type: op.into(),
         name: name.into(),
@@ -80,7 +72,8 @@ fn node(op: &str, name: &str, inputs: &[&str], output: &str) -> NodeProto {
     }
 }
 
-fn value(name: &str, dims: &[Option<i64>]) -> ValueInfoProto {
+/// An input or output; `None` is the batch.
+pub fn value(name: &str, dims: &[Option<i64>]) -> ValueInfoProto {
     let dim = dims.iter().map(|dim| Dimension {
         value: Some(match dim {
             Some(dim) => dimension::Value::DimValue(*dim),

@@ -7,6 +7,8 @@ use tern_protocol::{
     tensor::{Dtype, Tensor},
 };
 
+use tract_onnx::pb::GraphProto;
+
 use super::{golden, *};
 
 /// Class 0 likes the first two inputs, class 1 the others.
@@ -21,6 +23,16 @@ fn refusal(onnx: &[u8], change: impl Fn(&mut Vec<TensorSpec>, &mut Vec<TensorSpe
     let (mut inputs, mut outputs) = fixture::specs(4, 2);
     change(&mut inputs, &mut outputs);
     Model::load(onnx, &inputs, &outputs).expect_err("it does not load")
+}
+
+/// A model with one node of this kind between `image` and `probabilities`, both [batch, 4].
+fn single(op: &str) -> Vec<u8> {
+    fixture::bytes(GraphProto {
+        node: vec![fixture::node(op, "odd", &["image"], "probabilities")],
+        input: vec![fixture::value("image", &[None, Some(4)])],
+        output: vec![fixture::value("probabilities", &[None, Some(4)])],
+        ..GraphProto::default()
+    })
 }
 
 #[test]
@@ -103,7 +115,7 @@ fn a_refusal_names_its_check_and_subject() {
             "onnx",
         ),
         (
-            refusal(&fixture::single("TreeEnsembleRegressor2"), |_, _| {}),
+            refusal(&single("TreeEnsembleRegressor2"), |_, _| {}),
             "operator",
             "TreeEnsembleRegressor2",
         ),
@@ -147,7 +159,7 @@ fn a_refusal_names_its_check_and_subject() {
 fn an_operator_in_a_form_that_the_engine_lacks_is_named() {
     // A convolution without kernel: known, but it cannot be built.
     let (inputs, outputs) = fixture::specs(4, 4);
-    let err = Model::load(&fixture::single("Cast"), &inputs, &outputs).expect_err("no `to`");
+    let err = Model::load(&single("Cast"), &inputs, &outputs).expect_err("no `to`");
     assert_eq!(
         (err.check(), err.subject().as_str()),
         ("operator", "Cast"),

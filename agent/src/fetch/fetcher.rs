@@ -24,7 +24,7 @@ pub const ACTIVE_MAX: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Longest wait between two wants: a hub that comes back is asked within this time.
-const PATIENCE_MAX: Duration = Duration::from_secs(60);
+const PATIENCE_MAX: Duration = Duration::from_mins(1);
 
 /// Times that a blob may arrive with other bytes than its digest names.
 pub const MISMATCHES_MAX: u32 = 3;

@@ -113,19 +113,18 @@ impl Files {
         let stored = io("reading", &map_path, read_all(&map))?;
         let length = io("reading", &path, file.metadata())?.len();
         let resumed = Bitmap::from_bytes(&stored, blob.chunks()).filter(|_| length == blob.len);
-        let have = match resumed {
-            Some(have) => have,
-            None => {
-                io("emptying", &map_path, map.set_len(0))?;
-                let have = Bitmap::new(blob.chunks());
-                self.check_space(blob, &have)?;
-                io("sizing", &path, file.set_len(blob.len))?;
-                // The length is durable before the bitmap can say anything about it.
-                io("syncing", &path, file.sync_all())?;
-                io("writing", &map_path, map.write_all_at(have.as_bytes(), 0))?;
-                io("syncing", &path, durable::sync_parent(&path))?;
-                have
-            }
+        let have = if let Some(have) = resumed {
+            have
+        } else {
+            io("emptying", &map_path, map.set_len(0))?;
+            let have = Bitmap::new(blob.chunks());
+            self.check_space(blob, &have)?;
+            io("sizing", &path, file.set_len(blob.len))?;
+            // The length is durable before the bitmap can say anything about it.
+            io("syncing", &path, file.sync_all())?;
+            io("writing", &map_path, map.write_all_at(have.as_bytes(), 0))?;
+            io("syncing", &path, durable::sync_parent(&path))?;
+            have
         };
         self.check_space(blob, &have)?;
         let partial = Partial {

@@ -28,7 +28,7 @@ use crate::{
 const PASSES_MAX: usize = 64;
 
 /// When to try again what may have been bad luck.
-const RETRY: std::time::Duration = std::time::Duration::from_secs(600);
+const RETRY: std::time::Duration = std::time::Duration::from_mins(10);
 
 impl Node {
     /// Compares what should be with what is, and acts, until both agree or time has to pass.
@@ -79,10 +79,10 @@ impl Node {
             Action::ReadManifest(slot) => self.read_manifest(&slot),
             Action::Vet(slot) => self.vet(&slot),
             Action::Activate(slot) => self.activate(&slot),
-            Action::Reject(slot, reason, text) => self.reject(&slot, Refusal::new(reason, text)),
+            Action::Reject(slot, reason, text) => self.reject(&slot, &Refusal::new(reason, text)),
             Action::SwapBack(slot) => {
                 let text = format!("{TRIAL_FAILURES} requests in a row failed in the engine");
-                self.swap_back(&slot, RejectReason::FailedServing, text)
+                self.swap_back(&slot, RejectReason::FailedServing, &text)
             }
             Action::Drop(digest) => {
                 if let Err(err) = self.blobs.drop(digest) {
@@ -107,7 +107,7 @@ impl Node {
             self.store_slot(slot)?;
         }
         tracing::info!(%slot, model = %version.model, version = %version.version, "fetching");
-        self.event(EventKind::Fetching, slot, Some(&version), String::new())
+        self.event(EventKind::Fetching, slot, Some(&version), "")
     }
 
     fn read_manifest(&mut self, slot: &SlotName) -> Result<(), NodeError> {
@@ -116,7 +116,7 @@ impl Node {
         };
         let manifest = match bundle::manifest(self.blobs.files(), &candidate.kept) {
             Ok(manifest) => manifest,
-            Err(refusal) => return self.reject(slot, refusal),
+            Err(refusal) => return self.reject(slot, &refusal),
         };
         let parts: Vec<_> = manifest.parts().collect();
         let missing = parts
@@ -131,7 +131,7 @@ impl Node {
             let text = format!(
                 "the bundle needs {need} bytes more, only {free} are free ({RESERVE} stay in reserve)"
             );
-            return self.reject(slot, Refusal::new(RejectReason::NoSpace, text));
+            return self.reject(slot, &Refusal::new(RejectReason::NoSpace, text));
         }
         if let Some(candidate) = &mut self.state(slot).candidate {
             candidate.step = Step::Parts(parts);
@@ -149,14 +149,9 @@ impl Node {
         let verdict = state.record.attempt(kept.bundle.digest);
         self.store_slot(slot)?;
         if verdict == Verdict::GiveUp {
-            return self.reject(slot, ended_the_process());
+            return self.reject(slot, &ended_the_process());
         }
-        self.event(
-            EventKind::Verified,
-            slot,
-            Some(&kept.version),
-            String::new(),
-        )?;
+        self.event(EventKind::Verified, slot, Some(&kept.version), "")?;
         let (files, clock) = (self.blobs.files().clone(), self.clock);
         let name = slot.clone();
         self.job(move || {
@@ -183,9 +178,9 @@ impl Node {
             Ok(loaded) => {
                 candidate.step = Step::Vetted(candidate.parts().to_vec());
                 state.vetted = Some(Arc::from(loaded));
-                self.event(EventKind::Vetted, slot, Some(&kept.version), String::new())
+                self.event(EventKind::Vetted, slot, Some(&kept.version), "")
             }
-            Err(refusal) => self.reject(slot, refusal),
+            Err(refusal) => self.reject(slot, &refusal),
         }
     }
 
@@ -211,11 +206,11 @@ impl Node {
         let old = self.swap(slot, Some(loaded))?;
         self.state(slot).fallback = old;
         tracing::info!(%slot, model = %version.model, version = %version.version, "serving");
-        self.event(EventKind::Serving, slot, Some(&version), String::new())
+        self.event(EventKind::Serving, slot, Some(&version), "")
     }
 
-    pub(super) fn reject(&mut self, slot: &SlotName, refusal: Refusal) -> Result<(), NodeError> {
-        self.mend(&refusal);
+    pub(super) fn reject(&mut self, slot: &SlotName, refusal: &Refusal) -> Result<(), NodeError> {
+        self.mend(refusal);
         let retry_at = self.clock.uptime().plus(RETRY);
         let state = self.state(slot);
         let Some(candidate) = state.candidate.take() else {
@@ -235,18 +230,18 @@ impl Node {
         });
         self.store_slot(slot)?;
         let text = format!("{}: {}", refusal.reason, refusal.text);
-        self.event(EventKind::Rejected, slot, Some(&version), text)
+        self.event(EventKind::Rejected, slot, Some(&version), &text)
     }
 
     fn swap_back(
         &mut self,
         slot: &SlotName,
         reason: RejectReason,
-        text: String,
+        text: &str,
     ) -> Result<(), NodeError> {
         let state = self.state(slot);
         let failed = state.record.current.as_ref().map(|k| k.version.clone());
-        state.record.swapped_back(reason, shortened(&text));
+        state.record.swapped_back(reason, shortened(text));
         // What rotted on disk is worth fetching again at once.
         state.retry_at = may_pass(reason).then_some(Uptime(0));
         state.current = state.previous.take();
@@ -270,7 +265,7 @@ impl Node {
             ),
             None => format!("{text}; there is no version to return to"),
         };
-        self.event(EventKind::SwappedBack, slot, failed.as_ref(), text)
+        self.event(EventKind::SwappedBack, slot, failed.as_ref(), &text)
     }
 
     /// Loads what the record of a slot calls current.
@@ -313,7 +308,7 @@ impl Node {
             "what served before cannot be loaded: {}", refusal.text
         );
         self.state(slot).starting = false;
-        self.swap_back(slot, refusal.reason, refusal.text)
+        self.swap_back(slot, refusal.reason, &refusal.text)
     }
 
     fn resume(&mut self, slot: &SlotName, loaded: Box<Loaded>) -> Result<(), NodeError> {
@@ -367,14 +362,14 @@ impl Node {
         kind: EventKind,
         slot: &SlotName,
         version: Option<&SlotVersion>,
-        text: String,
+        text: &str,
     ) -> Result<(), NodeError> {
         let event = tern_protocol::log::Event {
             kind,
             slot: Some(slot.clone()),
             model: version.map(|v| v.model.clone()),
             version: version.map(|v| v.version),
-            text: shortened(&text),
+            text: shortened(text),
         };
         self.write(tern_protocol::log::Body::Event(event.into()))
     }

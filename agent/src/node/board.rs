@@ -4,8 +4,10 @@ use std::sync::{Mutex, PoisonError};
 
 use tern_protocol::reported::{OutboxReport, SlotReport};
 
+use crate::slots::Slots;
+
 /// The latest facts, replaced as a whole.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Board(Mutex<Facts>);
 
 /// What `node` knows. Counters are since the agent started.
@@ -32,6 +34,21 @@ pub struct Facts {
 }
 
 impl Board {
+    /// Names every slot and knows nothing else: `serve` answers before `node` has looked once.
+    pub fn new(slots: &Slots) -> Self {
+        let slots = slots.iter().map(|slot| SlotReport {
+            slot: slot.name().clone(),
+            serving: None,
+            previous: None,
+            progress: None,
+            rejected: None,
+        });
+        Self(Mutex::new(Facts {
+            slots: slots.collect(),
+            ..Facts::default()
+        }))
+    }
+
     /// Puts new facts in the place of the old ones.
     pub fn show(&self, facts: Facts) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = facts;

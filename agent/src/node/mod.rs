@@ -198,6 +198,8 @@ impl Node {
                 () = ears.wake.notified() => {}
                 () = sleep(wait) => {}
                 _ = ears.stop.wait_for(|stop| *stop) => break,
+                // Without the thread that serves, the agent is better started again.
+                _ = ears.served.wait_for(|served| *served) => break,
             }
         }
         node.stop(ears).await

@@ -11,7 +11,12 @@ use tern_protocol::{
 use tokio::time::timeout;
 
 use super::{Ears, Node, NodeError, slot};
-use crate::{config::SLOTS_MAX, outbox::OutboxError, report, slots::Loaded};
+use crate::{
+    config::SLOTS_MAX,
+    outbox::OutboxError,
+    report,
+    slots::{Loaded, Slot},
+};
 
 /// Entries are flushed to disk at least this soon after they were written.
 const FLUSH: Duration = Duration::from_millis(250);
@@ -49,7 +54,7 @@ impl Node {
         let now = self.clock.uptime();
         self.next_window = now.plus(self.config.telemetry.window.0);
         let slots = Arc::clone(&self.slots);
-        for loaded in slots.iter().filter_map(|slot| slot.serving()) {
+        for loaded in slots.iter().filter_map(Slot::serving) {
             self.close_window(&loaded)?;
         }
         for loaded in std::mem::take(&mut self.retired) {
@@ -75,7 +80,7 @@ impl Node {
     pub(super) fn prove(&mut self) {
         let now = self.clock.uptime();
         for (name, state) in &mut self.states {
-            let serving = self.slots.get(name.as_str()).and_then(|s| s.serving());
+            let serving = self.slots.get(name.as_str()).and_then(Slot::serving);
             if serving.is_some_and(|loaded| loaded.is_proven(now)) {
                 state.fallback = None;
             }
@@ -120,7 +125,9 @@ impl Node {
             outbox: self.facts.outbox,
             malformed: self.facts.malformed,
         };
-        if self.facts.online && self.reporter.is_due(now.uptime, &reported) {
+        // Until what served before is in memory again, a report would say that nothing serves.
+        let starting = self.states.values().any(|state| state.starting);
+        if self.facts.online && !starting && self.reporter.is_due(now.uptime, &reported) {
             reported.resources = report::resources(self.blobs.files().free());
             if self.link.say(Channel::State, &reported) {
                 self.reporter.said(now.uptime, reported.clone());

@@ -29,7 +29,7 @@ const GATHER: Duration = Duration::from_millis(200);
 const RESEND: Duration = Duration::from_secs(5);
 
 /// Longest wait between two sends of the same batch.
-const RESEND_MAX: Duration = Duration::from_secs(60);
+const RESEND_MAX: Duration = Duration::from_mins(1);
 
 /// What the queue needs to know of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -85,7 +85,8 @@ fn waiting(dir: &Path) -> io::Result<Vec<PathBuf>> {
         let name = path.file_name().and_then(|name| name.to_str());
         let whole = name.is_some_and(|name| {
             name.strip_suffix(".json").is_some_and(|stem| {
-                !stem.ends_with(".out") && !stem.ends_with(".err") && !stem.starts_with('.')
+                let answer = [".out", ".err"].iter().any(|end| stem.ends_with(end));
+                !answer && !stem.starts_with('.')
             })
         });
         if whole && path.is_file() {

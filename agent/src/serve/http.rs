@@ -66,8 +66,10 @@ enum HttpError {
 impl HttpError {
     fn status(&self) -> StatusCode {
         match self {
-            Self::NotFound | Self::NoSlot(_) | Self::NoVersion { .. } => StatusCode::NOT_FOUND,
-            Self::Feedback(FeedbackError::Unknown(_)) => StatusCode::NOT_FOUND,
+            Self::NotFound
+            | Self::NoSlot(_)
+            | Self::NoVersion { .. }
+            | Self::Feedback(FeedbackError::Unknown(_)) => StatusCode::NOT_FOUND,
             Self::Feedback(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Empty(_) | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -106,12 +108,11 @@ pub(super) async fn connection(
         ended = connection.as_mut() => Some(ended),
         _ = stopped => None,
     };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
+    let ended = if let Some(ended) = ended {
+        ended
+    } else {
+        connection.as_mut().graceful_shutdown();
+        connection.await
     };
     if let Err(err) = ended {
         tracing::debug!("a connection ended: {err}");

@@ -9,6 +9,7 @@ use tern_protocol::{
 };
 
 use super::Shared;
+use crate::slots::Slot;
 
 /// Counters are since the agent started.
 #[derive(Debug, Serialize)]
@@ -78,7 +79,7 @@ pub(super) fn status(shared: &Shared) -> Status {
         // One moment's facts, so that a version and the refusal of another agree; only counters
         // are newer than the board.
         let live = predictor.slots().get(report.slot.as_str());
-        let live = live.and_then(|slot| slot.serving()).map(|l| l.proof());
+        let live = live.and_then(Slot::serving).map(|l| l.proof());
         if let (Some(shown), Some(live)) = (&mut report.serving, live)
             && shown.version == live.version
         {

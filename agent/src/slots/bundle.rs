@@ -12,7 +12,7 @@ use tern_protocol::{
     manifest::{Golden, Manifest},
     profile::Reference,
     reported::RejectReason,
-    tensor::Dtype,
+    tensor::{Dtype, TensorSpec},
     time::Uptime,
 };
 use tern_stats::histogram::Edges;
@@ -125,7 +125,7 @@ fn edges(manifest: &Manifest, reference: &Reference) -> Result<Vec<Edges>, Strin
     if let Some(problem) = reference.problem() {
         return Err(problem.into());
     }
-    let elements = manifest.inputs.first().and_then(|spec| spec.sample_len());
+    let elements = manifest.inputs.first().and_then(TensorSpec::sample_len);
     let features = reference.features.len();
     if features > 0 && elements != Some(features) {
         return Err(format!(

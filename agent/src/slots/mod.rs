@@ -26,7 +26,7 @@ use tern_stats::histogram::Edges;
 use crate::{engine::Model, state::slot::Kept, telemetry::Meter};
 
 /// How long a newly activated model is on trial.
-pub const TRIAL: Duration = Duration::from_secs(600);
+pub const TRIAL: Duration = Duration::from_mins(10);
 
 /// Failures of the engine in a row that end a trial: one may be the input's fault.
 pub const TRIAL_FAILURES: u32 = 3;

@@ -11,6 +11,8 @@ use std::{
     fs, io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use sled::IVec;
@@ -27,6 +29,10 @@ const CACHE: u64 = 1 << 20;
 
 /// Largest value that is read back: an outbox entry.
 const VALUE_MAX: usize = 1 << 20;
+
+/// Wait for whoever holds the store, and how often: two seconds in all.
+const LOCK_WAIT: Duration = Duration::from_millis(50);
+const LOCK_TRIES: u32 = 40;
 
 /// Version of the layout. A store written by a newer agent is refused, not guessed at.
 const LAYOUT: u32 = 1;
@@ -166,7 +172,7 @@ impl Store {
             .cache_capacity(CACHE)
             // We flush ourselves, when it matters; an idle agent must not wake up for it.
             .flush_every_ms(None);
-        let db = config.open().map_err(|err| Trouble::of(err, path))?;
+        let db = patiently(|| config.open().map_err(|err| Trouble::of(err, path)))?;
         let tree = |name: &str| db.open_tree(name).map_err(|err| Trouble::of(err, path));
         Ok(Self {
             facts: tree("facts")?,
@@ -225,15 +231,13 @@ impl Store {
 
     /// Which life of the outbox this store holds.
     pub fn outbox_id(&self) -> Result<OutboxId, StateError> {
-        match self.fact(KEY_OUTBOX)? {
-            Some(id) => Ok(id),
-            None => {
-                let id = OutboxId(getrandom::u64().map_err(StateError::Random)?);
-                self.set_fact(KEY_OUTBOX, &id)?;
-                self.flush()?;
-                Ok(id)
-            }
+        if let Some(id) = self.fact(KEY_OUTBOX)? {
+            return Ok(id);
         }
+        let id = OutboxId(getrandom::u64().map_err(StateError::Random)?);
+        self.set_fact(KEY_OUTBOX, &id)?;
+        self.flush()?;
+        Ok(id)
     }
 
     /// The desired state with the highest revision seen so far.
@@ -294,6 +298,18 @@ impl Store {
             .map(drop)
             .map_err(sled("flushing the store"))
     }
+}
+
+/// Tries again for a while as long as the store is in use: sled lets go of its lock a moment after
+/// it was dropped, and an agent that is being replaced takes its time as well.
+fn patiently<T>(mut open: impl FnMut() -> Result<T, Trouble>) -> Result<T, Trouble> {
+    for _ in 0..LOCK_TRIES {
+        match open() {
+            Err(Trouble::Fatal(StateError::InUse { .. })) => thread::sleep(LOCK_WAIT),
+            outcome => return outcome,
+        }
+    }
+    open()
 }
 
 /// Why a store did not open.

@@ -208,7 +208,7 @@ impl State {
             return;
         };
         let topic = blob_topic(want.blob);
-        for index in want.ranges.iter().flat_map(indices) {
+        for index in want.ranges.iter().copied().flat_map(indices) {
             match &mut self.chunks_left {
                 Some(0) => return,
                 Some(left) => *left -= 1,
@@ -244,7 +244,7 @@ impl State {
     }
 }
 
-pub fn indices(range: &ChunkRange) -> std::ops::Range<u32> {
+pub fn indices(range: ChunkRange) -> std::ops::Range<u32> {
     range.first..range.first + range.count
 }
 

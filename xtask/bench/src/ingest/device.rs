@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS};
 use tern_protocol::{
     codec,
@@ -57,7 +57,7 @@ impl Sender {
         let mut mqtt = MqttOptions::new(device.as_str(), host, port.parse()?);
         let packet = limits::PAYLOAD + FRAME;
         mqtt.set_max_packet_size(packet, packet)
-            .set_keep_alive(Duration::from_secs(60));
+            .set_keep_alive(Duration::from_mins(1));
         let outbox = OutboxId(u64::from(number) + 1);
         let batches: Vec<Vec<u8>> = (0..batches)
             .map(|n| codec::encode(&batch(outbox, n * per_batch, per_batch)))
@@ -154,25 +154,24 @@ impl Connected {
             self.client
                 .publish(&log, QoS::AtLeastOnce, false, bytes.clone())
                 .await?;
-            match timeout_at(start + RESEND, self.stored(&ack)).await {
-                Ok(stored) => {
-                    let stands = (stored?.0 / self.sender.per_batch) as usize;
-                    if stands > next {
-                        sent.waits.push(start.elapsed().as_secs_f64() * 1000.0);
-                        tries = 0;
-                    } else {
-                        sent.resent += 1;
-                    }
-                    next = stands;
-                }
-                Err(_) => {
-                    sent.resent += 1;
-                    tries += 1;
-                    if tries > RESENDS {
-                        bail!("{}: batch {next} is not acknowledged", self.sender.device);
-                    }
-                }
+            let answer = timeout_at(start + RESEND, self.stored(&ack)).await;
+            let stands = match answer {
+                Ok(stored) => (stored?.0 / self.sender.per_batch) as usize,
+                Err(_) => next,
+            };
+            if stands > next {
+                sent.waits.push(start.elapsed().as_secs_f64() * 1000.0);
+                tries = 0;
+            } else {
+                sent.resent += 1;
+                tries += 1;
+                ensure!(
+                    tries <= RESENDS,
+                    "{}: the hub stays at batch {next}",
+                    self.sender.device
+                );
             }
+            next = stands;
         }
         self.client.disconnect().await?;
         Ok(sent)

@@ -68,7 +68,7 @@ pub(crate) fn run(binaries: &Binaries, load: Load, report: &Report) -> Result<()
 
     let mut waits = sent.waits;
     waits.sort_by(f64::total_cmp);
-    report.figure(&Figure {
+    Figure {
         bench: "ingest",
         figure: "windows_per_s",
         value: (windows as f64 / elapsed.as_secs_f64()).round(),
@@ -85,7 +85,8 @@ pub(crate) fn run(binaries: &Binaries, load: Load, report: &Report) -> Result<()
             "hub_cpu_s": cpu,
             "resent_batches": sent.resent,
         }),
-    });
+    }
+    .print();
     Ok(())
 }
 

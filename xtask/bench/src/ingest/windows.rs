@@ -76,3 +76,23 @@ fn spread(bins: usize, salt: u64) -> Vec<u64> {
     }
     counts
 }
+
+#[cfg(test)]
+mod tests {
+    use tern_protocol::codec;
+
+    use super::*;
+
+    #[test]
+    fn a_window_counts_each_inference_in_each_place() {
+        let window = window(7);
+        let latency: u64 = window.latency.bins.iter().map(|bin| bin.count).sum();
+        assert_eq!(latency, INFERENCES);
+        let counts = [&window.classes, &window.confidence].into_iter();
+        for counts in counts.chain(window.features.iter().map(|feature| &feature.0)) {
+            assert_eq!(counts.iter().sum::<u64>(), INFERENCES);
+        }
+        // A real agent's, with the digit model, is of this size.
+        assert!((1_000..2_000).contains(&codec::encode(&window).len()));
+    }
+}
