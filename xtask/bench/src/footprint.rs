@@ -69,7 +69,7 @@ fn memory(agent: &Agent, figure: &'static str, mut detail: serde_json::Value) ->
         goal: if figure == "agent_rss_idle_bytes" {
             "<= 10000000"
         } else {
-            ""
+            "none"
         },
         detail,
     }
