@@ -1,5 +1,3 @@
-use std::time::Instant as Stopwatch;
-
 use sea_orm::{ConnectionTrait as _, Statement};
 use tern_protocol::{
     id::{ModelVersion, Revision},
@@ -143,34 +141,4 @@ async fn a_newer_rollout_of_all_supersedes_the_older() {
         .find(|view| view.id == first.id)
         .expect("it was started");
     assert_eq!(older.state, RolloutState::Superseded);
-}
-
-/// What a look at a large fleet costs; run by hand with `--ignored --nocapture`.
-#[tokio::test]
-#[ignore = "a measurement, not a test"]
-async fn cost_of_a_look_at_a_hundred_thousand_devices() {
-    let (_dir, app) = fleet_of(100_000).await;
-    start(&app, &workspace(), to(1, 100)).await.expect("starts");
-    let (tell, mut told) = mpsc::channel(1_000_000);
-    let clock = Stopwatch::now();
-    pass(&app, &tell).await.expect("passes");
-    println!("assigning 100,000 devices: {:?}", clock.elapsed());
-    while told.try_recv().is_ok() {}
-    pass(&app, &tell).await.expect("passes");
-    for percent in [100, 50] {
-        if percent < 100 {
-            start(&app, &workspace(), to(2, percent))
-                .await
-                .expect("starts");
-            while pass(&app, &tell).await.expect("passes") == Did::Something {
-                while told.try_recv().is_ok() {}
-            }
-        }
-        let clock = Stopwatch::now();
-        assert_eq!(pass(&app, &tell).await.expect("passes"), Did::Nothing);
-        println!(
-            "a look with nothing to do, newest rollout at {percent} %: {:?}",
-            clock.elapsed()
-        );
-    }
 }
