@@ -41,7 +41,7 @@ pub(crate) enum Name {
 pub(crate) fn run(options: &Options) -> Result<Verdict> {
     // Alone, so that no other crate's features get into the agent that is measured: this is how
     // it is built for a device.
-    build(&["--release", "--package", "tern-agent"], options)?;
+    build(&["--profile", "device", "--package", "tern-agent"], options)?;
     build(
         &["--release", "--package", "tern-hub", "--bin", "tern-hub"],
         options,
@@ -61,7 +61,7 @@ pub(crate) fn run(options: &Options) -> Result<Verdict> {
         bench.arg(value.get_name());
         bench
             .arg("--agent")
-            .arg(workspace::binary(Profile::Release, "tern-agent"));
+            .arg(workspace::binary(Profile::Device, "tern-agent"));
         bench
             .arg("--hub")
             .arg(workspace::binary(Profile::Release, "tern-hub"));

@@ -26,8 +26,10 @@ pub(crate) fn target() -> PathBuf {
 pub(crate) enum Profile {
     /// For tests and the demo.
     Dev,
-    /// For measuring.
+    /// For servers, and for measuring.
     Release,
+    /// For devices: small.
+    Device,
 }
 
 /// A binary of the workspace, once it is built.
@@ -35,6 +37,7 @@ pub(crate) fn binary(profile: Profile, name: &str) -> PathBuf {
     let folder = match profile {
         Profile::Dev => "debug",
         Profile::Release => "release",
+        Profile::Device => "device",
     };
     target().join(folder).join(name)
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use rumqttc::{AsyncClient, Event, LastWill, MqttOptions, Packet, QoS};
+use rumqttc::{AsyncClient, Event, LastWill, MqttOptions, Packet, QoS, SubscribeFilter};
 use tern_protocol::{
     blob::{Chunk, ChunkRange, Want},
     codec,
@@ -82,8 +82,9 @@ impl Device {
         .to_string()
     }
 
-    /// Connects, and does so again whenever the connection is lost.
-    fn connect(name: &str, hub: SocketAddr) -> Self {
+    /// Connects, and does so again whenever the connection is lost. It listens when this returns:
+    /// what it says next cannot be answered before it hears.
+    async fn connect(name: &str, hub: SocketAddr) -> Self {
         let id: DeviceId = name.parse().expect("a name");
         let mut options = MqttOptions::new(name, hub.ip().to_string(), hub.port());
         let will = Link {
@@ -102,16 +103,18 @@ impl Device {
         let (client, mut connection) = AsyncClient::new(options, 1_000);
         let (say, heard) = mpsc::channel(1_000);
         let (speaker, device) = (client.clone(), id.clone());
+        let (listens, listening) = tokio::sync::oneshot::channel();
         tokio::spawn(async move {
+            let mut listens = Some(listens);
             while !say.is_closed() {
                 match connection.poll().await {
                     Ok(Event::Incoming(Packet::ConnAck(_))) => {
-                        for filter in [
+                        let filters = [
                             format!("tern/1/default/d/{device}/down/#"),
                             "tern/1/default/b/+".to_owned(),
-                        ] {
-                            let _ = speaker.try_subscribe(filter, QoS::AtLeastOnce);
-                        }
+                        ]
+                        .map(|filter| SubscribeFilter::new(filter, QoS::AtLeastOnce));
+                        let _ = speaker.try_subscribe_many(filters);
                         let link = codec::encode(&Link {
                             online: true,
                             boot: BootId(1),
@@ -123,11 +126,20 @@ impl Device {
                         let heard = understand(&publish.topic, &publish.payload);
                         let _ = say.send(heard).await;
                     }
+                    Ok(Event::Incoming(Packet::SubAck(_))) => {
+                        if let Some(listens) = listens.take() {
+                            let _ = listens.send(());
+                        }
+                    }
                     Ok(_) => {}
                     Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
                 }
             }
         });
+        let listening = timeout(PATIENCE, listening).await;
+        let _: () = listening
+            .expect("in time")
+            .expect("the connection's task lives");
         Self { id, client, heard }
     }
 
@@ -233,7 +245,7 @@ async fn from_publishing_to_proof_of_serving_and_over_a_restart() {
     let running = start(config(dir.path())).await.expect("starts");
     let app = running.app().clone();
     let Addresses { mqtt, http, .. } = running.addresses().clone();
-    let mut device = Device::connect("meter-01", mqtt);
+    let mut device = Device::connect("meter-01", mqtt).await;
     device.report(Revision(0), None).await;
     publish_a_model(&app, 1.0).await;
     let started = rollout::start(&app, &workspace(), all_of(1))
@@ -340,7 +352,7 @@ async fn from_publishing_to_proof_of_serving_and_over_a_restart() {
 async fn entries_are_acknowledged_after_they_are_stored() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let running = start(config(dir.path())).await.expect("starts");
-    let mut device = Device::connect("meter-01", running.addresses().mqtt);
+    let mut device = Device::connect("meter-01", running.addresses().mqtt).await;
     let now = Instant {
         boot: BootId(1),
         uptime: Uptime(5),
@@ -392,7 +404,7 @@ async fn malformed_messages_are_counted_and_change_nothing() {
         app.ready.borrow().all().then_some(())
     })
     .await;
-    let device = Device::connect("meter-01", running.addresses().mqtt);
+    let device = Device::connect("meter-01", running.addresses().mqtt).await;
     device.report(Revision(0), None).await;
     let known = async || {
         let view = fleet::device(&app.store, &workspace(), &device.id)

@@ -31,7 +31,7 @@ pub(crate) fn run(binaries: &Binaries, report: &Report) -> Result<()> {
         value: bytes as f64,
         unit: "bytes",
         goal: "<= 10000000",
-        detail: json!({"profile": "release", "stripped": true}),
+        detail: json!({"profile": "device", "stripped": true}),
     }
     .print();
 
