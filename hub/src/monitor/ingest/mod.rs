@@ -14,14 +14,14 @@ mod commit;
 mod positions;
 mod prepare;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tern_protocol::{
     id::{DeviceId, WorkspaceId},
     log::{Ack, Batch},
     time::WallTime,
 };
-use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
+use tokio::{sync::mpsc, task::JoinHandle};
 
 use self::{commit::Committer, prepare::Prepared};
 use crate::{app::App, counters::Counters, store::chain};
@@ -36,9 +36,6 @@ const GROUP_BATCHES: usize = 512;
 /// Entries in one transaction. About 10 MB of rows; it keeps a commit under half a second, which
 /// is the longest that other writers wait.
 const GROUP_ENTRIES: usize = 8192;
-
-/// Longest that a batch waits for others.
-const GATHER: Duration = Duration::from_millis(20);
 
 /// A batch as it came from the broker.
 #[derive(Debug, Clone)]
@@ -86,35 +83,54 @@ impl Ingest {
     }
 }
 
-/// Gathers groups of batches and prepares their rows.
+/// Gathers groups of batches and prepares their rows. A group goes on as soon as the committer has
+/// room for one: batches share a transaction because the disk is busy, never because they waited for
+/// company. (With a fixed wait of 20 ms for others, 32 devices in step stored 17,000 windows/s.)
 async fn gather(
     mut offered: mpsc::Receiver<Incoming>,
     groups: mpsc::Sender<Vec<Prepared>>,
     counters: Arc<Counters>,
 ) {
     while let Some(first) = offered.recv().await {
-        let until = Instant::now() + GATHER;
-        let (mut group, mut entries) = (Vec::new(), 0);
-        let mut next = Some(first);
-        while let Some(incoming) = next {
-            counters.batches_gathered.one();
-            entries += incoming.batch.entries.len();
-            match prepare::prepare(incoming) {
-                Some(prepared) => group.push(prepared),
-                None => counters.malformed.one(),
+        let mut group = Group::default();
+        group.add(first, &counters);
+        let room = loop {
+            tokio::select! {
+                biased;
+                Some(incoming) = offered.recv(), if !group.is_full() => {
+                    group.add(incoming, &counters);
+                }
+                room = groups.reserve() => break room,
             }
-            if group.len() >= GROUP_BATCHES || entries >= GROUP_ENTRIES {
-                break;
-            }
-            // Preparing is arithmetic without a pause: others get their turn.
-            tokio::task::consume_budget().await;
-            next = tokio::time::timeout_at(until, offered.recv())
-                .await
-                .unwrap_or(None);
+        };
+        match room {
+            Ok(room) => room.send(group.prepared),
+            Err(_) => return,
         }
-        if groups.send(group).await.is_err() {
-            return;
+    }
+}
+
+/// Batches of one transaction to be.
+#[derive(Default)]
+struct Group {
+    prepared: Vec<Prepared>,
+    batches: usize,
+    entries: usize,
+}
+
+impl Group {
+    fn add(&mut self, incoming: Incoming, counters: &Counters) {
+        counters.batches_gathered.one();
+        self.batches += 1;
+        self.entries += incoming.batch.entries.len();
+        match prepare::prepare(incoming) {
+            Some(prepared) => self.prepared.push(prepared),
+            None => counters.malformed.one(),
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.batches >= GROUP_BATCHES || self.entries >= GROUP_ENTRIES
     }
 }
 
