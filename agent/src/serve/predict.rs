@@ -65,6 +65,7 @@ pub struct Predictor {
     wake: Arc<Notify>,
     inferences: AtomicU64,
     errors: AtomicU64,
+    captures_skipped: AtomicU64,
 }
 
 impl Predictor {
@@ -86,7 +87,15 @@ impl Predictor {
             wake,
             inferences: AtomicU64::new(0),
             errors: AtomicU64::new(0),
+            captures_skipped: AtomicU64::new(0),
         }
+    }
+
+    /// Inputs that were drawn to be captured and passed over since the agent started: the window's
+    /// bound was reached, the input is too large, or the disk does not keep up. While this grows,
+    /// captures say less about busy windows than their probabilities claim.
+    pub fn captures_skipped(&self) -> u64 {
+        self.captures_skipped.load(Ordering::Relaxed)
     }
 
     /// The slots.
@@ -183,11 +192,17 @@ impl Predictor {
             let Some(prediction) = *prediction else {
                 continue;
             };
-            let mut policy = lock(&self.policy);
-            if let Some(probability) = policy.draw(prediction.confidence)
-                && meter.claim_capture(policy.per_window())
-                && let Some(input) = captured(inputs, row, rows)
-            {
+            let (drawn, most) = {
+                let mut policy = lock(&self.policy);
+                (policy.draw(prediction.confidence), policy.per_window())
+            };
+            let Some(probability) = drawn else {
+                continue;
+            };
+            let input = meter
+                .claim_capture(most)
+                .then(|| captured(inputs, row, rows));
+            let kept = input.flatten().is_some_and(|input| {
                 let capture = Capture {
                     prediction: id,
                     slot: loaded.slot.clone(),
@@ -199,7 +214,10 @@ impl Predictor {
                     probability,
                 };
                 // A full channel means that the disk does not keep up: inference goes first.
-                let _ = self.inputs.try_send(Input::Capture(capture.into()));
+                self.inputs.try_send(Input::Capture(capture.into())).is_ok()
+            });
+            if !kept {
+                self.captures_skipped.fetch_add(1, Ordering::Relaxed);
             }
         }
         ids

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::stage::{Device, SLOT};
+use super::cast::{Device, SLOT};
 use crate::{
     process::Process,
     workspace::{Profile, binary},

@@ -8,6 +8,7 @@
 //! - nothing that it starts outlives it, also after Ctrl-C or a failure.
 
 mod cameras;
+mod cast;
 mod figures;
 mod narrator;
 mod people;
@@ -69,8 +70,8 @@ fn tell(options: &Options, folder: &std::path::Path) -> Result<Verdict> {
     println!();
     println!(
         "  Tern demo: {} meters at {} sites",
-        stage::devices().len(),
-        stage::SITES.len()
+        cast::devices().len(),
+        cast::SITES.len()
     );
     println!("  dashboard  {}", stage.hub());
     println!("  logs       {}", folder.join("logs").display());

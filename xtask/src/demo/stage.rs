@@ -13,8 +13,8 @@ use serde::Deserialize;
 
 use super::{
     cameras::{Cameras, Images},
+    cast::{Device, FOG, SITES, SLOT, devices},
     narrator::Narrator,
-    story,
     tern::Tern,
 };
 use crate::{
@@ -22,43 +22,6 @@ use crate::{
     process::{self, Process},
     workspace::{Profile, binary},
 };
-
-/// A site of the story.
-pub(super) struct Site {
-    /// Its name.
-    pub(super) name: &'static str,
-    /// Whether fog creeps over its lenses.
-    pub(super) foggy: bool,
-}
-
-/// The sites: two near the water, two that stay clear and show that it was the fog.
-pub(super) const SITES: [Site; 4] = [
-    Site {
-        name: "harbour",
-        foggy: true,
-    },
-    Site {
-        name: "hillside",
-        foggy: false,
-    },
-    Site {
-        name: "riverside",
-        foggy: true,
-    },
-    Site {
-        name: "station",
-        foggy: false,
-    },
-];
-
-/// Meters at each site.
-const METERS: usize = 3;
-
-/// The model that reads digits.
-pub(super) const MODEL: &str = "digit-reader";
-
-/// The slot that it serves in.
-pub(super) const SLOT: &str = "digit-reader";
 
 /// Where the dashboard is expected; another port if somebody is there already.
 const USUAL: &str = "127.0.0.1:8080";
@@ -72,27 +35,6 @@ const SETTLE: Duration = Duration::from_secs(30);
 
 /// How often a stage that stays up looks after its processes.
 const WATCH: Duration = Duration::from_secs(1);
-
-/// One meter with a camera and an agent.
-#[derive(Debug, Clone)]
-pub(super) struct Device {
-    /// Its id.
-    pub(super) name: String,
-    /// Where it is.
-    pub(super) site: &'static str,
-}
-
-/// All meters of the story.
-pub(super) fn devices() -> Vec<Device> {
-    let sites = SITES.iter().flat_map(|site| [site.name; METERS]);
-    let numbered = (1..).zip(sites);
-    numbered
-        .map(|(n, site)| Device {
-            name: format!("meter-{n:02}"),
-            site,
-        })
-        .collect()
-}
 
 /// What an agent says at `/status`, as far as the story needs it.
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -263,7 +205,7 @@ impl Stage {
     /// Stays up until Ctrl-C, with cameras that see what they saw at the end of the story.
     pub(super) fn stay(&mut self, narrator: &mut Narrator) -> Result<()> {
         self.start_cameras("cameras-after")?;
-        self.see(Images::Late, story::FOG)?;
+        self.see(Images::Late, FOG)?;
         narrator.say(format!(
             "everything stays up: {} — Ctrl-C ends it",
             self.url

@@ -14,10 +14,11 @@ use tern_protocol::{
 
 use super::{
     cameras::Images,
+    cast::{FOG, MODEL, SITES, devices, foggy},
     figures::{Estimate, Figures, SiteFigures},
     narrator::Narrator,
     people::People,
-    stage::{self, MODEL, SITES, Stage},
+    stage::{self, Stage},
 };
 use crate::{
     interrupt,
@@ -28,11 +29,8 @@ use crate::{
 /// Reading clear images: twelve meters give some 400 labels.
 const CLEAN: Duration = Duration::from_secs(30);
 
-/// Fog comes in this many steps …
+/// Fog comes up to its full strength in this many steps …
 const FOG_STEPS: u32 = 5;
-
-/// … up to this strength …
-pub(super) const FOG: f64 = 0.6;
 
 /// … one each of these.
 const FOG_STEP: Duration = Duration::from_secs(3);
@@ -57,7 +55,7 @@ pub(super) fn play(stage: &mut Stage, say: &mut Narrator, folder: &Path) -> Resu
     stage.wait_for_agents()?;
     say.say(format!(
         "hub is up, {} meters are connected and serve nothing yet",
-        stage::devices().len()
+        devices().len()
     ));
 
     let first = train(say, folder, "v1", None)?;
@@ -145,7 +143,7 @@ pub(super) fn play(stage: &mut Stage, say: &mut Narrator, folder: &Path) -> Resu
         Estimate::mean(sites.iter().filter(|site| site.foggy).map(pick))
     };
     Ok(Figures {
-        devices: stage::devices().len() as u64,
+        devices: devices().len() as u64,
         accuracy_v1_clean: mean(|site| site.before),
         accuracy_v1_fogged: mean(|site| site.during),
         accuracy_v2_fogged: mean(|site| site.after),
@@ -282,14 +280,6 @@ fn latency(stage: &Stage, elapsed_s: f64) -> Result<(f64, f64)> {
             .with_context(|| format!("no {name} in the latency chart"))
     };
     Ok((quantile("p50")?, quantile("p99")?))
-}
-
-fn foggy() -> Vec<&'static str> {
-    SITES
-        .iter()
-        .filter(|site| site.foggy)
-        .map(|site| site.name)
-        .collect()
 }
 
 fn now() -> Result<WallTime> {

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
 use tern_protocol::rest::{AccuracyView, CaptureView, Overview, RolloutView, VersionView};
 
-use super::stage::{MODEL, SLOT};
+use super::cast::{MODEL, SLOT};
 use crate::{
     process::call,
     workspace::{Profile, binary},
