@@ -65,13 +65,16 @@ fn ten_thousand_malformed_payloads_at_an_agent_change_nothing_and_are_counted() 
     let version = fleet.publish(&big);
     fleet.roll_out(version.version);
     let agent = &fleet.agents[0];
-    wait::until("the download to begin", || {
+    // A chunk of the ONNX file is there, so the agent listens to the file's topic: more bytes than
+    // all the other parts have.
+    let onnx = big.onnx.len() as u64;
+    wait::until("the first chunk of the model", || {
         let status = agent.status();
         let fetching = status
             .slot()
             .progress
             .as_ref()
-            .is_some_and(|at| at.bytes_total > 0);
+            .is_some_and(|at| at.bytes_total > 0 && at.bytes + onnx > at.bytes_total);
         wait::that(fetching, || format!("{status:?}"))
     });
 
