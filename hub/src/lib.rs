@@ -21,6 +21,8 @@ pub mod rollout;
 pub mod delivery;
 pub mod monitor;
 
+pub mod access;
+
 pub mod broker;
 pub mod link;
 

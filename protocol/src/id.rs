@@ -12,6 +12,11 @@ pub enum IdError {
     /// Not a name.
     #[error("`{0}` is not a name: 1 to 64 of a-z A-Z 0-9 . _ - and the first a letter or a digit")]
     Name(String),
+    /// Not a name of an account.
+    #[error(
+        "`{0}` is not an account's name: 1 to 64 of a-z A-Z 0-9 . _ - + @ and the first a letter or a digit"
+    )]
+    UserName(String),
     /// Not a number of the right kind.
     #[error("`{0}` is not a number from 1 up")]
     Number(String),
@@ -24,6 +29,15 @@ pub enum IdError {
 /// of a path, and never a wildcard, a parent directory or an option.
 fn is_name(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    (1..=NAME_MAX).contains(&text.len())
+        && text.as_bytes()[0].is_ascii_alphanumeric()
+        && text.bytes().all(allowed)
+}
+
+/// As [`is_name`], and what mail addresses are made of: providers name people by them.
+fn is_user_name(text: &str) -> bool {
+    let allowed =
+        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'+' | b'@');
     (1..=NAME_MAX).contains(&text.len())
         && text.as_bytes()[0].is_ascii_alphanumeric()
         && text.bytes().all(allowed)
@@ -65,7 +79,7 @@ macro_rules! serde_as_text {
 pub(crate) use serde_as_text;
 
 macro_rules! names {
-    ($($(#[$doc:meta])* $id:ident;)+) => {$(
+    ($is:ident else $error:ident: $($(#[$doc:meta])* $id:ident;)+) => {$(
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $id(String);
@@ -79,7 +93,7 @@ macro_rules! names {
         impl FromStr for $id {
             type Err = IdError;
             fn from_str(text: &str) -> Result<Self, IdError> {
-                if is_name(text) { Ok(Self(text.into())) } else { Err(IdError::Name(shown(text))) }
+                if $is(text) { Ok(Self(text.into())) } else { Err(IdError::$error(shown(text))) }
             }
         }
         impl fmt::Display for $id {
@@ -150,6 +164,7 @@ macro_rules! counters {
 }
 
 names! {
+    is_name else Name:
     /// Groups everything and carries permissions.
     WorkspaceId;
     /// One agent with an identity.
@@ -160,6 +175,12 @@ names! {
     SlotName;
     /// A model; its versions are numbered.
     ModelName;
+}
+
+names! {
+    is_user_name else UserName:
+    /// A person's account.
+    UserName;
 }
 
 counters! {
@@ -174,6 +195,12 @@ counters! {
     OutboxId(u64);
     /// One rollout in a workspace.
     RolloutId(u32);
+    /// One token with which devices join.
+    InvitationId(u64);
+    /// One key that speaks, or wants to speak, for a device.
+    IdentityId(u64);
+    /// One API token.
+    TokenId(u64);
 }
 
 /// 1, 2, 3 …; never reused, not even after deletion.
@@ -299,6 +326,14 @@ mod tests {
         }
         for good in ["a", "meter-07", "0.1_b", &"x".repeat(64)] {
             assert_eq!(good.parse::<DeviceId>().map(|id| id.0), Ok(good.into()));
+        }
+    }
+
+    #[test]
+    fn accounts_may_be_mail_addresses() {
+        assert!("ada@example.org".parse::<UserName>().is_ok());
+        for bad in ["", "@a", "a b", "a/b", "a\nb", "<a>"] {
+            assert!(bad.parse::<UserName>().is_err(), "{bad:?} was taken");
         }
     }
 

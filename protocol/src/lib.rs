@@ -32,4 +32,6 @@ pub mod tensor;
 pub mod window;
 
 #[cfg(feature = "rest")]
+pub mod join;
+#[cfg(feature = "rest")]
 pub mod rest;

@@ -26,7 +26,7 @@ impl FromRequestParts<App> for Workspace {
             .find(|(name, _)| *name == "workspace")
             .map(|(_, text)| text);
         let text = text.unwrap_or_default();
-        let missing = || ApiError::not_found(format!("there is no workspace `{}`", shown(text)));
+        let missing = || ApiError::no_workspace(&shown(text));
         let workspace: WorkspaceId = text.parse().map_err(|_| missing())?;
         let known = fleet::workspaces(&app.store).await?;
         if known.contains(&workspace) {

@@ -18,6 +18,7 @@ mod health;
 mod metrics;
 mod models;
 mod openapi;
+mod policy;
 mod problem;
 mod rollouts;
 mod stream;
@@ -41,8 +42,14 @@ use tower_http::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use self::problem::ApiError;
-use crate::app::App;
+use self::{policy::Guarded, problem::ApiError};
+use crate::{
+    access::{
+        principal::{Principal, Who},
+        role::{Permission, Policy},
+    },
+    app::App,
+};
 
 /// A JSON body, in bytes: 10,000 labels are about one megabyte.
 const JSON_BODY: usize = 4 * 1024 * 1024;
@@ -58,37 +65,48 @@ const STREAMS: usize = 512;
 #[derive(Debug, Clone)]
 struct Streams(Arc<Semaphore>);
 
+const VIEW: Policy = Policy::Workspace(Permission::View);
+const LABEL: Policy = Policy::Workspace(Permission::Label);
+const PUBLISH: Policy = Policy::Workspace(Permission::Publish);
+const OPERATE: Policy = Policy::Workspace(Permission::Operate);
+
 /// All routes of the API, of health and of metrics.
 pub fn router() -> Router<App> {
-    let ordinary = OpenApiRouter::new()
-        .routes(routes!(models::list_models))
-        .routes(routes!(models::show_model))
-        .routes(routes!(models::show_version))
-        .routes(routes!(devices::list_devices))
-        .routes(routes!(devices::show_device))
-        .routes(routes!(devices::device_events))
-        .routes(routes!(devices::list_events))
-        .routes(routes!(rollouts::start_rollout, rollouts::list_rollouts))
-        .routes(routes!(rollouts::show_rollout))
-        .routes(routes!(rollouts::pause_rollout))
-        .routes(routes!(rollouts::resume_rollout))
-        .routes(routes!(rollouts::abort_rollout))
-        .routes(routes!(rollouts::widen_rollout))
-        .routes(routes!(truth::import_labels))
-        .routes(routes!(truth::list_captures))
-        .routes(routes!(truth::list_accuracy))
-        .routes(routes!(charts::chart))
-        .routes(routes!(charts::overview))
+    let ordinary = Guarded::new()
+        .route(VIEW, routes!(models::list_models))
+        .route(VIEW, routes!(models::show_model))
+        .route(VIEW, routes!(models::show_version))
+        .route(VIEW, routes!(devices::list_devices))
+        .route(VIEW, routes!(devices::show_device))
+        .route(VIEW, routes!(devices::device_events))
+        .route(VIEW, routes!(devices::list_events))
+        .route(OPERATE, routes!(rollouts::start_rollout))
+        .route(VIEW, routes!(rollouts::list_rollouts))
+        .route(VIEW, routes!(rollouts::show_rollout))
+        .route(OPERATE, routes!(rollouts::pause_rollout))
+        .route(OPERATE, routes!(rollouts::resume_rollout))
+        .route(OPERATE, routes!(rollouts::abort_rollout))
+        .route(OPERATE, routes!(rollouts::widen_rollout))
+        .route(LABEL, routes!(truth::import_labels))
+        .route(VIEW, routes!(truth::list_captures))
+        .route(VIEW, routes!(truth::list_accuracy))
+        .route(VIEW, routes!(charts::chart))
+        .route(VIEW, routes!(charts::overview))
+        .into_router()
         .layer(from_fn(time_limit));
     // Vetting, uploads and streams have limits of their own.
-    let long = OpenApiRouter::new()
-        .routes(routes!(models::publish_version))
-        .routes(routes!(blobs::put_blob, blobs::head_blob, blobs::get_blob))
-        .routes(routes!(stream::stream));
-    let hub = OpenApiRouter::new()
-        .routes(routes!(health::healthz))
-        .routes(routes!(health::readyz))
-        .routes(routes!(metrics::metrics))
+    let long = Guarded::new()
+        .route(PUBLISH, routes!(models::publish_version))
+        .route(PUBLISH, routes!(blobs::put_blob))
+        .route(VIEW, routes!(blobs::head_blob, blobs::get_blob))
+        .route(VIEW, routes!(stream::stream))
+        .into_router();
+    // Probes and Prometheus ask for these: they tell numbers about the hub, nothing of a workspace.
+    let hub = Guarded::new()
+        .route(Policy::Public, routes!(health::healthz))
+        .route(Policy::Public, routes!(health::readyz))
+        .route(Policy::Public, routes!(metrics::metrics))
+        .into_router()
         .layer(from_fn(time_limit));
     let (routes, document) = OpenApiRouter::with_openapi(openapi::head())
         .nest(openapi::BASE, ordinary.merge(long))
@@ -120,6 +138,16 @@ pub fn router() -> Router<App> {
     .layer(Extension(Streams(Arc::new(Semaphore::new(STREAMS)))))
 }
 
+/// Establishes who asks.
+async fn authenticate(mut request: Request, next: Next) -> Response {
+    let principal = Principal {
+        who: Who::Loopback,
+        from: None,
+    };
+    request.extensions_mut().insert(principal);
+    next.run(request).await
+}
+
 /// What goes around every route of the hub: counting, tracing without bodies, and panics that become
 /// problems. The last thing to do with a router, since a layer covers the routes before it.
 pub fn around(routes: Router) -> Router {
@@ -130,6 +158,7 @@ pub fn around(routes: Router) -> Router {
         })
         .on_failure(());
     routes
+        .layer(from_fn(authenticate))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(metrics::count))
         .layer(Extension(metrics::Requests::default()))

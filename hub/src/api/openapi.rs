@@ -15,6 +15,9 @@ use utoipa::{
     },
 };
 
+/// Base of the routes of the hub itself.
+pub(super) const HUB: &str = "/api/v1";
+
 /// Base of all routes of a workspace.
 pub(super) const BASE: &str = "/api/v1/w/{workspace}";
 
@@ -65,7 +68,7 @@ pub(super) fn finished(mut document: OpenApi) -> Bytes {
     Bytes::from(json)
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+pub(super) fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     let PathItem {
         get,
         put,

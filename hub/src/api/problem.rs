@@ -46,6 +46,12 @@ macro_rules! kinds {
 kinds! {
     /// A path, query or body that cannot be read.
     bad_request = BAD_REQUEST "bad-request" "The request cannot be read";
+    /// Nobody that is known, or the proof is wrong.
+    unauthorized = UNAUTHORIZED "unauthorized" "The request does not say who asks";
+    /// Known, and not allowed.
+    forbidden = FORBIDDEN "forbidden" "This is not permitted";
+    /// Too many attempts.
+    too_many = TOO_MANY_REQUESTS "too-many-requests" "Too many attempts";
     /// Nothing there.
     not_found = NOT_FOUND "not-found" "There is no such thing";
     /// The path is there, not with this method.
@@ -67,6 +73,14 @@ kinds! {
 }
 
 impl ApiError {
+    /// A workspace that does not exist, or that whoever asks is no member of: both read the same, so
+    /// that names of workspaces are not to be found out.
+    pub(super) fn no_workspace(text: &str) -> Self {
+        Self::not_found(format!(
+            "there is no workspace `{text}`, or you are not a member of it"
+        ))
+    }
+
     /// From a rejection of axum: its status decides the kind, its text is the detail.
     pub(super) fn rejected(status: StatusCode, text: String) -> Self {
         match status {

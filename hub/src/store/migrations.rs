@@ -23,6 +23,7 @@ impl MigratorTrait for Steps {
             Box::new(crate::rollout::schema::Migration),
             Box::new(crate::registry::schema::Migration),
             Box::new(crate::monitor::schema::Migration),
+            Box::new(crate::access::audit::schema::Migration),
         ]
     }
 }

@@ -1,9 +1,10 @@
 //! Types of the REST API: what the hub answers and what the command line reads. One definition for
 //! both ends and for the OpenAPI document.
 //!
-//! All paths lie under `/api/v1/w/{workspace}`. JSON names are the field names here; times are
+//! Paths of a workspace lie under `/api/v1/w/{workspace}`, those of the hub under `/api/v1`. JSON names are the field names here; times are
 //! milliseconds since 1970 UTC; sizes are bytes; durations say their unit.
 
+mod access;
 mod charts;
 mod fleet;
 mod overview;
@@ -12,7 +13,9 @@ mod registry;
 mod rollout;
 mod truth;
 
-pub use self::{charts::*, fleet::*, overview::*, problem::*, registry::*, rollout::*, truth::*};
+pub use self::{
+    access::*, charts::*, fleet::*, overview::*, problem::*, registry::*, rollout::*, truth::*,
+};
 
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
