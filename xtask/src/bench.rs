@@ -33,6 +33,8 @@ pub(crate) enum Name {
     Footprint,
     /// Time of an inference through the agent against bare tract
     Inference,
+    /// Devices that join and connect a second, over TLS, and what each costs the hub in memory
+    Handshake,
     /// Telemetry windows a second, durable and acknowledged
     Ingest,
 }

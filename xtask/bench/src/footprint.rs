@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     Binaries,
-    parts::{Agent, Hub, KeepAlive, infer_path, infer_request},
+    parts::{Agent, Hub, KeepAlive, Security, infer_path, infer_request},
     report::{Figure, Report},
 };
 
@@ -36,7 +36,7 @@ pub(crate) fn run(binaries: &Binaries, report: &Report) -> Result<()> {
     .print();
 
     let folder = tempfile::tempdir()?;
-    let hub = Hub::start(binaries, folder.path())?;
+    let hub = Hub::start(binaries, folder.path(), Security::InsecureLoopback)?;
     let agent = Agent::start(binaries, &hub, folder.path())?;
     report.progress("agent is connected; its memory settles");
     thread::sleep(SETTLE);

@@ -6,6 +6,7 @@
 //! - a figure is printed only if what it measured was also right: counts are checked first.
 
 mod footprint;
+mod handshake;
 mod inference;
 mod ingest;
 mod parts;
@@ -51,6 +52,15 @@ enum Bench {
     Footprint,
     /// Time of an inference through the agent against bare tract
     Inference,
+    /// Devices that join and connect a second, over TLS, and what each costs the hub in memory
+    Handshake {
+        /// Devices
+        #[arg(long, default_value_t = 2_000)]
+        devices: u32,
+        /// Devices that are in the middle of it at the same time
+        #[arg(long, default_value_t = 32)]
+        at_once: usize,
+    },
     /// Telemetry windows a second, durable and acknowledged
     Ingest {
         /// Devices that send
@@ -71,6 +81,9 @@ fn main() -> Result<()> {
     match args.bench {
         Bench::Footprint => footprint::run(&args.binaries, &report),
         Bench::Inference => inference::run(&args.binaries, &report),
+        Bench::Handshake { devices, at_once } => {
+            handshake::run(&args.binaries, devices, at_once, &report)
+        }
         Bench::Ingest {
             devices,
             windows,

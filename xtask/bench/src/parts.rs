@@ -88,10 +88,21 @@ impl Drop for Running {
 /// A hub.
 pub(crate) struct Hub {
     process: Running,
+    /// Its data directory.
+    pub(crate) data: PathBuf,
     /// Address of its API.
     pub(crate) url: String,
     /// Address of its broker.
     pub(crate) mqtt: String,
+}
+
+/// How others reach a hub.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Security {
+    /// As it ships: TLS everywhere, and nobody in without a certificate or a login.
+    Full,
+    /// `--insecure-loopback`: benches that measure something else spare themselves the joining.
+    InsecureLoopback,
 }
 
 #[derive(Deserialize)]
@@ -102,25 +113,39 @@ struct Addresses {
 
 impl Hub {
     /// Starts one and waits until it is ready.
-    pub(crate) fn start(binaries: &Binaries, folder: &Path) -> Result<Self> {
+    pub(crate) fn start(binaries: &Binaries, folder: &Path, security: Security) -> Result<Self> {
         let data = folder.join("hub");
         let mut command = Command::new(&binaries.hub);
         command.arg("serve").arg("--data").arg(&data);
         command.args(["--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"]);
+        if security == Security::InsecureLoopback {
+            command.arg("--insecure-loopback");
+        }
         let process = Running::start(&mut command, &folder.join("hub.log"))?;
         let file = data.join("hub.addresses.json");
         let addresses: Addresses = wait_for("the hub listens", START, || {
             serde_json::from_slice(&fs::read(&file).ok()?).ok()
         })?;
-        let url = format!("http://{}", addresses.http);
-        wait_for("the hub is ready", START, || {
-            ureq::get(&format!("{url}/readyz")).call().ok()
-        })?;
+        let url = match security {
+            Security::Full => format!("https://{}", addresses.http),
+            Security::InsecureLoopback => format!("http://{}", addresses.http),
+        };
+        if security == Security::InsecureLoopback {
+            wait_for("the hub is ready", START, || {
+                ureq::get(&format!("{url}/readyz")).call().ok()
+            })?;
+        }
         Ok(Self {
             process,
+            data,
             url,
             mqtt: addresses.mqtt,
         })
+    }
+
+    /// Its resident memory in bytes.
+    pub(crate) fn resident(&self) -> Result<u64> {
+        memory(self.process.0.id(), "VmRSS")
     }
 
     /// Processor time that it has used, in seconds.
@@ -146,6 +171,17 @@ fn cpu_s(pid: u32) -> f64 {
         .filter_map(|ticks| ticks.parse::<f64>().ok())
         .sum::<f64>()
         / TICKS
+}
+
+/// A line of `/proc/PID/status`, in bytes.
+fn memory(pid: u32, line: &str) -> Result<u64> {
+    let file = format!("/proc/{pid}/status");
+    let text = fs::read_to_string(&file).with_context(|| file.clone())?;
+    let found = text
+        .lines()
+        .find_map(|l| l.strip_prefix(line)?.strip_prefix(':'));
+    let kib = found.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+    Ok(kib.with_context(|| format!("no {line} in {file}"))? * 1024)
 }
 
 /// An agent.
@@ -217,13 +253,7 @@ impl Agent {
 
     /// A line of its `/proc/PID/status`, in bytes.
     pub(crate) fn memory(&self, line: &str) -> Result<u64> {
-        let file = format!("/proc/{}/status", self.process.0.id());
-        let text = fs::read_to_string(&file).with_context(|| file.clone())?;
-        let found = text
-            .lines()
-            .find_map(|l| l.strip_prefix(line)?.strip_prefix(':'));
-        let kib = found.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
-        Ok(kib.with_context(|| format!("no {line} in {file}"))? * 1024)
+        memory(self.process.0.id(), line)
     }
 }
 
