@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use tokio::sync::{Notify, watch};
 
-use crate::{blobs::Blobs, changes::Changes, clock::Clock, counters::Counters, store::Store};
+use crate::{
+    access::people::People, blobs::Blobs, changes::Changes, clock::Clock, counters::Counters,
+    store::Store,
+};
 
 /// Handles on everything that outlives a request.
 #[derive(Clone)]
@@ -24,6 +27,8 @@ pub struct App {
     pub clock: Clock,
     /// Makes the rollouts look again.
     pub wake: Wake,
+    /// What people share in memory: hashing, throttle.
+    pub people: People,
     /// Which parts are up.
     pub ready: watch::Receiver<Ready>,
 }
@@ -80,6 +85,7 @@ pub(crate) async fn fresh() -> (tempfile::TempDir, App) {
         counters: Arc::new(Counters::default()),
         clock: Clock::by_hand(tern_protocol::time::WallTime(1_000_000)),
         wake: Wake::new(),
+        people: People::default(),
         ready: watch::Sender::new(Ready::default()).subscribe(),
     };
     (dir, app)

@@ -6,6 +6,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    access::people::People,
     api,
     app::{App, Ready, Wake},
     blobs::{BlobError, Blobs},
@@ -111,6 +112,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         counters,
         clock: Clock::system(),
         wake: Wake::new(),
+        people: People::default(),
         ready: ready.subscribe(),
     };
     intake::all_offline(&app).await?;

@@ -9,5 +9,6 @@
 //! - whatever changes something is in the audit log, written in the same transaction.
 
 pub mod audit;
+pub mod people;
 pub mod principal;
 pub mod role;

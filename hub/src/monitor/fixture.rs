@@ -62,6 +62,7 @@ impl World {
             counters: Arc::new(Counters::default()),
             clock: Clock::by_hand(WallTime(NOON)),
             wake: Wake::new(),
+            people: crate::access::people::People::default(),
             ready: watched,
         };
         Self {

@@ -1,0 +1,248 @@
+//! Who asks: a session cookie, an API token, or nobody. Establishes the principal of every request.
+//!
+//! Must never break:
+//! - what proves nothing is nobody's: a wrong token or an old cookie is not an error of its own, the
+//!   route's policy refuses it;
+//! - a browser changes nothing for another site: requests with a cookie that change something come
+//!   from our own pages, or are refused.
+
+use std::net::SocketAddr;
+
+use axum::{
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, Method, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use cookie::{Cookie, SameSite};
+
+use super::problem::ApiError;
+use crate::{
+    access::{
+        people::{session, token},
+        principal::{Principal, Who},
+    },
+    app::App,
+    store::StoreError,
+};
+
+/// The session's cookie. The prefix makes browsers insist on HTTPS, on this host and on the whole
+/// path, so that no neighbour can set one (RFC 6265bis, 4.1.3.2).
+pub(super) const COOKIE: &str = "__Host-tern";
+
+/// What stands around the routes: whether requests that prove nothing may do all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// As it ships: whoever asks shows who they are.
+    Nobody,
+    /// `--insecure-loopback`: whoever reaches the hub may do all.
+    Loopback,
+}
+
+/// Puts the principal into the request's extensions.
+pub(super) async fn authenticate(
+    State((app, trust)): State<(App, Trust)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let from = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let from = from.map(|ConnectInfo(address)| address.ip().to_canonical());
+    let headers = request.headers();
+    let who = match trust {
+        Trust::Loopback => {
+            if let Err(err) = from_this_machine(headers, request.method()) {
+                return err.into_response();
+            }
+            Ok(Who::Loopback)
+        }
+        Trust::Nobody => who(&app, headers, request.method()).await,
+    };
+    let who = match who {
+        Ok(who) => who,
+        Err(refusal) => return refusal.into_response(),
+    };
+    request.extensions_mut().insert(Principal { who, from });
+    next.run(request).await
+}
+
+async fn who(app: &App, headers: &HeaderMap, method: &Method) -> Result<Who, ApiError> {
+    if let Some(given) = headers.get(header::AUTHORIZATION) {
+        // Whoever sends this is a program; a cookie beside it counts nothing.
+        let token = given.to_str().ok().and_then(api_token);
+        let known = match token {
+            Some(token) => token::who(app, &token).await?,
+            None => None,
+        };
+        return Ok(known.unwrap_or(Who::Anonymous));
+    }
+    let Some(secret) = session_of(headers) else {
+        return Ok(Who::Anonymous);
+    };
+    let account: Result<_, StoreError> = session::account_of(app, &secret).await;
+    let Some(account) = account? else {
+        return Ok(Who::Anonymous);
+    };
+    if !method.is_safe() {
+        same_origin(headers)?;
+    }
+    Ok(Who::User(account))
+}
+
+/// The token of `Bearer TOKEN`, or the password of `Basic`, which is what some clients can send.
+fn api_token(given: &str) -> Option<String> {
+    let (scheme, rest) = given.split_once(' ')?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(rest.trim().to_owned());
+    }
+    if scheme.eq_ignore_ascii_case("basic") {
+        let pair = BASE64_STANDARD.decode(rest.trim()).ok()?;
+        let pair = String::from_utf8(pair).ok()?;
+        return pair.split_once(':').map(|(_, password)| password.to_owned());
+    }
+    None
+}
+
+/// The secret in the session's cookie.
+pub(super) fn session_of(headers: &HeaderMap) -> Option<String> {
+    let cookies = headers.get_all(header::COOKIE).into_iter();
+    let texts = cookies.filter_map(|value| value.to_str().ok());
+    texts
+        .flat_map(Cookie::split_parse)
+        .flatten()
+        .find(|cookie| cookie.name() == COOKIE)
+        .map(|cookie| cookie.value().to_owned())
+}
+
+/// `Set-Cookie` of a new session. Lax: a link from elsewhere opens the dashboard, a form from
+/// elsewhere posts nothing.
+pub(super) fn cookie(secret: &str) -> String {
+    Cookie::build((COOKIE, secret))
+        .secure(true)
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .path("/")
+        .build()
+        .to_string()
+}
+
+/// `Set-Cookie` that takes it away.
+pub(super) fn no_cookie() -> String {
+    let mut gone = Cookie::build((COOKIE, "")).secure(true).path("/").build();
+    gone.make_removal();
+    gone.to_string()
+}
+
+/// Whether a request that changes something comes from a page of ours. Browsers say so in
+/// `Sec-Fetch-Site`, which no page can forge; older ones in `Origin` at least.
+fn same_origin(headers: &HeaderMap) -> Result<(), ApiError> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let refused = || {
+        ApiError::forbidden(
+            "this request comes from another site; programs send `Authorization: Bearer` instead \
+             of a cookie",
+        )
+    };
+    match text("sec-fetch-site") {
+        Some("same-origin" | "none") => Ok(()),
+        Some(_) => Err(refused()),
+        None => {
+            let origin = text("origin").and_then(|origin| origin.split_once("://"));
+            let host = text("host").ok_or_else(refused)?;
+            match origin {
+                Some((_, origin)) if origin.eq_ignore_ascii_case(host) => Ok(()),
+                _ => Err(refused()),
+            }
+        }
+    }
+}
+
+/// At a hub that trusts its machine: the request names this machine, so that no page of elsewhere
+/// reaches it under a name of its own (DNS rebinding), and changes nothing from another site.
+fn from_this_machine(headers: &HeaderMap, method: &Method) -> Result<(), ApiError> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(host) = text("host")
+        && !is_loopback(host)
+    {
+        return Err(ApiError::forbidden(
+            "a hub that was started with --insecure-loopback is reached as localhost or 127.0.0.1 only",
+        ));
+    }
+    let from_browser = text("sec-fetch-site").is_some() || text("origin").is_some();
+    if from_browser && !method.is_safe() {
+        same_origin(headers)?;
+    }
+    Ok(())
+}
+
+fn is_loopback(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').map_or(rest, |(ip, _)| ip),
+        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    };
+    name.eq_ignore_ascii_case("localhost")
+        || name
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pairs = pairs.iter().map(|(name, value)| {
+            let name = axum::http::HeaderName::from_static(name);
+            (name, HeaderValue::from_static(value))
+        });
+        pairs.collect()
+    }
+
+    #[test]
+    fn pages_of_other_sites_change_nothing() {
+        for (allowed, pairs) in [
+            (true, vec![("sec-fetch-site", "same-origin")]),
+            (true, vec![("sec-fetch-site", "none")]),
+            (false, vec![("sec-fetch-site", "cross-site")]),
+            (false, vec![("sec-fetch-site", "same-site")]),
+            (true, vec![("host", "hub:8443"), ("origin", "https://hub:8443")]),
+            (false, vec![("host", "hub:8443"), ("origin", "https://evil")]),
+            (false, vec![("host", "hub:8443"), ("origin", "null")]),
+            (false, vec![("host", "hub:8443")]),
+        ] {
+            assert_eq!(same_origin(&headers(&pairs)).is_ok(), allowed, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn only_names_of_this_machine_are_loopback() {
+        for host in ["localhost:8080", "127.0.0.1", "127.8.9.1:1", "[::1]:8080", "LOCALHOST"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in ["localhost.evil:80", "evil", "10.0.0.1:8080", "", "[::2]:1"] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn tokens_come_as_bearer_or_as_the_password_of_basic() {
+        assert_eq!(api_token("Bearer abc").as_deref(), Some("abc"));
+        assert_eq!(api_token("basic eDphYmM=").as_deref(), Some("abc"));
+        for bad in ["", "Bearer", "Basic !", "Basic YWJj", "Digest x"] {
+            assert_eq!(api_token(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_cookie_is_for_this_host_over_https_and_not_for_scripts() {
+        let cookie = cookie("s");
+        for word in ["__Host-tern=s", "Secure", "HttpOnly", "SameSite=Lax", "Path=/"] {
+            assert!(cookie.contains(word), "{cookie}");
+        }
+        assert!(!cookie.contains("Domain"));
+        let sent = headers(&[("cookie", "a=b; __Host-tern=s; c=d")]);
+        assert_eq!(session_of(&sent).as_deref(), Some("s"));
+    }
+}
