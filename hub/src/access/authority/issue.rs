@@ -27,9 +27,9 @@ pub(in crate::access) const BACKDATED: Duration = Duration::from_secs(3_600);
 const POINT: usize = 65;
 
 /// An authority.
-pub(super) struct Authority {
+pub(in crate::access) struct Authority {
     /// The first 16 hex digits of [`Self::fingerprint`].
-    pub(super) id: String,
+    pub(in crate::access) id: String,
     /// SHA-256 of its certificate.
     pub(super) fingerprint: Digest,
     /// The only workspace that it vouches for.
@@ -222,7 +222,7 @@ impl Authority {
     }
 
     /// A certificate for a device.
-    pub(super) fn device(
+    pub(in crate::access) fn device(
         &self,
         common_name: &str,
         key: &DeviceKey,

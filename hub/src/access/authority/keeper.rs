@@ -220,7 +220,7 @@ impl Trusted {
         pem(own.flat_map(|a| a.with_chain()))
     }
 
-    pub(super) fn all(&self) -> &[Arc<Authority>] {
+    pub(in crate::access) fn all(&self) -> &[Arc<Authority>] {
         &self.0
     }
 
