@@ -39,8 +39,8 @@ fn config(dir: &Path) -> Config {
         http: any,
         mqtt: any,
         names: vec!["localhost".into()],
-        certificate_life: Duration::from_secs(86_400),
-        expired_grace: Duration::from_secs(86_400),
+        certificate_life: Duration::from_hours(24),
+        expired_grace: Duration::from_hours(24),
         egress_limit: None,
         log_format: crate::config::LogFormat::Text,
     }

@@ -24,7 +24,7 @@ pub fn first(dir: &CaDir, now: WallTime) -> Result<(), AuthorityError> {
     if hub.iter().any(|entry| entry.workspace.is_none()) {
         return Ok(());
     }
-    add(dir, &locked, issue::make(now)?, Vec::new(), None, now).map(|_| ())
+    add(dir, &locked, issue::make(now)?, &[], None, now).map(|_| ())
 }
 
 /// Makes a new authority for the hub or for a workspace; from now on it issues. Those before it are
@@ -35,7 +35,7 @@ pub fn rotate(
     now: WallTime,
 ) -> Result<AuthorityView, AuthorityError> {
     let locked = dir.lock()?;
-    add(dir, &locked, issue::make(now)?, Vec::new(), workspace, now)
+    add(dir, &locked, issue::make(now)?, &[], workspace, now)
 }
 
 /// As [`rotate`], with an authority from outside: its certificate in PEM, followed by those between
@@ -68,7 +68,7 @@ pub fn import(
         dir,
         &locked,
         Made { certificate, key },
-        chain,
+        &chain,
         workspace,
         now,
     )
@@ -96,7 +96,7 @@ fn add(
     dir: &CaDir,
     locked: &Locked,
     made: Made,
-    chain: Vec<CertificateDer<'static>>,
+    chain: &[CertificateDer<'static>],
     workspace: Option<&WorkspaceId>,
     now: WallTime,
 ) -> Result<AuthorityView, AuthorityError> {

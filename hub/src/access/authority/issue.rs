@@ -18,10 +18,10 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use super::{AuthorityError, making};
 
 /// Life of an authority that the hub makes.
-const AUTHORITY_LIFE: Duration = Duration::from_secs(20 * 365 * 86_400);
+const AUTHORITY_LIFE: Duration = Duration::from_hours(20 * 365 * 24);
 
 /// How far before now certificates begin: clocks of devices and hub differ.
-pub(in crate::access) const BACKDATED: Duration = Duration::from_secs(3_600);
+pub(in crate::access) const BACKDATED: Duration = Duration::from_hours(1);
 
 /// Bytes of a P-256 public key as a point without compression.
 const POINT: usize = 65;

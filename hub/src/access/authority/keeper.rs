@@ -26,7 +26,7 @@ use super::{
 use crate::{clock::Clock, store::chain};
 
 /// Life of the hub's own certificate. It is made anew at each start, and at half of it.
-const SERVER_LIFE: Duration = Duration::from_secs(90 * 86_400);
+const SERVER_LIFE: Duration = Duration::from_hours(90 * 24);
 
 /// Between two looks at the directory.
 const LOOK: Duration = Duration::from_secs(1);

@@ -46,7 +46,7 @@ fn device(authorities: &Authorities) -> Client {
         "default".parse().expect("a name"),
         "d1".parse().expect("a name"),
     );
-    let life = Duration::from_secs(86_400);
+    let life = Duration::from_hours(24);
     let issued = authorities.issue(&workspace, &device, &request, life);
     (key, issued.expect("issues").chain)
 }
@@ -142,7 +142,7 @@ fn devices_and_hub_know_each_other_and_nobody_else() {
         "localhost",
     );
     assert!(strange.is_err(), "a hub of another authority");
-    clock.advance(Duration::from_secs(2 * 86_400));
+    clock.advance(Duration::from_hours(2 * 24));
     let late = shake(&authorities, &clock, &own, &client, "localhost");
     assert!(late.is_err(), "an expired certificate");
 }
@@ -181,11 +181,11 @@ fn the_hub_renews_its_own_certificate_at_half_its_life() {
     let (_dir, authorities, clock) = fresh();
     let client = device(&authorities);
     drop(client);
-    clock.advance(Duration::from_secs(44 * 86_400));
+    clock.advance(Duration::from_hours(44 * 24));
     assert!(!authorities.look().expect("reads"));
-    clock.advance(Duration::from_secs(2 * 86_400));
+    clock.advance(Duration::from_hours(2 * 24));
     assert!(authorities.look().expect("reads"));
-    clock.advance(Duration::from_secs(60 * 86_400));
+    clock.advance(Duration::from_hours(60 * 24));
     let (own, client) = (anchors(&authorities), device(&authorities));
     shake(&authorities, &clock, &own, &client, "localhost").expect("106 days after the start");
 }

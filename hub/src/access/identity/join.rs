@@ -16,9 +16,7 @@ use tern_protocol::{
 
 use super::{
     judge::{Asked, Known, Verdict, judge},
-    rows::{
-        identity, identity_view, invitation, invitation_view, labels_of, labels_text, state_text,
-    },
+    rows::{identity, identity_view, invitation, invitation_view, labels_of, state_text},
 };
 use crate::{
     access::{
@@ -68,7 +66,7 @@ pub enum JoinError {
     /// The certificate expired too long ago.
     #[error(
         "the certificate expired longer ago than `--expired-grace` of the hub allows; \
-         join again: `tern-agent join TOKEN`"
+         remove the identity file and join again: `tern-agent join TOKEN`"
     )]
     TooLate,
     /// Somebody refused the identity.
@@ -282,38 +280,37 @@ pub(super) async fn stands(
     }
     let workspace: WorkspaceId = parsed("workspace id", &row.workspace)?;
     let now = app.clock.now();
-    let good = kept(app, &workspace, &row, now);
-    let issued = match good {
-        Some(kept) => kept,
-        None => {
-            let life = app.lives.certificate;
-            let new = app.authorities.issue(&workspace, &view.device, key, life)?;
-            let worth_noting = row
-                .authority
-                .as_ref()
-                .is_some_and(|was| *was != new.authority)
-                || row.not_after.is_some_and(|until| until <= now.0);
-            row = keep(&txn, row, &new).await?;
-            if why == Why::Renewal && worth_noting {
-                let deed = Deed::new("identity.renew", format!("identity {}", view.id))
-                    .within(&workspace)
-                    .before(&view)
-                    .after(&identity_view(&row)?)
-                    .detail(format!("certificate {} by {}", new.serial, new.authority));
-                let actor = Actor::device(&view.device, from);
-                audit::record(&txn, &app.clock, &actor, deed).await?;
-            }
-            new
+    let grace = i64::try_from(app.lives.expired_grace.as_millis()).unwrap_or(i64::MAX);
+    let late = |until: i64| until.saturating_add(grace) <= now.0;
+    // By a token too: a key from a scrap heap does not come back years later.
+    if row.not_after.is_some_and(late) {
+        return Err(JoinError::TooLate);
+    }
+    let issued = if let Some(kept) = kept(app, &workspace, &row, now) {
+        kept
+    } else {
+        let life = app.lives.certificate;
+        let new = app.authorities.issue(&workspace, &view.device, key, life)?;
+        let worth_noting = row
+            .authority
+            .as_ref()
+            .is_some_and(|was| *was != new.authority)
+            || row.not_after.is_some_and(|until| until <= now.0);
+        row = keep(&txn, row, &new).await?;
+        if why == Why::Renewal && worth_noting {
+            let deed = Deed::new("identity.renew", format!("identity {}", view.id))
+                .within(&workspace)
+                .before(&view)
+                .after(&identity_view(&row)?)
+                .detail(format!("certificate {} by {}", new.serial, new.authority));
+            let actor = Actor::device(&view.device, from);
+            audit::record(&txn, &app.clock, &actor, deed).await?;
         }
+        new
     };
     txn.commit().await.doing("committing an identity")?;
     app.registry.begin(&row)?;
     let labels = labels_of(&row.labels)?;
-    debug_assert_eq!(
-        labels_text(&labels),
-        row.labels,
-        "labels are written one way"
-    );
     Ok(Joined::Active(credentials(
         app,
         workspace,

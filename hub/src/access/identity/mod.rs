@@ -43,8 +43,8 @@ pub struct Lives {
 impl Default for Lives {
     fn default() -> Self {
         Self {
-            certificate: Duration::from_secs(30 * 86_400),
-            expired_grace: Duration::from_secs(180 * 86_400),
+            certificate: Duration::from_hours(30 * 24),
+            expired_grace: Duration::from_hours(180 * 24),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     app::{self, App},
 };
 
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 fn workspace() -> WorkspaceId {
     "default".parse().expect("a name")
@@ -186,7 +186,7 @@ async fn tokens_that_are_no_good_say_why() {
         "was revoked",
     );
     let token = invited(&app, new(5)).await;
-    app.clock.advance(Duration::from_secs(3_600));
+    app.clock.advance(Duration::from_hours(1));
     refused(
         join(&app, &asks(&token, "d", &key()), None).await,
         "has expired",
@@ -258,11 +258,11 @@ async fn renewal_works_until_the_grace_is_over_and_never_for_strangers() {
     app.clock.advance(15 * DAY);
     let half = in_(renew(&app, &again(), None).await.expect("renews"));
     assert_ne!(half.certificate, first.certificate);
-    app.clock.advance(Duration::from_secs(209 * 86_400));
+    app.clock.advance(Duration::from_hours(209 * 24));
     in_(renew(&app, &again(), None)
         .await
         .expect("179 days after expiry"));
-    app.clock.advance(Duration::from_secs(211 * 86_400));
+    app.clock.advance(Duration::from_hours(211 * 24));
     refused(renew(&app, &again(), None).await, "--expired-grace");
     let csr = request(&self::key());
     refused(renew(&app, &Renew { csr }, None).await, "not known here");
