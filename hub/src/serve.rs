@@ -6,7 +6,12 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    access::people::People,
+    access::{
+        authority::{Authorities, AuthorityError},
+        identity::Registry,
+        people::People,
+        reach::{Ports, Reach},
+    },
     api,
     app::{App, Ready, Wake},
     blobs::{BlobError, Blobs},
@@ -47,6 +52,9 @@ pub enum ServeError {
     /// The blobs cannot be used.
     #[error(transparent)]
     Blobs(#[from] BlobError),
+    /// The certificate authorities cannot be used.
+    #[error(transparent)]
+    Authorities(#[from] AuthorityError),
     /// The broker does not start.
     #[error(transparent)]
     Broker(#[from] BrokerError),
@@ -105,15 +113,24 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let blobs = Blobs::open(&data.path().join("blobs"))?;
     let counters = Arc::new(Counters::load(&store).await?);
     let ready = Arc::new(watch::Sender::new(Ready::default()));
+    let clock = Clock::system();
+    let reach = Reach::new(config.names.clone());
+    let certified = config.certified_names();
+    let authorities = Authorities::open(data.path(), &certified, clock.clone())?;
+    let registry = Registry::load(&store, authorities.clone()).await?;
     let app = App {
         store,
         blobs,
         changes: Changes::new(),
         counters,
-        clock: Clock::system(),
+        clock,
         wake: Wake::new(),
         people: People::default(),
         ready: ready.subscribe(),
+        authorities,
+        registry,
+        lives: config.lives(),
+        reach,
     };
     intake::all_offline(&app).await?;
 
@@ -126,6 +143,10 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let http = listener.local_addr().map_err(http_error)?;
     let broker = Broker::start(config.mqtt).await?;
     ready.send_modify(|ready| ready.broker = true);
+    app.reach.listening(Ports {
+        https: http.port(),
+        mqtt: broker.devices.port(),
+    });
     let addresses = Addresses {
         http,
         mqtt: broker.devices,
@@ -187,6 +208,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
             tracing::error!(error = chain(&err), "telemetry ingest broke");
         }
     });
+    let certifying = boxed(app.authorities.clone().run(stop.clone()));
     let parts = vec![
         part("hearing devices", hearing),
         part("device states", taking_in),
@@ -194,6 +216,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         part("delivery", delivering),
         part("rollouts", rolling_out),
         part("speaking to devices", speaking),
+        part("certificates", certifying),
     ];
 
     let flushing = tokio::spawn(flush_counters(app.clone()));
