@@ -115,18 +115,22 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     };
     intake::all_offline(&app).await?;
 
-    let listener = bind(config.http).await;
+    let listener = bind(config.http()).await;
     let http_error = |source| ServeError::Http {
-        address: config.http,
+        address: config.http(),
         source,
     };
     let listener = listener.map_err(http_error)?;
     let http = listener.local_addr().map_err(http_error)?;
-    let broker = Broker::start(config.mqtt).await?;
+    let broker = Broker::start(
+        config.insecure_loopback.then_some(config.mqtt()),
+        Arc::clone(&app.counters),
+    )
+    .await?;
     ready.send_modify(|ready| ready.broker = true);
     let addresses = Addresses {
         http,
-        mqtt: broker.devices,
+        mqtt: broker.plain.unwrap_or(broker.devices),
         pid: std::process::id(),
     };
 
@@ -150,7 +154,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     ) = outbound::queues();
     let speaking = boxed(outbound::run(
         app.clone(),
-        broker.hub,
+        broker.hub.clone(),
         queues,
         tells.downgrade(),
         ready.clone(),
@@ -166,7 +170,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         wants,
     };
     let hearing = {
-        let heard = inbound::run(app.clone(), broker.hub, sinks, ready, stop.clone());
+        let heard = inbound::run(app.clone(), broker.hub.clone(), sinks, ready, stop.clone());
         boxed(async {
             if let Err(err) = heard.await {
                 tracing::error!(error = chain(&err), "devices are not heard");

@@ -1,0 +1,3 @@
+//! The door for devices.
+
+pub mod bucket;
