@@ -1,22 +1,31 @@
 //! Where all parts meet: what is started, in which order, who hands what to whom, and how it ends.
 
+mod https;
+
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use axum_server::Handle;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    access::{
+        authority::{Authorities, AuthorityError},
+        identity::Registry,
+        reach::{Ports, Reach},
+    },
     api,
     app::{App, Ready, Wake},
     blobs::{BlobError, Blobs},
     broker::{BIND_AGAIN, BIND_GRACE, Broker, BrokerError},
     changes::Changes,
     clock::Clock,
-    config::Config,
+    config::{Config, NotLoopback},
     counters::{self, Counters},
     dashboard,
     data_dir::{Addresses, DataDir, DataDirError},
     delivery::{self, carousel::Limits},
+    door::{Behind, Door},
     fleet::intake,
     link::{
         inbound::{self, Sinks},
@@ -46,9 +55,24 @@ pub enum ServeError {
     /// The blobs cannot be used.
     #[error(transparent)]
     Blobs(#[from] BlobError),
+    /// The certificate authorities cannot be used.
+    #[error(transparent)]
+    Authorities(#[from] AuthorityError),
     /// The broker does not start.
     #[error(transparent)]
     Broker(#[from] BrokerError),
+    /// What is insecure would be open to other machines.
+    #[error(transparent)]
+    NotLoopback(#[from] NotLoopback),
+    /// The MQTT address is not free.
+    #[error("binding MQTT to {address}; stop what listens there or choose another `--mqtt`")]
+    Mqtt {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
     /// The HTTP address is not free.
     #[error("binding HTTP to {address}; stop what listens there or choose another `--http`")]
     Http {
@@ -87,11 +111,13 @@ pub struct Running {
     addresses: Addresses,
     app: App,
     broker: Broker,
+    /// The door for devices, unless they speak plainly.
+    door: Option<Door>,
     http: JoinHandle<()>,
     /// Parts in the order in which they end: each ends when those before it have.
     parts: Vec<(&'static str, JoinHandle<()>)>,
     flushing: JoinHandle<()>,
-    stop_http: CancellationToken,
+    stop_http: Handle<SocketAddr>,
     stop: CancellationToken,
     part_ended: CancellationToken,
     _data: DataDir,
@@ -99,19 +125,29 @@ pub struct Running {
 
 /// Starts a hub; it accepts connections when this returns.
 pub async fn start(config: Config) -> Result<Running, ServeError> {
+    config.check()?;
     let data = DataDir::take(&config.data).await?;
     let store = Store::open(data.path()).await?;
     let blobs = Blobs::open(&data.path().join("blobs"))?;
     let counters = Arc::new(Counters::load(&store).await?);
     let ready = Arc::new(watch::Sender::new(Ready::default()));
+    let clock = Clock::system();
+    let reach = Reach::new(config.names.clone());
+    let certified = config.certified_names();
+    let authorities = Authorities::open(data.path(), &certified, clock.clone())?;
+    let registry = Registry::load(&store, authorities.clone()).await?;
     let app = App {
         store,
         blobs,
         changes: Changes::new(),
         counters,
-        clock: Clock::system(),
+        clock,
         wake: Wake::new(),
         ready: ready.subscribe(),
+        authorities,
+        registry,
+        lives: config.lives(),
+        reach,
     };
     intake::all_offline(&app).await?;
 
@@ -122,15 +158,27 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     };
     let listener = listener.map_err(http_error)?;
     let http = listener.local_addr().map_err(http_error)?;
-    let broker = Broker::start(
-        config.insecure_loopback.then_some(config.mqtt()),
-        Arc::clone(&app.counters),
-    )
-    .await?;
+    let plain = config.insecure_loopback.then(|| config.mqtt());
+    let broker = Broker::start(plain, Arc::clone(&app.counters)).await?;
+    let door = match broker.plain {
+        Some(_) => None,
+        None => Some(open_door(config.mqtt(), &broker, &app).await?),
+    };
+    let mqtt = door.as_ref().map(|door| door.address).or(broker.plain);
+    let mqtt = mqtt.expect("devices come in by one or the other");
+    if config.insecure_loopback {
+        tracing::warn!("insecure: whoever is on this machine may do all, without a login");
+    }
     ready.send_modify(|ready| ready.broker = true);
+    app.reach.listening(Ports {
+        https: http.port(),
+        mqtt: mqtt.port(),
+    });
     let addresses = Addresses {
         http,
-        mqtt: broker.plain.unwrap_or(broker.devices),
+        mqtt,
+        tls: !config.insecure_loopback,
+        ca: app.authorities.trusted().fingerprints(),
         pid: std::process::id(),
     };
 
@@ -189,6 +237,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
             tracing::error!(error = chain(&err), "telemetry ingest broke");
         }
     });
+    let certifying = boxed(app.authorities.clone().run(stop.clone()));
     let parts = vec![
         part("hearing devices", hearing),
         part("device states", taking_in),
@@ -196,29 +245,36 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         part("delivery", delivering),
         part("rollouts", rolling_out),
         part("speaking to devices", speaking),
+        part("certificates", certifying),
     ];
 
     let flushing = tokio::spawn(flush_counters(app.clone()));
-    let stop_http = CancellationToken::new();
+    let stop_http = Handle::new();
     let router = api::router()
         .merge(dashboard::router())
         .with_state(app.clone());
     let router = api::around(router);
-    let stopped = stop_http.clone().cancelled_owned();
-    let http = tokio::spawn(async move {
-        let served = axum::serve(listener, router)
-            .with_graceful_shutdown(stopped)
-            .await;
-        if let Err(err) = served {
-            tracing::error!(error = chain(&err), "HTTP broke");
-        }
-    });
+    let http = {
+        let (tls, insecure) = (app.authorities.tls(), config.insecure_loopback);
+        let handle = stop_http.clone();
+        tokio::spawn(async move {
+            let served = if insecure {
+                https::plain(listener, router, handle).await
+            } else {
+                https::secure(listener, router, tls, handle).await
+            };
+            if let Err(err) = served {
+                tracing::error!(error = chain(&err), "HTTP broke");
+            }
+        })
+    };
     data.announce(&addresses)?;
     tracing::info!("listening http={} mqtt={}", addresses.http, addresses.mqtt);
     Ok(Running {
         addresses,
         app,
         broker,
+        door,
         http,
         parts,
         flushing,
@@ -227,6 +283,20 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         part_ended,
         _data: data,
     })
+}
+
+/// Opens the door for devices.
+async fn open_door(address: SocketAddr, broker: &Broker, app: &App) -> Result<Door, ServeError> {
+    let mqtt_error = |source| ServeError::Mqtt { address, source };
+    let listener = bind(address).await.map_err(mqtt_error)?;
+    let behind = Behind {
+        tls: app.authorities.tls(),
+        registry: app.registry.clone(),
+        broker: broker.devices,
+        seats: broker.seats.clone(),
+        counters: Arc::clone(&app.counters),
+    };
+    Door::open(listener, behind).map_err(mqtt_error)
 }
 
 /// Binds an address; waits a moment for a hub that is ending, as [`DataDir::take`] does.
@@ -298,9 +368,12 @@ impl Running {
     /// Ends it: no more requests, no more messages, commit and acknowledge what was heard, write the
     /// counters, close.
     pub async fn stop(self) {
-        self.stop_http.cancel();
+        self.stop_http.graceful_shutdown(Some(HTTP_GRACE));
         let mut http = self.http;
-        if tokio::time::timeout(HTTP_GRACE, &mut http).await.is_err() {
+        if tokio::time::timeout(HTTP_GRACE * 2, &mut http)
+            .await
+            .is_err()
+        {
             http.abort();
         }
         self.stop.cancel();
@@ -313,6 +386,9 @@ impl Running {
         self.flushing.abort();
         if let Err(err) = self.app.counters.flush(&self.app.store).await {
             tracing::warn!(error = chain(&err), "counters were not written");
+        }
+        if let Some(door) = self.door {
+            door.close().await;
         }
         self.broker.stop();
         self.app.store.close().await;

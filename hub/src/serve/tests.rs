@@ -39,8 +39,9 @@ fn config(dir: &Path) -> Config {
         http: Some(any),
         mqtt: Some(any),
         insecure_loopback: true,
-        https_certificate: None,
-        https_key: None,
+        names: vec!["localhost".into()],
+        certificate_life: Duration::from_secs(86_400),
+        expired_grace: Duration::from_secs(86_400),
         egress_limit: None,
         log_format: crate::config::LogFormat::Text,
     }
