@@ -2,7 +2,11 @@
 //!
 //! Read once by `main.rs`; each part is handed its own piece.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use tern_protocol::id::WorkspaceId;
 
@@ -89,12 +93,18 @@ pub struct Config {
     /// Directory for everything that lasts: database, blobs, addresses; made if missing.
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
-    /// Address for HTTP: API, dashboard, health. Port 0 takes a free one.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
-    pub http: SocketAddr,
-    /// Address for MQTT: devices. Port 0 takes a free one.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:1883")]
-    pub mqtt: SocketAddr,
+    /// Address for HTTPS: API, dashboard, health. Port 0 takes a free one. By default
+    /// 127.0.0.1:8443, or 127.0.0.1:8080 for plain HTTP.
+    #[arg(long, value_name = "ADDR")]
+    pub http: Option<SocketAddr>,
+    /// Address for MQTT over mutual TLS: devices. Port 0 takes a free one. By default
+    /// 127.0.0.1:8883, or 127.0.0.1:1883 for plain MQTT.
+    #[arg(long, value_name = "ADDR")]
+    pub mqtt: Option<SocketAddr>,
+    /// Speak plain HTTP and plain MQTT, without any login: whoever is on this machine may do all.
+    /// Refused unless both addresses are on loopback. For trying out and for tests.
+    #[arg(long)]
+    pub insecure_loopback: bool,
     /// A name under which devices and people reach the hub, best first: in tokens, certificates and
     /// links. Repeatable.
     #[arg(long = "name", value_name = "NAME", default_value = "localhost", value_parser = reach::name)]
@@ -113,11 +123,42 @@ pub struct Config {
     pub log_format: LogFormat,
 }
 
+/// The plain listeners would be reachable from other machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`--insecure-loopback` lets anybody in without a login, so it works on loopback only, and {0} is \
+     not; leave it out, or choose an address such as 127.0.0.1:{port}", port = .0.port()
+)]
+pub struct NotLoopback(pub SocketAddr);
+
 impl Config {
+    /// Address for HTTP or HTTPS.
+    pub fn http(&self) -> SocketAddr {
+        let port = if self.insecure_loopback { 8080 } else { 8443 };
+        self.http.unwrap_or((Ipv4Addr::LOCALHOST, port).into())
+    }
+
+    /// Address for MQTT, plain or over TLS.
+    pub fn mqtt(&self) -> SocketAddr {
+        let port = if self.insecure_loopback { 1883 } else { 8883 };
+        self.mqtt.unwrap_or((Ipv4Addr::LOCALHOST, port).into())
+    }
+
+    /// Whether what is insecure stays on this machine.
+    pub fn check(&self) -> Result<(), NotLoopback> {
+        let open = [self.http(), self.mqtt()]
+            .into_iter()
+            .find(|address| !address.ip().is_loopback());
+        match open {
+            Some(address) if self.insecure_loopback => Err(NotLoopback(address)),
+            _ => Ok(()),
+        }
+    }
+
     /// Names that the hub's certificate holds for: those given, and the addresses that it binds if
     /// they are of one machine.
     pub fn certified_names(&self) -> Vec<String> {
-        let bound = [self.http.ip(), self.mqtt.ip()].into_iter();
+        let bound = [self.http().ip(), self.mqtt().ip()].into_iter();
         let bound = bound.filter(|ip| !ip.is_unspecified());
         let mut names = self.names.clone();
         names.extend(bound.map(|ip| ip.to_string()));
@@ -182,8 +223,8 @@ mod tests {
         let Command::Serve(config) = args.command else {
             panic!("not serve");
         };
-        assert_eq!(config.http.to_string(), "127.0.0.1:8080");
-        assert_eq!(config.mqtt.to_string(), "127.0.0.1:1883");
+        assert_eq!(config.http().to_string(), "127.0.0.1:8443");
+        assert_eq!(config.mqtt().to_string(), "127.0.0.1:8883");
         assert_eq!(config.egress_limit, None);
         assert!(Args::try_parse_from(["tern-hub", "serve"]).is_err());
         let zero = ["tern-hub", "serve", "--data", "d", "--egress-limit", "0"];
@@ -191,5 +232,29 @@ mod tests {
             Args::try_parse_from(zero).is_err(),
             "a hub that may not send cannot deliver"
         );
+    }
+
+    #[test]
+    fn plain_listeners_stay_on_this_machine() {
+        let serve = |more: &[&str]| {
+            let line = ["tern-hub", "serve", "--data", "d"];
+            let args = Args::try_parse_from(line.iter().chain(more)).expect("parses");
+            match args.command {
+                Command::Serve(config) => config,
+                Command::Ca(_) => panic!("not serve"),
+            }
+        };
+        let plain = serve(&["--insecure-loopback"]);
+        assert_eq!(plain.http().to_string(), "127.0.0.1:8080");
+        assert_eq!(plain.mqtt().to_string(), "127.0.0.1:1883");
+        assert_eq!(plain.check(), Ok(()));
+        for option in ["--http", "--mqtt"] {
+            let open = serve(&["--insecure-loopback", option, "0.0.0.0:9000"]);
+            let refused = open.check().expect_err("it is open");
+            assert!(refused.to_string().contains("127.0.0.1:9000"), "{refused}");
+            assert_eq!(serve(&[option, "0.0.0.0:9000"]).check(), Ok(()));
+            let six = serve(&["--insecure-loopback", option, "[::1]:9000"]);
+            assert_eq!(six.check(), Ok(()));
+        }
     }
 }

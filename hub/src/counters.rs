@@ -63,6 +63,12 @@ counters! {
     malformed as "tern_malformed_total";
     /// MQTT messages that came in.
     mqtt_messages as "tern_mqtt_messages_total";
+    /// Connections that the broker or its door refused.
+    refused_connections as "tern_refused_connections_total";
+    /// Subscriptions that the broker refused.
+    refused_subscriptions as "tern_refused_subscriptions_total";
+    /// Messages that the broker refused, each with the connection that it came by.
+    refused_publishes as "tern_refused_publishes_total";
     /// Messages from devices over the limit of devices of a workspace.
     devices_refused as "tern_devices_refused_total";
     /// Batches of outbox entries that were handed to ingest.

@@ -70,6 +70,10 @@ pub struct Addresses {
     pub http: SocketAddr,
     /// Devices.
     pub mqtt: SocketAddr,
+    /// Whether both speak TLS.
+    pub tls: bool,
+    /// Digests of the certificates of the authorities that vouch for the hub.
+    pub ca: Vec<tern_protocol::digest::Digest>,
     /// Process id of the hub.
     pub pid: u32,
 }

@@ -24,6 +24,7 @@ pub mod monitor;
 pub mod access;
 
 pub mod broker;
+pub mod door;
 pub mod link;
 
 pub mod api;

@@ -1,7 +1,10 @@
 //! Where all parts meet: what is started, in which order, who hands what to whom, and how it ends.
 
+mod https;
+
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use axum_server::Handle;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -18,11 +21,12 @@ use crate::{
     broker::{BIND_AGAIN, BIND_GRACE, Broker, BrokerError},
     changes::Changes,
     clock::Clock,
-    config::Config,
+    config::{Config, NotLoopback},
     counters::{self, Counters},
     dashboard,
     data_dir::{Addresses, DataDir, DataDirError},
     delivery::{self, carousel::Limits},
+    door::{Behind, Door},
     fleet::intake,
     link::{
         inbound::{self, Sinks},
@@ -58,6 +62,18 @@ pub enum ServeError {
     /// The broker does not start.
     #[error(transparent)]
     Broker(#[from] BrokerError),
+    /// What is insecure would be open to other machines.
+    #[error(transparent)]
+    NotLoopback(#[from] NotLoopback),
+    /// The MQTT address is not free.
+    #[error("binding MQTT to {address}; stop what listens there or choose another `--mqtt`")]
+    Mqtt {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
     /// The HTTP address is not free.
     #[error("binding HTTP to {address}; stop what listens there or choose another `--http`")]
     Http {
@@ -96,11 +112,13 @@ pub struct Running {
     addresses: Addresses,
     app: App,
     broker: Broker,
+    /// The door for devices, unless they speak plainly.
+    door: Option<Door>,
     http: JoinHandle<()>,
     /// Parts in the order in which they end: each ends when those before it have.
     parts: Vec<(&'static str, JoinHandle<()>)>,
     flushing: JoinHandle<()>,
-    stop_http: CancellationToken,
+    stop_http: Handle<SocketAddr>,
     stop: CancellationToken,
     part_ended: CancellationToken,
     _data: DataDir,
@@ -108,6 +126,7 @@ pub struct Running {
 
 /// Starts a hub; it accepts connections when this returns.
 pub async fn start(config: Config) -> Result<Running, ServeError> {
+    config.check()?;
     let data = DataDir::take(&config.data).await?;
     let store = Store::open(data.path()).await?;
     let blobs = Blobs::open(&data.path().join("blobs"))?;
@@ -134,22 +153,34 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     };
     intake::all_offline(&app).await?;
 
-    let listener = bind(config.http).await;
+    let listener = bind(config.http()).await;
     let http_error = |source| ServeError::Http {
-        address: config.http,
+        address: config.http(),
         source,
     };
     let listener = listener.map_err(http_error)?;
     let http = listener.local_addr().map_err(http_error)?;
-    let broker = Broker::start(config.mqtt).await?;
+    let plain = config.insecure_loopback.then(|| config.mqtt());
+    let broker = Broker::start(plain, Arc::clone(&app.counters)).await?;
+    let door = match broker.plain {
+        Some(_) => None,
+        None => Some(open_door(config.mqtt(), &broker, &app).await?),
+    };
+    let mqtt = door.as_ref().map(|door| door.address).or(broker.plain);
+    let mqtt = mqtt.expect("devices come in by one or the other");
+    if config.insecure_loopback {
+        tracing::warn!("insecure: whoever is on this machine may do all, without a login");
+    }
     ready.send_modify(|ready| ready.broker = true);
     app.reach.listening(Ports {
         https: http.port(),
-        mqtt: broker.devices.port(),
+        mqtt: mqtt.port(),
     });
     let addresses = Addresses {
         http,
-        mqtt: broker.devices,
+        mqtt,
+        tls: !config.insecure_loopback,
+        ca: app.authorities.trusted().fingerprints(),
         pid: std::process::id(),
     };
 
@@ -173,7 +204,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     ) = outbound::queues();
     let speaking = boxed(outbound::run(
         app.clone(),
-        broker.hub,
+        broker.hub.clone(),
         queues,
         tells.downgrade(),
         ready.clone(),
@@ -189,7 +220,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         wants,
     };
     let hearing = {
-        let heard = inbound::run(app.clone(), broker.hub, sinks, ready, stop.clone());
+        let heard = inbound::run(app.clone(), broker.hub.clone(), sinks, ready, stop.clone());
         boxed(async {
             if let Err(err) = heard.await {
                 tracing::error!(error = chain(&err), "devices are not heard");
@@ -220,26 +251,32 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     ];
 
     let flushing = tokio::spawn(flush_counters(app.clone()));
-    let stop_http = CancellationToken::new();
+    let stop_http = Handle::new();
     let router = api::router()
         .merge(dashboard::router())
         .with_state(app.clone());
     let router = api::around(router);
-    let stopped = stop_http.clone().cancelled_owned();
-    let http = tokio::spawn(async move {
-        let served = axum::serve(listener, router)
-            .with_graceful_shutdown(stopped)
-            .await;
-        if let Err(err) = served {
-            tracing::error!(error = chain(&err), "HTTP broke");
-        }
-    });
+    let http = {
+        let (tls, insecure) = (app.authorities.tls(), config.insecure_loopback);
+        let handle = stop_http.clone();
+        tokio::spawn(async move {
+            let served = if insecure {
+                https::plain(listener, router, handle).await
+            } else {
+                https::secure(listener, router, tls, handle).await
+            };
+            if let Err(err) = served {
+                tracing::error!(error = chain(&err), "HTTP broke");
+            }
+        })
+    };
     data.announce(&addresses)?;
     tracing::info!("listening http={} mqtt={}", addresses.http, addresses.mqtt);
     Ok(Running {
         addresses,
         app,
         broker,
+        door,
         http,
         parts,
         flushing,
@@ -248,6 +285,20 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         part_ended,
         _data: data,
     })
+}
+
+/// Opens the door for devices.
+async fn open_door(address: SocketAddr, broker: &Broker, app: &App) -> Result<Door, ServeError> {
+    let mqtt_error = |source| ServeError::Mqtt { address, source };
+    let listener = bind(address).await.map_err(mqtt_error)?;
+    let behind = Behind {
+        tls: app.authorities.tls(),
+        registry: app.registry.clone(),
+        broker: broker.devices,
+        seats: broker.seats.clone(),
+        counters: Arc::clone(&app.counters),
+    };
+    Door::open(listener, behind).map_err(mqtt_error)
 }
 
 /// Binds an address; waits a moment for a hub that is ending, as [`DataDir::take`] does.
@@ -319,9 +370,12 @@ impl Running {
     /// Ends it: no more requests, no more messages, commit and acknowledge what was heard, write the
     /// counters, close.
     pub async fn stop(self) {
-        self.stop_http.cancel();
+        self.stop_http.graceful_shutdown(Some(HTTP_GRACE));
         let mut http = self.http;
-        if tokio::time::timeout(HTTP_GRACE, &mut http).await.is_err() {
+        if tokio::time::timeout(HTTP_GRACE * 2, &mut http)
+            .await
+            .is_err()
+        {
             http.abort();
         }
         self.stop.cancel();
@@ -334,6 +388,9 @@ impl Running {
         self.flushing.abort();
         if let Err(err) = self.app.counters.flush(&self.app.store).await {
             tracing::warn!(error = chain(&err), "counters were not written");
+        }
+        if let Some(door) = self.door {
+            door.close().await;
         }
         self.broker.stop();
         self.app.store.close().await;

@@ -4,14 +4,25 @@
 //! that an outside broker can take its place. It keeps nothing that the database does not have: its
 //! retained messages are published again at each start.
 //!
-//! It has two doors. Devices come in by the public one; the hub's own clients by another, on
-//! loopback, whose limits fit a client that hears a whole fleet. Must never break: no limit is
-//! rmqtt's default by accident. With its defaults (queue 1,000, in-flight 16) it silently drops 90 %
-//! of a QoS 1 burst into one subscriber.
+//! All its listeners are on loopback. Devices come in by [`crate::door`], which ends their TLS and
+//! hands each on with a seat in [`seats`]; the hub's own clients by another listener, with a password
+//! and limits that fit a client that hears a whole fleet; and with `--insecure-loopback` whoever is
+//! on this machine by a third, plain one. [`gate`] asks [`rules`] on every step.
+//!
+//! Must never break:
+//! - nobody gets in who fits no rule;
+//! - no limit is rmqtt's default by accident. With its defaults (queue 1,000, in-flight 16) it
+//!   silently drops 90 % of a QoS 1 burst into one subscriber.
+
+mod gate;
+pub mod password;
+pub mod rules;
+pub mod seats;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
     num::NonZeroU16,
+    sync::Arc,
     time::Duration,
 };
 
@@ -19,9 +30,13 @@ use rmqtt::{
     context::ServerContext,
     net::{Builder, Listener},
     server::MqttServer,
+    types::QoS,
 };
 use tern_protocol::limits;
 use tokio::runtime::Runtime;
+
+use self::{gate::Gate, password::Password, seats::Seats};
+use crate::counters::Counters;
 
 /// Largest packet in bytes: a payload with its topic and headers, which take well under 1 KiB.
 const PACKET: u32 = limits::PAYLOAD as u32 + 4 * 1024;
@@ -80,6 +95,7 @@ pub const BIND_AGAIN: Duration = Duration::from_millis(20);
 
 const DEVICES_DOOR: u16 = 1;
 const HUB_DOOR: u16 = 2;
+const PLAIN_DOOR: u16 = 3;
 
 /// Why the broker does not run.
 #[derive(Debug, thiserror::Error)]
@@ -103,24 +119,51 @@ pub enum BrokerError {
         /// Why not.
         reason: String,
     },
+    /// There is no randomness for the password of the hub's own clients.
+    #[error("making a password for the hub's own clients: {0}")]
+    Password(getrandom::Error),
     /// Its task ended while it started.
     #[error("the broker stopped while it started")]
     Stopped,
+}
+
+/// How the hub's own clients get in.
+#[derive(Debug, Clone)]
+pub struct HubDoor {
+    /// Where.
+    pub address: SocketAddr,
+    /// With what.
+    pub password: Password,
 }
 
 /// A running broker.
 #[derive(Debug)]
 pub struct Broker {
     runtime: Runtime,
-    /// Where devices connect.
+    /// Where the door hands devices on.
     pub devices: SocketAddr,
+    /// Who sits behind which connection to `devices`.
+    pub seats: Seats,
     /// Where the hub's own clients connect.
-    pub hub: SocketAddr,
+    pub hub: HubDoor,
+    /// Where anybody on this machine connects, if that was asked for.
+    pub plain: Option<SocketAddr>,
+}
+
+/// Where its listeners are.
+struct Opened {
+    devices: SocketAddr,
+    hub: SocketAddr,
+    plain: Option<SocketAddr>,
 }
 
 impl Broker {
-    /// Starts to listen. It accepts connections when this returns.
-    pub async fn start(address: SocketAddr) -> Result<Self, BrokerError> {
+    /// Starts to listen; on `plain` too, for anybody on this machine, if it is given. It accepts
+    /// connections when this returns.
+    pub async fn start(
+        plain: Option<SocketAddr>,
+        counters: Arc<Counters>,
+    ) -> Result<Self, BrokerError> {
         // Its own runtime: stopping it ends every session at once, and a flood of messages does not
         // keep HTTP waiting.
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -128,12 +171,27 @@ impl Broker {
             .enable_all()
             .build()
             .map_err(BrokerError::Threads)?;
-        let started = runtime.spawn(open(address)).await;
+        let password = Password::random().map_err(BrokerError::Password);
+        let password = match password {
+            Ok(password) => password,
+            Err(err) => {
+                runtime.shutdown_background();
+                return Err(err);
+            }
+        };
+        let seats = Seats::default();
+        let gate = Gate::new(seats.clone(), password.clone(), counters);
+        let started = runtime.spawn(open(plain, gate)).await;
         match started.unwrap_or(Err(BrokerError::Stopped)) {
-            Ok((devices, hub)) => Ok(Self {
+            Ok(opened) => Ok(Self {
                 runtime,
-                devices,
-                hub,
+                devices: opened.devices,
+                seats,
+                hub: HubDoor {
+                    address: opened.hub,
+                    password,
+                },
+                plain: opened.plain,
             }),
             Err(err) => {
                 runtime.shutdown_background();
@@ -148,7 +206,7 @@ impl Broker {
     }
 }
 
-async fn open(address: SocketAddr) -> Result<(SocketAddr, SocketAddr), BrokerError> {
+async fn open(plain: Option<SocketAddr>, gate: Gate) -> Result<Opened, BrokerError> {
     let context = ServerContext::new()
         // Refusing connections while the processor is busy is right for a cluster behind a balancer;
         // here it would lock devices out of the only broker there is.
@@ -162,21 +220,30 @@ async fn open(address: SocketAddr) -> Result<(SocketAddr, SocketAddr), BrokerErr
             let reason = format!("{err:#}");
             BrokerError::Retainer { reason }
         })?;
-    let devices = bind(devices_door(address), address).await?;
+    gate.guard(&context).await;
     let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let hub = bind(hub_door(loopback), loopback).await?;
-    let (devices, devices_at) = devices;
-    let (hub, hub_at) = hub;
-    let server = MqttServer::new(context)
+    let (devices, devices_at) = bind(devices_door("devices", loopback), loopback).await?;
+    let (hub, hub_at) = bind(hub_door(loopback), loopback).await?;
+    let mut server = MqttServer::new(context)
         .listener_by_id(devices, DEVICES_DOOR)
-        .listener_by_id(hub, HUB_DOOR)
-        .build();
+        .listener_by_id(hub, HUB_DOOR);
+    let mut plain_at = None;
+    if let Some(address) = plain {
+        let (plain, at) = bind(devices_door("plain", address), address).await?;
+        server = server.listener_by_id(plain, PLAIN_DOOR);
+        plain_at = Some(at);
+    }
+    let server = server.build();
     tokio::spawn(async move {
         if let Err(err) = server.run().await {
             tracing::error!(error = format!("{err:#}"), "the broker stopped");
         }
     });
-    Ok((devices_at, hub_at))
+    Ok(Opened {
+        devices: devices_at,
+        hub: hub_at,
+        plain: plain_at,
+    })
 }
 
 async fn bind(door: Builder, address: SocketAddr) -> Result<(Listener, SocketAddr), BrokerError> {
@@ -213,6 +280,9 @@ fn door(name: &str, address: SocketAddr) -> Builder {
         .reuseaddr(Some(true))
         .backlog(BACKLOG)
         .nodelay(true)
+        // With anonymous clients a CONNECT without a name never reaches the gate.
+        .allow_anonymous(false)
+        .max_qos_allowed(QoS::AtLeastOnce)
         .max_packet_size(PACKET)
         .max_handshaking_limit(HANDSHAKES)
         .max_clientid_len(CLIENT_ID)
@@ -224,9 +294,9 @@ fn door(name: &str, address: SocketAddr) -> Builder {
         .max_session_expiry_interval(DEVICE_SESSION)
 }
 
-fn devices_door(address: SocketAddr) -> Builder {
+fn devices_door(name: &str, address: SocketAddr) -> Builder {
     const IN_FLIGHT: NonZeroU16 = NonZeroU16::new(DEVICE_IN_FLIGHT).expect("not zero");
-    door("devices", address)
+    door(name, address)
         .max_mqueue_len(DEVICE_QUEUE)
         .max_inflight(IN_FLIGHT)
 }

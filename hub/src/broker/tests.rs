@@ -10,7 +10,16 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 async fn broker() -> Broker {
     let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    Broker::start(any_port).await.expect("the broker starts")
+    start(any_port).await.expect("the broker starts")
+}
+
+async fn start(plain: SocketAddr) -> Result<Broker, BrokerError> {
+    Broker::start(Some(plain), Arc::new(Counters::default())).await
+}
+
+/// Where anybody on this machine connects.
+fn plain(broker: &Broker) -> SocketAddr {
+    broker.plain.expect("it was asked for")
 }
 
 fn connect(id: &str, to: SocketAddr) -> (AsyncClient, EventLoop) {
@@ -40,7 +49,23 @@ async fn until(
 }
 
 async fn subscribed(id: &str, to: SocketAddr, filter: &str) -> (AsyncClient, EventLoop) {
-    let (client, mut connection) = connect(id, to);
+    subscribe(connect(id, to), filter).await
+}
+
+/// The hub's own client.
+async fn hub(broker: &Broker, filter: &str) -> (AsyncClient, EventLoop) {
+    let address = broker.hub.address;
+    let mut options = MqttOptions::new("hub", address.ip().to_string(), address.port());
+    options
+        .set_max_packet_size(256 * 1024, 256 * 1024)
+        .set_credentials("hub", broker.hub.password.reveal());
+    subscribe(AsyncClient::new(options, 100), filter).await
+}
+
+async fn subscribe(
+    (client, mut connection): (AsyncClient, EventLoop),
+    filter: &str,
+) -> (AsyncClient, EventLoop) {
     client
         .subscribe(filter, QoS::AtLeastOnce)
         .await
@@ -66,7 +91,7 @@ async fn send_numbers(sender: usize, many: usize, to: SocketAddr) {
     let sending = tokio::spawn(async move {
         for n in 0..many {
             let sent = client.publish(
-                format!("t/{sender}"),
+                format!("tern/1/t/{sender}"),
                 QoS::AtLeastOnce,
                 false,
                 n.to_string(),
@@ -90,15 +115,17 @@ async fn a_burst_of_fifty_thousand_into_a_busy_hub_is_whole() {
     const SENDERS: usize = 5;
     const EACH: usize = 10_000;
     let broker = broker().await;
-    let (_hub, mut hearing) = subscribed("hub", broker.hub, "t/#").await;
-    let senders = (0..SENDERS).map(|sender| send_numbers(sender, EACH, broker.devices));
+    let (_hub, mut hearing) = hub(&broker, "tern/1/t/#").await;
+    let senders = (0..SENDERS).map(|sender| send_numbers(sender, EACH, plain(&broker)));
     futures::future::join_all(senders).await;
     // Each sender's messages come in their order, and all of them.
     let mut next = [0; SENDERS];
     let mut left = SENDERS * EACH;
     let heard = until(&mut hearing, |packet| {
         if let Some(publish) = publishes(packet) {
-            let sender: usize = publish.topic[2..].parse().expect("a number");
+            let sender: usize = publish.topic["tern/1/t/".len()..]
+                .parse()
+                .expect("a number");
             let number: usize = String::from_utf8_lossy(&publish.payload)
                 .parse()
                 .expect("one too");
@@ -118,9 +145,9 @@ async fn a_burst_of_fifty_thousand_into_a_busy_hub_is_whole() {
 async fn the_largest_payload_passes_and_is_retained() {
     let broker = broker().await;
     let payload = vec![7; limits::PAYLOAD];
-    let (client, mut connection) = connect("device", broker.devices);
+    let (client, mut connection) = connect("device", plain(&broker));
     let sent = client
-        .publish("t/x", QoS::AtLeastOnce, true, payload.clone())
+        .publish("tern/1/t/x", QoS::AtLeastOnce, true, payload.clone())
         .await;
     sent.expect("room in the queue");
     until(&mut connection, |packet| {
@@ -128,7 +155,7 @@ async fn the_largest_payload_passes_and_is_retained() {
     })
     .await
     .expect("confirmed");
-    let (_late, mut hearing) = subscribed("late", broker.devices, "t/+").await;
+    let (_late, mut hearing) = subscribed("late", plain(&broker), "tern/1/t/+").await;
     let heard = until(&mut hearing, |packet| {
         publishes(packet).is_some_and(|publish| publish.retain && publish.payload == payload)
     });
@@ -141,14 +168,14 @@ async fn the_largest_payload_passes_and_is_retained() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_port_is_free_again_after_a_stop_and_a_taken_one_is_named() {
     let first = broker().await;
-    let address = first.devices;
+    let address = plain(&first);
     let (_client, mut connection) = connect("device", address);
     until(&mut connection, |packet| {
         matches!(packet, Packet::ConnAck(_))
     })
     .await
     .expect("connects");
-    match Broker::start(address).await {
+    match start(address).await {
         Err(BrokerError::Bind { address: named, .. }) => assert_eq!(named, address),
         other => panic!("expected a refusal, got {other:?}"),
     }
@@ -158,7 +185,7 @@ async fn a_port_is_free_again_after_a_stop_and_a_taken_one_is_named() {
         .expect_err("the connection is closed");
     let again = async {
         loop {
-            match Broker::start(address).await {
+            match start(address).await {
                 Ok(broker) => return broker,
                 // The old runtime ends in the background.
                 Err(_) => tokio::task::yield_now().await,
@@ -174,10 +201,10 @@ async fn a_port_is_free_again_after_a_stop_and_a_taken_one_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_last_will_is_published_when_a_device_is_cut_off() {
     let broker = broker().await;
-    let (_hub, mut hearing) = subscribed("hub", broker.hub, "t/#").await;
-    let mut options = MqttOptions::new("device", "127.0.0.1", broker.devices.port());
+    let (_hub, mut hearing) = hub(&broker, "tern/1/t/#").await;
+    let mut options = MqttOptions::new("device", "127.0.0.1", plain(&broker).port());
     options.set_last_will(rumqttc::LastWill::new(
-        "t/will",
+        "tern/1/t/will",
         "gone",
         QoS::AtLeastOnce,
         true,
@@ -190,7 +217,7 @@ async fn a_last_will_is_published_when_a_device_is_cut_off() {
     .expect("connects");
     drop(connection);
     let heard = until(&mut hearing, |packet| {
-        publishes(packet).is_some_and(|publish| publish.topic == "t/will")
+        publishes(packet).is_some_and(|publish| publish.topic == "tern/1/t/will")
     });
     heard.await.expect("the will is published");
     broker.stop();

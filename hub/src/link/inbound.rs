@@ -2,7 +2,6 @@
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
-    net::SocketAddr,
     sync::Arc,
 };
 
@@ -22,6 +21,7 @@ use super::{
 };
 use crate::{
     app::{App, Ready},
+    broker::HubDoor,
     delivery::Wanted,
     fleet::intake::{Freshness, Message, Said},
     monitor::ingest::{Incoming, Ingest},
@@ -49,7 +49,7 @@ pub struct Sinks {
 /// Hears devices until `stop`; returns when all that was heard is handed on.
 pub async fn run(
     app: App,
-    broker: SocketAddr,
+    broker: HubDoor,
     sinks: Sinks,
     ready: Arc<watch::Sender<Ready>>,
     stop: CancellationToken,
@@ -94,8 +94,8 @@ struct Reader {
 }
 
 impl Reader {
-    async fn read(mut self, broker: SocketAddr, ready: &watch::Sender<Ready>) {
-        let (client, mut connection) = AsyncClient::new(options("in", broker), 16);
+    async fn read(mut self, broker: HubDoor, ready: &watch::Sender<Ready>) {
+        let (client, mut connection) = AsyncClient::new(options("in", &broker), 16);
         loop {
             match connection.poll().await {
                 Ok(Event::Incoming(Packet::ConnAck(_))) => {

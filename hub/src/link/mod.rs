@@ -14,10 +14,12 @@ pub mod message;
 pub mod outbound;
 mod roster;
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use rumqttc::MqttOptions;
 use tern_protocol::limits;
+
+use crate::broker::HubDoor;
 
 /// How often a silent connection is checked.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -29,10 +31,12 @@ const RECONNECT: Duration = Duration::from_millis(250);
 /// Largest packet, as at the broker.
 const PACKET: usize = limits::PAYLOAD + 4 * 1024;
 
-fn options(name: &str, broker: SocketAddr) -> MqttOptions {
+fn options(name: &str, broker: &HubDoor) -> MqttOptions {
     let id = format!("tern-hub-{name}-{}", std::process::id());
-    let mut options = MqttOptions::new(id, broker.ip().to_string(), broker.port());
+    let HubDoor { address, password } = broker;
+    let mut options = MqttOptions::new(&id, address.ip().to_string(), address.port());
     options
+        .set_credentials(id, password.reveal())
         .set_keep_alive(KEEP_ALIVE)
         .set_max_packet_size(PACKET, PACKET)
         .set_clean_session(true);

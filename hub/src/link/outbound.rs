@@ -1,6 +1,6 @@
 //! Speaks to devices: acknowledgements and desired states first, chunks when there is room.
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use rumqttc::{AsyncClient, Event, EventLoop, Outgoing, Packet, QoS};
@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 use super::{RECONNECT, options};
 use crate::{
     app::{App, Ready},
+    broker::HubDoor,
     delivery::Chunks,
     fleet::{
         self,
@@ -83,12 +84,12 @@ pub fn queues() -> (Senders, Queues) {
 /// Speaks until all senders are gone and what they sent is written.
 pub async fn run(
     app: App,
-    broker: SocketAddr,
+    broker: HubDoor,
     queues: Queues,
     tells: mpsc::WeakSender<Tell>,
     ready: Arc<watch::Sender<Ready>>,
 ) {
-    let mut options = options("out", broker);
+    let mut options = options("out", &broker);
     options.set_inflight(IN_FLIGHT);
     let (client, connection) = AsyncClient::new(options, WRITING);
     let writing = tokio::spawn(write(app.clone(), connection, tells, ready));

@@ -36,8 +36,9 @@ fn config(dir: &Path) -> Config {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     Config {
         data: dir.to_owned(),
-        http: any,
-        mqtt: any,
+        http: Some(any),
+        mqtt: Some(any),
+        insecure_loopback: true,
         names: vec!["localhost".into()],
         certificate_life: Duration::from_hours(24),
         expired_grace: Duration::from_hours(24),
@@ -320,8 +321,8 @@ async fn from_publishing_to_proof_of_serving_and_over_a_restart() {
     // The hub starts again on the same directory and ports: the device is told again, unasked.
     running.stop().await;
     let config = Config {
-        http,
-        mqtt,
+        http: Some(http),
+        mqtt: Some(mqtt),
         ..config(dir.path())
     };
     let again = async {

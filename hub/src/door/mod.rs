@@ -1,0 +1,157 @@
+//! The door for devices: ends their TLS, finds out who they are, and hands them on to the broker.
+//!
+//! Started by `serve`. Asks [`Registry`] who a certificate speaks for, takes a seat for the device at
+//! the broker, and copies bytes both ways, in small buffers and at a bounded rate.
+//!
+//! Must never break:
+//! - no byte of a client reaches the broker before its certificate is verified and its identity
+//!   active, and its seat is taken;
+//! - a session ends at once when its identity may no longer speak;
+//! - a device that sends too fast waits; nothing of it is lost or reordered.
+
+pub mod bucket;
+mod copy;
+mod session;
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    task::JoinHandle,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    access::{authority::Tls, identity::Registry},
+    broker::seats::Seats,
+    counters::Counters,
+};
+
+/// Longest that a TLS handshake may take: three round trips on a link of seconds.
+const HANDSHAKE: Duration = Duration::from_secs(20);
+
+/// Handshakes at a time. Each is a signature and some tens of kilobytes; more wait in the backlog.
+const HANDSHAKES: usize = 256;
+
+/// Connections at a time, each with its sockets and buffers: a fleet of ten thousand, and half as
+/// many more whose old connections are not yet known to be dead.
+const CONNECTIONS: usize = 15_000;
+
+/// Wait after the operating system refused a connection, most often for lack of file descriptors.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// A door that is open.
+#[derive(Debug)]
+pub struct Door {
+    /// Where.
+    pub address: SocketAddr,
+    stop: CancellationToken,
+    open: JoinHandle<()>,
+}
+
+/// What stands behind it.
+#[derive(Clone)]
+pub struct Behind {
+    /// Certificates as they are now.
+    pub tls: watch::Receiver<Arc<Tls>>,
+    /// Who may speak.
+    pub registry: Registry,
+    /// Where the broker takes devices.
+    pub broker: SocketAddr,
+    /// Who sits where at the broker.
+    pub seats: Seats,
+    /// Where refusals are counted.
+    pub counters: Arc<Counters>,
+}
+
+impl Door {
+    /// Opens it at a socket that listens.
+    pub fn open(listener: TcpListener, behind: Behind) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        let stop = CancellationToken::new();
+        let open = tokio::spawn(accept(listener, behind, stop.clone()));
+        Ok(Self {
+            address,
+            stop,
+            open,
+        })
+    }
+
+    /// Closes it, and ends all sessions.
+    pub async fn close(self) {
+        self.stop.cancel();
+        // It ends with its next step; a panic in it was logged.
+        let _ = self.open.await;
+    }
+}
+
+async fn accept(listener: TcpListener, behind: Behind, stop: CancellationToken) {
+    let connections = Arc::new(Semaphore::new(CONNECTIONS));
+    let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
+    loop {
+        let next = async {
+            let room = permit(&connections).await;
+            let turn = permit(&handshakes).await;
+            (listener.accept().await, room, turn)
+        };
+        let (accepted, room, turn) = tokio::select! {
+            () = stop.cancelled() => return,
+            next = next => next,
+        };
+        match accepted {
+            Ok((socket, from)) => {
+                let (behind, stop) = (behind.clone(), stop.clone());
+                tokio::spawn(async move {
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = receive(socket, from, behind, turn) => {}
+                    }
+                    drop(room);
+                });
+            }
+            Err(err) => {
+                tracing::warn!(error = %err, "a device's connection was not accepted");
+                tokio::time::sleep(ACCEPT_AGAIN).await;
+            }
+        }
+    }
+}
+
+async fn permit(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    let permit = Arc::clone(semaphore).acquire_owned().await;
+    permit.expect("nobody closes it")
+}
+
+async fn receive(socket: TcpStream, from: SocketAddr, behind: Behind, turn: OwnedSemaphorePermit) {
+    let tls = tokio::time::timeout(HANDSHAKE, handshake(socket, &behind)).await;
+    drop(turn);
+    let counters = Arc::clone(&behind.counters);
+    match tls {
+        Ok(Ok(tls)) => {
+            if let Err(err) = session::run(tls, behind).await {
+                counters.refused_connections.one();
+                tracing::debug!(%from, error = %err, "a device was not let in");
+            }
+        }
+        Ok(Err(err)) => {
+            counters.refused_connections.one();
+            tracing::debug!(%from, error = %err, "a TLS handshake failed");
+        }
+        Err(_) => {
+            counters.refused_connections.one();
+            tracing::debug!(%from, "a TLS handshake took too long");
+        }
+    }
+}
+
+async fn handshake(socket: TcpStream, behind: &Behind) -> io::Result<TlsStream<TcpStream>> {
+    socket.set_nodelay(true)?;
+    // As they are now: rotation and renewal need no restart.
+    let config = Arc::clone(&behind.tls.borrow().mqtt);
+    TlsAcceptor::from(config).accept(socket).await
+}
+
+#[cfg(test)]
+mod tests;
