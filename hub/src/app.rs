@@ -116,7 +116,7 @@ pub(crate) async fn over(dir: &std::path::Path, store: Store, clock: Clock) -> A
         counters: Arc::new(Counters::default()),
         clock,
         wake: Wake::new(),
-        people: People::default(),
+        people: People::new(None),
         ready: watch::Sender::new(Ready::default()).subscribe(),
         authorities,
         registry: registry.expect("loads"),

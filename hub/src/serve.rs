@@ -2,7 +2,13 @@
 
 mod https;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum_server::Handle;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -12,10 +18,10 @@ use crate::{
     access::{
         authority::{Authorities, AuthorityError},
         identity::Registry,
-        people::People,
+        people::{People, PeopleError, link},
         reach::{Ports, Reach},
     },
-    api,
+    api::{self, Trust},
     app::{App, Ready, Wake},
     blobs::{BlobError, Blobs},
     broker::{BIND_AGAIN, BIND_GRACE, Broker, BrokerError},
@@ -83,6 +89,18 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
+    /// The first account cannot be offered.
+    #[error("offering the first account")]
+    People(#[from] PeopleError),
+    /// The link of the first account cannot be written.
+    #[error("writing the link of the first account to {}", path.display())]
+    FirstLink {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
     /// The operating system does not tell about signals.
     #[error("listening to signals")]
     Signals(#[source] io::Error),
@@ -144,7 +162,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         counters,
         clock,
         wake: Wake::new(),
-        people: People::default(),
+        people: People::new(Some(data.path().join(link::FILE))),
         ready: ready.subscribe(),
         authorities,
         registry,
@@ -255,7 +273,13 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let router = api::router()
         .merge(dashboard::router())
         .with_state(app.clone());
-    let router = api::around(router);
+    let trust = if config.insecure_loopback {
+        Trust::Loopback
+    } else {
+        offer_first_account(&app, data.path()).await?;
+        Trust::Nobody
+    };
+    let router = api::around(router, &app, trust);
     let http = {
         let (tls, insecure) = (app.authorities.tls(), config.insecure_loopback);
         let handle = stop_http.clone();
@@ -285,6 +309,26 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         part_ended,
         _data: data,
     })
+}
+
+/// Prints the link with which the first account is made, unless there is one. Not by the log: it is a
+/// secret, and logs are shipped away.
+async fn offer_first_account(app: &App, data: &Path) -> Result<(), ServeError> {
+    let Some(code) = link::for_first_account(app).await? else {
+        return Ok(());
+    };
+    let address = link::address(app, &code);
+    let file = data.join(link::FILE);
+    link::write_first(&file, &address).map_err(|source| ServeError::FirstLink {
+        path: file.clone(),
+        source,
+    })?;
+    eprintln!(
+        "This hub has no account yet. Make the first one, within a day:\n\n    tern setup {address}\n\n\
+         or open the link in a browser. It stands in {} too.",
+        file.display()
+    );
+    Ok(())
 }
 
 /// Opens the door for devices.

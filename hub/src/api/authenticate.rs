@@ -50,12 +50,7 @@ pub(super) async fn authenticate(
     let from = from.map(|ConnectInfo(address)| address.ip().to_canonical());
     let headers = request.headers();
     let who = match trust {
-        Trust::Loopback => {
-            if let Err(err) = from_this_machine(headers, request.method()) {
-                return err.into_response();
-            }
-            Ok(Who::Loopback)
-        }
+        Trust::Loopback => Ok(Who::Loopback),
         Trust::Nobody => who(&app, headers, request.method()).await,
     };
     let who = match who {
@@ -83,8 +78,11 @@ async fn who(app: &App, headers: &HeaderMap, method: &Method) -> Result<Who, Api
     let Some(account) = account? else {
         return Ok(Who::Anonymous);
     };
-    if !method.is_safe() {
-        same_origin(headers)?;
+    if !method.is_safe() && !is_same_origin(headers) {
+        return Err(ApiError::forbidden(
+            "this request comes from another site; programs send `Authorization: Bearer` instead \
+             of a cookie",
+        ));
     }
     Ok(Who::User(account))
 }
@@ -98,7 +96,9 @@ fn api_token(given: &str) -> Option<String> {
     if scheme.eq_ignore_ascii_case("basic") {
         let pair = BASE64_STANDARD.decode(rest.trim()).ok()?;
         let pair = String::from_utf8(pair).ok()?;
-        return pair.split_once(':').map(|(_, password)| password.to_owned());
+        return pair
+            .split_once(':')
+            .map(|(_, password)| password.to_owned());
     }
     None
 }
@@ -135,55 +135,16 @@ pub(super) fn no_cookie() -> String {
 
 /// Whether a request that changes something comes from a page of ours. Browsers say so in
 /// `Sec-Fetch-Site`, which no page can forge; older ones in `Origin` at least.
-fn same_origin(headers: &HeaderMap) -> Result<(), ApiError> {
+pub(crate) fn is_same_origin(headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let refused = || {
-        ApiError::forbidden(
-            "this request comes from another site; programs send `Authorization: Bearer` instead \
-             of a cookie",
-        )
-    };
     match text("sec-fetch-site") {
-        Some("same-origin" | "none") => Ok(()),
-        Some(_) => Err(refused()),
+        Some(site) => matches!(site, "same-origin" | "none"),
         None => {
             let origin = text("origin").and_then(|origin| origin.split_once("://"));
-            let host = text("host").ok_or_else(refused)?;
-            match origin {
-                Some((_, origin)) if origin.eq_ignore_ascii_case(host) => Ok(()),
-                _ => Err(refused()),
-            }
+            let host = text("host");
+            matches!((origin, host), (Some((_, origin)), Some(host)) if origin.eq_ignore_ascii_case(host))
         }
     }
-}
-
-/// At a hub that trusts its machine: the request names this machine, so that no page of elsewhere
-/// reaches it under a name of its own (DNS rebinding), and changes nothing from another site.
-fn from_this_machine(headers: &HeaderMap, method: &Method) -> Result<(), ApiError> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    if let Some(host) = text("host")
-        && !is_loopback(host)
-    {
-        return Err(ApiError::forbidden(
-            "a hub that was started with --insecure-loopback is reached as localhost or 127.0.0.1 only",
-        ));
-    }
-    let from_browser = text("sec-fetch-site").is_some() || text("origin").is_some();
-    if from_browser && !method.is_safe() {
-        same_origin(headers)?;
-    }
-    Ok(())
-}
-
-fn is_loopback(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split_once(']').map_or(rest, |(ip, _)| ip),
-        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
-    };
-    name.eq_ignore_ascii_case("localhost")
-        || name
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]
@@ -207,22 +168,18 @@ mod tests {
             (true, vec![("sec-fetch-site", "none")]),
             (false, vec![("sec-fetch-site", "cross-site")]),
             (false, vec![("sec-fetch-site", "same-site")]),
-            (true, vec![("host", "hub:8443"), ("origin", "https://hub:8443")]),
-            (false, vec![("host", "hub:8443"), ("origin", "https://evil")]),
+            (
+                true,
+                vec![("host", "hub:8443"), ("origin", "https://hub:8443")],
+            ),
+            (
+                false,
+                vec![("host", "hub:8443"), ("origin", "https://evil")],
+            ),
             (false, vec![("host", "hub:8443"), ("origin", "null")]),
             (false, vec![("host", "hub:8443")]),
         ] {
-            assert_eq!(same_origin(&headers(&pairs)).is_ok(), allowed, "{pairs:?}");
-        }
-    }
-
-    #[test]
-    fn only_names_of_this_machine_are_loopback() {
-        for host in ["localhost:8080", "127.0.0.1", "127.8.9.1:1", "[::1]:8080", "LOCALHOST"] {
-            assert!(is_loopback(host), "{host}");
-        }
-        for host in ["localhost.evil:80", "evil", "10.0.0.1:8080", "", "[::2]:1"] {
-            assert!(!is_loopback(host), "{host}");
+            assert_eq!(is_same_origin(&headers(&pairs)), allowed, "{pairs:?}");
         }
     }
 
@@ -238,7 +195,13 @@ mod tests {
     #[test]
     fn the_cookie_is_for_this_host_over_https_and_not_for_scripts() {
         let cookie = cookie("s");
-        for word in ["__Host-tern=s", "Secure", "HttpOnly", "SameSite=Lax", "Path=/"] {
+        for word in [
+            "__Host-tern=s",
+            "Secure",
+            "HttpOnly",
+            "SameSite=Lax",
+            "Path=/",
+        ] {
             assert!(cookie.contains(word), "{cookie}");
         }
         assert!(!cookie.contains("Domain"));

@@ -37,8 +37,6 @@ pub(super) async fn set_up(
     Json(setup): Json<Setup>,
 ) -> Result<Response, ApiError> {
     let user = link::redeem(&app, &Actor::from(&principal), setup).await?;
-    // The file with the first link is of no more use.
-    app.first_link.forget();
     logged_in(&app, &principal, &headers, user).await
 }
 
@@ -219,7 +217,9 @@ pub(super) async fn confirm_factor(
 ) -> Result<Answer<RecoveryCodes>, ApiError> {
     let user = person(&principal)?;
     let by = Actor::from(&principal);
-    Ok(Answer(second_factor::confirm(&app, &by, user, &code).await?))
+    Ok(Answer(
+        second_factor::confirm(&app, &by, user, &code).await?,
+    ))
 }
 
 /// Remove the second factor.

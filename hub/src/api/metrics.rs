@@ -15,8 +15,12 @@ use axum::{
 };
 use tern_protocol::rest::Health;
 
-use super::problem::ApiError;
-use crate::{app::App, fleet};
+use super::{policy::Asking, problem::ApiError};
+use crate::{
+    access::{principal::Principal, role::Permission},
+    app::App,
+    fleet,
+};
 
 /// Answers by route, method and status. Routes are those of the router and methods are few, so the
 /// number of keys is bounded.
@@ -67,6 +71,7 @@ pub(super) async fn count(
 )]
 pub(super) async fn metrics(
     State(app): State<App>,
+    Extension(principal): Asking,
     Extension(requests): Extension<Requests>,
 ) -> Result<Response, ApiError> {
     let mut text = Text::default();
@@ -74,7 +79,7 @@ pub(super) async fn metrics(
         text.family(name, "counter", help);
         text.sample(name, &[], value);
     }
-    devices(&app, &mut text).await?;
+    devices(&app, &principal, &mut text).await?;
     let waiting = app
         .counters
         .batches_offered
@@ -119,8 +124,10 @@ pub(super) async fn metrics(
     Ok((kind, text.0).into_response())
 }
 
-async fn devices(app: &App, text: &mut Text) -> Result<(), ApiError> {
-    let workspaces = fleet::workspaces(&app.store).await?;
+/// Of the workspaces that whoever asks may see.
+async fn devices(app: &App, principal: &Principal, text: &mut Text) -> Result<(), ApiError> {
+    let mut workspaces = fleet::workspaces(&app.store).await?;
+    workspaces.retain(|workspace| principal.may(Permission::View, workspace));
     text.family("tern_devices", "gauge", "Devices by health.");
     for workspace in &workspaces {
         for count in fleet::health_counts(&app.store, workspace).await? {

@@ -9,6 +9,8 @@
 //! - every route is in the OpenAPI document, since both come from the same declaration;
 //! - no request holds more memory than its limit, or a connection for ever.
 
+mod audit;
+mod authenticate;
 mod authorities;
 mod blobs;
 mod charts;
@@ -19,9 +21,11 @@ mod health;
 mod identities;
 mod invitations;
 mod join;
+mod login;
 mod metrics;
 mod models;
 mod openapi;
+mod people;
 mod policy;
 mod problem;
 mod rollouts;
@@ -47,12 +51,10 @@ use tower_http::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+pub use self::authenticate::Trust;
 use self::{policy::Guarded, problem::ApiError, throttle::Throttle};
 use crate::{
-    access::{
-        principal::{Principal, Who},
-        role::{Permission, Policy},
-    },
+    access::role::{Permission, Policy},
     app::App,
 };
 
@@ -61,6 +63,9 @@ const JSON_BODY: usize = 4 * 1024 * 1024;
 
 /// A request to join or to renew, in bytes: a signing request is about one thousand.
 const JOIN_BODY: usize = 16 * 1024;
+
+/// A request about accounts, in bytes: names and passwords.
+const PEOPLE_BODY: usize = 64 * 1024;
 
 /// Longest that an ordinary request may take. Answers come from indices; what takes half a minute
 /// waits for a disk that is gone.
@@ -77,6 +82,7 @@ const VIEW: Policy = Policy::Workspace(Permission::View);
 const LABEL: Policy = Policy::Workspace(Permission::Label);
 const PUBLISH: Policy = Policy::Workspace(Permission::Publish);
 const OPERATE: Policy = Policy::Workspace(Permission::Operate);
+const ADMINISTER: Policy = Policy::Workspace(Permission::Administer);
 
 /// All routes of the API, of health and of metrics.
 pub fn router() -> Router<App> {
@@ -100,6 +106,15 @@ pub fn router() -> Router<App> {
         .route(VIEW, routes!(truth::list_accuracy))
         .route(VIEW, routes!(charts::chart))
         .route(VIEW, routes!(charts::overview))
+        .route(VIEW, routes!(people::list_members))
+        .route(
+            ADMINISTER,
+            routes!(people::set_member, people::remove_member),
+        )
+        .route(VIEW, routes!(people::list_tokens))
+        .route(VIEW, routes!(people::create_token))
+        .route(VIEW, routes!(people::revoke_token))
+        .route(ADMINISTER, routes!(audit::list_audit))
         .route(OPERATE, routes!(invitations::invite))
         .route(VIEW, routes!(invitations::list_invitations))
         .route(OPERATE, routes!(invitations::revoke_invitation))
@@ -116,11 +131,10 @@ pub fn router() -> Router<App> {
         .route(VIEW, routes!(blobs::head_blob, blobs::get_blob))
         .route(VIEW, routes!(stream::stream))
         .into_router();
-    // Probes and Prometheus ask for these: they tell numbers about the hub, nothing of a workspace.
     let hub = Guarded::new()
         .route(Policy::Public, routes!(health::healthz))
         .route(Policy::Public, routes!(health::readyz))
-        .route(Policy::Public, routes!(metrics::metrics))
+        .route(Policy::Member, routes!(metrics::metrics))
         .into_router()
         .layer(from_fn(time_limit));
     let joining = Guarded::new()
@@ -130,6 +144,31 @@ pub fn router() -> Router<App> {
         .layer(DefaultBodyLimit::max(JOIN_BODY))
         .layer(from_fn(time_limit))
         .layer(from_fn_with_state(Throttle::default(), throttle::throttle));
+    let people = Guarded::new()
+        .route(Policy::Proof, routes!(login::set_up))
+        .route(Policy::Proof, routes!(login::log_in))
+        .route(Policy::Proof, routes!(login::log_in_for_token))
+        .route(Policy::Member, routes!(login::log_out))
+        .route(Policy::Member, routes!(login::me))
+        .route(Policy::Member, routes!(login::change_password))
+        .route(Policy::Member, routes!(login::propose_factor))
+        .route(Policy::Member, routes!(login::confirm_factor))
+        .route(Policy::Member, routes!(login::remove_factor))
+        .route(Policy::Member, routes!(people::list_workspaces))
+        .route(Policy::HubAdmin, routes!(people::create_workspace))
+        .route(Policy::HubAdmin, routes!(people::list_users))
+        .route(Policy::HubAdmin, routes!(people::create_user))
+        .route(Policy::HubAdmin, routes!(people::link_user))
+        .route(Policy::HubAdmin, routes!(people::disable_user))
+        .route(Policy::HubAdmin, routes!(people::enable_user))
+        .route(Policy::HubAdmin, routes!(audit::list_all_audit))
+        .into_router()
+        .layer(DefaultBodyLimit::max(PEOPLE_BODY))
+        .layer(from_fn(time_limit));
+    // A log of years takes its time.
+    let verifying = Guarded::new()
+        .route(Policy::HubAdmin, routes!(audit::verify_audit))
+        .into_router();
     let about = Guarded::new()
         .route(Policy::Public, routes!(authorities::bundle))
         .route(Policy::HubAdmin, routes!(authorities::list_authorities))
@@ -137,7 +176,10 @@ pub fn router() -> Router<App> {
         .layer(from_fn(time_limit));
     let (routes, document) = OpenApiRouter::with_openapi(openapi::head())
         .nest(openapi::BASE, ordinary.merge(long))
-        .nest(openapi::HUB, joining.merge(about))
+        .nest(
+            openapi::HUB,
+            joining.merge(about).merge(people).merge(verifying),
+        )
         .merge(hub)
         .split_for_parts();
     let document = openapi::finished(document);
@@ -166,19 +208,9 @@ pub fn router() -> Router<App> {
     .layer(Extension(Streams(Arc::new(Semaphore::new(STREAMS)))))
 }
 
-/// Establishes who asks.
-async fn authenticate(mut request: Request, next: Next) -> Response {
-    let principal = Principal {
-        who: Who::Loopback,
-        from: None,
-    };
-    request.extensions_mut().insert(principal);
-    next.run(request).await
-}
-
 /// What goes around every route of the hub: counting, tracing without bodies, and panics that become
 /// problems. The last thing to do with a router, since a layer covers the routes before it.
-pub fn around(routes: Router) -> Router {
+pub fn around(routes: Router, app: &App, trust: Trust) -> Router {
     let trace = TraceLayer::new_for_http()
         .make_span_with(|request: &Request| {
             let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
@@ -186,7 +218,10 @@ pub fn around(routes: Router) -> Router {
         })
         .on_failure(());
     routes
-        .layer(from_fn(authenticate))
+        .layer(from_fn_with_state(
+            (app.clone(), trust),
+            authenticate::authenticate,
+        ))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(metrics::count))
         .layer(Extension(metrics::Requests::default()))

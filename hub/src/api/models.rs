@@ -1,7 +1,7 @@
 //! Models and their versions.
 
 use axum::{
-    Json as Answer,
+    Extension, Json as Answer,
     extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -15,9 +15,11 @@ use utoipa::IntoParams;
 
 use super::{
     extract::{Json, Path, Workspace},
+    policy::Asking,
     problem::ApiError,
 };
 use crate::{
+    access::audit::Actor,
     app::App,
     registry::{self, Published},
 };
@@ -104,12 +106,14 @@ pub(super) async fn show_version(
 pub(super) async fn publish_version(
     State(app): State<App>,
     Workspace(workspace): Workspace,
+    Extension(principal): Asking,
     Path(ModelPath { model }): Path<ModelPath>,
     Json(new): Json<NewVersion>,
 ) -> Result<Response, ApiError> {
-    let (status, version) = match registry::publish(&app, &workspace, &model, new).await? {
-        Published::New(version) => (StatusCode::CREATED, version),
-        Published::Known(version) => (StatusCode::OK, version),
-    };
+    let (status, version) =
+        match registry::publish(&app, &Actor::from(&principal), &workspace, &model, new).await? {
+            Published::New(version) => (StatusCode::CREATED, version),
+            Published::Known(version) => (StatusCode::OK, version),
+        };
     Ok((status, Answer(version)).into_response())
 }

@@ -73,7 +73,9 @@ pub(super) async fn set_member(
     Json(SetRole { role }): Json<SetRole>,
 ) -> Result<Answer<MemberView>, ApiError> {
     let by = Actor::from(&principal);
-    Ok(Answer(member::set(&app, &by, &workspace, &user, role).await?))
+    Ok(Answer(
+        member::set(&app, &by, &workspace, &user, role).await?,
+    ))
 }
 
 /// End a membership.
@@ -155,7 +157,9 @@ pub(super) async fn revoke_token(
 ) -> Result<Answer<TokenView>, ApiError> {
     let whose = whose(&principal, &workspace)?;
     let by = Actor::from(&principal);
-    Ok(Answer(token::revoke(&app, &by, &workspace, id, whose).await?))
+    Ok(Answer(
+        token::revoke(&app, &by, &workspace, id, whose).await?,
+    ))
 }
 
 /// List the workspaces that whoever asks is a member of.
@@ -204,7 +208,7 @@ pub(super) async fn create_user(
     Json(new): Json<NewUser>,
 ) -> Result<(StatusCode, Answer<SetupLink>), ApiError> {
     let link = account::create(&app, &Actor::from(&principal), &new).await?;
-    Ok((StatusCode::CREATED, Answer(app.first_link.addressed(link))))
+    Ok((StatusCode::CREATED, Answer(link)))
 }
 
 /// Make a new link for an account: its password, second factor and sessions are gone.
@@ -218,7 +222,7 @@ pub(super) async fn link_user(
     Path(UserPath { user }): Path<UserPath>,
 ) -> Result<Answer<SetupLink>, ApiError> {
     let link = account::new_link(&app, &Actor::from(&principal), &user).await?;
-    Ok(Answer(app.first_link.addressed(link)))
+    Ok(Answer(link))
 }
 
 /// Disable an account: its sessions end, its tokens work no longer.

@@ -10,6 +10,7 @@ use tern_protocol::rest::{Finding, Problem};
 
 use crate::{
     access::identity::{DecideError, InviteError, JoinError},
+    access::people::PeopleError,
     blobs::BlobError,
     monitor::{ChartError, labels::ImportError},
     registry::PublishError,
@@ -25,6 +26,8 @@ pub(super) struct ApiError {
     title: &'static str,
     detail: String,
     findings: Vec<Finding>,
+    /// When to try again, in seconds.
+    again_in_s: Option<u64>,
 }
 
 macro_rules! kinds {
@@ -38,6 +41,7 @@ macro_rules! kinds {
                     title: $title,
                     detail: detail.into(),
                     findings: Vec::new(),
+                    again_in_s: None,
                 }
             }
         )+}
@@ -49,6 +53,8 @@ kinds! {
     bad_request = BAD_REQUEST "bad-request" "The request cannot be read";
     /// Nobody that is known, or the proof is wrong.
     unauthorized = UNAUTHORIZED "unauthorized" "The request does not say who asks";
+    /// The password is right, and a code of the second factor is missing.
+    second_factor = UNAUTHORIZED "second-factor" "A second factor is needed";
     /// Known, and not allowed.
     forbidden = FORBIDDEN "forbidden" "This is not permitted";
     /// Too many attempts.
@@ -117,7 +123,13 @@ impl IntoResponse for ApiError {
         };
         let body = serde_json::to_vec(&problem).expect("texts and numbers are always JSON");
         let kind = HeaderValue::from_static("application/problem+json");
-        (self.status, [(header::CONTENT_TYPE, kind)], body).into_response()
+        let mut answer = (self.status, [(header::CONTENT_TYPE, kind)], body).into_response();
+        if let Some(seconds) = self.again_in_s {
+            answer
+                .headers_mut()
+                .insert(header::RETRY_AFTER, seconds.into());
+        }
+        answer
     }
 }
 
@@ -161,6 +173,28 @@ impl From<ChartError> for ApiError {
         match err {
             ChartError::Store(err) => err.into(),
             err => Self::unprocessable(err.to_string()),
+        }
+    }
+}
+
+impl From<PeopleError> for ApiError {
+    fn from(err: PeopleError) -> Self {
+        let text = err.to_string();
+        match err {
+            PeopleError::Wrong | PeopleError::Link => Self::unauthorized(text),
+            PeopleError::SecondFactorNeeded => Self::second_factor(text),
+            PeopleError::Throttled { again_in_s } => Self {
+                again_in_s: Some(again_in_s),
+                ..Self::too_many(text)
+            },
+            PeopleError::NotFound { .. } => Self::not_found(text),
+            PeopleError::Exists { .. } | PeopleError::LastHubAdmin(_) | PeopleError::State(_) => {
+                Self::conflict(text)
+            }
+            PeopleError::MoreThanOwn { .. } => Self::forbidden(text),
+            PeopleError::Password | PeopleError::Bounds(_) => Self::unprocessable(text),
+            PeopleError::Random => Self::unavailable(text),
+            PeopleError::Store(err) => err.into(),
         }
     }
 }

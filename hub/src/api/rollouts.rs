@@ -1,7 +1,7 @@
 //! Rollouts.
 
 use axum::{
-    Json as Answer,
+    Extension, Json as Answer,
     extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -15,9 +15,10 @@ use utoipa::IntoParams;
 
 use super::{
     extract::{Json, JsonOrDefault, Path, Query, Workspace},
+    policy::Asking,
     problem::ApiError,
 };
-use crate::{app::App, rollout};
+use crate::{access::audit::Actor, app::App, rollout};
 
 /// A rollout in the path.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -45,9 +46,10 @@ pub(super) struct RolloutsQuery {
 pub(super) async fn start_rollout(
     State(app): State<App>,
     Workspace(workspace): Workspace,
+    Extension(principal): Asking,
     Json(new): Json<NewRollout>,
 ) -> Result<Response, ApiError> {
-    let started = rollout::start(&app, &workspace, new).await?;
+    let started = rollout::start(&app, &Actor::from(&principal), &workspace, new).await?;
     Ok((StatusCode::CREATED, Answer(started)).into_response())
 }
 
@@ -90,9 +92,12 @@ pub(super) async fn show_rollout(
 pub(super) async fn pause_rollout(
     State(app): State<App>,
     Workspace(workspace): Workspace,
+    Extension(principal): Asking,
     Path(RolloutPath { id }): Path<RolloutPath>,
 ) -> Result<Answer<RolloutView>, ApiError> {
-    Ok(Answer(rollout::pause(&app, &workspace, id).await?))
+    Ok(Answer(
+        rollout::pause(&app, &Actor::from(&principal), &workspace, id).await?,
+    ))
 }
 
 /// Resume a paused rollout.
@@ -103,9 +108,12 @@ pub(super) async fn pause_rollout(
 pub(super) async fn resume_rollout(
     State(app): State<App>,
     Workspace(workspace): Workspace,
+    Extension(principal): Asking,
     Path(RolloutPath { id }): Path<RolloutPath>,
 ) -> Result<Answer<RolloutView>, ApiError> {
-    Ok(Answer(rollout::resume(&app, &workspace, id).await?))
+    Ok(Answer(
+        rollout::resume(&app, &Actor::from(&principal), &workspace, id).await?,
+    ))
 }
 
 /// End a rollout; moved devices go back to what they had, unless told to stay.
@@ -117,10 +125,13 @@ pub(super) async fn resume_rollout(
 pub(super) async fn abort_rollout(
     State(app): State<App>,
     Workspace(workspace): Workspace,
+    Extension(principal): Asking,
     Path(RolloutPath { id }): Path<RolloutPath>,
     JsonOrDefault(abort): JsonOrDefault<Abort>,
 ) -> Result<Answer<RolloutView>, ApiError> {
-    Ok(Answer(rollout::abort(&app, &workspace, id, abort).await?))
+    Ok(Answer(
+        rollout::abort(&app, &Actor::from(&principal), &workspace, id, abort).await?,
+    ))
 }
 
 /// Widen a rollout to a larger share; devices in it stay in it.
@@ -132,8 +143,11 @@ pub(super) async fn abort_rollout(
 pub(super) async fn widen_rollout(
     State(app): State<App>,
     Workspace(workspace): Workspace,
+    Extension(principal): Asking,
     Path(RolloutPath { id }): Path<RolloutPath>,
     Json(widen): Json<Widen>,
 ) -> Result<Answer<RolloutView>, ApiError> {
-    Ok(Answer(rollout::widen(&app, &workspace, id, widen).await?))
+    Ok(Answer(
+        rollout::widen(&app, &Actor::from(&principal), &workspace, id, widen).await?,
+    ))
 }

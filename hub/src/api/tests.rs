@@ -1,3 +1,5 @@
+mod access;
+
 use std::{collections::BTreeSet, time::Duration};
 
 use axum::{
@@ -70,12 +72,11 @@ const W: &str = "/api/v1/w/default";
 impl Hub {
     async fn new() -> Self {
         let world = World::new().await;
-        let routes = router()
-            .merge(dashboard::router())
-            .with_state(world.app.clone());
+        let app = world.app.clone();
+        let routes = router().merge(dashboard::router()).with_state(app.clone());
         Self {
             world,
-            router: around(routes),
+            router: around(routes, &app, Trust::Loopback),
         }
     }
 
@@ -332,9 +333,10 @@ async fn a_panic_becomes_a_problem_and_the_hub_goes_on() {
         panic!("a fault")
     }
     let routes = Router::new().route("/broken", axum::routing::get(broken));
+    let world = World::new().await;
     let hub = Hub {
-        world: World::new().await,
-        router: around(routes),
+        router: around(routes, &world.app, Trust::Loopback),
+        world,
     };
     hub.get("/broken").await.problem(500, "internal");
     hub.get("/broken").await.problem(500, "internal");

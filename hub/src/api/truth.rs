@@ -1,6 +1,6 @@
 //! Captures, labels and the accuracy that follows from them.
 
-use axum::{Json as Answer, extract::State};
+use axum::{Extension, Json as Answer, extract::State};
 use serde::Deserialize;
 use tern_protocol::{
     id::{ModelName, SiteName},
@@ -10,9 +10,11 @@ use utoipa::IntoParams;
 
 use super::{
     extract::{Json, Query, Workspace},
+    policy::Asking,
     problem::ApiError,
 };
 use crate::{
+    access::audit::Actor,
     app::App,
     monitor::{self, AccuracyQuery, CaptureQuery},
 };
@@ -58,10 +60,11 @@ pub(super) struct AccuraciesQuery {
 pub(super) async fn import_labels(
     State(app): State<App>,
     Workspace(workspace): Workspace,
+    Extension(principal): Asking,
     Json(request): Json<LabelImport>,
 ) -> Result<Answer<LabelImportResult>, ApiError> {
     Ok(Answer(
-        monitor::labels::import(&app, &workspace, request).await?,
+        monitor::labels::import(&app, &Actor::from(&principal), &workspace, request).await?,
     ))
 }
 

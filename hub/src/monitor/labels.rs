@@ -13,6 +13,7 @@ use super::{
     rows::{self, LabelRow, Predicted},
 };
 use crate::{
+    access::audit::{self, Actor, Deed},
     app::App,
     registry,
     store::{Doing as _, StoreError},
@@ -68,6 +69,7 @@ impl Captured {
 /// Stores labels. Each stands alone: a refused one holds nothing up.
 pub async fn import(
     app: &App,
+    by: &Actor,
     workspace: &WorkspaceId,
     request: LabelImport,
 ) -> Result<LabelImportResult, ImportError> {
@@ -141,6 +143,11 @@ pub async fn import(
     }
     .add_to(&txn, workspace)
     .await?;
+    let deed = Deed::new("label.import", format!("{} labels", rows.len()))
+        .within(workspace)
+        .after(&request)
+        .detail(format!("{} new, {} changed", result.added, result.changed));
+    audit::record(&txn, &app.clock, by, deed).await?;
     txn.commit().await.doing("committing labels")?;
     app.counters.labels.add(added);
     app.changes.send(

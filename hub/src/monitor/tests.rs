@@ -10,13 +10,21 @@ use super::{
     fixture::{Device, NOON, World, at, name, prediction},
     *,
 };
+use crate::access::audit::Actor;
 use crate::registry::{self, fixture::package};
 
 mod ingested;
 
 async fn publish(world: &World) {
     let new = package(1.0).upload(&world.app.blobs).await;
-    let published = registry::publish(&world.app, &world.workspace, &name("digits"), new).await;
+    let published = registry::publish(
+        &world.app,
+        &Actor::machine(),
+        &world.workspace,
+        &name("digits"),
+        new,
+    )
+    .await;
     published.expect("publishes");
 }
 
@@ -136,7 +144,13 @@ async fn labels_stand_alone_and_say_what_is_wrong() {
         label(2, "yes"),
         label(1, "no"),
     ];
-    let result = labels::import(&world.app, &world.workspace, LabelImport { labels }).await;
+    let result = labels::import(
+        &world.app,
+        &Actor::machine(),
+        &world.workspace,
+        LabelImport { labels },
+    )
+    .await;
     let result = result.expect("imports");
     assert_eq!((result.added, result.changed, result.unchanged), (2, 1, 1));
     let refused: Vec<_> = result.refused.iter().map(|refused| refused.index).collect();
@@ -155,7 +169,7 @@ async fn labels_stand_alone_and_say_what_is_wrong() {
     let again = LabelImport {
         labels: vec![label(2, "yes")],
     };
-    let again = labels::import(&world.app, &world.workspace, again)
+    let again = labels::import(&world.app, &Actor::machine(), &world.workspace, again)
         .await
         .expect("imports");
     assert_eq!((again.added, again.unchanged), (0, 1));
@@ -165,7 +179,7 @@ async fn labels_stand_alone_and_say_what_is_wrong() {
     let many = LabelImport {
         labels: vec![label(1, "no"); labels::LABELS + 1],
     };
-    let many = labels::import(&world.app, &world.workspace, many).await;
+    let many = labels::import(&world.app, &Actor::machine(), &world.workspace, many).await;
     assert!(matches!(many, Err(labels::ImportError::TooMany(_))));
 }
 
@@ -182,7 +196,7 @@ async fn accuracy_weighs_captures_by_how_rarely_they_are_made() {
     world.ingest(vec![batch]).await;
     let labels = (1..=20).map(|number| label(number, "yes")).collect();
     let import = LabelImport { labels };
-    labels::import(&world.app, &world.workspace, import)
+    labels::import(&world.app, &Actor::machine(), &world.workspace, import)
         .await
         .expect("imports");
 
@@ -227,7 +241,7 @@ async fn captures_come_page_by_page_newest_first() {
     let import = LabelImport {
         labels: vec![label(6, "no")],
     };
-    labels::import(&world.app, &world.workspace, import)
+    labels::import(&world.app, &Actor::machine(), &world.workspace, import)
         .await
         .expect("imports");
 

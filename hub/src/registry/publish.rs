@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 
 use super::{Serving, facts, rows, vetting, view};
 use crate::{
+    access::audit::{self, Actor, Deed},
     app::App,
     blobs::BlobError,
     store::{Doing as _, StoreError},
@@ -75,6 +76,7 @@ fn texts(findings: &[Finding]) -> String {
 /// Publishes a version of `model`. A refusal changes nothing.
 pub async fn publish(
     app: &App,
+    by: &Actor,
     workspace: &WorkspaceId,
     model: &ModelName,
     new: NewVersion,
@@ -87,7 +89,7 @@ pub async fn publish(
     }
     let files = Files::find(app, &new).await?;
     let measured = vet(app, &new).await?;
-    let row = insert(app, workspace, model, &new, files, &measured).await?;
+    let row = insert(app, by, workspace, model, &new, files, &measured).await?;
     let published = match row {
         Inserted::New(row) => {
             let view = view(row, &Serving::read(&app.store, workspace).await?)?;
@@ -211,6 +213,7 @@ enum Inserted {
 /// no row names harms nobody.
 async fn insert(
     app: &App,
+    by: &Actor,
     workspace: &WorkspaceId,
     model: &ModelName,
     new: &NewVersion,
@@ -239,6 +242,11 @@ async fn insert(
             .insert(&txn)
             .await
             .doing("writing a version of a model")?;
+        let deed = Deed::new("model.publish", format!("model {model} version {version}"))
+            .within(workspace)
+            .after(new)
+            .detail(format!("bundle {}", bundle.digest));
+        audit::record(&txn, &app.clock, by, deed).await?;
         txn.commit()
             .await
             .doing("publishing a version of a model")?;

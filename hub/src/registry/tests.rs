@@ -8,9 +8,15 @@ use crate::monitor::fixture::{World, name};
 
 async fn published(world: &World, package: &Package) -> Published {
     let new = package.upload(&world.app.blobs).await;
-    publish(&world.app, &world.workspace, &name("digits"), new)
-        .await
-        .expect("publishes")
+    publish(
+        &world.app,
+        &crate::access::audit::Actor::machine(),
+        &world.workspace,
+        &name("digits"),
+        new,
+    )
+    .await
+    .expect("publishes")
 }
 
 /// The findings of a refusal, as `check subject`; and that nothing changed.
@@ -18,7 +24,14 @@ async fn refused(world: &World, new: NewVersion) -> Vec<String> {
     let before = models(&world.app.store, &world.workspace)
         .await
         .expect("lists");
-    let refused = publish(&world.app, &world.workspace, &name("digits"), new).await;
+    let refused = publish(
+        &world.app,
+        &crate::access::audit::Actor::machine(),
+        &world.workspace,
+        &name("digits"),
+        new,
+    )
+    .await;
     let Err(PublishError::Refused(findings)) = refused else {
         panic!("{refused:?}")
     };
@@ -155,7 +168,8 @@ async fn a_race_of_the_same_files_gives_one_version() {
     let world = World::new().await;
     let new = package(1.0).upload(&world.app.blobs).await;
     let model = name("digits");
-    let publish = || publish(&world.app, &world.workspace, &model, new.clone());
+    let by = crate::access::audit::Actor::machine();
+    let publish = || publish(&world.app, &by, &world.workspace, &model, new.clone());
     let (a, b, c) = tokio::join!(publish(), publish(), publish());
     let news = [a, b, c]
         .into_iter()

@@ -13,6 +13,7 @@ use super::{
     stored, views,
 };
 use crate::{
+    access::audit::{self, Actor, Deed},
     app::App,
     fleet::facts::{self, Target},
     registry,
@@ -76,6 +77,7 @@ pub enum RolloutError {
 /// Starts a rollout.
 pub async fn start(
     app: &App,
+    by: &Actor,
     workspace: &WorkspaceId,
     new: NewRollout,
 ) -> Result<RolloutView, RolloutError> {
@@ -120,6 +122,14 @@ pub async fn start(
     rollout.reason = progress.reason;
     rollout.counts = progress.counts;
     stored::save(&txn, &rollout).await?;
+    let deed = Deed::new("rollout.start", format!("rollout {}", rollout.id))
+        .within(workspace)
+        .after(&views::view(&rollout))
+        .detail(format!(
+            "{} version {} into slot {}, {} %",
+            rollout.target.model, rollout.target.version, rollout.slot, rollout.percent
+        ));
+    audit::record(&txn, &app.clock, by, deed).await?;
     txn.commit().await.doing("committing a new rollout")?;
     tracing::info!(%workspace, rollout = %rollout.id, model = %rollout.target.model,
         version = %rollout.target.version, percent = rollout.percent,
@@ -131,10 +141,11 @@ pub async fn start(
 /// Assigns nothing more until resumed.
 pub async fn pause(
     app: &App,
+    by: &Actor,
     workspace: &WorkspaceId,
     id: RolloutId,
 ) -> Result<RolloutView, RolloutError> {
-    change(app, workspace, id, |rollout| {
+    change(app, by, "rollout.pause", workspace, id, |rollout| {
         if !rollout.state.is_over() {
             rollout.state = RolloutState::Paused;
             rollout.reason = "paused by a person".into();
@@ -148,31 +159,40 @@ pub async fn pause(
 /// Goes on after a pause.
 pub async fn resume(
     app: &App,
+    by: &Actor,
     workspace: &WorkspaceId,
     id: RolloutId,
 ) -> Result<RolloutView, RolloutError> {
-    change(app, workspace, id, |rollout| match rollout.state {
-        RolloutState::Paused => {
-            rollout.state = RolloutState::Running;
-            rollout.reason = "resumed by a person".into();
-            Ok(())
-        }
-        RolloutState::Running | RolloutState::Complete => Ok(()),
-        RolloutState::Aborted | RolloutState::Superseded => {
-            over(rollout, "start a new rollout of the version instead")
-        }
-    })
+    change(
+        app,
+        by,
+        "rollout.resume",
+        workspace,
+        id,
+        |rollout| match rollout.state {
+            RolloutState::Paused => {
+                rollout.state = RolloutState::Running;
+                rollout.reason = "resumed by a person".into();
+                Ok(())
+            }
+            RolloutState::Running | RolloutState::Complete => Ok(()),
+            RolloutState::Aborted | RolloutState::Superseded => {
+                over(rollout, "start a new rollout of the version instead")
+            }
+        },
+    )
     .await
 }
 
 /// Ends a rollout for good; moved devices go back or stay.
 pub async fn abort(
     app: &App,
+    by: &Actor,
     workspace: &WorkspaceId,
     id: RolloutId,
     abort: Abort,
 ) -> Result<RolloutView, RolloutError> {
-    change(app, workspace, id, |rollout| {
+    change(app, by, "rollout.abort", workspace, id, |rollout| {
         match (rollout.state, rollout.moved) {
             (RolloutState::Aborted, Some(Moved::Back)) if abort.moved == Moved::Back => {
                 return Ok(());
@@ -203,12 +223,13 @@ pub async fn abort(
 /// Takes a larger share.
 pub async fn widen(
     app: &App,
+    by: &Actor,
     workspace: &WorkspaceId,
     id: RolloutId,
     Widen { percent }: Widen,
 ) -> Result<RolloutView, RolloutError> {
     check_percent(percent)?;
-    change(app, workspace, id, |rollout| {
+    change(app, by, "rollout.widen", workspace, id, |rollout| {
         if rollout.state.is_over() {
             return over(rollout, "start a new rollout of the version instead");
         }
@@ -253,6 +274,8 @@ fn over(rollout: &Rollout, advice: &'static str) -> Result<(), RolloutError> {
 
 async fn change(
     app: &App,
+    by: &Actor,
+    action: &'static str,
     workspace: &WorkspaceId,
     id: RolloutId,
     change: impl FnOnce(&mut Rollout) -> Result<(), RolloutError>,
@@ -271,6 +294,12 @@ async fn change(
     if rollout != before {
         rollout.updated = app.clock.now();
         stored::save(&txn, &rollout).await?;
+        let deed = Deed::new(action, format!("rollout {id}"))
+            .within(workspace)
+            .before(&views::view(&before))
+            .after(&views::view(&rollout))
+            .detail(format!("{:?}, {} %", rollout.state, rollout.percent).to_lowercase());
+        audit::record(&txn, &app.clock, by, deed).await?;
         txn.commit()
             .await
             .doing("committing a change of a rollout")?;

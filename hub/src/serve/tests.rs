@@ -20,6 +20,7 @@ use tokio::{sync::mpsc, time::timeout};
 
 use super::*;
 use crate::{
+    access::audit::Actor,
     fleet, registry,
     registry::fixture::package,
     rollout::{self, RolloutError},
@@ -238,7 +239,7 @@ fn all_of(version: u32) -> NewRollout {
 async fn publish_a_model(app: &App, scale: f32) {
     let new = package(scale).upload(&app.blobs).await;
     let model = "digits".parse().expect("a name");
-    registry::publish(app, &workspace(), &model, new)
+    registry::publish(app, &Actor::machine(), &workspace(), &model, new)
         .await
         .expect("passes vetting");
 }
@@ -252,7 +253,7 @@ async fn from_publishing_to_proof_of_serving_and_over_a_restart() {
     let mut device = Device::connect("meter-01", mqtt).await;
     device.report(Revision(0), None).await;
     publish_a_model(&app, 1.0).await;
-    let started = rollout::start(&app, &workspace(), all_of(1))
+    let started = rollout::start(&app, &Actor::machine(), &workspace(), all_of(1))
         .await
         .expect("starts");
 
@@ -344,9 +345,15 @@ async fn from_publishing_to_proof_of_serving_and_over_a_restart() {
     );
 
     // Abort takes the version back: there was nothing before, so nothing is wanted.
-    rollout::abort(&app, &workspace(), started.id, Abort::default())
-        .await
-        .expect("aborts");
+    rollout::abort(
+        &app,
+        &Actor::machine(),
+        &workspace(),
+        started.id,
+        Abort::default(),
+    )
+    .await
+    .expect("aborts");
     let back = device.desired().await;
     assert_eq!((back.revision, back.slots), (Revision(2), vec![]));
     running.stop().await;
@@ -446,7 +453,7 @@ async fn one_directory_serves_one_hub_and_errors_say_what_to_do() {
         .expect("it is refused");
     assert!(second.to_string().contains("another tern-hub"), "{second}");
     let app = running.app();
-    let refused = rollout::start(app, &workspace(), all_of(1))
+    let refused = rollout::start(app, &Actor::machine(), &workspace(), all_of(1))
         .await
         .expect_err("no model");
     assert!(
@@ -456,14 +463,14 @@ async fn one_directory_serves_one_hub_and_errors_say_what_to_do() {
         "{refused}"
     );
     publish_a_model(app, 1.0).await;
-    let refused = rollout::start(app, &workspace(), all_of(7))
+    let refused = rollout::start(app, &Actor::machine(), &workspace(), all_of(7))
         .await
         .expect_err("no version");
     assert!(
         refused.to_string().contains("no version 7, only 1"),
         "{refused}"
     );
-    let nobody = rollout::start(app, &workspace(), all_of(1))
+    let nobody = rollout::start(app, &Actor::machine(), &workspace(), all_of(1))
         .await
         .expect("is allowed");
     assert!(
@@ -472,15 +479,21 @@ async fn one_directory_serves_one_hub_and_errors_say_what_to_do() {
         nobody.reason
     );
     let widen = tern_protocol::rest::Widen { percent: 50 };
-    let refused = rollout::widen(app, &workspace(), nobody.id, widen).await;
+    let refused = rollout::widen(app, &Actor::machine(), &workspace(), nobody.id, widen).await;
     assert!(
         matches!(refused, Err(RolloutError::Narrower { now: 100, .. })),
         "{refused:?}"
     );
-    rollout::abort(app, &workspace(), nobody.id, Abort::default())
-        .await
-        .expect("aborts");
-    let refused = rollout::resume(app, &workspace(), nobody.id).await;
+    rollout::abort(
+        app,
+        &Actor::machine(),
+        &workspace(),
+        nobody.id,
+        Abort::default(),
+    )
+    .await
+    .expect("aborts");
+    let refused = rollout::resume(app, &Actor::machine(), &workspace(), nobody.id).await;
     assert!(
         matches!(refused, Err(RolloutError::State { .. })),
         "{refused:?}"

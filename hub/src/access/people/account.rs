@@ -104,6 +104,12 @@ pub(super) async fn enabled<C: ConnectionTrait>(
     }))
 }
 
+/// An account whose name and password were just checked.
+pub async fn standing(store: &Store, user: &UserName) -> Result<Account, PeopleError> {
+    let found = enabled(store.read(), user.as_str()).await?;
+    found.ok_or_else(|| not_found(user))
+}
+
 /// Whether an account has a second factor.
 pub async fn has_second_factor(store: &Store, user: &UserName) -> Result<bool, StoreError> {
     let found = find(store.read(), user.as_str()).await?;
@@ -181,7 +187,7 @@ pub async fn create(app: &App, by: &Actor, new: &NewUser) -> Result<SetupLink, P
         None,
     )
     .await?;
-    let link = link::for_account(&txn, app.clock.now(), &new.name).await?;
+    let link = link::for_account(&txn, app, &new.name).await?;
     let deed = Deed::new("user.create", format!("user {}", new.name)).after(new);
     audit::record(&txn, &app.clock, by, deed).await?;
     commit(txn).await?;
@@ -220,7 +226,7 @@ pub async fn new_link(app: &App, by: &Actor, name: &UserName) -> Result<SetupLin
     let codes = "DELETE FROM recovery_code WHERE user = $1";
     exec(&txn, codes, [name.as_str().into()]).await?;
     session::end_all(&txn, name).await?;
-    let link = link::for_account(&txn, app.clock.now(), name).await?;
+    let link = link::for_account(&txn, app, name).await?;
     let deed = Deed::new("user.link", format!("user {name}"));
     audit::record(&txn, &app.clock, by, deed).await?;
     commit(txn).await?;

@@ -1,7 +1,13 @@
 //! Links with which somebody sets a password, once: for the first account of a hub, printed when it
 //! starts, and for every other, handed out by whoever runs the hub.
 
-use std::time::Duration;
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+    time::Duration,
+};
 
 use sea_orm::ConnectionTrait;
 use tern_protocol::{
@@ -25,6 +31,29 @@ const LIFE: Duration = Duration::from_hours(72);
 
 /// How long the link of the first account is good for; each start of the hub makes a new one.
 const FIRST_LIFE: Duration = Duration::from_hours(24);
+
+/// Where the link of the first account is written, in the data directory; gone once it is used.
+pub const FILE: &str = "setup-link";
+
+/// Writes the link of the first account to a file that only its owner reads. It is a secret: a
+/// terminal may show it, the log may not.
+pub fn write_first(file: &Path, link: &str) -> io::Result<()> {
+    let _ = fs::remove_file(file);
+    let mut opened = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)?;
+    writeln!(opened, "{link}")?;
+    opened.sync_all()
+}
+
+/// The link with this code, under the address that people use first.
+pub fn address(app: &App, code: &str) -> String {
+    let https = app.reach.https();
+    let base = https.first().map_or("https://localhost", String::as_str);
+    format!("{base}/setup#{code}")
+}
 
 fn after(now: WallTime, life: Duration) -> WallTime {
     WallTime(now.0 + life.as_millis() as i64)
@@ -50,11 +79,10 @@ pub async fn for_first_account(app: &App) -> Result<Option<String>, PeopleError>
     Ok(Some(code))
 }
 
-/// A link for an account; earlier ones are void. Its `link` is the code alone: the edge knows under
-/// which address people reach the hub.
+/// A link for an account; earlier ones are void.
 pub(super) async fn for_account<C: ConnectionTrait>(
     db: &C,
-    now: WallTime,
+    app: &App,
     user: &UserName,
 ) -> Result<SetupLink, PeopleError> {
     exec(
@@ -64,7 +92,7 @@ pub(super) async fn for_account<C: ConnectionTrait>(
     )
     .await?;
     let code = secret::new("")?;
-    let expires_at = after(now, LIFE);
+    let expires_at = after(app.clock.now(), LIFE);
     let insert = "INSERT INTO setup_link (hash, user, expires_at) VALUES ($1, $2, $3)";
     let values = [
         secret::hashed(&code).into(),
@@ -74,7 +102,7 @@ pub(super) async fn for_account<C: ConnectionTrait>(
     exec(db, insert, values).await?;
     Ok(SetupLink {
         user: user.clone(),
-        link: code,
+        link: address(app, &code),
         expires_at,
     })
 }
@@ -118,6 +146,10 @@ pub async fn redeem(app: &App, by: &Actor, setup: Setup) -> Result<UserName, Peo
             name
         }
     };
+    if let Some(file) = &app.people.first_link {
+        // Of no more use, good or not; it may be gone already.
+        let _ = fs::remove_file(file);
+    }
     let deed = Deed::new("user.set-up", format!("user {name}"));
     audit::record(&txn, &app.clock, by, deed).await?;
     commit(txn).await?;

@@ -24,7 +24,10 @@ mod sql;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use tokio::sync::Semaphore;
 
@@ -40,11 +43,15 @@ pub struct People {
     hasher: Hasher,
     throttle: Arc<Mutex<Throttle>>,
     used: Arc<Mutex<token::LastUsed>>,
+    /// The file with the link of the first account, if one is written.
+    first_link: Option<PathBuf>,
 }
 
-impl Default for People {
-    fn default() -> Self {
+impl People {
+    /// The first account's link is kept in this file until it is used.
+    pub fn new(first_link: Option<PathBuf>) -> Self {
         Self {
+            first_link,
             hasher: Hasher::new(Arc::new(Semaphore::new(HASHING))),
             throttle: Arc::default(),
             used: Arc::default(),

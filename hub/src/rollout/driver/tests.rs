@@ -6,6 +6,7 @@ use tern_protocol::{
 
 use super::*;
 use crate::{
+    access::audit::Actor,
     app::fresh,
     registry::{self, fixture::package},
     rollout::{abort, list, pause, resume, start, widen},
@@ -40,7 +41,7 @@ async fn fleet_of(devices: usize) -> (tempfile::TempDir, App) {
     for scale in [1.0, 2.0] {
         let new = package(scale).upload(&app.blobs).await;
         let model = "digits".parse().expect("a name");
-        registry::publish(&app, &workspace(), &model, new)
+        registry::publish(&app, &Actor::machine(), &workspace(), &model, new)
             .await
             .expect("passes vetting");
     }
@@ -89,14 +90,18 @@ async fn wanted(app: &App, version: u32) -> usize {
 async fn a_fleet_of_many_chunks_is_moved_once_and_given_back() {
     const DEVICES: usize = 2 * CHUNK + 200;
     let (_dir, app) = fleet_of(DEVICES).await;
-    let first = start(&app, &workspace(), to(1, 100)).await.expect("starts");
+    let first = start(&app, &Actor::machine(), &workspace(), to(1, 100))
+        .await
+        .expect("starts");
     assert_eq!(first.counts.selected, DEVICES as u64);
     let told = settle(&app).await;
     assert_eq!((told.len(), wanted(&app, 1).await), (DEVICES, DEVICES));
     assert!(told.iter().all(|tell| tell.desired.revision == Revision(1)));
     assert_eq!(settle(&app).await, vec![], "what is done is not done again");
 
-    let second = start(&app, &workspace(), to(2, 10)).await.expect("starts");
+    let second = start(&app, &Actor::machine(), &workspace(), to(2, 10))
+        .await
+        .expect("starts");
     settle(&app).await;
     assert_eq!(
         (wanted(&app, 1).await, wanted(&app, 2).await),
@@ -104,19 +109,27 @@ async fn a_fleet_of_many_chunks_is_moved_once_and_given_back() {
     );
 
     // Paused: a wider share waits for the resumption.
-    pause(&app, &workspace(), second.id).await.expect("pauses");
-    widen(&app, &workspace(), second.id, Widen { percent: 50 })
+    pause(&app, &Actor::machine(), &workspace(), second.id)
         .await
-        .expect("widens");
+        .expect("pauses");
+    widen(
+        &app,
+        &Actor::machine(),
+        &workspace(),
+        second.id,
+        Widen { percent: 50 },
+    )
+    .await
+    .expect("widens");
     assert_eq!(settle(&app).await, vec![]);
-    resume(&app, &workspace(), second.id)
+    resume(&app, &Actor::machine(), &workspace(), second.id)
         .await
         .expect("resumes");
     settle(&app).await;
     assert_eq!(wanted(&app, 2).await, DEVICES / 2);
 
     let back = Abort { moved: Moved::Back };
-    abort(&app, &workspace(), second.id, back)
+    abort(&app, &Actor::machine(), &workspace(), second.id, back)
         .await
         .expect("aborts");
     let told = settle(&app).await;
@@ -130,9 +143,13 @@ async fn a_fleet_of_many_chunks_is_moved_once_and_given_back() {
 #[tokio::test]
 async fn a_newer_rollout_of_all_supersedes_the_older() {
     let (_dir, app) = fleet_of(30).await;
-    let first = start(&app, &workspace(), to(1, 100)).await.expect("starts");
+    let first = start(&app, &Actor::machine(), &workspace(), to(1, 100))
+        .await
+        .expect("starts");
     settle(&app).await;
-    start(&app, &workspace(), to(2, 100)).await.expect("starts");
+    start(&app, &Actor::machine(), &workspace(), to(2, 100))
+        .await
+        .expect("starts");
     settle(&app).await;
     assert_eq!(wanted(&app, 2).await, 30);
     let views = list(&app.store, &workspace(), 10).await.expect("reads");
