@@ -3,8 +3,11 @@
 //! An element that changes while one looks at it has an id and `data-live`: `live.js` fetches the
 //! page again when the hub says that something changed, and carries the difference over.
 
+pub(super) mod access;
+pub(super) mod account;
 pub(super) mod device;
 pub(super) mod devices;
+pub(super) mod door;
 pub(super) mod model;
 pub(super) mod models;
 pub(super) mod notice;
