@@ -7,7 +7,18 @@ use std::sync::Arc;
 
 use tokio::sync::{Notify, watch};
 
-use crate::{blobs::Blobs, changes::Changes, clock::Clock, counters::Counters, store::Store};
+use crate::{
+    access::{
+        authority::Authorities,
+        identity::{Lives, Registry},
+        reach::Reach,
+    },
+    blobs::Blobs,
+    changes::Changes,
+    clock::Clock,
+    counters::Counters,
+    store::Store,
+};
 
 /// Handles on everything that outlives a request.
 #[derive(Clone)]
@@ -26,6 +37,14 @@ pub struct App {
     pub wake: Wake,
     /// Which parts are up.
     pub ready: watch::Receiver<Ready>,
+    /// Who vouches for the hub and for devices.
+    pub authorities: Authorities,
+    /// Which devices may speak.
+    pub registry: Registry,
+    /// How long certificates are good.
+    pub lives: Lives,
+    /// Where the hub is found.
+    pub reach: Reach,
 }
 
 /// Asks the rollout driver to look at rollouts and devices again. Carries no data: the driver reads
@@ -73,14 +92,31 @@ impl Ready {
 pub(crate) async fn fresh() -> (tempfile::TempDir, App) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let store = Store::open(dir.path()).await.expect("opens");
-    let app = App {
+    let clock = Clock::by_hand(tern_protocol::time::WallTime(1_000_000));
+    let app = over(dir.path(), store, clock).await;
+    (dir, app)
+}
+
+/// An app over a store in a directory; the hub is found at `localhost`.
+#[cfg(test)]
+pub(crate) async fn over(dir: &std::path::Path, store: Store, clock: Clock) -> App {
+    use crate::access::reach::Ports;
+    let reach = Reach::new(vec!["localhost".into()]);
+    let (https, mqtt) = (8443, 8883);
+    reach.listening(Ports { https, mqtt });
+    let authorities = Authorities::open(dir, reach.names(), clock.clone()).expect("opens");
+    let registry = Registry::load(&store, authorities.clone()).await;
+    App {
         store,
-        blobs: Blobs::open(&dir.path().join("blobs")).expect("opens"),
+        blobs: Blobs::open(&dir.join("blobs")).expect("opens"),
         changes: Changes::new(),
         counters: Arc::new(Counters::default()),
-        clock: Clock::by_hand(tern_protocol::time::WallTime(1_000_000)),
+        clock,
         wake: Wake::new(),
         ready: watch::Sender::new(Ready::default()).subscribe(),
-    };
-    (dir, app)
+        authorities,
+        registry: registry.expect("loads"),
+        lives: Lives::default(),
+        reach,
+    }
 }

@@ -2,7 +2,11 @@
 //!
 //! Read once by `main.rs`; each part is handed its own piece.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use tern_protocol::id::WorkspaceId;
+
+use crate::access::{identity::Lives, reach};
 
 /// Tern's cloud side: registry, broker, rollouts, monitoring, dashboard.
 #[derive(Debug, Clone, clap::Parser)]
@@ -18,6 +22,65 @@ pub struct Args {
 pub enum Command {
     /// Run until SIGTERM or Ctrl-C.
     Serve(Config),
+    /// The certificate authorities that vouch for the hub and for its devices; the hub may run.
+    Ca(CaArgs),
+}
+
+/// Settings of `tern-hub ca`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct CaArgs {
+    /// Directory of the hub, as `tern-hub serve` has it.
+    #[arg(long, value_name = "DIR", global = true, default_value = ".")]
+    pub data: PathBuf,
+    /// What to do.
+    #[command(subcommand)]
+    pub action: CaAction,
+}
+
+/// What can be done with authorities.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum CaAction {
+    /// Print the certificates that vouch for the hub, the newest first; no keys.
+    Export {
+        /// Those of a workspace instead.
+        #[arg(long)]
+        workspace: Option<WorkspaceId>,
+    },
+    /// Show the authorities, and how many identities hang on each.
+    List {
+        /// Only those of a workspace.
+        #[arg(long)]
+        workspace: Option<WorkspaceId>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a new authority that issues from now on; those before it stay trusted.
+    Rotate {
+        /// One that vouches only for devices of this workspace.
+        #[arg(long)]
+        workspace: Option<WorkspaceId>,
+    },
+    /// Take an authority from outside, as an intermediate of your own; it issues from now on.
+    Import {
+        /// Its certificate in PEM, followed by those between it and its root.
+        #[arg(long, value_name = "FILE")]
+        certificate: PathBuf,
+        /// Its key: PKCS #8 in PEM, unencrypted.
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// It vouches only for devices of this workspace.
+        #[arg(long)]
+        workspace: Option<WorkspaceId>,
+    },
+    /// Trust an authority no more, and remove its key.
+    Retire {
+        /// Its id, as `tern-hub ca list` shows it.
+        id: String,
+        /// Even if devices are shut out by it.
+        #[arg(long)]
+        force: bool,
+    },
 }
 
 /// Settings of `tern-hub serve`.
@@ -32,12 +95,64 @@ pub struct Config {
     /// Address for MQTT: devices. Port 0 takes a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:1883")]
     pub mqtt: SocketAddr,
+    /// A name under which devices and people reach the hub, best first: in tokens, certificates and
+    /// links. Repeatable.
+    #[arg(long = "name", value_name = "NAME", default_value = "localhost", value_parser = reach::name)]
+    pub names: Vec<String>,
+    /// Life of a device's certificate, as `30d`, `12h`, `90s`; devices renew at half of it.
+    #[arg(long, value_name = "TIME", default_value = "30d", value_parser = duration)]
+    pub certificate_life: Duration,
+    /// How long after its expiry a certificate may still be renewed with its key.
+    #[arg(long, value_name = "TIME", default_value = "180d", value_parser = duration)]
+    pub expired_grace: Duration,
     /// Most bytes of model chunks to publish a second, over all models; no limit by default.
     #[arg(long, value_name = "BYTES_PER_S", value_parser = clap::value_parser!(u64).range(1..))]
     pub egress_limit: Option<u64>,
     /// How log lines look, on stderr. What is logged is set by `RUST_LOG`, by default `info`.
     #[arg(long, value_enum, default_value_t)]
     pub log_format: LogFormat,
+}
+
+impl Config {
+    /// Names that the hub's certificate holds for: those given, and the addresses that it binds if
+    /// they are of one machine.
+    pub fn certified_names(&self) -> Vec<String> {
+        let bound = [self.http.ip(), self.mqtt.ip()].into_iter();
+        let bound = bound.filter(|ip| !ip.is_unspecified());
+        let mut names = self.names.clone();
+        names.extend(bound.map(|ip| ip.to_string()));
+        let mut seen = std::collections::HashSet::new();
+        names.retain(|name| seen.insert(name.clone()));
+        names
+    }
+
+    /// Settings of the life of identities.
+    pub const fn lives(&self) -> Lives {
+        Lives {
+            certificate: self.certificate_life,
+            expired_grace: self.expired_grace,
+        }
+    }
+}
+
+/// `90s`, `5m`, `12h`, `30d`; at least a second, at most a hundred years.
+fn duration(text: &str) -> Result<Duration, String> {
+    const LONGEST_S: u64 = 100 * 366 * 86_400;
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let number: Option<u64> = digits.parse().ok();
+    let unit = match &text[digits.len()..] {
+        "s" => Some(1),
+        "m" => Some(60),
+        "h" => Some(3_600),
+        "d" => Some(86_400),
+        _ => None,
+    };
+    let seconds = number.zip(unit);
+    let seconds = seconds.and_then(|(number, unit)| number.checked_mul(unit));
+    match seconds {
+        Some(seconds @ 1..=LONGEST_S) => Ok(Duration::from_secs(seconds)),
+        _ => Err("a time is as `90s`, `5m`, `12h` or `30d`".into()),
+    }
 }
 
 /// How log lines look.
@@ -64,7 +179,9 @@ mod tests {
     #[test]
     fn a_data_directory_is_all_it_needs() {
         let args = Args::try_parse_from(["tern-hub", "serve", "--data", "d"]).expect("parses");
-        let Command::Serve(config) = args.command;
+        let Command::Serve(config) = args.command else {
+            panic!("not serve");
+        };
         assert_eq!(config.http.to_string(), "127.0.0.1:8080");
         assert_eq!(config.mqtt.to_string(), "127.0.0.1:1883");
         assert_eq!(config.egress_limit, None);

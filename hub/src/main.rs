@@ -1,6 +1,9 @@
 //! `tern-hub`: reads the command line, sets up the log, runs the hub.
 
-use std::{io, process::ExitCode};
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use anyhow::Context as _;
 use clap::Parser as _;
@@ -16,8 +19,11 @@ const LOG: &str = "info,rmqtt=error,rmqtt_net=error,rmqtt_retainer=error,rumqttc
 const ERROR: u8 = 2;
 
 fn main() -> ExitCode {
-    let Command::Serve(config) = Args::parse().command;
-    match run(config) {
+    let done = match Args::parse().command {
+        Command::Serve(config) => run(config),
+        Command::Ca(args) => ca(args),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(err) => {
             tracing::error!("{err:#}");
@@ -35,6 +41,20 @@ fn run(config: tern_hub::config::Config) -> anyhow::Result<()> {
     runtime
         .block_on(tern_hub::serve(config))
         .context("tern-hub")
+}
+
+fn ca(args: tern_hub::config::CaArgs) -> anyhow::Result<()> {
+    set_up_log(LogFormat::Text)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("starting a thread")?;
+    let text = runtime.block_on(tern_hub::access::authority::command::run(args))?;
+    match io::stdout().write_all(text.as_bytes()) {
+        // Whoever reads has seen enough.
+        Err(err) if err.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("printing"),
+    }
 }
 
 fn set_up_log(format: LogFormat) -> anyhow::Result<()> {

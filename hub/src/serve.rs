@@ -6,6 +6,11 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    access::{
+        authority::{Authorities, AuthorityError},
+        identity::Registry,
+        reach::{Ports, Reach},
+    },
     api,
     app::{App, Ready, Wake},
     blobs::{BlobError, Blobs},
@@ -46,6 +51,9 @@ pub enum ServeError {
     /// The blobs cannot be used.
     #[error(transparent)]
     Blobs(#[from] BlobError),
+    /// The certificate authorities cannot be used.
+    #[error(transparent)]
+    Authorities(#[from] AuthorityError),
     /// The broker does not start.
     #[error(transparent)]
     Broker(#[from] BrokerError),
@@ -104,14 +112,23 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let blobs = Blobs::open(&data.path().join("blobs"))?;
     let counters = Arc::new(Counters::load(&store).await?);
     let ready = Arc::new(watch::Sender::new(Ready::default()));
+    let clock = Clock::system();
+    let reach = Reach::new(config.names.clone());
+    let certified = config.certified_names();
+    let authorities = Authorities::open(data.path(), &certified, clock.clone())?;
+    let registry = Registry::load(&store, authorities.clone()).await?;
     let app = App {
         store,
         blobs,
         changes: Changes::new(),
         counters,
-        clock: Clock::system(),
+        clock,
         wake: Wake::new(),
         ready: ready.subscribe(),
+        authorities,
+        registry,
+        lives: config.lives(),
+        reach,
     };
     intake::all_offline(&app).await?;
 
@@ -124,6 +141,10 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let http = listener.local_addr().map_err(http_error)?;
     let broker = Broker::start(config.mqtt).await?;
     ready.send_modify(|ready| ready.broker = true);
+    app.reach.listening(Ports {
+        https: http.port(),
+        mqtt: broker.devices.port(),
+    });
     let addresses = Addresses {
         http,
         mqtt: broker.devices,
@@ -185,6 +206,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
             tracing::error!(error = chain(&err), "telemetry ingest broke");
         }
     });
+    let certifying = boxed(app.authorities.clone().run(stop.clone()));
     let parts = vec![
         part("hearing devices", hearing),
         part("device states", taking_in),
@@ -192,6 +214,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         part("delivery", delivering),
         part("rollouts", rolling_out),
         part("speaking to devices", speaking),
+        part("certificates", certifying),
     ];
 
     let flushing = tokio::spawn(flush_counters(app.clone()));

@@ -2,6 +2,8 @@
 //!
 //! [`principal`] says who asks, [`role`] what a role permits, [`audit`] keeps what was done. The API
 //! and the dashboard declare a [`role::Policy`] for each route; nothing else decides on access.
+//! [`authority`] vouches for the hub and for devices, [`identity`] says which devices may speak,
+//! [`reach`] where the hub is found.
 //!
 //! Must never break:
 //! - what is not permitted is refused: there is no route, topic or file without a rule;
@@ -9,5 +11,8 @@
 //! - whatever changes something is in the audit log, written in the same transaction.
 
 pub mod audit;
+pub mod authority;
+pub mod identity;
 pub mod principal;
+pub mod reach;
 pub mod role;

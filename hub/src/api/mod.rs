@@ -9,12 +9,16 @@
 //! - every route is in the OpenAPI document, since both come from the same declaration;
 //! - no request holds more memory than its limit, or a connection for ever.
 
+mod authorities;
 mod blobs;
 mod charts;
 mod coalesce;
 mod devices;
 mod extract;
 mod health;
+mod identities;
+mod invitations;
+mod join;
 mod metrics;
 mod models;
 mod openapi;
@@ -24,6 +28,7 @@ mod rollouts;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod throttle;
 mod truth;
 
 use std::{any::Any, sync::Arc, time::Duration};
@@ -32,7 +37,7 @@ use axum::{
     Extension, Router,
     extract::{DefaultBodyLimit, MatchedPath, Request},
     http::{HeaderName, HeaderValue, header},
-    middleware::{Next, from_fn},
+    middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::any,
 };
@@ -42,7 +47,7 @@ use tower_http::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use self::{policy::Guarded, problem::ApiError};
+use self::{policy::Guarded, problem::ApiError, throttle::Throttle};
 use crate::{
     access::{
         principal::{Principal, Who},
@@ -53,6 +58,9 @@ use crate::{
 
 /// A JSON body, in bytes: 10,000 labels are about one megabyte.
 const JSON_BODY: usize = 4 * 1024 * 1024;
+
+/// A request to join or to renew, in bytes: a signing request is about one thousand.
+const JOIN_BODY: usize = 16 * 1024;
 
 /// Longest that an ordinary request may take. Answers come from indices; what takes half a minute
 /// waits for a disk that is gone.
@@ -92,6 +100,13 @@ pub fn router() -> Router<App> {
         .route(VIEW, routes!(truth::list_accuracy))
         .route(VIEW, routes!(charts::chart))
         .route(VIEW, routes!(charts::overview))
+        .route(OPERATE, routes!(invitations::invite))
+        .route(VIEW, routes!(invitations::list_invitations))
+        .route(OPERATE, routes!(invitations::revoke_invitation))
+        .route(VIEW, routes!(identities::list_identities))
+        .route(OPERATE, routes!(identities::accept_identity))
+        .route(OPERATE, routes!(identities::reject_identity))
+        .route(OPERATE, routes!(identities::revoke_identity))
         .into_router()
         .layer(from_fn(time_limit));
     // Vetting, uploads and streams have limits of their own.
@@ -108,8 +123,21 @@ pub fn router() -> Router<App> {
         .route(Policy::Public, routes!(metrics::metrics))
         .into_router()
         .layer(from_fn(time_limit));
+    let joining = Guarded::new()
+        .route(Policy::Proof, routes!(join::join))
+        .route(Policy::Proof, routes!(join::renew))
+        .into_router()
+        .layer(DefaultBodyLimit::max(JOIN_BODY))
+        .layer(from_fn(time_limit))
+        .layer(from_fn_with_state(Throttle::default(), throttle::throttle));
+    let about = Guarded::new()
+        .route(Policy::Public, routes!(authorities::bundle))
+        .route(Policy::HubAdmin, routes!(authorities::list_authorities))
+        .into_router()
+        .layer(from_fn(time_limit));
     let (routes, document) = OpenApiRouter::with_openapi(openapi::head())
         .nest(openapi::BASE, ordinary.merge(long))
+        .nest(openapi::HUB, joining.merge(about))
         .merge(hub)
         .split_for_parts();
     let document = openapi::finished(document);

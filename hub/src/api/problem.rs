@@ -9,6 +9,7 @@ use axum::{
 use tern_protocol::rest::{Finding, Problem};
 
 use crate::{
+    access::identity::{DecideError, InviteError, JoinError},
     blobs::BlobError,
     monitor::{ChartError, labels::ImportError},
     registry::PublishError,
@@ -169,6 +170,51 @@ impl From<ImportError> for ApiError {
         match err {
             ImportError::TooMany(_) => Self::too_large(err.to_string()),
             ImportError::Store(err) => err.into(),
+        }
+    }
+}
+
+impl From<JoinError> for ApiError {
+    fn from(err: JoinError) -> Self {
+        match err {
+            JoinError::Unknown
+            | JoinError::Revoked
+            | JoinError::Expired
+            | JoinError::UsedUp
+            | JoinError::NotThisDevice
+            | JoinError::NotThisHardware
+            | JoinError::UnknownKey
+            | JoinError::TooLate => Self::unauthorized(err.to_string()),
+            JoinError::OtherDevice
+            | JoinError::Rejected
+            | JoinError::KeyRevoked
+            | JoinError::Superseded => Self::forbidden(err.to_string()),
+            JoinError::Name | JoinError::Hardware | JoinError::Request(_) => {
+                Self::unprocessable(err.to_string())
+            }
+            JoinError::Authority(err) => Self::fault(&err),
+            JoinError::Store(err) => err.into(),
+        }
+    }
+}
+
+impl From<InviteError> for ApiError {
+    fn from(err: InviteError) -> Self {
+        match err {
+            InviteError::Impossible(_) => Self::unprocessable(err.to_string()),
+            InviteError::NotFound(_) => Self::not_found(err.to_string()),
+            InviteError::NotListening => Self::unavailable(err.to_string()),
+            InviteError::Store(err) => err.into(),
+        }
+    }
+}
+
+impl From<DecideError> for ApiError {
+    fn from(err: DecideError) -> Self {
+        match err {
+            DecideError::NotFound(_) => Self::not_found(err.to_string()),
+            DecideError::State { .. } => Self::conflict(err.to_string()),
+            DecideError::Store(err) => err.into(),
         }
     }
 }

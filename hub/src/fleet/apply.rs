@@ -9,11 +9,13 @@ use tern_protocol::{
 };
 
 use super::{
-    LABEL_LEN, LABELS_MAX, SLOTS_MAX,
+    LABEL_LEN, LABELS_MAX, SLOTS_MAX, facts,
     health::{self, Told},
     intake::{Freshness, Said},
     rows::{device, slot},
 };
+
+use crate::{access::identity::Bound, store::StoreError};
 
 /// Site of a device that has not said where it is.
 pub(super) const NOWHERE: &str = "unknown";
@@ -120,6 +122,24 @@ impl Rows {
             });
             write_report(&mut self.slots[index], report);
         }
+    }
+
+    /// Puts the device where its identity says that it is, whatever it says itself; its own labels
+    /// stay where the identity says nothing.
+    pub(super) fn bind(&mut self, bound: &Bound) -> Result<(), StoreError> {
+        if let Some(site) = &bound.site {
+            self.device.site = site.to_string();
+        }
+        if !bound.labels.is_empty() {
+            let mut labels = bound.labels.clone();
+            for (key, value) in facts::labels_from(&self.device.labels)? {
+                if labels.len() < LABELS_MAX {
+                    labels.entry(key).or_insert(value);
+                }
+            }
+            self.device.labels = labels_column(&labels);
+        }
+        Ok(())
     }
 
     /// Looks at the device's health again.

@@ -214,9 +214,13 @@ async fn store(
         let mut after = before
             .clone()
             .unwrap_or_else(|| Rows::new(workspace, id, first));
+        let bound = app.registry.bound(workspace, id);
         for message in messages {
             after.apply(&message.said, message.received);
             heard.extend(heard_in(message));
+        }
+        if let Some(bound) = &bound {
+            after.bind(bound)?;
         }
         if before
             .as_ref()

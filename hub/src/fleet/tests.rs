@@ -531,3 +531,47 @@ async fn facts_tell_rollouts_what_they_need() {
     let assigned = all[0].assigned.as_ref().map(|assigned| &assigned.target);
     assert_eq!(assigned, Some(&target(2)));
 }
+
+#[tokio::test]
+async fn a_device_is_where_its_identity_binds_it_whatever_it_says() {
+    use crate::access::{audit::Actor, identity};
+    use tern_protocol::{join::JoinToken, rest};
+    let (_dir, app) = fresh().await;
+    let new = rest::NewInvitation {
+        site: Some("north".parse().expect("a name")),
+        labels: BTreeMap::from([("line".into(), "4".into())]),
+        device: None,
+        hardware_id: None,
+        uses: 1,
+        expires_in_s: 60,
+        approval: false,
+    };
+    let invited = identity::invite(&app, &workspace(), new, &Actor::hub()).await;
+    let token: JoinToken = invited.expect("invites").token.parse().expect("a token");
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let request = rcgen::CertificateParams::default().serialize_request(&key);
+    let join = rest::Join {
+        secret: token.secret,
+        device: id("d1"),
+        hardware_id: None,
+        csr: request.expect("signs").pem().expect("PEM"),
+    };
+    identity::join(&app, &join, None).await.expect("joins");
+    let mut says = reported("south", None);
+    says.labels.insert("line".into(), "9".into());
+    take_in(
+        &app,
+        vec![
+            state("d1", says.clone(), Freshness::Live),
+            state("d2", says, Freshness::Live),
+        ],
+    )
+    .await;
+    let bound = view(&app, "d1").await;
+    assert_eq!(bound.site.as_str(), "north");
+    let labels = [("lens", "glass"), ("line", "4")];
+    let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    assert_eq!(bound.labels, BTreeMap::from(labels));
+    let free = view(&app, "d2").await;
+    assert_eq!((free.site.as_str(), &*free.labels["line"]), ("south", "9"));
+}

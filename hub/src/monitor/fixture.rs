@@ -1,6 +1,6 @@
 //! A hub without sockets, and devices that speak to its ingest, for tests.
 
-use std::{fmt::Debug, str::FromStr, sync::Arc};
+use std::{fmt::Debug, str::FromStr};
 
 use tern_protocol::{
     digest::Digest,
@@ -15,11 +15,8 @@ use tokio::sync::{mpsc, watch};
 
 use super::ingest::{Incoming, Ingest};
 use crate::{
-    app::{App, Ready, Wake},
-    blobs::Blobs,
-    changes::Changes,
+    app::{App, Ready},
     clock::Clock,
-    counters::Counters,
     store::Store,
 };
 
@@ -55,14 +52,11 @@ impl World {
             outbound: true,
         };
         let (ready, watched) = watch::channel(up);
+        let store = Store::open(dir.path()).await.expect("opens");
+        let clock = Clock::by_hand(WallTime(NOON));
         let app = App {
-            store: Store::open(dir.path()).await.expect("opens"),
-            blobs: Blobs::open(&dir.path().join("blobs")).expect("opens"),
-            changes: Changes::new(),
-            counters: Arc::new(Counters::default()),
-            clock: Clock::by_hand(WallTime(NOON)),
-            wake: Wake::new(),
             ready: watched,
+            ..crate::app::over(dir.path(), store, clock).await
         };
         Self {
             app,

@@ -38,6 +38,9 @@ fn config(dir: &Path) -> Config {
         data: dir.to_owned(),
         http: any,
         mqtt: any,
+        names: vec!["localhost".into()],
+        certificate_life: Duration::from_hours(24),
+        expired_grace: Duration::from_hours(24),
         egress_limit: None,
         log_format: crate::config::LogFormat::Text,
     }

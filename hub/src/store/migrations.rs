@@ -24,6 +24,7 @@ impl MigratorTrait for Steps {
             Box::new(crate::registry::schema::Migration),
             Box::new(crate::monitor::schema::Migration),
             Box::new(crate::access::audit::schema::Migration),
+            Box::new(crate::access::identity::schema::Migration),
         ]
     }
 }

@@ -1,0 +1,206 @@
+//! `tern-hub ca …`: what somebody with a shell on the hub's machine does with its authorities, while
+//! the hub runs or not.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
+use tern_protocol::rest::AuthorityView;
+
+use super::{AuthorityError, CaDir, change, files::io_error, keeper};
+use crate::{
+    access::{
+        audit::{self, Actor, Deed},
+        identity,
+    },
+    clock::Clock,
+    config::{CaAction, CaArgs},
+    store::{Doing as _, Store, StoreError, chain},
+};
+
+/// Attempts to write the audit log beside a hub that writes too.
+const ATTEMPTS: u32 = 5;
+
+/// Why a command did nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The authorities.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// There is no such directory.
+    #[error("{} is not the data directory of a hub; it is the `--data` of `tern-hub serve`", .0.display())]
+    NoData(PathBuf),
+    /// Devices would be shut out.
+    #[error(
+        "{identities} active identities have their certificate from {id}; wait until they have \
+         renewed (`tern-hub ca list`), or shut them out with `--force`"
+    )]
+    Needed {
+        /// The authority.
+        id: String,
+        /// How many.
+        identities: u64,
+    },
+    /// Who depends on an authority is not known.
+    #[error("the database cannot be read, so nobody knows who depends on it; `--force` retires it")]
+    Unknown(#[source] StoreError),
+}
+
+/// Does it; what to print.
+pub async fn run(args: CaArgs) -> Result<String, CommandError> {
+    if !args.data.is_dir() {
+        return Err(CommandError::NoData(args.data));
+    }
+    let clock = Clock::system();
+    let dir = CaDir::within(&args.data)?;
+    match args.action {
+        CaAction::Export { workspace } => {
+            let text = keeper::trusted(&dir)?.export(workspace.as_ref());
+            (!text.is_empty())
+                .then_some(text)
+                .ok_or(AuthorityError::None.into())
+        }
+        CaAction::List { workspace, json } => {
+            let mut views = keeper::trusted(&dir)?.views();
+            if workspace.is_some() {
+                views.retain(|view| view.workspace == workspace);
+            }
+            // Without a database nobody has joined.
+            if let Ok(store) = open(&args.data).await {
+                let counted = identity::count_by_authority(&store, &mut views).await;
+                counted.map_err(CommandError::Unknown)?;
+                store.close().await;
+            }
+            Ok(if json {
+                as_json(&views)
+            } else {
+                as_table(&views)
+            })
+        }
+        CaAction::Rotate { workspace } => {
+            let view = change::rotate(&dir, workspace.as_ref(), clock.now())?;
+            note(&args.data, &clock, "authority.rotate", &view).await;
+            Ok(in_force(&view))
+        }
+        CaAction::Import {
+            certificate,
+            key,
+            workspace,
+        } => {
+            let read = |path: &PathBuf| fs::read_to_string(path).map_err(io_error("reading", path));
+            let (certificate, key) = (read(&certificate)?, read(&key)?);
+            let view = change::import(&dir, &certificate, &key, workspace.as_ref(), clock.now())?;
+            note(&args.data, &clock, "authority.import", &view).await;
+            Ok(in_force(&view))
+        }
+        CaAction::Retire { id, force } => {
+            if !force {
+                let needed = needed(&args.data, &dir, &id).await?;
+                if needed > 0 {
+                    let identities = needed;
+                    return Err(CommandError::Needed { id, identities });
+                }
+            }
+            let view = change::retire(&dir, &id)?;
+            note(&args.data, &clock, "authority.retire", &view).await;
+            Ok(format!("{} is not trusted any more\n", view.id))
+        }
+    }
+}
+
+async fn needed(data: &Path, dir: &CaDir, id: &str) -> Result<u64, CommandError> {
+    let mut views = keeper::trusted(dir)?.views();
+    views.retain(|view| view.id == id);
+    let store = open(data).await.map_err(CommandError::Unknown)?;
+    let counted = identity::count_by_authority(&store, &mut views).await;
+    store.close().await;
+    counted.map_err(CommandError::Unknown)?;
+    Ok(views.iter().map(|view| view.identities).sum())
+}
+
+async fn open(data: &Path) -> Result<Store, StoreError> {
+    Store::open(data).await
+}
+
+/// Writes it into the audit log. What was done is done: a database that cannot be written is said.
+async fn note(data: &Path, clock: &Clock, action: &'static str, view: &AuthorityView) {
+    let noted = async {
+        let store = open(data).await?;
+        let mut noted = record(&store, clock, action, view).await;
+        for _ in 1..ATTEMPTS {
+            if noted.is_ok() {
+                break;
+            }
+            noted = record(&store, clock, action, view).await;
+        }
+        store.close().await;
+        noted
+    };
+    if let Err(err) = noted.await {
+        tracing::warn!(
+            error = chain(&err),
+            action,
+            "the audit log does not have this"
+        );
+    }
+}
+
+async fn record(
+    store: &Store,
+    clock: &Clock,
+    action: &'static str,
+    view: &AuthorityView,
+) -> Result<(), StoreError> {
+    let txn = store.write().begin().await;
+    let txn = txn.doing("beginning to write the audit log")?;
+    // Takes the right to write before the head is read: a hub that runs writes too.
+    txn.execute_unprepared("UPDATE audit_head SET seq = seq")
+        .await
+        .doing("taking the audit log")?;
+    let mut deed = Deed::new(action, format!("authority {}", view.id)).after(view);
+    if let Some(workspace) = &view.workspace {
+        deed = deed.within(workspace);
+    }
+    audit::record(&txn, clock, &Actor::machine(), deed).await?;
+    txn.commit().await.doing("committing the audit log")
+}
+
+fn in_force(view: &AuthorityView) -> String {
+    format!(
+        "{} issues from now on; a hub that runs takes it within 2 s\n\
+         those before it are trusted until `tern-hub ca retire`\n",
+        view.id
+    )
+}
+
+fn as_json(views: &[AuthorityView]) -> String {
+    let text = serde_json::to_string_pretty(views).expect("REST types are always JSON");
+    text + "\n"
+}
+
+fn as_table(views: &[AuthorityView]) -> String {
+    let workspace = |view: &AuthorityView| match &view.workspace {
+        Some(workspace) => workspace.to_string(),
+        None => "(hub)".into(),
+    };
+    let mut text = format!(
+        "{:<16}  {:<16}  {:<6}  {:<10}  {:>10}\n",
+        "authority", "for", "issues", "until", "identities"
+    );
+    for view in views {
+        let issues = if view.issues { "yes" } else { "no" };
+        let until = time::OffsetDateTime::from_unix_timestamp(view.not_after.0 / 1_000);
+        let until = until.map_or_else(|_| "?".into(), |until| until.date().to_string());
+        let _ = writeln!(
+            text,
+            "{:<16}  {:<16}  {issues:<6}  {until:<10}  {:>10}",
+            view.id,
+            workspace(view),
+            view.identities
+        );
+    }
+    text
+}
