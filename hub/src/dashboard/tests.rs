@@ -81,7 +81,14 @@ fn empty(frame: Frame) -> Vec<Drawn> {
         ),
         (
             "devices/one",
-            device::page(frame, &device, None, &[], &device_charts(&[], &[], &[]), range),
+            device::page(
+                frame,
+                &device,
+                None,
+                &[],
+                &device_charts(&[], &[], &[]),
+                range,
+            ),
         ),
         ("models", models::page(frame, &[])),
         (
@@ -140,7 +147,14 @@ fn usual(frame: Frame) -> Vec<Drawn> {
         ),
         (
             "devices/healthy",
-            device::page(frame, &fleet[0], Some(&fixtures::identity(1, IdentityState::Active, 86_400)), &events, &charts(), range),
+            device::page(
+                frame,
+                &fleet[0],
+                Some(&fixtures::identity(1, IdentityState::Active, 86_400)),
+                &events,
+                &charts(),
+                range,
+            ),
         ),
         (
             "devices/updating",
@@ -148,7 +162,14 @@ fn usual(frame: Frame) -> Vec<Drawn> {
         ),
         (
             "devices/failing",
-            device::page(frame, &fleet[7], Some(&fixtures::identity(1, IdentityState::Active, 86_400)), &events, &charts(), range),
+            device::page(
+                frame,
+                &fleet[7],
+                Some(&fixtures::identity(1, IdentityState::Active, 86_400)),
+                &events,
+                &charts(),
+                range,
+            ),
         ),
         ("models", models::page(frame, &[fixtures::model(2)])),
         (
@@ -266,7 +287,7 @@ fn check_all(draw: fn(Frame) -> Vec<Drawn>) {
         for (path, page) in draw(Frame {
             scope: &scope,
             now: NOW,
-        asker: &LOOPBACK,
+            asker: &LOOPBACK,
         }) {
             check(path, &page);
         }
@@ -413,7 +434,10 @@ fn pages_can_be_looked_at() {
         now: NOW,
         asker: &LOOPBACK,
     };
-    let (ada, vera) = (fixtures::access::hub_admin(), fixtures::access::member(Role::Viewer));
+    let (ada, vera) = (
+        fixtures::access::hub_admin(),
+        fixtures::access::member(Role::Viewer),
+    );
     for (kind, pages) in [
         ("", usual(frame)),
         ("empty", empty(frame)),
@@ -421,8 +445,20 @@ fn pages_can_be_looked_at() {
         ("", access::desks(frame)),
         ("", access::doors()),
         ("empty", access::empty(frame)),
-        ("ada", access::desks(Frame { asker: &ada, ..frame })),
-        ("vera", access::desks(Frame { asker: &vera, ..frame })),
+        (
+            "ada",
+            access::desks(Frame {
+                asker: &ada,
+                ..frame
+            }),
+        ),
+        (
+            "vera",
+            access::desks(Frame {
+                asker: &vera,
+                ..frame
+            }),
+        ),
     ] {
         for (path, page) in pages {
             let folder = root.join(kind).join(path);

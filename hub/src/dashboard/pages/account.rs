@@ -29,7 +29,11 @@ pub(in crate::dashboard) struct Own {
 
 /// The page.
 pub(in crate::dashboard) fn page(frame: Frame, own: &Own) -> Markup {
-    let name = own.me.user.as_ref().map_or("Somebody on this machine", |user| user.as_str());
+    let name = own
+        .me
+        .user
+        .as_ref()
+        .map_or("Somebody on this machine", |user| user.as_str());
     let below = html! { @if own.me.hub_admin { "Runs this hub" } @else { "Account of this hub" } };
     let leave = html! {
         @if own.me.user.is_some() { button type="button" data-logout="/api/v1/logout" { "Log out" } }

@@ -113,7 +113,9 @@ fn about(scope: &Scope, device: &DeviceView) -> Markup {
 
 /// The key that speaks for the device, and its certificate.
 fn identity(frame: Frame, device: &DeviceView, speaks: Option<&IdentityView>) -> Markup {
-    let all = frame.scope.page(&format!("/access/identities?device={}", device.id));
+    let all = frame
+        .scope
+        .page(&format!("/access/identities?device={}", device.id));
     html! {
         section.card aria-labelledby="identity-title" {
             div.row.apart {

@@ -45,15 +45,40 @@ pub(super) fn desks(frame: Frame) -> Vec<Drawn> {
     };
     vec![
         ("access", waiting::page(frame, &made::waiting())),
-        ("access/identities", identities::page(frame, &Default::default(), &all(made::identities()))),
-        ("access/identities-filtered", identities::page(frame, &filter, &page_of(made::identities(), Some("8")))),
-        ("access/invitations", invitations::page(frame, &all(made::invitations()))),
-        ("access/members", members::page(frame, &all(made::members()))),
+        (
+            "access/identities",
+            identities::page(frame, &Default::default(), &all(made::identities())),
+        ),
+        (
+            "access/identities-filtered",
+            identities::page(frame, &filter, &page_of(made::identities(), Some("8"))),
+        ),
+        (
+            "access/invitations",
+            invitations::page(frame, &all(made::invitations())),
+        ),
+        (
+            "access/members",
+            members::page(frame, &all(made::members())),
+        ),
         ("access/tokens", tokens::page(frame, &all(made::tokens()))),
         ("access/users", users::page(frame, &all(made::users()))),
-        ("access/authorities", authorities::page(frame, &all(made::authorities()))),
-        ("access/audit", audit::page(frame, &Default::default(), &page_of(made::entries(12), Some("1")))),
-        ("access/audit-hub", audit::page(frame, &hub, &page_of(made::entries(12), Some("1")))),
+        (
+            "access/authorities",
+            authorities::page(frame, &all(made::authorities())),
+        ),
+        (
+            "access/audit",
+            audit::page(
+                frame,
+                &Default::default(),
+                &page_of(made::entries(12), Some("1")),
+            ),
+        ),
+        (
+            "access/audit-hub",
+            audit::page(frame, &hub, &page_of(made::entries(12), Some("1"))),
+        ),
         ("account", account::page(frame, &made::own(frame.asker))),
     ]
 }
@@ -61,19 +86,28 @@ pub(super) fn desks(frame: Frame) -> Vec<Drawn> {
 pub(super) fn empty(frame: Frame) -> Vec<Drawn> {
     vec![
         ("access", waiting::page(frame, &[])),
-        ("access/identities", identities::page(frame, &Default::default(), &all(vec![]))),
+        (
+            "access/identities",
+            identities::page(frame, &Default::default(), &all(vec![])),
+        ),
         ("access/invitations", invitations::page(frame, &all(vec![]))),
         ("access/members", members::page(frame, &all(vec![]))),
         ("access/tokens", tokens::page(frame, &all(vec![]))),
         ("access/users", users::page(frame, &all(vec![]))),
         ("access/authorities", authorities::page(frame, &all(vec![]))),
-        ("access/audit", audit::page(frame, &Default::default(), &all(vec![]))),
+        (
+            "access/audit",
+            audit::page(frame, &Default::default(), &all(vec![])),
+        ),
     ]
 }
 
 pub(super) fn doors() -> Vec<Drawn> {
     vec![
-        ("login", door::login(Provider::Configured, "/devices?site=mill")),
+        (
+            "login",
+            door::login(Provider::Configured, "/devices?site=mill"),
+        ),
         ("login-alone", door::login(Provider::None, "/")),
         ("setup", door::setup()),
     ]
@@ -97,17 +131,25 @@ fn drawn(asker: &Principal, desks: fn(Frame) -> Vec<Drawn>) -> Vec<Drawn> {
 #[track_caller]
 fn labelled(path: &str, page: &Markup) {
     for tag in page.0.split('<').skip(1) {
-        let field = ["input ", "select "].iter().any(|kind| tag.starts_with(kind));
+        let field = ["input ", "select "]
+            .iter()
+            .any(|kind| tag.starts_with(kind));
         if !field || tag.contains(" hidden") || tag.contains("type=\"radio\"") {
             continue;
         }
-        let id = tag.split(" id=\"").nth(1).and_then(|rest| rest.split('"').next());
+        let id = tag
+            .split(" id=\"")
+            .nth(1)
+            .and_then(|rest| rest.split('"').next());
         let by_label = id.is_some_and(|id| page.0.contains(&format!("<label for=\"{id}\"")));
         let within = page.0.split("<label>").skip(1).any(|label| {
             let label = label.split("</label>").next().unwrap_or_default();
             label.contains(&format!("<{}", tag.split('>').next().unwrap_or_default()))
         });
-        assert!(by_label || within || tag.contains("aria-label="), "{path}: no label: <{tag}");
+        assert!(
+            by_label || within || tag.contains("aria-label="),
+            "{path}: no label: <{tag}"
+        );
     }
     for form in page.0.split("<form ").skip(1) {
         let tag = form.split('>').next().unwrap_or_default();
@@ -115,10 +157,19 @@ fn labelled(path: &str, page: &Markup) {
         assert!(tag.contains("method="), "{path}: <form {tag}>");
         // Without its script a form must not write what was typed into an address.
         let secret = form.contains("type=\"password\"") || form.contains("one-time-code");
-        assert!(!secret || tag.contains("method=\"post\""), "{path}: <form {tag}>");
-        assert!(form.contains("type=\"submit\""), "{path}: no way to send <form {tag}>");
+        assert!(
+            !secret || tag.contains("method=\"post\""),
+            "{path}: <form {tag}>"
+        );
+        assert!(
+            form.contains("type=\"submit\""),
+            "{path}: no way to send <form {tag}>"
+        );
         if tag.contains("data-send") {
-            assert!(form.contains("aria-live") || tag.contains("data-answer"), "{path}: <form {tag}>");
+            assert!(
+                form.contains("aria-live") || tag.contains("data-answer"),
+                "{path}: <form {tag}>"
+            );
         }
     }
 }
@@ -139,11 +190,21 @@ fn the_doors_show_nothing_of_the_hub() {
         let html = &page.0;
         labelled(path, &page);
         assert_eq!(html.matches("<h1>").count(), 1, "{path}");
-        for inside in ["data-stream", "class=\"rooms\"", "Workspace", "openapi.json", " style=", "<script>"] {
+        for inside in [
+            "data-stream",
+            "class=\"rooms\"",
+            "Workspace",
+            "openapi.json",
+            " style=",
+            "<script>",
+        ] {
             assert!(!html.contains(inside), "{path} has {inside}");
         }
     }
-    let [login, alone, setup] = doors().try_into().map(|doors: [Drawn; 3]| doors.map(|(_, page)| page.0)).unwrap();
+    let [login, alone, setup] = doors()
+        .try_into()
+        .map(|doors: [Drawn; 3]| doors.map(|(_, page)| page.0))
+        .unwrap();
     assert!(login.contains("href=\"/login/oidc?next=%2Fdevices%3Fsite%3Dmill\""));
     assert!(!alone.contains("/login/oidc"));
     for (page, words) in [
@@ -172,15 +233,27 @@ fn what_a_role_does_not_permit_is_not_shown() {
                     assert_eq!(shows(&tab), permitted, "{asker} at {path}: {tab}");
                 }
             }
-            let operates = ["data-ask=\"reject\"", "/accept\"", "/invitations\" data-show"];
+            let operates = [
+                "data-ask=\"reject\"",
+                "/accept\"",
+                "/invitations\" data-show",
+            ];
             if !may(Permission::Operate) {
                 assert!(!operates.into_iter().any(shows), "{asker} at {path}");
             }
             if path == "access" {
-                assert_eq!(shows("data-ask=\"reject\""), may(Permission::Operate), "{asker}");
+                assert_eq!(
+                    shows("data-ask=\"reject\""),
+                    may(Permission::Operate),
+                    "{asker}"
+                );
             }
             if path == "access/members" {
-                assert_eq!(shows("data-ask=\"remove\""), may(Permission::Administer), "{asker}");
+                assert_eq!(
+                    shows("data-ask=\"remove\""),
+                    may(Permission::Administer),
+                    "{asker}"
+                );
             }
         }
     }
@@ -242,8 +315,14 @@ fn text_of_others_is_never_markup_here_either() {
     };
     for (path, page) in [
         ("waiting", waiting::page(frame, &[one])),
-        ("identities", identities::page(frame, &Default::default(), &all(vec![identity]))),
-        ("audit", audit::page(frame, &filter, &page_of(entries, Some(HOSTILE)))),
+        (
+            "identities",
+            identities::page(frame, &Default::default(), &all(vec![identity])),
+        ),
+        (
+            "audit",
+            audit::page(frame, &filter, &page_of(entries, Some(HOSTILE))),
+        ),
         ("tokens", tokens::page(frame, &all(token))),
         ("invitations", invitations::page(frame, &all(invitation))),
         ("login", door::login(Provider::Configured, HOSTILE)),
@@ -251,6 +330,9 @@ fn text_of_others_is_never_markup_here_either() {
         assert!(!page.0.contains("<script>alert"), "{path}");
         assert!(!page.0.contains("<img src=x"), "{path}");
         assert!(!page.0.contains("alert(\"x\")"), "{path}");
-        assert!(page.0.contains("&lt;script&gt;"), "{path} does not show the text at all");
+        assert!(
+            page.0.contains("&lt;script&gt;"),
+            "{path} does not show the text at all"
+        );
     }
 }

@@ -45,7 +45,13 @@ pub(in crate::dashboard) enum Reach {
 
 impl Filter {
     fn is_any(&self) -> bool {
-        let texts = [&self.actor, &self.action, &self.subject, &self.from, &self.to];
+        let texts = [
+            &self.actor,
+            &self.action,
+            &self.subject,
+            &self.from,
+            &self.to,
+        ];
         texts.into_iter().any(Option::is_some)
     }
 
@@ -63,7 +69,11 @@ impl Filter {
 }
 
 /// The page.
-pub(in crate::dashboard) fn page(frame: Frame, filter: &Filter, entries: &Page<AuditEntry>) -> Markup {
+pub(in crate::dashboard) fn page(
+    frame: Frame,
+    filter: &Filter,
+    entries: &Page<AuditEntry>,
+) -> Markup {
     let path = frame.scope.page(Desk::Audit.path());
     let hub = frame.grants(Policy::HubAdmin);
     let below = html! {

@@ -21,7 +21,7 @@ pub(in crate::dashboard) fn page(frame: Frame, users: &Page<UserView>) -> Markup
         span #count data-live { b { (format::count(users.items.len() as u64)) } " accounts of this hub" }
     };
     let content = html! {
-        (form::once("link", "Link to set a password", &[
+        (form::once("fresh", "Link to set a password", &[
             Once { key: "link", label: "Hand it to the person whose account it is. It works once.", fill: "link", before: "" },
         ]))
         (create())
@@ -38,7 +38,7 @@ pub(in crate::dashboard) fn page(frame: Frame, users: &Page<UserView>) -> Markup
             act: "Make link",
             done: "Made. Copy the link now.",
             reason: Reason::None,
-            show: Some("link"),
+            show: Some("fresh"),
         }.draw())
         (Ask {
             id: "disable",
@@ -57,7 +57,7 @@ fn create() -> Markup {
     html! {
         details.card {
             summary { "Make an account" }
-            form.form.inline method="post" data-send="/api/v1/users" data-show="link" data-done="Made. Copy the link now." data-wrong="new-user" data-reset {
+            form.form.inline method="post" data-send="/api/v1/users" data-show="fresh" data-done="Made. Copy the link now." data-wrong="new-user" data-reset {
                 (Input { id: "new-user", name: "name", label: "Name", hint: "Letters, digits and . _ - @.", required: true, ..Input::default() }.draw())
                 (form::check("new-admin", "hub_admin", "Runs the hub: accounts, workspaces, all audit"))
                 div.buttons { button.primary type="submit" { "Create account" } }

@@ -65,7 +65,11 @@ pub(in crate::dashboard) fn page(frame: Frame, waiting: &[Waiting]) -> Markup {
 
 fn card(frame: Frame, one: &Waiting) -> Markup {
     let pending = &one.pending;
-    let call = |verb: &str| frame.scope.api(&format!("/identities/{}/{verb}", pending.id));
+    let call = |verb: &str| {
+        frame
+            .scope
+            .api(&format!("/identities/{}/{verb}", pending.id))
+    };
     html! {
         article.card data-key=(pending.id) aria-label={ "Device " (pending.device) } {
             div.row.apart {
@@ -97,7 +101,9 @@ fn card(frame: Frame, one: &Waiting) -> Markup {
 fn facts(identity: &IdentityView, other: Option<&IdentityView>) -> Markup {
     let hardware = |of: &IdentityView| of.hardware_id.clone();
     let differs = |same: bool| html! { @if !same { " " span.differs { "differs" } } };
-    let same = |of: fn(&IdentityView, &IdentityView) -> bool| other.is_none_or(|other| of(identity, other));
+    let same = |of: fn(&IdentityView, &IdentityView) -> bool| {
+        other.is_none_or(|other| of(identity, other))
+    };
     html! {
         dl.facts {
             (parts::fact("Key", &html! { code title=(identity.key) { (identity.key.short()) } (differs(same(|a, b| a.key == b.key))) }))
