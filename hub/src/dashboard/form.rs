@@ -42,7 +42,9 @@ pub(super) struct Input<'a> {
 impl Input<'_> {
     /// The field.
     pub(super) fn draw(&self) -> Markup {
-        let or = |text, otherwise| if text == "" { otherwise } else { text };
+        let or = |text: &'_ str, otherwise: &'static str| -> String {
+            if text.is_empty() { otherwise } else { text }.to_owned()
+        };
         let control = html! {
             input id=(self.id) name=(self.name) type=(or(self.kind, "text")) value=[self.value]
                 autocomplete=(or(self.autocomplete, "off")) autocapitalize="none" spellcheck="false"

@@ -8,7 +8,9 @@
 
 use axum::{
     extract::{FromRequestParts, OriginalUri, RawPathParams},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    http::{
+        HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts, uri::PathAndQuery,
+    },
     response::{IntoResponse, Redirect, Response},
 };
 use maud::Markup;
@@ -92,7 +94,7 @@ impl FromRequestParts<App> for Visit {
             // A nested router has cut the workspace off its address.
             let whole = parts.extensions.get::<OriginalUri>();
             let uri = whole.map_or(&parts.uri, |OriginalUri(uri)| uri);
-            let next = uri.path_and_query().map(|next| next.as_str());
+            let next = uri.path_and_query().map(PathAndQuery::as_str);
             let next = next.filter(|next| *next != "/");
             let to = format!("/login{}", scope::query(&[("next", next)]));
             return Err(Redirect::to(&to).into_response());

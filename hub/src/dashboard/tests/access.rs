@@ -47,7 +47,11 @@ pub(super) fn desks(frame: Frame) -> Vec<Drawn> {
         ("access", waiting::page(frame, &made::waiting())),
         (
             "access/identities",
-            identities::page(frame, &Default::default(), &all(made::identities())),
+            identities::page(
+                frame,
+                &identities::Filter::default(),
+                &all(made::identities()),
+            ),
         ),
         (
             "access/identities-filtered",
@@ -71,7 +75,7 @@ pub(super) fn desks(frame: Frame) -> Vec<Drawn> {
             "access/audit",
             audit::page(
                 frame,
-                &Default::default(),
+                &audit::Filter::default(),
                 &page_of(made::entries(12), Some("1")),
             ),
         ),
@@ -88,7 +92,7 @@ pub(super) fn empty(frame: Frame) -> Vec<Drawn> {
         ("access", waiting::page(frame, &[])),
         (
             "access/identities",
-            identities::page(frame, &Default::default(), &all(vec![])),
+            identities::page(frame, &identities::Filter::default(), &all(vec![])),
         ),
         ("access/invitations", invitations::page(frame, &all(vec![]))),
         ("access/members", members::page(frame, &all(vec![]))),
@@ -97,7 +101,7 @@ pub(super) fn empty(frame: Frame) -> Vec<Drawn> {
         ("access/authorities", authorities::page(frame, &all(vec![]))),
         (
             "access/audit",
-            audit::page(frame, &Default::default(), &all(vec![])),
+            audit::page(frame, &audit::Filter::default(), &all(vec![])),
         ),
     ]
 }
@@ -317,7 +321,7 @@ fn text_of_others_is_never_markup_here_either() {
         ("waiting", waiting::page(frame, &[one])),
         (
             "identities",
-            identities::page(frame, &Default::default(), &all(vec![identity])),
+            identities::page(frame, &identities::Filter::default(), &all(vec![identity])),
         ),
         (
             "audit",
