@@ -24,16 +24,17 @@ const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 /// All of them.
-const ASSETS: [Asset; 8] = [
+const ASSETS: [Asset; 10] = [
     Asset {
         name: "style.css",
         kind: CSS,
-        // One file for the browser, four subjects for the reader.
+        // One file for the browser, five subjects for the reader.
         text: concat!(
             include_str!("assets/tokens.css"),
             include_str!("assets/base.css"),
             include_str!("assets/parts.css"),
             include_str!("assets/chart.css"),
+            include_str!("assets/form.css"),
         ),
     },
     Asset {
@@ -70,6 +71,16 @@ const ASSETS: [Asset; 8] = [
         name: "rollout.js",
         kind: JS,
         text: include_str!("assets/rollout.js"),
+    },
+    Asset {
+        name: "form.js",
+        kind: JS,
+        text: include_str!("assets/form.js"),
+    },
+    Asset {
+        name: "door.js",
+        kind: JS,
+        text: include_str!("assets/door.js"),
     },
 ];
 

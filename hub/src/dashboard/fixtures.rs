@@ -1,5 +1,7 @@
 //! Made-up fleets for the tests of pages: none, a usual one, and one of unreasonable size.
 
+pub(super) mod access;
+
 use std::collections::BTreeMap;
 
 use tern_protocol::{
@@ -8,10 +10,10 @@ use tern_protocol::{
     id::{ModelVersion, Revision, RolloutId},
     reported::{OutboxReport, Phase, Platform, RejectReason, Resources},
     rest::{
-        Chart, DeviceView, EventView, Health, HealthCount, Metric, ModelView, Overview, Point,
-        ProgressView, RejectedView, RolloutCounts, RolloutDevice, RolloutDeviceState, RolloutState,
-        RolloutView, Selector, Series, ServingCount, ServingView, SiteView, SlotView, Totals,
-        VersionRef, VersionView, Vetting,
+        Chart, DeviceView, EventView, Health, HealthCount, Metric, ModelView, Overview, Page,
+        Point, ProgressView, RejectedView, RolloutCounts, RolloutDevice, RolloutDeviceState,
+        RolloutState, RolloutView, Selector, Series, ServingCount, ServingView, SiteView, SlotView,
+        Totals, VersionRef, VersionView, Vetting,
     },
     tensor::{Dtype, TensorSpec},
     time::WallTime,
@@ -31,6 +33,16 @@ pub(super) const HOSTILE: &str = "<script>alert(\"x\")</script><img src=x onerro
 fn before(seconds: i64) -> WallTime {
     WallTime(NOW.0 - seconds * 1000)
 }
+
+/// Items of a list, with more behind them or not.
+pub(super) fn page_of<T>(items: Vec<T>, next: Option<&str>) -> Page<T> {
+    Page {
+        items,
+        next: next.map(String::from),
+    }
+}
+
+pub(super) use access::identity;
 
 pub(super) fn version(number: u32) -> ModelVersion {
     ModelVersion::new(number).unwrap()

@@ -127,6 +127,26 @@ pub(super) fn utc(at: WallTime) -> String {
     iso(at).replace('T', " ").replace('Z', " UTC")
 }
 
+/// The beginning of a day in UTC, from `2026-11-23`; `None` if there is no such day.
+pub(super) fn day(text: &str) -> Option<WallTime> {
+    let mut parts = text.splitn(3, '-');
+    let mut part = |most: i64| -> Option<i64> {
+        let number: u16 = parts.next()?.parse().ok()?;
+        let number = i64::from(number);
+        (1..=most).contains(&number).then_some(number)
+    };
+    let (year, month, day) = (part(9999)?, part(12)?, part(31)?);
+    // Days since the epoch, the other way round than `Civil::of`.
+    let shifted = if month <= 2 { year - 1 } else { year };
+    let (era, of_era) = (shifted / 400, shifted % 400);
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
+    let at = WallTime(days * 86_400_000);
+    let civil = Civil::of(at);
+    // The 31st of a month with 30 days would be another day.
+    ((civil.year, civil.month, civil.day) == (year, month, day)).then_some(at)
+}
+
 /// Hour and minute in UTC: `22:05`.
 pub(super) fn hour_minute(at: WallTime) -> String {
     let Civil { hour, minute, .. } = Civil::of(at);
@@ -188,6 +208,29 @@ mod tests {
         assert_eq!(microseconds(84.2), "84.2\u{202f}µs");
         assert_eq!(microseconds(1_200.0), "1.2\u{202f}ms");
         assert_eq!(rate(-0.001), "0\u{202f}/s");
+    }
+
+    #[test]
+    fn days_are_those_of_the_calendar() {
+        for (text, ms) in [
+            ("1970-01-01", 0),
+            ("2000-02-29", 951_782_400_000),
+            ("2026-11-23", 1_795_392_000_000),
+        ] {
+            assert_eq!(day(text), Some(WallTime(ms)), "{text}");
+        }
+        for bad in [
+            "",
+            "2026",
+            "2026-02-29",
+            "2026-04-31",
+            "2026-13-01",
+            "0000-01-01",
+            "2026-11-23-1",
+            "-1-1-1",
+        ] {
+            assert_eq!(day(bad), None, "{bad}");
+        }
     }
 
     #[test]

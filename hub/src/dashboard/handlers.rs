@@ -3,13 +3,14 @@
 use std::future::Future;
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::{
         Path, Query, State,
         rejection::{PathRejection, QueryRejection},
     },
+    handler::Handler,
     response::Response,
-    routing::get,
+    routing::{MethodRouter, get},
 };
 use serde::Deserialize;
 use tern_protocol::{
@@ -19,18 +20,23 @@ use tern_protocol::{
 
 use super::{
     assets,
-    pages::{self, devices::Filter},
+    pages::{self, access::Desk, devices::Filter},
     parts,
     range::{Grain, Intervals, Range},
-    visit::{Trouble, Visit},
+    visit::{Demand, Trouble, Visit},
 };
 use crate::{
+    access::role::{Permission, Policy},
     app::App,
     fleet::{self, DeviceFilter},
     monitor::{self, ChartQuery},
     registry, rollout,
     store::StoreError,
 };
+
+mod access;
+
+const VIEW: Policy = Policy::Workspace(Permission::View);
 
 /// Devices on one page of the list: a few screens; filters find the rest.
 const DEVICES: u64 = 100;
@@ -45,20 +51,36 @@ const ROLLOUTS: u64 = 100;
 pub fn router() -> Router<App> {
     rooms()
         .nest("/w/{workspace}", rooms())
+        .route("/login", room(Policy::Public, access::login))
+        .route("/setup", room(Policy::Proof, access::setup))
         .route("/assets/{hash}/{name}", get(assets::serve))
         .route("/favicon.ico", get(assets::favicon))
-        .fallback(nowhere)
+        .fallback(nowhere.layer(Extension(Demand(Policy::Member))))
 }
 
 fn rooms() -> Router<App> {
     Router::new()
-        .route("/", get(overview))
-        .route("/devices", get(devices))
-        .route("/devices/{device}", get(device))
-        .route("/models", get(models))
-        .route("/models/{model}", get(model))
-        .route("/rollouts", get(rollouts))
-        .route("/rollouts/{rollout}", get(rollout_room))
+        .route("/", room(VIEW, overview))
+        .route("/devices", room(VIEW, devices))
+        .route("/devices/{device}", room(VIEW, device))
+        .route("/models", room(VIEW, models))
+        .route("/models/{model}", room(VIEW, model))
+        .route("/rollouts", room(VIEW, rollouts))
+        .route("/rollouts/{rollout}", room(VIEW, rollout_room))
+        .merge(desk(Desk::Waiting, access::waiting))
+        .merge(desk(Desk::Identities, access::identities))
+        .merge(desk(Desk::Invitations, access::invitations))
+        .merge(desk(Desk::Authorities, access::authorities))
+        .merge(desk(Desk::Audit, access::audit))
+}
+
+/// A page and who may see it. Without this [`Visit`] lets nobody in.
+fn room<H: Handler<T, App>, T: 'static>(policy: Policy, handler: H) -> MethodRouter<App> {
+    get(handler).layer(Extension(Demand(policy)))
+}
+
+fn desk<H: Handler<T, App>, T: 'static>(desk: Desk, handler: H) -> Router<App> {
+    Router::new().route(desk.path(), room(desk.policy(), handler))
 }
 
 /// What may stand behind the `?` of an address.
@@ -210,7 +232,8 @@ async fn device(State(app): State<App>, visit: Visit, at: At<Named>, ask: Ask) -
         let of = Of::Device(&id);
         let found = fleet::device(&app.store, workspace, &id).await?;
         let found = found.ok_or_else(|| missing("device", id.as_str()))?;
-        let (events, traffic, latency, prediction, confidence) = tokio::try_join!(
+        let (speaks, events, traffic, latency, prediction, confidence) = tokio::try_join!(
+            access::speaks(&app, &visit, &id),
             all(fleet::events(&app.store, workspace, Some(&id), EVENTS)),
             look.chart(Metric::Traffic, GroupBy::None, of),
             look.chart(Metric::Latency, GroupBy::None, of),
@@ -226,6 +249,7 @@ async fn device(State(app): State<App>, visit: Visit, at: At<Named>, ask: Ask) -
         Ok(pages::device::page(
             visit.frame(),
             &found,
+            speaks.as_ref(),
             &events,
             &charts,
             range,

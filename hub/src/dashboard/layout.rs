@@ -3,7 +3,11 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use tern_protocol::time::WallTime;
 
-use super::{assets, parts, scope::Scope};
+use super::{assets, pages::access::Desk, parts, scope::Scope};
+use crate::access::{
+    principal::{Access, Principal, Who},
+    role::{Permission, Policy},
+};
 
 /// Everything from this origin only, nothing inline, nothing embedded, embedded nowhere.
 pub(super) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; \
@@ -24,16 +28,21 @@ pub(super) enum Room {
     Models,
     /// `/rollouts` and below.
     Rollouts,
+    /// `/access` and below.
+    Access,
+    /// `/account`, which is in nobody's way: it stands in the user's menu.
+    Account,
     /// Nowhere: an error.
     None,
 }
 
 impl Room {
-    const DOORS: [(Self, &'static str, &'static str); 4] = [
+    const DOORS: [(Self, &'static str, &'static str); 5] = [
         (Self::Overview, "/", "Overview"),
         (Self::Devices, "/devices", "Devices"),
         (Self::Models, "/models", "Models"),
         (Self::Rollouts, "/rollouts", "Rollouts"),
+        (Self::Access, Desk::Waiting.path(), "Access"),
     ];
 }
 
@@ -44,6 +53,20 @@ pub(super) struct Frame<'a> {
     pub(super) scope: &'a Scope,
     /// When the page was drawn.
     pub(super) now: WallTime,
+    /// Who looks at it: what they may not do is not shown. The API decides on its own.
+    pub(super) asker: &'a Principal,
+}
+
+impl Frame<'_> {
+    /// Whether whoever looks may do something in the workspace.
+    pub(super) fn may(&self, permission: Permission) -> bool {
+        self.asker.may(permission, self.scope.workspace())
+    }
+
+    /// Whether a policy lets through whoever looks.
+    pub(super) fn grants(&self, policy: Policy) -> bool {
+        self.asker.access(policy, Some(self.scope.workspace())) == Access::Granted
+    }
 }
 
 /// A whole page.
@@ -52,44 +75,112 @@ pub(super) fn page(frame: Frame, room: Room, title: &str, main: &Markup) -> Mark
     html! {
         (DOCTYPE)
         html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (title) " · Tern" }
-                link rel="icon" href=(assets::url("favicon.svg")) type="image/svg+xml";
-                link rel="stylesheet" href=(assets::url("style.css"));
-                // Not a module: it sets the theme before anything is painted.
-                script src=(assets::url("theme.js")) {}
-                script type="module" src=(assets::url("main.js")) {}
-            }
-            body data-stream=(scope.api("/stream")) {
+            (head(title))
+            body data-stream=[frame.may(Permission::View).then(|| scope.api("/stream"))] {
                 a.skip href="#main" { "Skip to content" }
-                header.top { div.wide {
-                    div.brand {
-                        a href=(scope.page("/")) aria-label="Tern, overview" { (LOGO) span { "Tern" } }
-                        span.workspace title="Workspace" { (scope.workspace()) }
-                    }
-                    nav.rooms aria-label="Main" {
-                        @for (door, path, name) in Room::DOORS {
-                            a href=(scope.page(path)) aria-current=[(door == room).then_some("page")] {
-                                (name)
+                header.top {
+                    div.wide {
+                        div.brand {
+                            a href=(scope.page("/")) aria-label="Tern, overview" { (LOGO) span { "Tern" } }
+                            span.workspace title="Workspace" { (scope.workspace()) }
+                        }
+                        nav.rooms aria-label="Main" {
+                            @if frame.may(Permission::View) {
+                                @for (door, path, name) in Room::DOORS {
+                                    a href=(scope.page(path)) aria-current=[(door == room).then_some("page")] {
+                                        (name)
+                                    }
+                                }
                             }
                         }
+                        div.tools {
+                            span #link.link role="status" data-state="wait" { "Connecting" }
+                            button #theme.quiet type="button" hidden { "Theme" }
+                            (menu(frame, room))
+                        }
                     }
-                    div.tools {
-                        span #link.link role="status" data-state="wait" { "Connecting" }
-                        button #theme.quiet type="button" hidden { "Theme" }
-                    }
-                } }
+                    @if frame.asker.who == Who::Loopback { (open_to_all()) }
+                }
                 main #main.wide tabindex="-1" { (main) }
                 footer.foot { div.wide {
                     p #drawn data-live { "Workspace " (scope.workspace()) ", drawn " (parts::ago(frame.now)) }
                     p { a href="/api/openapi.json" { "API" } " · " a href="/metrics" { "Metrics" } }
-                    noscript { p { "Without scripts this page is not live and its buttons do nothing; reload it to see newer values." } }
+                    (scriptless())
                 } }
             }
         }
+    }
+}
+
+/// A page for somebody who is not known: it leads nowhere, and shows nothing of any workspace.
+pub(super) fn outside(title: &str, main: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            (head(title))
+            body.outside {
+                a.skip href="#main" { "Skip to content" }
+                header.top { div.wide {
+                    div.brand { span.mark { (LOGO) span { "Tern" } } }
+                    div.tools { button #theme.quiet type="button" hidden { "Theme" } }
+                } }
+                main #main.wide tabindex="-1" { div.card.gate { (main) } }
+                footer.foot { div.wide { (scriptless()) } }
+            }
+        }
+    }
+}
+
+fn head(title: &str) -> Markup {
+    html! {
+        head {
+            meta charset="utf-8";
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            meta name="color-scheme" content="light dark";
+            title { (title) " · Tern" }
+            link rel="icon" href=(assets::url("favicon.svg")) type="image/svg+xml";
+            link rel="stylesheet" href=(assets::url("style.css"));
+            // Not a module: it sets the theme before anything is painted.
+            script src=(assets::url("theme.js")) {}
+            script type="module" src=(assets::url("main.js")) {}
+        }
+    }
+}
+
+fn scriptless() -> Markup {
+    html! {
+        noscript { p { "Without scripts this page is not live and its buttons do nothing; reload it to see newer values." } }
+    }
+}
+
+/// Who is logged in, and what is theirs. `details`, so that it opens without a script.
+fn menu(frame: Frame, room: Room) -> Markup {
+    let scope = frame.scope;
+    let Who::User(account) = &frame.asker.who else {
+        return html! {};
+    };
+    html! {
+        details.menu {
+            summary { span.spoken { "Account of " } span.who { (account.user) } }
+            div.sheet {
+                a href=(scope.page("/account")) aria-current=[(room == Room::Account).then_some("page")] { "Account" }
+                @for workspace in account.roles.keys() {
+                    @if workspace != scope.workspace() {
+                        a href=(Scope::prefixed(workspace.clone()).page("/")) { span.dim { "Workspace " } (workspace) }
+                    }
+                }
+                button type="button" data-logout="/api/v1/logout" { "Log out" }
+            }
+        }
+    }
+}
+
+/// Says that there is no login, quietly, on every page.
+fn open_to_all() -> Markup {
+    html! {
+        p.unlocked role="note" { span.wide {
+            "No login: this hub was started with " code { "--insecure-loopback" } ". Everybody on this machine may do everything."
+        } }
     }
 }
 

@@ -9,12 +9,15 @@
 //! - a page is a pure function of REST types (`pages`, `chart`), so that it can be drawn in a test;
 //! - text from devices is escaped, and no page carries an inline script or style: the
 //!   content security policy ([`layout::CONTENT_SECURITY_POLICY`]) forbids both;
+//! - what somebody may not see is never drawn for them: every address has a policy, and one without is
+//!   refused ([`visit`]);
 //! - a page works without scripts, apart from buttons that change something;
 //! - nothing is fetched from another origin.
 
 mod assets;
 mod bar;
 mod chart;
+mod form;
 mod format;
 mod handlers;
 mod icon;

@@ -14,8 +14,13 @@ pub(super) fn ago(at: WallTime) -> Markup {
     html! { time.ago datetime=(format::iso(at)) { (format::utc(at)) } }
 }
 
+/// In how long, or how long ago if it has passed; otherwise as [`ago`].
+pub(super) fn until(at: WallTime) -> Markup {
+    html! { time.ago.until datetime=(format::iso(at)) { (format::utc(at)) } }
+}
+
 /// A word with an icon and a colour; the word alone says it all.
-fn badge(tone: &str, icon: Icon, word: &str) -> Markup {
+pub(super) fn badge(tone: &str, icon: Icon, word: &str) -> Markup {
     html! { span.badge.(tone) { (icon.draw()) (word) } }
 }
 

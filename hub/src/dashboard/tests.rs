@@ -1,16 +1,18 @@
 //! Every page, drawn for an empty hub, a usual fleet, a huge one, and a hostile one.
 
+mod access;
+
 use std::{fs, path::Path};
 
 use maud::Markup;
 use tern_protocol::{
     id::SiteName,
-    rest::{DeviceView, Metric, Page, RolloutState},
+    rest::{DeviceView, IdentityState, Metric, Role, RolloutState},
 };
 
 use super::{
     assets,
-    fixtures::{self, CLASSES, HOSTILE, NOW, QUANTILES, SITES, chart},
+    fixtures::{self, CLASSES, HOSTILE, NOW, QUANTILES, SITES, access::LOOPBACK, chart, page_of},
     layout::{CONTENT_SECURITY_POLICY, Frame},
     pages::{device, devices, model, models, notice, overview, rollout, rollouts},
     range::Range,
@@ -42,13 +44,6 @@ fn model_charts(names: &[&str], quantiles: &[&str], classes: &[&str]) -> model::
         latency: chart(Metric::Latency, quantiles),
         prediction: chart(Metric::Prediction, classes),
         traffic: chart(Metric::Traffic, names),
-    }
-}
-
-fn page_of<T>(items: Vec<T>, next: Option<&str>) -> Page<T> {
-    Page {
-        items,
-        next: next.map(String::from),
     }
 }
 
@@ -86,7 +81,14 @@ fn empty(frame: Frame) -> Vec<Drawn> {
         ),
         (
             "devices/one",
-            device::page(frame, &device, &[], &device_charts(&[], &[], &[]), range),
+            device::page(
+                frame,
+                &device,
+                None,
+                &[],
+                &device_charts(&[], &[], &[]),
+                range,
+            ),
         ),
         ("models", models::page(frame, &[])),
         (
@@ -145,15 +147,29 @@ fn usual(frame: Frame) -> Vec<Drawn> {
         ),
         (
             "devices/healthy",
-            device::page(frame, &fleet[0], &events, &charts(), range),
+            device::page(
+                frame,
+                &fleet[0],
+                Some(&fixtures::identity(1, IdentityState::Active, 86_400)),
+                &events,
+                &charts(),
+                range,
+            ),
         ),
         (
             "devices/updating",
-            device::page(frame, &fleet[5], &events, &charts(), range),
+            device::page(frame, &fleet[5], None, &events, &charts(), range),
         ),
         (
             "devices/failing",
-            device::page(frame, &fleet[7], &events, &charts(), range),
+            device::page(
+                frame,
+                &fleet[7],
+                Some(&fixtures::identity(1, IdentityState::Active, 86_400)),
+                &events,
+                &charts(),
+                range,
+            ),
         ),
         ("models", models::page(frame, &[fixtures::model(2)])),
         (
@@ -271,6 +287,7 @@ fn check_all(draw: fn(Frame) -> Vec<Drawn>) {
         for (path, page) in draw(Frame {
             scope: &scope,
             now: NOW,
+            asker: &LOOPBACK,
         }) {
             check(path, &page);
         }
@@ -294,6 +311,7 @@ fn a_huge_fleet_makes_pages_of_bounded_size() {
     let pages = huge(Frame {
         scope: &scope,
         now: NOW,
+        asker: &LOOPBACK,
     });
     let size = pages[0].1.0.len();
     assert!(size < 400_000, "the overview of 300 sites has {size} bytes");
@@ -305,6 +323,7 @@ fn pages_of_a_workspace_link_within_it() {
     for (path, page) in usual(Frame {
         scope: &scope,
         now: NOW,
+        asker: &LOOPBACK,
     }) {
         for link in page.0.split(" href=\"").skip(1) {
             let link = link.split('"').next().unwrap();
@@ -322,6 +341,7 @@ fn text_of_devices_is_never_markup() {
     let frame = Frame {
         scope: &scope,
         now: NOW,
+        asker: &LOOPBACK,
     };
     let mut device = fixtures::device(7);
     device.health_reason = HOSTILE.into();
@@ -355,6 +375,7 @@ fn text_of_devices_is_never_markup() {
             device::page(
                 frame,
                 &device,
+                None,
                 &events,
                 &device_charts(&names, &names, &names),
                 range,
@@ -411,11 +432,33 @@ fn pages_can_be_looked_at() {
     let frame = Frame {
         scope: &scope,
         now: NOW,
+        asker: &LOOPBACK,
     };
+    let (ada, vera) = (
+        fixtures::access::hub_admin(),
+        fixtures::access::member(Role::Viewer),
+    );
     for (kind, pages) in [
         ("", usual(frame)),
         ("empty", empty(frame)),
         ("huge", huge(frame)),
+        ("", access::desks(frame)),
+        ("", access::doors()),
+        ("empty", access::empty(frame)),
+        (
+            "ada",
+            access::desks(Frame {
+                asker: &ada,
+                ..frame
+            }),
+        ),
+        (
+            "vera",
+            access::desks(Frame {
+                asker: &vera,
+                ..frame
+            }),
+        ),
     ] {
         for (path, page) in pages {
             let folder = root.join(kind).join(path);

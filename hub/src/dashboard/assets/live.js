@@ -36,6 +36,8 @@ async function refresh() {
   const began = performance.now();
   try {
     const answer = await fetch(location.href, { cache: "no-store", headers: { accept: "text/html" } });
+    // Logged out meanwhile: what is shown would only get older.
+    if (answer.redirected && new URL(answer.url).pathname === "/login") return location.assign(answer.url);
     if (answer.ok) carryOver(new DOMParser().parseFromString(await answer.text(), "text/html"));
   } catch {
     // The connection's indicator tells; the next change or the next beat tries again.
@@ -66,6 +68,7 @@ function show(state, text) {
 /** Listens to the hub for as long as the page is looked at. */
 export function keepLive() {
   const address = document.body.dataset.stream;
+  if (!address) return; // a page for somebody who may not look
   let failures = 0;
   let stream = null;
   let retry = 0;

@@ -5,14 +5,23 @@ const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const fineClock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium", hourCycle: "h23" });
 
+function length(seconds) {
+  if (seconds < 90) return `${seconds} s`;
+  if (seconds < 90 * 60) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 36 * 3600) return `${Math.round(seconds / 3600)} h`;
+  return `${Math.round(seconds / 86400)} days`;
+}
+
 function ago(ms) {
   const seconds = Math.max(0, Math.round((Date.now() - ms) / 1000));
   if (seconds < 5) return "just now";
-  if (seconds < 90) return `${seconds} s ago`;
-  if (seconds < 90 * 60) return `${Math.round(seconds / 60)} min ago`;
-  if (seconds < 36 * 3600) return `${Math.round(seconds / 3600)} h ago`;
-  if (seconds < 14 * 86400) return `${Math.round(seconds / 86400)} days ago`;
-  return day.format(ms);
+  return seconds < 14 * 86400 ? `${length(seconds)} ago` : day.format(ms);
+}
+
+function until(ms) {
+  const seconds = Math.round((ms - Date.now()) / 1000);
+  if (seconds < 0) return ago(ms);
+  return seconds < 60 * 86400 ? `in ${length(seconds)}` : day.format(ms);
 }
 
 function write(element, text, title) {
@@ -24,7 +33,8 @@ function tell() {
   for (const time of document.querySelectorAll("time[datetime]")) {
     const ms = Date.parse(time.dateTime);
     if (Number.isNaN(ms)) continue; // a year that no calendar has; the hub's text stays
-    if (time.classList.contains("ago")) write(time, ago(ms), moment.format(ms));
+    if (time.classList.contains("until")) write(time, until(ms), moment.format(ms));
+    else if (time.classList.contains("ago")) write(time, ago(ms), moment.format(ms));
     else write(time, fineClock.format(ms), moment.format(ms));
   }
   for (const label of document.querySelectorAll("[data-at]")) {

@@ -6,8 +6,16 @@ use axum::{
 };
 use tower::ServiceExt as _;
 
-use super::{super::layout::CONTENT_SECURITY_POLICY, router};
-use crate::monitor::fixture::World;
+use tern_protocol::rest::Role;
+
+use super::{
+    super::{
+        fixtures::access::{LOOPBACK, hub_admin, member},
+        layout::CONTENT_SECURITY_POLICY,
+    },
+    router,
+};
+use crate::{access::principal::Principal, monitor::fixture::World};
 
 struct Got {
     status: StatusCode,
@@ -24,7 +32,14 @@ impl Got {
 }
 
 async fn get(world: &World, path: &str, known: &str) -> Got {
-    let request = Request::get(path).header(header::IF_NONE_MATCH, known);
+    get_as(world, path, known, LOOPBACK).await
+}
+
+async fn get_as(world: &World, path: &str, known: &str, asker: Principal) -> Got {
+    let request = Request::get(path)
+        .header(header::IF_NONE_MATCH, known)
+        .header(header::HOST, "tern.example.org:8443")
+        .extension(asker);
     let request = request.body(Body::empty()).expect("a request");
     let router = router().with_state(world.app.clone());
     let answer = router
@@ -70,6 +85,24 @@ async fn every_address_answers_with_a_page_under_the_policy() {
         ("/w/default/rollouts/7", 404),
         ("/w/elsewhere/devices", 404),
         ("/nowhere", 404),
+        ("/access", 200),
+        ("/access/identities?state=&device=&after=", 200),
+        (
+            "/access/identities?state=active&device=meter-01&after=7",
+            200,
+        ),
+        ("/access/identities?state=merry", 400),
+        ("/access/identities?device=..", 400),
+        ("/access/invitations", 200),
+        ("/access/authorities", 200),
+        ("/access/audit", 200),
+        (
+            "/access/audit?reach=hub&actor=ada&from=2026-11-01&to=2026-11-23&before=9",
+            200,
+        ),
+        ("/access/audit?from=yesterday", 400),
+        ("/access/audit?before=x", 400),
+        ("/w/default/access", 200),
     ] {
         let got = get(&world, path, "").await;
         assert_eq!(got.status.as_u16(), status, "{path}: {}", got.text);
@@ -117,5 +150,54 @@ async fn all_that_a_page_loads_is_there_and_kept_by_the_browser() {
     assert_eq!(
         get(&world, "/assets/x/../../secret", "").await.status,
         StatusCode::NOT_FOUND
+    );
+}
+
+#[tokio::test]
+async fn nobody_sees_a_page_that_is_not_theirs() {
+    let world = World::new().await;
+    let nobody = || Principal::ANONYMOUS;
+    for (path, to) in [
+        ("/", "/login"),
+        ("/devices?site=mill", "/login?next=%2Fdevices%3Fsite%3Dmill"),
+        ("/access/audit", "/login?next=%2Faccess%2Faudit"),
+        ("/w/default/devices", "/login?next=%2Fw%2Fdefault%2Fdevices"),
+        ("/w/elsewhere", "/login?next=%2Fw%2Felsewhere"),
+        ("/nowhere", "/login?next=%2Fnowhere"),
+    ] {
+        let got = get_as(&world, path, "", nobody()).await;
+        assert_eq!(got.status, StatusCode::SEE_OTHER, "{path}");
+        assert_eq!(got.header(header::LOCATION), to, "{path}");
+    }
+    for path in ["/login", "/login?next=//evil", "/setup"] {
+        let got = get_as(&world, path, "", nobody()).await;
+        assert_eq!(got.status, StatusCode::OK, "{path}");
+        assert!(!got.text.contains("evil"), "{path}");
+        assert!(
+            got.header(header::STRICT_TRANSPORT_SECURITY)
+                .contains("max-age"),
+            "{path}"
+        );
+    }
+    for (asker, path, status) in [
+        (member(Role::Viewer), "/access", 200),
+        (member(Role::Viewer), "/access/invitations", 200),
+        (member(Role::Viewer), "/access/audit", 403),
+        (member(Role::Operator), "/access/audit", 403),
+        (member(Role::Admin), "/access/audit", 200),
+        (member(Role::Admin), "/access/authorities", 403),
+        (member(Role::Admin), "/w/elsewhere", 404),
+        (hub_admin(), "/access/authorities", 200),
+        (hub_admin(), "/login?next=/models", 303),
+    ] {
+        let got = get_as(&world, path, "", asker.clone()).await;
+        assert_eq!(got.status.as_u16(), status, "{asker} at {path}");
+    }
+    // Without TLS there is nothing to insist on, and nowhere to log in.
+    let got = get(&world, "/", "").await;
+    assert_eq!(got.header(header::STRICT_TRANSPORT_SECURITY), "");
+    assert_eq!(
+        get(&world, "/login", "").await.status,
+        StatusCode::SEE_OTHER
     );
 }

@@ -3,16 +3,20 @@
 use maud::{Markup, html};
 use tern_protocol::{
     reported::Phase,
-    rest::{Chart, DeviceView, EventView, ProgressView, ServingView, SlotView},
+    rest::{Chart, DeviceView, EventView, IdentityView, ProgressView, ServingView, SlotView},
 };
 
-use crate::dashboard::{
-    chart::{Figure, Shape},
-    format,
-    layout::{self, Frame, Room},
-    parts,
-    range::Range,
-    scope::Scope,
+use crate::{
+    access::role::Permission,
+    dashboard::{
+        chart::{Figure, Shape},
+        form, format,
+        layout::{self, Frame, Room},
+        pages::access::{self, identities},
+        parts,
+        range::Range,
+        scope::Scope,
+    },
 };
 
 /// The charts of a device.
@@ -31,6 +35,7 @@ pub(in crate::dashboard) struct Charts {
 pub(in crate::dashboard) fn page(
     frame: Frame,
     device: &DeviceView,
+    speaks: Option<&IdentityView>,
     events: &[EventView],
     charts: &Charts,
     range: Range,
@@ -50,15 +55,16 @@ pub(in crate::dashboard) fn page(
             }
         }
         div.grid.two {
-            section.card aria-labelledby="identity-title" {
-                h2 #identity-title { "Identity" }
-                div #identity data-live { (identity(scope, device)) }
+            section.card aria-labelledby="about-title" {
+                h2 #about-title { "About" }
+                div #about data-live { (about(scope, device)) }
             }
             section.card aria-labelledby="outbox-title" {
                 h2 #outbox-title { "Telemetry" }
                 div #outbox data-live { (outbox(device)) }
             }
         }
+        (identity(frame, device, speaks))
         section aria-labelledby="charts-title" {
             div.apart.row { h2 #charts-title { "Trends" } (range.choice(&path)) }
             div.grid.two { (figures(charts)) }
@@ -83,7 +89,7 @@ fn health(device: &DeviceView) -> Markup {
     }
 }
 
-fn identity(scope: &Scope, device: &DeviceView) -> Markup {
+fn about(scope: &Scope, device: &DeviceView) -> Markup {
     let size = |size: Option<u64>| size.map_or_else(|| format::NOTHING.into(), format::bytes);
     let platform = &device.platform;
     html! {
@@ -102,6 +108,43 @@ fn identity(scope: &Scope, device: &DeviceView) -> Markup {
             (parts::fact("Free disk", &html! { (size(device.resources.disk_free)) }))
             (parts::fact("First heard of", &parts::ago(device.first_seen)))
         }
+    }
+}
+
+/// The key that speaks for the device, and its certificate.
+fn identity(frame: Frame, device: &DeviceView, speaks: Option<&IdentityView>) -> Markup {
+    let all = frame
+        .scope
+        .page(&format!("/access/identities?device={}", device.id));
+    html! {
+        section.card aria-labelledby="identity-title" {
+            div.row.apart {
+                h2 #identity-title { "Identity" }
+                a.small href=(all) { "All its identities" }
+            }
+            (form::answer("answer"))
+            div #identity data-live {
+                @match speaks {
+                    None => (parts::empty(&html! { "No key speaks for this device: it never joined, or its identity has ended." })),
+                    Some(speaks) => {
+                        dl.facts.pairs {
+                            (parts::fact("State", &html! { (access::state(speaks.state)) " " (identities::revoke(frame, speaks)) }))
+                            (parts::fact("Certificate", &access::certificate(speaks, frame.now)))
+                            (parts::fact("Key", &html! { code title=(speaks.key) { (speaks.key.short()) } }))
+                            @if let Some(certificate) = &speaks.certificate {
+                                (parts::fact("Expires", &parts::until(certificate.not_after)))
+                                (parts::fact("Issued", &parts::ago(certificate.not_before)))
+                                (parts::fact("Authority", &html! { code { (certificate.authority) } }))
+                                (parts::fact("Serial", &html! { code { (certificate.serial) } }))
+                            }
+                            (parts::fact("Joined", &html! { (parts::ago(speaks.joined_at)) span.dim { " from " (speaks.joined_from) } }))
+                            @if let Some(hardware) = &speaks.hardware_id { (parts::fact("Hardware", &html! { code { (hardware) } })) }
+                        }
+                    }
+                }
+            }
+        }
+        @if frame.may(Permission::Operate) { (identities::revocation()) }
     }
 }
 

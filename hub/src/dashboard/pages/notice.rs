@@ -27,3 +27,15 @@ pub(in crate::dashboard) fn failed(frame: Frame) -> Markup {
     };
     layout::page(frame, Room::None, "Something failed", &main)
 }
+
+/// There, and not for whoever asks. `needs` says what it takes.
+pub(in crate::dashboard) fn forbidden(frame: Frame, needs: &str) -> Markup {
+    let main = html! {
+        div.notice {
+            h1 { "Not permitted" }
+            p { "This page needs " code { (needs) } ". An admin can change your role." }
+            p { a href=(frame.scope.page("/")) { "To the overview" } }
+        }
+    };
+    layout::page(frame, Room::None, "Not permitted", &main)
+}

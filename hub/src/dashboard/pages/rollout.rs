@@ -6,13 +6,16 @@
 use maud::{Markup, html};
 use tern_protocol::rest::{RolloutDevice, RolloutState, RolloutView};
 
-use crate::dashboard::{
-    bar::{self, Empties},
-    format,
-    layout::{self, Frame, Room},
-    pages::rollouts,
-    parts,
-    scope::Scope,
+use crate::{
+    access::role::Permission,
+    dashboard::{
+        bar::{self, Empties},
+        format,
+        layout::{self, Frame, Room},
+        pages::rollouts,
+        parts,
+        scope::Scope,
+    },
 };
 
 /// The page.
@@ -40,13 +43,13 @@ pub(in crate::dashboard) fn page(frame: Frame, rollout: &RolloutView) -> Markup 
                     }
                 }
             }
-            section.card aria-labelledby="steer-title" data-steer=(scope.api(&format!("/rollouts/{}", rollout.id))) {
+            @if frame.may(Permission::Operate) { section.card aria-labelledby="steer-title" data-steer=(scope.api(&format!("/rollouts/{}", rollout.id))) {
                 h2 #steer-title { "Steer" }
                 div #steer data-live { (steer(rollout)) }
                 p.answer #answer role="status" aria-live="polite" {}
-            }
+            } }
         }
-        (confirmation())
+        @if frame.may(Permission::Operate) { (confirmation()) }
         section aria-labelledby="devices-title" {
             h2.apart #devices-title { "Devices" }
             div #devices.card.flush data-live {
