@@ -9,7 +9,7 @@ use axum::{
 use tern_protocol::{
     id::UserName,
     rest::{
-        ChangePassword, Code, Confirm, Login, LoginForToken, Me, Membership, Minted, RecoveryCodes,
+        ChangePassword, Code, Confirm, Login, LoginForToken, Me, Minted, RecoveryCodes,
         SecondFactor, Setup,
     },
 };
@@ -18,7 +18,7 @@ use super::{authenticate, extract::Json, policy::Asking, problem::ApiError};
 use crate::{
     access::{
         audit::Actor,
-        people::{account, link, second_factor, session, token, workspace},
+        people::{account, link, me, second_factor, session, token},
         principal::{Principal, Who},
     },
     app::App,
@@ -70,7 +70,7 @@ async fn logged_in(
         who: Who::User(account),
         from: principal.from,
     };
-    let me = me_of(app, &now).await?;
+    let me = me::me(app, &now).await?;
     let cookie = [(header::SET_COOKIE, authenticate::cookie(&secret))];
     Ok((cookie, Answer(me)).into_response())
 }
@@ -132,37 +132,11 @@ pub(super) async fn log_out(
     get, path = "/me", tag = "people",
     responses((status = 200, description = "The account", body = Me)),
 )]
-pub(super) async fn me(
+pub(super) async fn show_me(
     State(app): State<App>,
     Extension(principal): Asking,
 ) -> Result<Answer<Me>, ApiError> {
-    Ok(Answer(me_of(&app, &principal).await?))
-}
-
-async fn me_of(app: &App, principal: &Principal) -> Result<Me, ApiError> {
-    let user = principal.user().cloned();
-    let second_factor = match &user {
-        Some(user) => account::has_second_factor(&app.store, user).await?,
-        None => false,
-    };
-    let memberships = workspace::list(app, principal).await?;
-    let token = match &principal.who {
-        Who::Token { id, .. } => Some(*id),
-        _ => None,
-    };
-    Ok(Me {
-        user,
-        token,
-        hub_admin: principal.is_hub_admin(),
-        second_factor,
-        memberships: memberships
-            .into_iter()
-            .map(|view| Membership {
-                workspace: view.id,
-                role: view.role,
-            })
-            .collect(),
-    })
+    Ok(Answer(me::me(&app, &principal).await?))
 }
 
 /// A person with a session: what concerns passwords is not for programs.

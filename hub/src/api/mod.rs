@@ -149,7 +149,7 @@ pub fn router() -> Router<App> {
         .route(Policy::Proof, routes!(login::log_in))
         .route(Policy::Proof, routes!(login::log_in_for_token))
         .route(Policy::Member, routes!(login::log_out))
-        .route(Policy::Member, routes!(login::me))
+        .route(Policy::Member, routes!(login::show_me))
         .route(Policy::Member, routes!(login::change_password))
         .route(Policy::Member, routes!(login::propose_factor))
         .route(Policy::Member, routes!(login::confirm_factor))

@@ -35,6 +35,7 @@ use crate::{
 };
 
 mod access;
+mod people;
 
 const VIEW: Policy = Policy::Workspace(Permission::View);
 
@@ -70,7 +71,11 @@ fn rooms() -> Router<App> {
         .merge(desk(Desk::Waiting, access::waiting))
         .merge(desk(Desk::Identities, access::identities))
         .merge(desk(Desk::Invitations, access::invitations))
+        .merge(desk(Desk::Members, people::members))
+        .merge(desk(Desk::Tokens, people::tokens))
+        .merge(desk(Desk::Users, people::users))
         .merge(desk(Desk::Authorities, access::authorities))
+        .route("/account", room(Policy::Member, people::own))
         .merge(desk(Desk::Audit, access::audit))
 }
 

@@ -10,6 +10,7 @@
 
 pub mod account;
 pub mod link;
+pub mod me;
 pub mod member;
 pub mod password;
 pub mod schema;

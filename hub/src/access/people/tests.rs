@@ -26,7 +26,10 @@ fn workspace() -> WorkspaceId {
 
 /// `code` may be a link: its code stands behind `#`.
 fn setup(code: &str, name: &str) -> Setup {
-    let code = code.rsplit('#').next().expect("there is always a last part");
+    let code = code
+        .rsplit('#')
+        .next()
+        .expect("there is always a last part");
     Setup {
         code: code.into(),
         user: Some(user(name)),

@@ -4,7 +4,6 @@
 //! page again when the hub says that something changed, and carries the difference over.
 
 pub(super) mod access;
-#[cfg_attr(not(test), expect(dead_code, reason = "until its handler is there"))]
 pub(super) mod account;
 pub(super) mod device;
 pub(super) mod devices;

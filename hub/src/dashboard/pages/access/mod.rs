@@ -19,11 +19,8 @@ pub(in crate::dashboard) mod audit;
 pub(in crate::dashboard) mod authorities;
 pub(in crate::dashboard) mod identities;
 pub(in crate::dashboard) mod invitations;
-#[cfg_attr(not(test), expect(dead_code, reason = "until its handler is there"))]
 pub(in crate::dashboard) mod members;
-#[cfg_attr(not(test), expect(dead_code, reason = "until its handler is there"))]
 pub(in crate::dashboard) mod tokens;
-#[cfg_attr(not(test), expect(dead_code, reason = "until its handler is there"))]
 pub(in crate::dashboard) mod users;
 pub(in crate::dashboard) mod waiting;
 
