@@ -38,6 +38,8 @@ pub enum Who {
         workspace: WorkspaceId,
         /// What it may do there, never more than its user may at that moment.
         role: Role,
+        /// Whether it may run the hub: its user may, and it was made for that.
+        hub_admin: bool,
     },
 }
 
@@ -93,12 +95,13 @@ impl Principal {
         role.is_some_and(|role| permits(role, permission))
     }
 
-    /// Whether this runs the hub. A token never does: it belongs to one workspace.
+    /// Whether this runs the hub. A token does only if it was made for that by somebody who does.
     pub fn is_hub_admin(&self) -> bool {
         match &self.who {
             Who::Loopback => true,
             Who::User(account) => account.hub_admin,
-            Who::Anonymous | Who::Token { .. } => false,
+            Who::Token { hub_admin, .. } => *hub_admin,
+            Who::Anonymous => false,
         }
     }
 
@@ -192,13 +195,14 @@ mod tests {
     }
 
     #[test]
-    fn a_token_stays_in_its_workspace_and_never_runs_the_hub() {
+    fn a_token_stays_in_its_workspace_and_runs_the_hub_only_if_made_for_it() {
         let token = Principal {
             who: Who::Token {
                 id: TokenId(1),
                 user: "ada".parse().expect("a name"),
                 workspace: workspace("own"),
                 role: Role::Viewer,
+                hub_admin: false,
             },
             from: None,
         };

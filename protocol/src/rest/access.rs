@@ -344,6 +344,9 @@ pub struct NewToken {
     /// How long it is good for, in seconds; 90 days by default, at most a year.
     #[serde(default = "ninety_days")]
     pub expires_in_s: u64,
+    /// Whether it may run the hub too, as far as its maker may: for the command line of an admin.
+    #[serde(default)]
+    pub hub: bool,
 }
 
 const fn ninety_days() -> u64 {
@@ -364,6 +367,9 @@ pub struct TokenView {
     pub workspace: WorkspaceId,
     /// What it may do.
     pub role: Role,
+    /// Whether it may run the hub too, as far as its account may.
+    #[serde(default)]
+    pub hub: bool,
     /// When it was made.
     pub created_at: WallTime,
     /// Until when it is good.

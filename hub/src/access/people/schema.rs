@@ -99,6 +99,7 @@ fn token() -> TableCreateStatement {
         .col(text("user"))
         .col(text("workspace"))
         .col(text("role"))
+        .col(boolean("hub"))
         .col(big_integer("created_at"))
         .col(big_integer("expires_at"))
         .col(big_integer_null("last_used_at"))

@@ -75,6 +75,7 @@ fn new_token(role: Role) -> NewToken {
         name: "a program".into(),
         role: Some(role),
         expires_in_s: 3_600,
+        hub: false,
     }
 }
 

@@ -78,7 +78,7 @@ pub async fn create(
         return Err(PeopleError::Bounds(text));
     }
     let insert = "INSERT INTO api_token (hash, name, user, workspace, role, created_at, \
-                  expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id";
+                  expires_at, hub) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id";
     let values = [
         secret::hashed(&token).into(),
         name.clone().into(),
@@ -87,6 +87,7 @@ pub async fn create(
         role_name(role).into(),
         now.0.into(),
         expires_at.0.into(),
+        new.hub.into(),
     ];
     let made = row(&txn, insert, values).await?;
     let id: i64 = made.as_ref().map_or(Ok(0), |row| column(row, "id"))?;
@@ -96,6 +97,7 @@ pub async fn create(
         user: user.clone(),
         workspace: workspace.clone(),
         role,
+        hub: new.hub,
         created_at: now,
         expires_at,
         last_used_at: None,
@@ -145,6 +147,7 @@ fn view(row: &QueryResult) -> Result<TokenView, StoreError> {
         user: parsed("account's name", &column::<String>(row, "user")?)?,
         workspace: parsed("workspace id", &column::<String>(row, "workspace")?)?,
         role: role_of(row)?,
+        hub: column(row, "hub")?,
         created_at: WallTime(column(row, "created_at")?),
         expires_at: WallTime(column(row, "expires_at")?),
         last_used_at: time("last_used_at")?,
@@ -224,6 +227,7 @@ pub async fn who(app: &App, token: &str) -> Result<Option<Who>, StoreError> {
         user: token.user,
         workspace: token.workspace,
         role: within(own, token.role),
+        hub_admin: token.hub && account.is_hub_admin(),
     }))
 }
 

@@ -48,6 +48,7 @@ fn askers() -> Vec<Principal> {
                 user: user.clone(),
                 workspace: workspace.clone(),
                 role,
+                hub_admin: false,
             });
         }
     }
