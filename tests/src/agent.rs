@@ -17,7 +17,7 @@ use crate::{
     binaries,
     http::{Answer, Http},
     oip,
-    process::Process,
+    process::{Clock, Process},
     wait,
 };
 
@@ -74,7 +74,9 @@ impl Settings {
         self
     }
 
-    fn toml(&self, broker: SocketAddr) -> String {
+    /// A joined agent has its addresses from the hub.
+    fn toml(&self, broker: Option<SocketAddr>) -> String {
+        let broker = broker.map(|broker| format!("broker = \"{broker}\"\n"));
         let labels = self
             .labels
             .iter()
@@ -82,11 +84,12 @@ impl Settings {
         format!(
             "device = \"{device}\"\nsite = \"{site}\"\nstate = \"state\"\n\n\
              [labels]\n{labels}\n\
-             [mqtt]\nbroker = \"{broker}\"\nkeep_alive = \"5s\"\n\n\
+             [mqtt]\n{broker}keep_alive = \"5s\"\n\n\
              [http]\nlisten = \"127.0.0.1:0\"\n\n\
              [telemetry]\nwindow = \"1s\"\n\n\
              [captures]\n{captures}\n\n\
              [[slots]]\nname = \"{SLOT}\"\n{slot}\n",
+            broker = broker.unwrap_or_default(),
             device = self.device,
             site = self.site,
             labels = labels.collect::<String>(),
@@ -102,6 +105,7 @@ pub struct Agent {
     dir: PathBuf,
     device: String,
     http: Http,
+    clock: Option<Clock>,
     running: Option<(Process, SocketAddr)>,
 }
 
@@ -188,18 +192,63 @@ impl Agent {
     /// Writes `DIR/DEVICE/agent.toml` and starts an agent on it.
     #[track_caller]
     pub fn start(dir: &Path, settings: &Settings, broker: SocketAddr) -> Self {
+        let mut agent = Self::prepare(dir, settings, Some(broker));
+        agent.run();
+        agent
+    }
+
+    /// Writes `DIR/DEVICE/agent.toml`. Without a broker's address it is for an agent that joins.
+    #[track_caller]
+    pub fn prepare(dir: &Path, settings: &Settings, broker: Option<SocketAddr>) -> Self {
         let dir = dir.join(&settings.device);
         fs::create_dir_all(&dir).expect("a directory in the test's own");
         fs::write(dir.join("agent.toml"), settings.toml(broker)).expect("a file in the test's own");
         let device = settings.device.clone();
-        let mut agent = Self {
+        Self {
             dir,
             device,
             http: Http::default(),
+            clock: None,
             running: None,
-        };
-        agent.run();
-        agent
+        }
+    }
+
+    /// The clock that it has when it is started next.
+    pub fn set_clock(&mut self, clock: Clock) {
+        self.clock = Some(clock);
+    }
+
+    /// Starts `tern-agent join TOKEN`.
+    #[track_caller]
+    pub fn joins(&self, token: &str) -> Process {
+        let config = self.dir.join("agent.toml");
+        let args = [
+            "join".as_ref(),
+            "--config".as_ref(),
+            config.as_os_str(),
+            token.as_ref(),
+        ];
+        let program = binaries::path("tern-agent");
+        Process::start_at(self.clock.as_ref(), &self.dir, "join", &program, args)
+    }
+
+    /// `tern-agent join TOKEN`, until it ends; how, and what it said.
+    #[track_caller]
+    pub fn join(&self, token: &str) -> (ExitStatus, String) {
+        let status = self.joins(token).finish();
+        let said = |end: &str| fs::read_to_string(self.dir.join(format!("join.{end}")));
+        let said = said("out").unwrap_or_default() + &said("log").unwrap_or_default();
+        (status, said)
+    }
+
+    /// Its identity file.
+    pub fn identity(&self) -> PathBuf {
+        self.dir.join("identity.json")
+    }
+
+    /// Its renewed credentials, which may not be there.
+    pub fn renewed(&self) -> PathBuf {
+        self.dir.join("identity.renewed.json")
     }
 
     /// Its device id.
@@ -222,7 +271,8 @@ impl Agent {
         let config = self.dir.join("agent.toml");
         let args = ["run".as_ref(), "--config".as_ref(), config.as_os_str()];
         let program = binaries::path("tern-agent");
-        let mut process = Process::start(&self.dir, &self.device, &program, args);
+        let clock = self.clock.as_ref();
+        let mut process = Process::start_at(clock, &self.dir, &self.device, &program, args);
         let http = self.http.clone();
         let address = wait::until(&format!("agent {} to answer", self.device), || {
             process.assert_runs();

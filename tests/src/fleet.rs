@@ -3,15 +3,20 @@
 use std::{net::SocketAddr, path::Path};
 
 use tempfile::TempDir;
-use tern_cli::client::{Client, ClientError, DeviceQuery};
+use tern_cli::client::{Client, ClientError, Connection, DeviceQuery, Token, Verdict};
 use tern_protocol::{
-    id::{DeviceId, ModelVersion, RolloutId},
-    rest::{DeviceView, NewRollout, Overview, RolloutState, RolloutView, Selector, VersionView},
+    id::{DeviceId, IdentityId, ModelVersion, RolloutId},
+    rest::{
+        Because, DeviceView, IdentityView, Invited, NewInvitation, NewRollout, Overview,
+        RolloutState, RolloutView, Selector, VersionView,
+    },
 };
 
 use crate::{
+    admin::{Admin, Invitation as _},
     agent::{Agent, SLOT, Settings},
-    hub::Hub,
+    http::Answer,
+    hub::{Doors, Hub},
     package::Package,
     proxy::Proxy,
     wait,
@@ -27,8 +32,10 @@ pub struct Fleet {
     pub agents: Vec<Agent>,
     /// The hub.
     pub hub: Hub,
-    /// What the agents take for the broker.
+    /// What plain agents take for the broker.
     pub link: Proxy,
+    /// Who we are to a secured hub.
+    pub admin: Option<Admin>,
     // Last, so that everything has ended before it is removed.
     dir: TempDir,
 }
@@ -50,8 +57,100 @@ impl Fleet {
             agents: Vec::new(),
             hub,
             link,
+            admin: None,
             dir,
         }
+    }
+
+    /// A secured hub that has been set up, with these arguments more, without agents.
+    #[track_caller]
+    pub fn secured(args: &[&str]) -> Self {
+        let dir = tempfile::tempdir().expect("the system has room for temporary files");
+        let hub = Hub::start_with(Doors::Secured, dir.path(), args);
+        let link = Proxy::start(hub.mqtt());
+        let admin = Some(Admin::set_up(&hub));
+        Self {
+            agents: Vec::new(),
+            hub,
+            link,
+            admin,
+            dir,
+        }
+    }
+
+    /// Invites an agent to a secured hub, lets it join, starts it and waits until the hub knows it;
+    /// its place in [`Self::agents`].
+    #[track_caller]
+    pub fn add_joined(&mut self, settings: &Settings) -> usize {
+        let token = self.invite(&NewInvitation::default_of(1)).token;
+        let mut agent = Agent::prepare(self.dir.path(), settings, None);
+        let (status, said) = agent.join(&token);
+        assert!(status.success(), "{} joins: {said}", settings.device);
+        agent.run();
+        self.agents.push(agent);
+        self.online(&settings.device);
+        self.agents.len() - 1
+    }
+
+    /// Waits until the hub has a device online.
+    #[track_caller]
+    pub fn online(&self, device: &str) {
+        wait::until(&format!("the hub to know {device} online"), || {
+            let view = self.try_device(device)?;
+            wait::that(view.online, || format!("{view:?}"))
+        });
+    }
+
+    /// Makes an invitation.
+    #[track_caller]
+    pub fn invite(&self, new: &NewInvitation) -> Invited {
+        let invited = self.client().invite(new);
+        invited.unwrap_or_else(|err| panic!("inviting: {err}: {:?}", err.problem()))
+    }
+
+    /// Asks below `/api/v1` as the first admin in her session: tokens do not run a hub.
+    #[track_caller]
+    pub fn as_admin(&self, method: &str, path: &str, body: &serde_json::Value) -> Answer {
+        let admin = self.admin.as_ref().expect("the hub is secured");
+        let headers = [
+            ("content-type", "application/json"),
+            ("sec-fetch-site", "same-origin"),
+            ("cookie", admin.cookie.as_str()),
+        ];
+        let body = if body.is_null() {
+            Vec::new()
+        } else {
+            body.to_string().into_bytes()
+        };
+        let url = format!("{}/api/v1{path}", self.hub.url());
+        let answer = self.hub.http().send(method, &url, &headers, &body);
+        let answer = answer.unwrap_or_else(|err| panic!("{method} {path}: {err}"));
+        assert!(answer.status < 300, "{method} {path}: {answer:?}");
+        answer
+    }
+
+    /// Accepts, rejects or revokes an identity.
+    #[track_caller]
+    pub fn judge(&self, id: IdentityId, verdict: Verdict, reason: &str) {
+        let because = Because {
+            reason: reason.into(),
+        };
+        if let Err(err) = self.client().judge(id, verdict, &because) {
+            panic!("judging {id}: {err}: {:?}", err.problem());
+        }
+    }
+
+    /// The identities that the hub knows of a device, in the order in which they joined.
+    #[track_caller]
+    pub fn identities(&self, device: &str) -> Vec<IdentityView> {
+        let of = vec![("device", device.to_owned())];
+        let mut all = self
+            .client()
+            .identities(of)
+            .all()
+            .expect("the hub lists identities");
+        all.sort_by_key(|identity| identity.id);
+        all
     }
 
     /// A hub and `count` agents `meter-01` … at the sites `harbour` and `hill` in turn.
@@ -69,11 +168,7 @@ impl Fleet {
     pub fn add(&mut self, settings: &Settings) -> usize {
         let agent = Agent::start(self.dir.path(), settings, self.link.address());
         self.agents.push(agent);
-        let device = &settings.device;
-        wait::until(&format!("the hub to know {device} online"), || {
-            let view = self.try_device(device)?;
-            wait::that(view.online, || format!("{view:?}"))
-        });
+        self.online(&settings.device);
         self.agents.len() - 1
     }
 
@@ -91,8 +186,19 @@ impl Fleet {
     /// A client of the hub as it runs now.
     #[track_caller]
     pub fn client(&self) -> Client {
-        let workspace = "default".parse().expect("a name");
-        Client::new(&self.hub.url(), workspace).expect("the hub's address is one")
+        self.client_of(self.admin.as_ref().map(|admin| admin.token.as_str()))
+    }
+
+    /// A client that shows this token.
+    #[track_caller]
+    pub fn client_of(&self, token: Option<&str>) -> Client {
+        let connection = Connection {
+            hub: self.hub.url(),
+            workspace: "default".parse().expect("a name"),
+            token: token.map(Token::new),
+            ca: self.admin.as_ref().map(|admin| admin.ca.clone()),
+        };
+        Client::connect(&connection).expect("the hub's address is one")
     }
 
     /// Starts a stopped hub again; agents find it behind the same link.

@@ -1,8 +1,9 @@
-//! Plain HTTP to whatever answers on loopback.
+//! HTTP and HTTPS to whatever answers on loopback.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 /// How long one request may take. Longer than any answer needs, shorter than a wait's deadline.
 const REQUEST: Duration = Duration::from_secs(20);
@@ -14,11 +15,25 @@ pub struct Answer {
     pub status: u16,
     /// Content type, or nothing.
     pub content_type: String,
+    /// Its headers, in order, with names in lower case.
+    pub headers: Vec<(String, String)>,
     /// The body as text.
     pub body: String,
 }
 
 impl Answer {
+    /// The first header of this (lower-case) name, or nothing.
+    pub fn header(&self, name: &str) -> &str {
+        let found = self.headers.iter().find(|(header, _)| header == name);
+        found.map_or("", |(_, value)| value)
+    }
+
+    /// What the session cookie that it sets looks like in a request; nothing if it sets none.
+    pub fn cookie(&self) -> Option<String> {
+        let mut set = self.headers.iter().filter(|(name, _)| name == "set-cookie");
+        set.find_map(|(_, value)| Some(value.split(';').next()?.to_owned()))
+    }
+
     /// The body as JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
@@ -38,19 +53,41 @@ pub struct Http(ureq::Agent);
 
 impl Default for Http {
     fn default() -> Self {
-        Self(
-            ureq::Agent::config_builder()
-                .http_status_as_error(false)
-                .timeout_global(Some(REQUEST))
-                // A proxy of the environment is for the world outside, not for loopback.
-                .proxy(None)
-                .build()
-                .into(),
-        )
+        Self(config(TlsConfig::default()))
     }
 }
 
 impl Http {
+    /// A client that trusts these authorities (PEM) and no others.
+    #[track_caller]
+    pub fn trusting(authorities: &str) -> Self {
+        let roots = crate::pki::certificates(authorities);
+        let roots = roots
+            .iter()
+            .map(|certificate| Certificate::from_der(certificate).to_owned());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = TlsConfig::builder()
+            .unversioned_rustls_crypto_provider(provider)
+            .root_certs(RootCerts::from(roots.collect::<Vec<_>>()));
+        Self(config(tls.build()))
+    }
+
+    /// Any request: method, address, headers, body.
+    pub fn send(
+        &self,
+        method: &str,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Answer, String> {
+        let mut request = ureq::http::Request::builder().method(method).uri(url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(body.to_vec()).map_err(|err| err.to_string())?;
+        answer(self.0.run(request))
+    }
+
     /// GET.
     pub fn get(&self, url: &str) -> Result<Answer, String> {
         answer(self.0.get(url).call())
@@ -82,6 +119,20 @@ impl Http {
     }
 }
 
+fn config(tls: TlsConfig) -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(REQUEST))
+        // What an answer says is what a test looks at, not what comes after it.
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        // A proxy of the environment is for the world outside, not for loopback.
+        .proxy(None)
+        .tls_config(tls)
+        .build()
+        .into()
+}
+
 fn answer(
     response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
 ) -> Result<Answer, String> {
@@ -93,6 +144,14 @@ fn answer(
     Ok(Answer {
         status: response.status().as_u16(),
         content_type: content_type.to_owned(),
+        headers: response
+            .headers()
+            .iter()
+            .map(|(name, value)| {
+                let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+                (name.as_str().to_owned(), value)
+            })
+            .collect(),
         body: response
             .body_mut()
             .read_to_string()

@@ -1,21 +1,39 @@
-//! One `tern-hub serve` on ports that the system gives.
+//! One `tern-hub serve` on ports that the system gives, plain on loopback or with TLS.
 
 use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::ExitStatus,
+    process::{Command, ExitStatus},
 };
 
 use serde::Deserialize;
 
-use crate::{binaries, http::Http, process::Process, wait};
+use crate::{
+    binaries,
+    http::Http,
+    process::{Clock, Process},
+    wait,
+};
 
-/// A hub and its data directory. It may be stopped and started again; its ports change then.
+/// How a hub lets others in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doors {
+    /// Without TLS and login: `--insecure-loopback`.
+    Plain,
+    /// As it is when nothing is said.
+    Secured,
+}
+
+/// A hub and its data directory. It may be stopped and started again. The ports of a plain one change
+/// then; those of a secured one stay, because devices remember them.
 #[derive(Debug)]
 pub struct Hub {
     dir: PathBuf,
+    doors: Doors,
     args: Vec<String>,
+    clock: Option<Clock>,
+    last: Option<Addresses>,
     running: Option<(Process, Addresses)>,
 }
 
@@ -26,14 +44,23 @@ struct Addresses {
 }
 
 impl Hub {
-    /// Starts a hub with its data in `DIR/hub` and waits until it is ready. `args` follow
-    /// `tern-hub serve --data …`.
+    /// Starts a hub without TLS, with its data in `DIR/hub`, and waits until it is ready. `args`
+    /// follow `tern-hub serve --data …`.
     #[track_caller]
     pub fn start(dir: &Path, args: &[&str]) -> Self {
+        Self::start_with(Doors::Plain, dir, args)
+    }
+
+    /// As [`Self::start`], with these doors.
+    #[track_caller]
+    pub fn start_with(doors: Doors, dir: &Path, args: &[&str]) -> Self {
         let args = args.iter().map(|&arg| arg.to_owned()).collect();
         let mut hub = Self {
             dir: dir.to_path_buf(),
+            doors,
             args,
+            clock: None,
+            last: None,
             running: None,
         };
         hub.run();
@@ -45,10 +72,52 @@ impl Hub {
         self.dir.join("hub")
     }
 
-    /// `http://…` where it answers now.
+    /// Where it answers now: `http://…` if it is plain, else `https://localhost:…`.
     #[track_caller]
     pub fn url(&self) -> String {
-        format!("http://{}", self.now().http)
+        self.url_at(self.now().http)
+    }
+
+    fn url_at(&self, address: SocketAddr) -> String {
+        match self.doors {
+            Doors::Plain => format!("http://{address}"),
+            Doors::Secured => format!("https://localhost:{}", address.port()),
+        }
+    }
+
+    /// The clock that it has when it is started next.
+    pub fn set_clock(&mut self, clock: Clock) {
+        self.clock = Some(clock);
+    }
+
+    /// `tern-hub ca …` on its data, which must succeed; what it prints.
+    #[track_caller]
+    pub fn ca(&self, args: &[&str]) -> String {
+        let ran = Command::new(binaries::path("tern-hub"))
+            .arg("ca")
+            .args(args)
+            .arg("--data")
+            .arg(self.data())
+            .output()
+            .expect("tern-hub starts");
+        let told = String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.success(), "tern-hub ca {args:?}: {told}");
+        String::from_utf8_lossy(&ran.stdout).into_owned()
+    }
+
+    /// A client that trusts its authorities.
+    #[track_caller]
+    pub fn http(&self) -> Http {
+        match self.doors {
+            Doors::Plain => Http::default(),
+            Doors::Secured => Http::trusting(&self.ca(&["export"])),
+        }
+    }
+
+    /// What it and those before it on this directory said.
+    #[track_caller]
+    pub fn log(&self) -> String {
+        self.running.as_ref().expect("the hub runs").0.log()
     }
 
     /// Where its broker listens now.
@@ -70,30 +139,34 @@ impl Hub {
         let file = data.join("hub.addresses.json");
         // What an earlier process wrote is not where this one listens.
         let _ = fs::remove_file(&file);
-        let mut args = vec![
-            "serve",
-            "--http",
-            "127.0.0.1:0",
-            "--mqtt",
-            "127.0.0.1:0",
-            "--data",
-        ];
+        let port = |of: fn(&Addresses) -> SocketAddr| {
+            let last = self.last.as_ref().filter(|_| self.doors == Doors::Secured);
+            last.map_or("127.0.0.1:0".to_owned(), |last| of(last).to_string())
+        };
+        let (http, mqtt) = (port(|last| last.http), port(|last| last.mqtt));
+        let mut args = vec!["serve", "--http", &http, "--mqtt", &mqtt, "--data"];
         args.push(
             data.to_str()
                 .expect("a temporary directory has a plain name"),
         );
+        if self.doors == Doors::Plain {
+            args.push("--insecure-loopback");
+        }
         args.extend(self.args.iter().map(String::as_str));
-        let mut process = Process::start(&self.dir, "hub", &binaries::path("tern-hub"), args);
-        let http = Http::default();
+        let clock = self.clock.as_ref();
+        let program = binaries::path("tern-hub");
+        let mut process = Process::start_at(clock, &self.dir, "hub", &program, args);
         let addresses = wait::until("a hub that is ready", || {
             process.assert_runs();
             let text = fs::read_to_string(&file).map_err(|err| err.to_string())?;
             let addresses: Addresses =
                 serde_json::from_str(&text).map_err(|err| format!("{err} in {text}"))?;
-            let ready = http.get(&format!("http://{}/readyz", addresses.http))?;
+            let url = self.url_at(addresses.http);
+            let ready = self.http().get(&format!("{url}/readyz"))?;
             wait::that(ready.status == 200, || format!("/readyz {ready:?}"))?;
             Ok(addresses)
         });
+        self.last = Some(addresses);
         self.running = Some((process, addresses));
     }
 

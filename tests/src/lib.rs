@@ -10,20 +10,26 @@
 //!
 //! Everything here panics when it cannot do its work: a panic is a test's report.
 
+pub mod admin;
 pub mod agent;
 pub mod bare;
 pub mod binaries;
 pub mod browser;
 pub mod cli;
 pub mod device;
+pub mod enrolled;
 pub mod fleet;
 pub mod http;
 pub mod hub;
+pub mod mosquitto;
 pub mod mqtt;
 pub mod noise;
 pub mod oip;
+pub mod openid;
 pub mod package;
+pub mod pki;
 pub mod process;
+pub mod programs;
 pub mod proxy;
 pub mod traffic;
 pub mod wait;

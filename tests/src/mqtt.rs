@@ -1,17 +1,22 @@
-//! A plain MQTT client: says and hears bytes on topics, whatever they mean.
+//! An MQTT client: says and hears bytes on topics, whatever they mean, with or without TLS.
 
 use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{self, Receiver},
     },
     thread,
     time::Duration,
 };
 
-use rumqttc::{Client, Event, MqttOptions, Outgoing, Packet, Publish, QoS};
+use rumqttc::{
+    Client, Event, MqttOptions, Outgoing, Packet, Publish, QoS, SubscribeReasonCode,
+    TlsConfiguration, Transport,
+};
+
+use rustls::ClientConfig;
 
 use crate::wait;
 
@@ -36,16 +41,48 @@ struct State {
     connected: AtomicU64,
     acknowledged: AtomicU64,
     subscribed: AtomicU64,
+    granted: Mutex<Vec<bool>>,
     last_error: Mutex<String>,
+    ended: AtomicBool,
 }
 
 impl Mqtt {
-    /// Connects as `client_id`.
+    /// Connects as `client_id`, without TLS.
     #[track_caller]
     pub fn connect(broker: SocketAddr, client_id: &str) -> Self {
+        let mqtt = Self::open(broker, client_id, None);
+        mqtt.connected();
+        mqtt
+    }
+
+    /// Connects as `client_id` with these certificates.
+    #[track_caller]
+    pub fn connect_tls(broker: SocketAddr, client_id: &str, tls: Arc<ClientConfig>) -> Self {
+        let mqtt = Self::open(broker, client_id, Some(tls));
+        mqtt.connected();
+        mqtt
+    }
+
+    /// Tries to connect with these certificates, which must be refused; what was heard then.
+    #[track_caller]
+    pub fn refused(broker: SocketAddr, client_id: &str, tls: Arc<ClientConfig>) -> String {
+        let mqtt = Self::open(broker, client_id, Some(tls));
+        let heard = mqtt.ended();
+        let connected = mqtt.state.connected.load(Ordering::SeqCst);
+        assert_eq!(connected, 0, "{client_id} was let in, then: {heard}");
+        heard
+    }
+
+    /// Starts to connect.
+    #[track_caller]
+    pub fn open(broker: SocketAddr, client_id: &str, tls: Option<Arc<ClientConfig>>) -> Self {
         let mut options = MqttOptions::new(client_id, broker.ip().to_string(), broker.port());
         options.set_keep_alive(Duration::from_secs(30));
-        options.set_max_packet_size(PACKET, PACKET);
+        // What we say is for the broker to judge, so there is room for more than it takes.
+        options.set_max_packet_size(PACKET, 4 * PACKET);
+        if let Some(tls) = tls {
+            options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls)));
+        }
         let (client, mut connection) = Client::new(options, QUEUE);
         let (hears, heard) = mpsc::channel();
         let state = Arc::new(State::default());
@@ -59,7 +96,11 @@ impl Mqtt {
                     Ok(Event::Incoming(Packet::PubAck(_))) => {
                         seen.acknowledged.fetch_add(1, Ordering::SeqCst);
                     }
-                    Ok(Event::Incoming(Packet::SubAck(_))) => {
+                    Ok(Event::Incoming(Packet::SubAck(ack))) => {
+                        let granted = ack.return_codes.iter();
+                        let granted =
+                            granted.map(|code| matches!(code, SubscribeReasonCode::Success(_)));
+                        seen.granted.lock().expect("not poisoned").extend(granted);
                         seen.subscribed.fetch_add(1, Ordering::SeqCst);
                     }
                     Ok(Event::Incoming(Packet::Publish(publish))) => {
@@ -75,19 +116,48 @@ impl Mqtt {
                     }
                 }
             }
+            seen.ended.store(true, Ordering::SeqCst);
         });
-        let mqtt = Self {
+        Self {
             client,
             heard,
             kept: Mutex::default(),
             state,
             said: AtomicU64::new(0),
             asked: AtomicU64::new(0),
-        };
+        }
+    }
+
+    #[track_caller]
+    fn connected(&self) {
         wait::until("an MQTT connection", || {
-            mqtt.reached(&mqtt.state.connected, 1)
+            let error = &self.state.last_error;
+            assert!(
+                self.is_connected() || !self.has_ended(),
+                "the broker refused a connection: {}",
+                error.lock().expect("not poisoned")
+            );
+            self.reached(&self.state.connected, 1)
         });
-        mqtt
+    }
+
+    /// Waits until the connection has ended; why.
+    #[track_caller]
+    pub fn ended(&self) -> String {
+        wait::until("the end of an MQTT connection", || {
+            wait::that(self.has_ended(), || "it stands".into())
+        });
+        self.state.last_error.lock().expect("not poisoned").clone()
+    }
+
+    /// Whether the broker let it in, now or earlier.
+    pub fn is_connected(&self) -> bool {
+        self.state.connected.load(Ordering::SeqCst) > 0
+    }
+
+    /// Whether the connection has ended.
+    pub fn has_ended(&self) -> bool {
+        self.state.ended.load(Ordering::SeqCst)
     }
 
     /// Publishes with QoS 1; [`Self::settled`] waits for the broker's answer.
@@ -109,16 +179,31 @@ impl Mqtt {
         });
     }
 
-    /// Subscribes with QoS 1 and waits for the broker's answer.
+    /// Whether the broker has acknowledged everything that was said.
+    pub fn is_settled(&self) -> bool {
+        self.state.acknowledged.load(Ordering::SeqCst) >= self.said.load(Ordering::SeqCst)
+    }
+
+    /// Subscribes with QoS 1, which must be granted.
     #[track_caller]
     pub fn hear(&self, filter: &str) {
+        assert!(self.asks_to_hear(filter), "{filter} was refused");
+    }
+
+    /// Subscribes with QoS 1 and waits for the broker's answer: whether it was granted. A broker
+    /// that ends the connection instead has refused.
+    #[track_caller]
+    pub fn asks_to_hear(&self, filter: &str) -> bool {
         let asked = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
         self.client
             .subscribe(filter, QoS::AtLeastOnce)
             .expect("the connection's thread runs");
         wait::until("a subscription", || {
-            self.reached(&self.state.subscribed, asked)
+            let answered = self.reached(&self.state.subscribed, asked);
+            if self.has_ended() { Ok(()) } else { answered }
         });
+        let granted = self.state.granted.lock().expect("not poisoned");
+        granted.get(asked as usize - 1).copied().unwrap_or(false)
     }
 
     /// Everything heard so far whose topic satisfies `wanted`.

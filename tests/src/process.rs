@@ -19,6 +19,11 @@ use crate::wait;
 /// Lines of a log that a failed test shows. The end says why; the whole of it would bury that.
 const SHOWN_LINES: usize = 60;
 
+/// A wall clock that is not that of this machine, as `faketime -f` takes it: `+25d`, or
+/// `@1970-01-02 00:00:00` from which on it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clock(pub String);
+
 /// A running process. Its output goes to files; dropping it kills it.
 #[derive(Debug)]
 pub struct Process {
@@ -38,18 +43,46 @@ impl Process {
         program: &Path,
         args: impl IntoIterator<Item = A>,
     ) -> Self {
+        let mut command = Command::new(program);
+        command.args(args);
+        Self::spawn(dir, name, command)
+    }
+
+    /// Starts `program` as [`Self::start`] does, with another wall clock if there is one.
+    #[track_caller]
+    pub fn start_at<A: AsRef<OsStr>>(
+        clock: Option<&Clock>,
+        dir: &Path,
+        name: &str,
+        program: &Path,
+        args: impl IntoIterator<Item = A>,
+    ) -> Self {
+        let Some(clock) = clock else {
+            return Self::start(dir, name, program, args);
+        };
+        let mut command = Command::new("faketime");
+        command.arg("-f").arg(&clock.0).arg(program).args(args);
+        // What waits for a span of time waits as long as ever, and files are as old as they are.
+        command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        command.env("NO_FAKE_STAT", "1");
+        Self::spawn(dir, name, command)
+    }
+
+    /// Starts what `command` says, as [`Self::start`] does.
+    #[track_caller]
+    pub fn spawn(dir: &Path, name: &str, mut command: Command) -> Self {
         let (out, log) = (
             dir.join(format!("{name}.out")),
             dir.join(format!("{name}.log")),
         );
-        let child = Command::new(program)
-            .args(args)
+        let shown = command.get_program().display().to_string();
+        let child = command
             .stdin(Stdio::piped())
             .stdout(append(&out))
             .stderr(append(&log))
             .env("RUST_BACKTRACE", "1")
             .spawn()
-            .unwrap_or_else(|err| panic!("starting {}: {err}", program.display()));
+            .unwrap_or_else(|err| panic!("starting {shown}: {err}"));
         let name = name.to_owned();
         Self {
             name,
@@ -115,7 +148,13 @@ impl Process {
         self.reap()
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.child.id()).expect("process ids fit an i32");
         // It may just have ended: then there is nothing to signal.
         let _ = kill(Pid::from_raw(id), signal);

@@ -22,9 +22,10 @@ type Step = fn() -> Result<String>;
 
 /// Installs what is missing and says what could not be.
 pub(crate) fn run() -> Verdict {
-    let steps: [(&str, Step); 3] = [
+    let steps: [(&str, Step); 4] = [
         ("Debian packages", packages),
         ("Python with onnxruntime", python),
+        ("OpenID provider", openid),
         ("cargo-deny", cargo_deny),
     ];
     let mut missing = Vec::new();
@@ -55,7 +56,8 @@ fn packages() -> Result<String> {
     };
     let wanted: Vec<&str> = missing().iter().map(|tool| tool.package).collect();
     if wanted.is_empty() {
-        return Ok("chromium, chromedriver and promtool are there".into());
+        let there: Vec<&str> = PACKAGED.iter().map(|tool| tool.program).collect();
+        return Ok(format!("{} are there", there.join(", ")));
     }
     apt_install(&wanted)?;
     // A package may be installed and still lack the program.
@@ -91,6 +93,22 @@ fn python() -> Result<String> {
         PYTHON_PACKAGES.join(" "),
         venv.display()
     ))
+}
+
+fn openid() -> Result<String> {
+    let folder = tools::openid();
+    if tools::openid_is_complete() {
+        return Ok(format!("{} is there", folder.display()));
+    }
+    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    let mut install = Command::new("npm");
+    install.args(["ci", "--no-audit", "--no-fund", "--silent", "--prefix"]);
+    for name in tools::OPENID_FILES {
+        let from = workspace::root().join("tests/oidc").join(name);
+        std::fs::copy(&from, folder.join(name)).with_context(|| from.display().to_string())?;
+    }
+    must(install.arg(&folder))?;
+    Ok(format!("installed oidc-provider in {}", folder.display()))
 }
 
 fn cargo_deny() -> Result<String> {

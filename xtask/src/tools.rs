@@ -22,7 +22,7 @@ pub(crate) struct Packaged {
 }
 
 /// What comes from Debian.
-pub(crate) const PACKAGED: [Packaged; 3] = [
+pub(crate) const PACKAGED: [Packaged; 6] = [
     Packaged {
         program: "chromium",
         package: "chromium",
@@ -38,6 +38,21 @@ pub(crate) const PACKAGED: [Packaged; 3] = [
         package: "prometheus",
         used_for: "the test that reads /metrics with Prometheus' own parser",
     },
+    Packaged {
+        program: "mosquitto",
+        package: "mosquitto",
+        used_for: "tests of the topic rules on a Mosquitto of its own",
+    },
+    Packaged {
+        program: "faketime",
+        package: "faketime",
+        used_for: "tests of devices and hubs with another clock",
+    },
+    Packaged {
+        program: "npm",
+        package: "npm",
+        used_for: OPENID_USED_FOR,
+    },
 ];
 
 /// Python packages, pinned: their answers are compared with ours.
@@ -46,16 +61,42 @@ pub(crate) const PYTHON_PACKAGES: [&str; 2] = ["onnxruntime==1.24.4", "numpy==2.
 /// What needs Python.
 pub(crate) const PYTHON_USED_FOR: &str = "the test that runs our ONNX files in onnxruntime";
 
+/// What needs the OpenID provider.
+pub(crate) const OPENID_USED_FOR: &str = "the login through a real OpenID provider";
+
+/// Where the OpenID provider of the tests is installed. Its script, its package and the exact versions
+/// are in `tests/oidc`.
+pub(crate) fn openid() -> PathBuf {
+    workspace::target().join("oidc")
+}
+
+/// Whether the OpenID provider is there, as the repository has it now.
+pub(crate) fn openid_is_complete() -> bool {
+    let read = |folder: PathBuf, name: &str| std::fs::read(folder.join(name)).ok();
+    let ours = workspace::root().join("tests/oidc");
+    let same = OPENID_FILES
+        .iter()
+        .all(|name| read(ours.clone(), name) == read(openid(), name));
+    same && openid().join("node_modules/oidc-provider").is_dir()
+}
+
+/// What the OpenID provider consists of, besides its packages.
+pub(crate) const OPENID_FILES: [&str; 3] = ["package.json", "package-lock.json", "provider.mjs"];
+
 /// Version of cargo-deny that `deny.toml` was written for.
 pub(crate) const CARGO_DENY: &str = "0.20.2";
 
 /// What needs cargo-deny.
 pub(crate) const CARGO_DENY_USED_FOR: &str = "licences, sources and advisories of dependencies";
 
-/// A program on the search path.
+/// Where Debian keeps daemons: not on everybody's search path.
+const DAEMONS: &str = "/usr/sbin";
+
+/// A program on the search path, or a daemon.
 pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path)
+        .chain([PathBuf::from(DAEMONS)])
         .map(|folder| folder.join(program))
         .find(|file| file.is_file())
 }

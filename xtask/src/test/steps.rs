@@ -195,6 +195,7 @@ fn tests(name: &'static str, selection: Vec<String>, filters: &[String]) -> Step
         let mut command = workspace::cargo(["test", "--workspace", "--no-fail-fast"]);
         command.args(selection).arg("--").args(filters);
         command.env("TERN_PYTHON", tools::python());
+        command.env("TERN_OPENID", tools::openid());
         if env::var("CI").is_ok_and(|ci| ci == "true") {
             // A test that misses a program then fails instead of skipping.
             command.env("TERN_REQUIRE_ALL", "1");

@@ -1,0 +1,13 @@
+//! Who may join, speak, change and see: every promise is a test's name.
+//!
+//! Real binaries over real TLS, real clocks that are wrong, real brokers. Each test has its own hub in
+//! its own temporary directory and may run beside any other.
+
+mod certificates;
+mod clocks;
+mod joining;
+mod other_brokers;
+mod people;
+mod secrets;
+mod speaking;
+mod uploads;
