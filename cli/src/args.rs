@@ -5,8 +5,8 @@ use tern_protocol::id::WorkspaceId;
 
 use crate::commands::{
     accuracy::AccuracyArgs, capture::CaptureCommand, completions::CompletionsArgs,
-    device::DeviceCommand, label::LabelCommand, model::ModelCommand, rollout::RolloutCommand,
-    tap::TapArgs,
+    device::DeviceCommand, label::LabelCommand, login::LoginArgs, model::ModelCommand,
+    rollout::RolloutCommand, tap::TapArgs,
 };
 
 /// Get models onto devices, and see how they do there.
@@ -28,24 +28,12 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Where the hub is
-    #[arg(
-        long,
-        global = true,
-        env = "TERN_HUB",
-        value_name = "URL",
-        default_value = "http://127.0.0.1:8080"
-    )]
-    pub(crate) hub: String,
-    /// Which workspace
-    #[arg(
-        long,
-        global = true,
-        env = "TERN_WORKSPACE",
-        value_name = "NAME",
-        default_value = "default"
-    )]
-    pub(crate) workspace: WorkspaceId,
+    /// Where the hub is; the one logged in to last if not given
+    #[arg(long, global = true, env = "TERN_HUB", value_name = "URL")]
+    pub(crate) hub: Option<String>,
+    /// Which workspace; that of the login if not given
+    #[arg(long, global = true, env = "TERN_WORKSPACE", value_name = "NAME")]
+    pub(crate) workspace: Option<WorkspaceId>,
     /// Print JSON for programs: one document, or one object a line where it goes on
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -74,6 +62,12 @@ pub(crate) enum Command {
     Overview,
     /// Listen to what devices and hub say to each other over MQTT
     Tap(TapArgs),
+    /// Log in to a hub and keep its token
+    Login(LoginArgs),
+    /// Revoke the token and forget it
+    Logout,
+    /// Who the hub says we are
+    Whoami,
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }

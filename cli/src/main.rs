@@ -13,6 +13,7 @@ mod labels;
 mod out;
 mod package;
 mod show;
+mod store;
 mod tap;
 mod watch;
 
@@ -22,8 +23,8 @@ use clap::Parser as _;
 
 use args::{Args, Command};
 use commands::{
-    Answer, Context, accuracy, capture, completions, device, label, model, overview, rollout,
-    tap as tap_command,
+    Answer, Context, accuracy, capture, completions, device, label, login, model, overview,
+    rollout, tap as tap_command,
 };
 use out::{ReaderLeft, talk};
 
@@ -43,6 +44,9 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> anyhow::Result<Answer> {
+    if let Command::Login(login) = args.command {
+        return login::login(&args.global, login);
+    }
     let mut context = Context::new(&args.global)?;
     let c = &mut context;
     Ok(match args.command {
@@ -54,6 +58,9 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         Command::Accuracy(args) => accuracy::run(c, &args)?,
         Command::Overview => overview::run(c)?,
         Command::Tap(args) => tap_command::run(c, &args)?,
+        Command::Login(_) => unreachable!("done before there is a context"),
+        Command::Logout => login::logout(c)?,
+        Command::Whoami => login::whoami(c)?,
         Command::Completions(args) => completions::run(c, &args)?,
     })
 }

@@ -15,6 +15,12 @@ fn tern() -> Command {
         .env_remove("TERN_HUB")
         .env_remove("TERN_WORKSPACE")
         .env_remove("TERN_MQTT")
+        .env_remove("TERN_TOKEN")
+        .env_remove("TERN_CA")
+        .env(
+            "TERN_CONFIG_DIR",
+            concat!(env!("CARGO_TARGET_TMPDIR"), "/nobody"),
+        )
         .stdin(Stdio::null());
     command
 }
@@ -81,7 +87,7 @@ fn wrong_arguments_are_errors_that_say_what_is_right() {
             "cannot be used with",
         ),
         (&["capture", "export", "--out", "-"], "--model NAME"),
-        (&["--hub", "https://hub", "overview"], "http://"),
+        (&["--hub", "http://hub", "overview"], "https://"),
         (&["--workspace", "a/b", "overview"], "is not a name"),
         (&["tap", "--mqtt", "http://hub"], "HOST:PORT"),
         (&["tap", "--channel", "moon"], "desired"),

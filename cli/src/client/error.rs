@@ -8,7 +8,7 @@ use tern_protocol::rest::Problem;
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The address of the hub cannot be one.
-    #[error("`{address}` is not a hub's address ({why}); give one as http://HOST:PORT")]
+    #[error("`{address}` is not a hub's address ({why}); give one as https://HOST:PORT")]
     Address {
         /// What was given.
         address: String,
@@ -60,6 +60,29 @@ pub enum ClientError {
         /// What was wrong with it.
         why: String,
     },
+    /// The hub does not know who asks, or no longer takes their token.
+    #[error("{}; log in again: tern login {hub}", said(.problem).trim_end_matches('.'))]
+    LogIn {
+        /// The hub's address.
+        hub: String,
+        /// The hub's own words.
+        problem: Box<Problem>,
+    },
+    /// Nobody vouches for whoever answers there.
+    #[error(
+        "nobody that this machine trusts vouches for {hub}; if it has an authority of its own, say \
+         which: `tern login {hub}` asks, `--ca FILE` or `--fingerprint SHA256` answer for programs"
+    )]
+    NotTrusted {
+        /// The hub's address.
+        hub: String,
+        /// What is wrong with its certificate.
+        #[source]
+        source: Box<ureq::Error>,
+    },
+    /// What was given as authorities holds no certificate.
+    #[error("the authority's file holds no certificate as PEM; `tern ca export` writes one")]
+    Authority,
     /// A list that does not end.
     #[error("{path} gives page after page without an end; the hub may be of another version")]
     Endless {
@@ -75,7 +98,7 @@ impl ClientError {
     /// The hub's own words, if it gave any.
     pub fn problem(&self) -> Option<&Problem> {
         match self {
-            Self::Problem(problem) => Some(problem),
+            Self::Problem(problem) | Self::LogIn { problem, .. } => Some(problem),
             _ => None,
         }
     }
@@ -87,7 +110,12 @@ impl ClientError {
             Self::Problem(problem) => problem.status == 503,
             // What a proxy says of a hub that is away.
             Self::NotUnderstood { status, .. } => matches!(status, 502..=504),
-            Self::Address { .. } | Self::Endless { .. } | Self::Source(_) => false,
+            Self::Address { .. }
+            | Self::LogIn { .. }
+            | Self::NotTrusted { .. }
+            | Self::Authority
+            | Self::Endless { .. }
+            | Self::Source(_) => false,
         }
     }
 }

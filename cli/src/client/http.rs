@@ -4,9 +4,12 @@ use std::{io, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 use tern_protocol::rest::Problem;
-use ureq::{Agent, Body, Timeout, http::Response};
+use ureq::{Agent, Body, RequestBuilder, Timeout, http::Response, typestate::WithBody};
 
-use super::error::ClientError;
+use super::{
+    connection::{self, Token},
+    error::ClientError,
+};
 
 /// Connecting, name lookup included. A hub that is there accepts within milliseconds.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -27,8 +30,11 @@ const ANSWER_BYTES: u64 = 256 * 1024 * 1024;
 /// A refusal, in bytes.
 const PROBLEM_BYTES: u64 = 1024 * 1024;
 
-/// Why `https://` is refused.
-const NO_TLS: &str = "this build speaks http:// only; put a TLS proxy before the hub";
+/// Why `http://` is refused.
+const PLAIN: &str = "http:// goes to this machine only, others could read along; use https://";
+
+/// Where a 401 is about the password or the link, not about a token.
+const PROOFS: [&str; 2] = ["/login/token", "/setup"];
 
 /// How long a call may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,13 +58,23 @@ impl Patience {
 pub(super) struct Http {
     agent: Agent,
     base: String,
+    token: Option<Token>,
 }
 
 impl Http {
-    pub(super) fn new(hub: &str) -> Result<Self, ClientError> {
+    pub(super) fn new(
+        hub: &str,
+        token: Option<Token>,
+        ca: Option<&str>,
+    ) -> Result<Self, ClientError> {
         let base = address(hub)?;
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
+            // The API redirects nobody; whoever does would be handed a password.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .https_only(base.starts_with("https://"))
+            .tls_config(connection::tls(ca)?)
             .timeout_resolve(Some(CONNECT))
             .timeout_connect(Some(CONNECT))
             .timeout_per_write(Some(STALL))
@@ -68,7 +84,7 @@ impl Http {
             config = config.proxy(None);
         }
         let agent = config.build().new_agent();
-        Ok(Self { agent, base })
+        Ok(Self { agent, base, token })
     }
 
     pub(super) fn base(&self) -> &str {
@@ -81,7 +97,7 @@ impl Http {
         parameters: &[(&'static str, String)],
     ) -> Result<T, ClientError> {
         let url = self.url(path);
-        let mut request = self.agent.get(&url);
+        let mut request = self.known(self.agent.get(&url));
         for (name, value) in parameters {
             request = request.query(*name, value);
         }
@@ -107,8 +123,7 @@ impl Http {
         let body =
             serde_json::to_vec(body).map_err(|err| ClientError::Source(io::Error::other(err)))?;
         let response = self
-            .agent
-            .post(&url)
+            .known(self.agent.post(&url))
             .content_type("application/json")
             .config()
             .timeout_recv_response(Some(limit))
@@ -130,8 +145,7 @@ impl Http {
     ) -> Result<u16, ClientError> {
         let url = self.url(path);
         let mut request = self
-            .agent
-            .put(&url)
+            .known(self.agent.put(&url))
             .header("content-length", len.to_string())
             .header("content-type", "application/octet-stream");
         if ask_first {
@@ -150,8 +164,7 @@ impl Http {
     pub(super) fn exists(&self, path: &str) -> Result<bool, ClientError> {
         let url = self.url(path);
         let response = self
-            .agent
-            .head(&url)
+            .known(self.agent.head(&url))
             .config()
             .timeout_recv_response(Some(ANSWER))
             .build()
@@ -171,8 +184,7 @@ impl Http {
 
     pub(super) fn answers_ok(&self, path: &str) -> Result<bool, ClientError> {
         let response = self
-            .agent
-            .get(self.url(path))
+            .known(self.agent.get(self.url(path)))
             .config()
             .timeout_recv_response(Some(CONNECT))
             .build()
@@ -184,8 +196,7 @@ impl Http {
     pub(super) fn bytes(&self, path: &str, limit: u64) -> Result<Vec<u8>, ClientError> {
         let url = self.url(path);
         let response = self
-            .agent
-            .get(&url)
+            .known(self.agent.get(&url))
             .config()
             .timeout_per_read(Some(STALL))
             .build()
@@ -205,8 +216,7 @@ impl Http {
     ) -> Result<Body, ClientError> {
         let url = self.url(path);
         let response = self
-            .agent
-            .get(&url)
+            .known(self.agent.get(&url))
             .header("accept", accept)
             .config()
             .timeout_per_read(Some(silence))
@@ -214,6 +224,56 @@ impl Http {
             .call()
             .map_err(|err| self.failed(err, silence))?;
         Ok(self.accepted(&url, response)?.into_body())
+    }
+
+    /// A POST or PUT whose answer says nothing that we need.
+    pub(super) fn tell<B: Serialize>(&self, path: &str, body: &B) -> Result<(), ClientError> {
+        let url = self.url(path);
+        self.send(&url, self.agent.post(&url), body)
+    }
+
+    pub(super) fn put_json<B: Serialize>(&self, path: &str, body: &B) -> Result<(), ClientError> {
+        let url = self.url(path);
+        self.send(&url, self.agent.put(&url), body)
+    }
+
+    pub(super) fn delete(&self, path: &str) -> Result<(), ClientError> {
+        let url = self.url(path);
+        let response = self
+            .known(self.agent.delete(&url))
+            .config()
+            .timeout_recv_response(Some(ANSWER))
+            .build()
+            .call()
+            .map_err(|err| self.failed(err, ANSWER))?;
+        self.accepted(&url, response).map(drop)
+    }
+
+    fn send<B: Serialize>(
+        &self,
+        url: &str,
+        request: RequestBuilder<WithBody>,
+        body: &B,
+    ) -> Result<(), ClientError> {
+        let body =
+            serde_json::to_vec(body).map_err(|err| ClientError::Source(io::Error::other(err)))?;
+        let response = self
+            .known(request)
+            .content_type("application/json")
+            .config()
+            .timeout_recv_response(Some(ANSWER))
+            .build()
+            .send(&body)
+            .map_err(|err| self.failed(err, ANSWER))?;
+        self.accepted(url, response).map(drop)
+    }
+
+    /// The request with who asks.
+    fn known<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        match &self.token {
+            Some(token) => request.header("authorization", format!("Bearer {}", token.reveal())),
+            None => request,
+        }
     }
 
     fn url(&self, path: &str) -> String {
@@ -248,6 +308,14 @@ impl Http {
         let body = response.into_body().into_with_config().limit(PROBLEM_BYTES);
         let bytes = body.read_to_vec().map_err(|err| self.failed(err, ANSWER))?;
         Err(match serde_json::from_slice::<Problem>(&bytes) {
+            Ok(problem)
+                if problem.status == 401 && !PROOFS.iter().any(|proof| url.ends_with(proof)) =>
+            {
+                ClientError::LogIn {
+                    hub: self.base.clone(),
+                    problem: Box::new(problem),
+                }
+            }
             Ok(problem) => ClientError::Problem(Box::new(problem)),
             Err(_) => ClientError::NotUnderstood {
                 url: url.into(),
@@ -264,9 +332,9 @@ impl Http {
             _ => None,
         };
         match err {
-            ureq::Error::TlsRequired => ClientError::Address {
-                address: hub,
-                why: NO_TLS,
+            _ if is_tls(&err) => ClientError::NotTrusted {
+                hub,
+                source: Box::new(err),
             },
             ureq::Error::BadUri(_) | ureq::Error::Http(_) => ClientError::Address {
                 address: hub,
@@ -303,27 +371,46 @@ impl Http {
     }
 }
 
-/// `http://HOST:PORT` from what a person writes.
-fn address(hub: &str) -> Result<String, ClientError> {
+/// `https://HOST:PORT` from what a person writes. Without a scheme this machine is spoken to in the
+/// clear and others are not.
+pub(super) fn address(hub: &str) -> Result<String, ClientError> {
     let wrong = |why| ClientError::Address {
         address: hub.into(),
         why,
     };
-    let rest = match hub.trim().split_once("://") {
-        None => hub.trim(),
-        Some(("http", rest)) => rest,
-        Some(("https", _)) => return Err(wrong(NO_TLS)),
-        Some(_) => return Err(wrong("its scheme is not http")),
+    let (scheme, rest) = match hub.trim().split_once("://") {
+        None => (None, hub.trim()),
+        Some((scheme @ ("http" | "https"), rest)) => (Some(scheme), rest),
+        Some(_) => return Err(wrong("its scheme is neither https nor http")),
     };
-    let base = format!("http://{}", rest.trim_end_matches('/'));
-    let uri: ureq::http::Uri = base.parse().map_err(|_| wrong("not a URL"))?;
+    let rest = rest.trim_end_matches('/');
+    let plain = format!("http://{rest}");
+    let uri: ureq::http::Uri = plain.parse().map_err(|_| wrong("not a URL"))?;
     if uri.host().is_none_or(str::is_empty) {
         return Err(wrong("it names no host"));
     }
     if uri.path().len() > 1 || uri.query().is_some() {
         return Err(wrong("it has a path"));
     }
-    Ok(base)
+    if uri.authority().is_some_and(|it| it.as_str().contains('@')) {
+        return Err(wrong("it names a user"));
+    }
+    match (scheme, is_local(&plain)) {
+        (Some("http") | None, true) => Ok(plain),
+        (Some("http"), false) => Err(wrong(PLAIN)),
+        _ => Ok(format!("https://{rest}")),
+    }
+}
+
+/// Whether the certificate, or TLS itself, is what went wrong.
+fn is_tls(err: &ureq::Error) -> bool {
+    match err {
+        ureq::Error::Rustls(_) | ureq::Error::Tls(_) | ureq::Error::TlsRequired => true,
+        ureq::Error::Io(err) => err
+            .get_ref()
+            .is_some_and(|inner| inner.is::<rustls::Error>()),
+        _ => false,
+    }
 }
 
 fn is_local(base: &str) -> bool {
@@ -354,12 +441,22 @@ mod tests {
     fn addresses_as_people_write_them() {
         for (written, meant) in [
             ("127.0.0.1:8080", "http://127.0.0.1:8080"),
-            ("http://hub.example/", "http://hub.example"),
+            ("https://hub.example/", "https://hub.example"),
+            ("hub.example:8443", "https://hub.example:8443"),
+            ("http://localhost:1", "http://localhost:1"),
             (" http://[::1]:80 ", "http://[::1]:80"),
         ] {
             assert_eq!(address(written).expect(written), meant);
         }
-        for wrong in ["", "http://", "ftp://x", "https://x", "http://x/api", "a b"] {
+        for wrong in [
+            "",
+            "http://",
+            "ftp://x",
+            "http://x",
+            "https://x/api",
+            "https://a@x",
+            "a b",
+        ] {
             assert!(address(wrong).is_err(), "{wrong:?} was taken");
         }
     }

@@ -5,14 +5,19 @@
 //!
 //! Must never break: a method returns what the hub said or a [`ClientError`] that says what to do.
 
+mod access;
+mod connection;
 mod error;
 mod http;
 mod pages;
+pub mod probe;
 mod query;
 mod stream;
 mod upload;
 
 pub use self::{
+    access::Verdict,
+    connection::{Connection, Token},
     error::ClientError,
     pages::Pages,
     query::{AccuracyQuery, CaptureQuery, ChartQuery, DeviceQuery},
@@ -62,11 +67,21 @@ pub struct Published {
 }
 
 impl Client {
-    /// A client of the hub at `hub` (`http://HOST:PORT`, the scheme may be left out). Does not
+    /// A client of the hub at `hub` (the scheme may be left out) that does not say who it is. Does not
     /// connect yet.
     pub fn new(hub: &str, workspace: WorkspaceId) -> Result<Self, ClientError> {
-        let http = Http::new(hub)?;
+        let http = Http::new(hub, None, None)?;
         Ok(Self { http, workspace })
+    }
+
+    /// A client that shows who it is and knows who vouches for the hub. Does not connect yet.
+    pub fn connect(connection: &Connection) -> Result<Self, ClientError> {
+        let token = connection.token.clone();
+        let http = Http::new(&connection.hub, token, connection.ca.as_deref())?;
+        Ok(Self {
+            http,
+            workspace: connection.workspace.clone(),
+        })
     }
 
     /// The hub's address, as `http://HOST:PORT`.

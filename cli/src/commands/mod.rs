@@ -9,6 +9,7 @@ pub(crate) mod completions;
 pub(crate) mod device;
 pub(crate) mod given;
 pub(crate) mod label;
+pub(crate) mod login;
 pub(crate) mod model;
 pub(crate) mod overview;
 pub(crate) mod rollout;
@@ -17,12 +18,13 @@ pub(crate) mod tap;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use tern_cli::client::{Client, ClientError};
+use tern_cli::client::{Client, ClientError, Connection, Token};
 use tern_protocol::id::WorkspaceId;
 
 use crate::{
     args::Global,
     out::{Out, OutError, Reader},
+    store::Store,
 };
 
 /// Whether the answer is yes or no; an error is neither.
@@ -43,18 +45,56 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(global: &Global) -> Result<Self, ClientError> {
+    pub(crate) fn new(global: &Global) -> anyhow::Result<Self> {
         let reader = if global.json {
             Reader::Program
         } else {
             Reader::Person
         };
+        let connection = connection(global)?;
         Ok(Self {
-            client: Client::new(&global.hub, global.workspace.clone())?,
-            workspace: global.workspace.clone(),
+            client: Client::connect(&connection)?,
+            workspace: connection.workspace,
             out: Out::new(reader),
         })
     }
+}
+
+/// What options and environment say, then what was stored at login; a token only for its hub.
+fn connection(global: &Global) -> anyhow::Result<Connection> {
+    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let token = set("TERN_TOKEN").map(|text| Token::new(&text));
+    let ca = set("TERN_CA").map(std::fs::read_to_string).transpose()?;
+    let mut stored = Store::read()?.hubs.into_iter();
+    let stored = match &global.hub {
+        Some(hub) => {
+            let bare = hub.trim().trim_end_matches('/');
+            stored.find(|stored| stored.url == bare)
+        }
+        None => stored.next(),
+    };
+    let hub = global.hub.clone();
+    let hub = hub.or_else(|| stored.as_ref().map(|stored| stored.url.clone()));
+    let workspace = global.workspace.clone();
+    let workspace = workspace.or_else(|| stored.as_ref().map(|stored| stored.workspace.clone()));
+    if let Some(stored) = &stored
+        && token.is_none()
+        && stored.expires_at <= crate::clock::now()
+    {
+        anyhow::bail!(
+            "the token has expired; log in again: tern login {}",
+            stored.url
+        );
+    }
+    Ok(Connection {
+        hub: hub.unwrap_or_else(|| "http://127.0.0.1:8080".into()),
+        workspace: match workspace {
+            Some(workspace) => workspace,
+            None => "default".parse()?,
+        },
+        token: token.or_else(|| stored.as_ref().map(|stored| Token::new(&stored.token))),
+        ca: ca.or_else(|| stored.and_then(|stored| stored.ca)),
+    })
 }
 
 /// Trouble of a command that only asks and answers.
