@@ -82,6 +82,7 @@ pub(crate) fn login(global: &Global, args: LoginArgs) -> anyhow::Result<Answer> 
             name: args.name,
             role: None,
             expires_in_s: LIFE,
+            hub: true,
         },
         workspace,
     })?;
