@@ -17,6 +17,7 @@ pub mod telemetry;
 
 pub mod engine;
 pub mod fetch;
+pub mod identity;
 pub mod link;
 pub mod node;
 pub mod serve;
