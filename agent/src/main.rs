@@ -1,5 +1,7 @@
 //! `tern-agent run --config FILE`: puts the agent together. Exit codes: 0 done, 2 error.
 
+mod joining;
+
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
@@ -15,7 +17,8 @@ use tern_agent::{
     clock::Clock,
     config::Config,
     fetch::{Blobs, files::Files},
-    link::{Identity, Link},
+    identity::{self, file::IdentityFiles, renew},
+    link::{Identity, Link, Route},
     node::{Ears, Node, Parts, board::Board},
     outbox::Outbox,
     serve::{self, Shared, predict::Predictor},
@@ -33,10 +36,15 @@ use tracing_subscriber::{
 
 const USAGE: &str = "\
 usage: tern-agent run --config FILE
+       tern-agent join [--config FILE] [--replace] TOKEN
        tern-agent --version | --help
 
-Runs the agent of one device. RUST_LOG sets what is logged (default: info).
-Exit codes: 0 stopped by SIGTERM or SIGINT, 2 error.
+run   runs the agent of one device. RUST_LOG sets what is logged (default: info).
+      Exit codes: 0 stopped by SIGTERM or SIGINT, 2 error.
+join  makes this device's key and asks the hub to let it in. TOKEN comes from
+      `tern device invite`; `-` reads it from standard input. FILE is agent.toml
+      by default. --replace joins again with a new key.
+      Exit codes: 0 joined, 1 refused, 2 error.
 ";
 
 /// Messages from the link that wait for the node: a megabyte of chunks.
@@ -60,6 +68,7 @@ fn main() -> ExitCode {
     let args: Vec<_> = args.iter().map(String::as_str).collect();
     let config = match args[..] {
         ["run", "--config", file] => PathBuf::from(file),
+        ["join", ref rest @ ..] => return joining::command(rest, USAGE),
         ["--version" | "-V"] => {
             println!("tern-agent {}", env!("CARGO_PKG_VERSION"));
             return ExitCode::SUCCESS;
@@ -98,8 +107,11 @@ fn log() {
         .init();
 }
 
-fn run(config: &Path) -> anyhow::Result<()> {
-    let config = Config::load(config)?;
+fn run(path: &Path) -> anyhow::Result<()> {
+    let mut config = Config::load(path)?;
+    let files = IdentityFiles::at(config.identity.clone());
+    let joined = files.read()?;
+    let settled = config.settle(path, joined.as_ref().map(|joined| &joined.credentials))?;
     let limit = config.outbox.limit.0;
     let (store, opening) = Store::open(&config.state, 2 * limit + STORE_SPARE)?;
     if let Opening::Fresh { aside, reason } = opening {
@@ -123,7 +135,7 @@ fn run(config: &Path) -> anyhow::Result<()> {
 
     let policy = Policy::new(config.captures.clone(), chance.split());
     let shared = Arc::new(Shared {
-        device: config.device.clone(),
+        device: settled.device.clone(),
         predictor: Predictor::new(
             Arc::clone(&slots),
             clock,
@@ -144,12 +156,25 @@ fn run(config: &Path) -> anyhow::Result<()> {
     let serving = serving.context("starting the thread that serves")?;
 
     let node = runtime()?.block_on(async {
-        let identity = Identity {
-            workspace: config.workspace.clone(),
-            device: config.device.clone(),
+        let who = Identity {
+            workspace: settled.workspace.clone(),
+            device: settled.device.clone(),
             boot: clock.boot(),
         };
-        let link = Link::start(identity, &config.mqtt, heard_in, chance.split());
+        let mut route = Route {
+            brokers: settled.brokers,
+            keep_alive: config.mqtt.keep_alive.0,
+            tls: None,
+            failed: Arc::new(Notify::new()),
+        };
+        if let Some(joined) = joined.filter(|_| settled.tls) {
+            let config = identity::client(&joined.key, &joined.credentials)?;
+            let (fresh, newest) = watch::channel(Arc::new(config));
+            route.tls = Some(newest);
+            let failed = Arc::clone(&route.failed);
+            tokio::spawn(renew::keep(files, joined, fresh, failed, chance.split()));
+        }
+        let link = Link::start(who, route, heard_in, chance.split());
         tokio::spawn(stop_on_signal(stop_in)?);
         let parts = Parts {
             config,

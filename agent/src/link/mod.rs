@@ -18,7 +18,10 @@ use std::{
     time::Duration,
 };
 
-use rumqttc::{AsyncClient, EventLoop, LastWill, MqttOptions, NetworkOptions, QoS};
+use rumqttc::{
+    AsyncClient, EventLoop, LastWill, MqttOptions, NetworkOptions, QoS, TlsConfiguration, Transport,
+};
+use rustls::ClientConfig;
 use tern_protocol::{
     blob::Chunk,
     codec,
@@ -30,10 +33,14 @@ use tern_protocol::{
     reported,
     topic::{Channel, Topic},
 };
-use tokio::{sync::mpsc, task::JoinHandle, time};
+use tokio::{
+    sync::{Notify, mpsc, watch},
+    task::JoinHandle,
+    time,
+};
 
 use self::owner::{Owner, keep};
-use crate::{chance::Chance, config};
+use crate::chance::Chance;
 
 /// Requests to the connection that wait to be written. When it is full the rest is said later.
 const REQUESTS: usize = 64;
@@ -79,6 +86,19 @@ pub struct Identity {
     pub boot: BootId,
 }
 
+/// How to reach the broker.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Where it may be, best first; never empty.
+    pub brokers: Vec<(String, u16)>,
+    /// Longest silence before either side takes the connection for dead.
+    pub keep_alive: Duration,
+    /// Mutual TLS with the newest certificate; plainly if there is none.
+    pub tls: Option<watch::Receiver<Arc<ClientConfig>>>,
+    /// Hears when the hub cannot be reached: the certificate may be why.
+    pub failed: Arc<Notify>,
+}
+
 /// The handle to speak.
 #[derive(Debug)]
 pub struct Link {
@@ -105,12 +125,11 @@ impl Link {
     /// Connects, and keeps connecting until it is stopped.
     pub fn start(
         identity: Identity,
-        settings: &config::Mqtt,
+        route: Route,
         heard: mpsc::Sender<Heard>,
         chance: Chance,
     ) -> Self {
-        let options = options(&identity, settings);
-        let (client, connection) = connection(&options);
+        let (client, connection) = connection(&options(&identity, &route, 0));
         let wanted = [Channel::Desired, Channel::Ack].map(|c| topic(&identity, c));
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
@@ -125,8 +144,9 @@ impl Link {
             identity: identity.clone(),
             shared: Arc::clone(&shared),
             heard,
+            route,
         };
-        let task = tokio::spawn(keep(owner, options, connection, chance));
+        let task = tokio::spawn(keep(owner, connection, chance));
         Self {
             identity,
             shared,
@@ -238,18 +258,27 @@ fn connection(options: &MqttOptions) -> (AsyncClient, EventLoop) {
     (client, connection)
 }
 
-fn options(identity: &Identity, settings: &config::Mqtt) -> MqttOptions {
-    let client = format!("tern-{}-{}", identity.workspace, identity.device);
-    let broker = &settings.broker;
-    let mut options = MqttOptions::new(client, broker.host.as_str(), broker.port);
+/// The options of one attempt to connect; attempts take the brokers in turn.
+fn options(identity: &Identity, route: &Route, attempt: usize) -> MqttOptions {
+    let Identity {
+        workspace, device, ..
+    } = identity;
+    // As in the certificate: a broker lets nobody else take this name.
+    let client = format!("{workspace}/d/{device}");
+    let (host, port) = &route.brokers[attempt % route.brokers.len()];
+    let mut options = MqttOptions::new(client, host.as_str(), *port);
     let will = codec::encode(&offline(identity));
     let topic = topic(identity, Channel::Link);
     options
-        .set_keep_alive(settings.keep_alive.0)
+        .set_keep_alive(route.keep_alive)
         .set_clean_session(true)
         .set_inflight(INFLIGHT)
         .set_max_packet_size(PACKET_IN, PACKET_OUT)
         .set_last_will(LastWill::new(topic, will, QoS::AtLeastOnce, true));
+    if let Some(tls) = &route.tls {
+        let newest = Arc::clone(&tls.borrow());
+        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(newest)));
+    }
     options
 }
 

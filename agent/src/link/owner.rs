@@ -5,14 +5,14 @@ use std::{
     time::Duration,
 };
 
-use rumqttc::{Event, EventLoop, MqttOptions, Outgoing, Packet, Publish, SubscribeReasonCode};
+use rumqttc::{Event, EventLoop, Outgoing, Packet, Publish, SubscribeReasonCode};
 use tern_protocol::{
     codec, reported,
     topic::{Channel, Topic},
 };
 use tokio::{sync::mpsc, time};
 
-use super::{Heard, Identity, Shared};
+use super::{Heard, Identity, Route, Shared};
 use crate::chance::Chance;
 
 /// Wait before connecting again; doubles up to [`RECONNECT_MAX`].
@@ -28,6 +28,7 @@ pub(super) struct Owner {
     pub(super) identity: Identity,
     pub(super) shared: Arc<Shared>,
     pub(super) heard: mpsc::Sender<Heard>,
+    pub(super) route: Route,
 }
 
 /// Why a connection's task ended.
@@ -40,7 +41,7 @@ enum End {
 
 /// Keeps a connection for ever. The library is driven in a task of its own: should it panic on
 /// something that a broker sends, that ends a connection and not the agent.
-pub(super) async fn keep(owner: Owner, options: MqttOptions, first: EventLoop, mut chance: Chance) {
+pub(super) async fn keep(owner: Owner, first: EventLoop, mut chance: Chance) {
     let mut connection = first;
     loop {
         let end = tokio::spawn(owner.clone().drive(connection, chance.clone())).await;
@@ -55,6 +56,7 @@ pub(super) async fn keep(owner: Owner, options: MqttOptions, first: EventLoop, m
         }
         // Only after a panic, or when subscribing was refused: the rest is handled in `drive`.
         time::sleep(chance.jitter(RECONNECT_MAX)).await;
+        let options = super::options(&owner.identity, &owner.route, 0);
         let (client, fresh) = super::connection(&options);
         connection = fresh;
         let mut state = owner.shared.state();
@@ -66,6 +68,8 @@ pub(super) async fn keep(owner: Owner, options: MqttOptions, first: EventLoop, m
 impl Owner {
     async fn drive(self, mut connection: EventLoop, mut chance: Chance) -> End {
         let mut wait = RECONNECT;
+        let mut attempt = 0;
+        let mut trouble = String::new();
         loop {
             let event = match connection.poll().await {
                 Ok(event) => event,
@@ -78,8 +82,19 @@ impl Owner {
                             return End::Goodbye;
                         }
                     } else {
-                        tracing::debug!("no connection: {err}");
+                        // Each trouble once: a device may be offline for months.
+                        let now = err.to_string();
+                        if now == trouble {
+                            tracing::debug!("no connection: {now}");
+                        } else {
+                            tracing::warn!("no connection: {now}");
+                            trouble = now;
+                        }
                     }
+                    self.route.failed.notify_one();
+                    attempt += 1;
+                    // Another address, and a certificate that may have been renewed meanwhile.
+                    connection.mqtt_options = super::options(&self.identity, &self.route, attempt);
                     time::sleep(chance.jitter(wait)).await;
                     wait = (wait * 2).min(RECONNECT_MAX);
                     continue;
@@ -88,6 +103,7 @@ impl Owner {
             let heard = match event {
                 Event::Incoming(Packet::ConnAck(_)) => {
                     tracing::info!("connected to the broker");
+                    trouble.clear();
                     wait = RECONNECT;
                     self.connected();
                     Some(Heard::Online)
