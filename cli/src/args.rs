@@ -6,7 +6,7 @@ use tern_protocol::id::WorkspaceId;
 use crate::commands::{
     accuracy::AccuracyArgs, capture::CaptureCommand, completions::CompletionsArgs,
     device::DeviceCommand, label::LabelCommand, login::LoginArgs, model::ModelCommand,
-    rollout::RolloutCommand, tap::TapArgs,
+    rollout::RolloutCommand, setup::SetupArgs, tap::TapArgs,
 };
 
 /// Get models onto devices, and see how they do there.
@@ -47,7 +47,7 @@ pub(crate) enum Command {
     /// Move devices to a version of a model
     #[command(subcommand)]
     Rollout(RolloutCommand),
-    /// Look at devices
+    /// Let devices in, and look at them
     #[command(subcommand)]
     Device(DeviceCommand),
     /// Say what the right answers were
@@ -62,6 +62,8 @@ pub(crate) enum Command {
     Overview,
     /// Listen to what devices and hub say to each other over MQTT
     Tap(TapArgs),
+    /// Set up an account with a link, and log in
+    Setup(SetupArgs),
     /// Log in to a hub and keep its token
     Login(LoginArgs),
     /// Revoke the token and forget it

@@ -1,6 +1,9 @@
 //! `tern login`, `tern logout`, `tern whoami`.
 
-use std::io::{self, IsTerminal as _, Read as _};
+use std::{
+    io::{self, IsTerminal as _, Read as _},
+    path::PathBuf,
+};
 
 use tern_cli::client::{Client, Connection, Token, probe};
 use tern_protocol::{
@@ -31,7 +34,7 @@ pub(crate) struct LoginArgs {
     name: String,
     /// The hub's authority, as PEM
     #[arg(long, value_name = "FILE", conflicts_with = "fingerprint")]
-    ca: Option<std::path::PathBuf>,
+    ca: Option<PathBuf>,
     /// SHA-256 of the hub's authority
     #[arg(long, value_name = "SHA256")]
     fingerprint: Option<Digest>,
@@ -44,17 +47,37 @@ pub(crate) struct LoginArgs {
 }
 
 pub(crate) fn login(global: &Global, args: LoginArgs) -> anyhow::Result<Answer> {
+    let connection = trusted(global, args.url, args.ca, args.fingerprint)?;
+    let client = Client::connect(&connection)?;
+    // Before a password is asked for: whether somebody vouches for the hub.
+    client.is_ready()?;
+    let account = Account {
+        user: args.user,
+        password: password(args.password_stdin)?,
+        code: args.code,
+        name: args.name,
+    };
+    keep(&client, connection, account)
+}
+
+/// Where the hub is and who vouches for it, by what was given.
+pub(crate) fn trusted(
+    global: &Global,
+    hub: String,
+    ca: Option<PathBuf>,
+    fingerprint: Option<Digest>,
+) -> anyhow::Result<Connection> {
     let workspace = match &global.workspace {
         Some(workspace) => workspace.clone(),
         None => "default".parse::<WorkspaceId>()?,
     };
     let mut connection = Connection {
-        hub: args.url,
-        workspace: workspace.clone(),
+        hub,
+        workspace,
         token: None,
-        ca: args.ca.map(std::fs::read_to_string).transpose()?,
+        ca: ca.map(std::fs::read_to_string).transpose()?,
     };
-    if let Some(wanted) = args.fingerprint {
+    if let Some(wanted) = fingerprint {
         let chain = probe::chain(&connection.hub)?;
         let found = chain.into_iter().find(|shown| shown.fingerprint == wanted);
         let found = found.ok_or_else(|| {
@@ -62,28 +85,58 @@ pub(crate) fn login(global: &Global, args: LoginArgs) -> anyhow::Result<Answer> 
         })?;
         connection.ca = Some(found.pem);
     }
-    let client = Client::connect(&connection)?;
-    // Before a password is asked for: whether somebody vouches for the hub.
-    client.is_ready()?;
-    let password = if args.password_stdin {
+    Ok(connection)
+}
+
+/// A password from stdin, or from the person at the terminal.
+pub(crate) fn password(stdin: bool) -> anyhow::Result<String> {
+    if stdin {
         let mut text = String::new();
         io::stdin().take(4096).read_to_string(&mut text)?;
-        text.trim_end_matches(['\r', '\n']).to_owned()
-    } else if io::stdin().is_terminal() {
-        rpassword::prompt_password("Password: ")?
-    } else {
-        anyhow::bail!("nobody can be asked for the password; give it with --password-stdin")
-    };
+        return Ok(text.trim_end_matches(['\r', '\n']).to_owned());
+    }
+    if io::stdin().is_terminal() {
+        return Ok(rpassword::prompt_password("Password: ")?);
+    }
+    anyhow::bail!("nobody can be asked for the password; give it with --password-stdin")
+}
+
+/// A line from the person at the terminal; `option` answers where there is none.
+pub(crate) fn line(question: &str, option: &str) -> anyhow::Result<String> {
+    if !io::stdin().is_terminal() {
+        anyhow::bail!("nobody can be asked; give {option}");
+    }
+    talk(question);
+    let mut text = String::new();
+    io::stdin().read_line(&mut text)?;
+    Ok(text.trim().to_owned())
+}
+
+/// With what a token is asked for. No `Debug`: it holds a password.
+pub(crate) struct Account {
+    pub(crate) user: String,
+    pub(crate) password: String,
+    pub(crate) code: Option<String>,
+    /// What the token is called.
+    pub(crate) name: String,
+}
+
+/// Asks for a token and keeps it.
+pub(crate) fn keep(
+    client: &Client,
+    connection: Connection,
+    account: Account,
+) -> anyhow::Result<Answer> {
     let minted = client.log_in(&LoginForToken {
-        user: args.user,
-        password,
-        code: args.code,
+        user: account.user,
+        password: account.password,
+        code: account.code,
         token: NewToken {
-            name: args.name,
+            name: account.name,
             role: None,
             expires_in_s: LIFE,
         },
-        workspace,
+        workspace: connection.workspace,
     })?;
     let mut store = Store::read()?;
     store.put(Stored {

@@ -4,6 +4,7 @@
 //! [`Out`], and has an error type of its own.
 
 pub(crate) mod accuracy;
+pub(crate) mod admission;
 pub(crate) mod capture;
 pub(crate) mod completions;
 pub(crate) mod device;
@@ -13,6 +14,7 @@ pub(crate) mod login;
 pub(crate) mod model;
 pub(crate) mod overview;
 pub(crate) mod rollout;
+pub(crate) mod setup;
 pub(crate) mod tap;
 
 use std::time::Duration;

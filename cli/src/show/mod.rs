@@ -3,6 +3,7 @@
 //! Called by the commands. Must never break: texts that come from devices and hubs are printed
 //! without their control characters, so nobody writes to a terminal through us.
 
+pub(crate) mod admission;
 pub(crate) mod device;
 pub(crate) mod model;
 pub(crate) mod overview;
