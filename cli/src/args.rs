@@ -4,9 +4,17 @@ use clap::{Parser, Subcommand};
 use tern_protocol::id::WorkspaceId;
 
 use crate::commands::{
-    accuracy::AccuracyArgs, capture::CaptureCommand, completions::CompletionsArgs,
-    device::DeviceCommand, label::LabelCommand, login::LoginArgs, model::ModelCommand,
-    rollout::RolloutCommand, setup::SetupArgs, tap::TapArgs,
+    accuracy::AccuracyArgs,
+    capture::CaptureCommand,
+    completions::CompletionsArgs,
+    device::DeviceCommand,
+    label::LabelCommand,
+    login::LoginArgs,
+    model::ModelCommand,
+    people::{MemberCommand, TokenCommand, UserCommand, WorkspaceCommand},
+    rollout::RolloutCommand,
+    setup::SetupArgs,
+    tap::TapArgs,
 };
 
 /// Get models onto devices, and see how they do there.
@@ -70,6 +78,18 @@ pub(crate) enum Command {
     Logout,
     /// Who the hub says we are
     Whoami,
+    /// API tokens of programs
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Who may do what in the workspace
+    #[command(subcommand)]
+    Member(MemberCommand),
+    /// Accounts of the hub
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Workspaces, the units of sharing
+    #[command(subcommand)]
+    Workspace(WorkspaceCommand),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }

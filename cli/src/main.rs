@@ -23,7 +23,7 @@ use clap::Parser as _;
 
 use args::{Args, Command};
 use commands::{
-    Answer, Context, accuracy, capture, completions, device, label, login, model, overview,
+    Answer, Context, accuracy, capture, completions, device, label, login, model, overview, people,
     rollout, setup, tap as tap_command,
 };
 use out::{ReaderLeft, talk};
@@ -64,6 +64,10 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         Command::Login(_) | Command::Setup(_) => unreachable!("done before there is a context"),
         Command::Logout => login::logout(c)?,
         Command::Whoami => login::whoami(c)?,
+        Command::Token(command) => people::token(c, command)?,
+        Command::Member(command) => people::member(c, command)?,
+        Command::User(command) => people::user(c, command)?,
+        Command::Workspace(command) => people::workspace(c, command)?,
         Command::Completions(args) => completions::run(c, &args)?,
     })
 }

@@ -13,6 +13,7 @@ pub(crate) mod label;
 pub(crate) mod login;
 pub(crate) mod model;
 pub(crate) mod overview;
+pub(crate) mod people;
 pub(crate) mod rollout;
 pub(crate) mod setup;
 pub(crate) mod tap;

@@ -7,6 +7,7 @@ pub(crate) mod admission;
 pub(crate) mod device;
 pub(crate) mod model;
 pub(crate) mod overview;
+pub(crate) mod people;
 pub(crate) mod problem;
 pub(crate) mod rollout;
 pub(crate) mod table;
