@@ -5,6 +5,8 @@ use tern_protocol::id::WorkspaceId;
 
 use crate::commands::{
     accuracy::AccuracyArgs,
+    audit::AuditCommand,
+    authority::AuthorityCommand,
     capture::CaptureCommand,
     completions::CompletionsArgs,
     device::DeviceCommand,
@@ -90,6 +92,12 @@ pub(crate) enum Command {
     /// Workspaces, the units of sharing
     #[command(subcommand)]
     Workspace(WorkspaceCommand),
+    /// Who did what when
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// The authorities that vouch for the hub
+    #[command(subcommand)]
+    Ca(AuthorityCommand),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }

@@ -23,8 +23,8 @@ use clap::Parser as _;
 
 use args::{Args, Command};
 use commands::{
-    Answer, Context, accuracy, capture, completions, device, label, login, model, overview, people,
-    rollout, setup, tap as tap_command,
+    Answer, Context, accuracy, audit, authority, capture, completions, device, label, login, model,
+    overview, people, rollout, setup, tap as tap_command,
 };
 use out::{ReaderLeft, talk};
 
@@ -48,6 +48,7 @@ fn run(args: Args) -> anyhow::Result<Answer> {
     let command = match args.command {
         Command::Login(login) => return login::login(&args.global, login),
         Command::Setup(setup) => return setup::setup(&args.global, setup),
+        Command::Logout if login::forget_expired(&args.global)? => return Ok(Answer::Yes),
         command => command,
     };
     let mut context = Context::new(&args.global)?;
@@ -68,6 +69,8 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         Command::Member(command) => people::member(c, command)?,
         Command::User(command) => people::user(c, command)?,
         Command::Workspace(command) => people::workspace(c, command)?,
+        Command::Audit(command) => audit::run(c, command)?,
+        Command::Ca(command) => authority::run(c, &command)?,
         Command::Completions(args) => completions::run(c, &args)?,
     })
 }

@@ -160,6 +160,12 @@ fn every_command_has_help() {
         &["workspace"],
         &["workspace", "list"],
         &["workspace", "create"],
+        &["audit"],
+        &["audit", "list"],
+        &["audit", "verify"],
+        &["ca"],
+        &["ca", "list"],
+        &["ca", "export"],
         &["completions"],
     ] {
         let said = run(tern().args(command).arg("--help"));

@@ -156,6 +156,32 @@ pub(crate) fn keep(
     Ok(Answer::Yes)
 }
 
+/// Forgets the token of the hub that is meant if it has expired: there is nothing to revoke. Whether it
+/// had.
+pub(crate) fn forget_expired(global: &Global) -> anyhow::Result<bool> {
+    let mut store = Store::read()?;
+    let hub = global
+        .hub
+        .as_deref()
+        .map(|hub| hub.trim().trim_end_matches('/'));
+    let meant = match hub {
+        Some(hub) => store.hubs.iter().position(|stored| stored.url == hub),
+        None if store.hubs.is_empty() => None,
+        None => Some(0),
+    };
+    let now = crate::clock::now();
+    let Some(i) = meant.filter(|&i| store.hubs[i].expires_at <= now) else {
+        return Ok(false);
+    };
+    let gone = store.hubs.remove(i);
+    store.write()?;
+    talk(format_args!(
+        "the token for {} had expired; it is forgotten",
+        gone.url
+    ));
+    Ok(true)
+}
+
 /// Revokes the token at the hub if it can, and forgets it here in any case.
 pub(crate) fn logout(context: &Context) -> anyhow::Result<Answer> {
     let revoked = context.client.me().and_then(|me| match me.token {

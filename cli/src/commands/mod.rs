@@ -5,6 +5,8 @@
 
 pub(crate) mod accuracy;
 pub(crate) mod admission;
+pub(crate) mod audit;
+pub(crate) mod authority;
 pub(crate) mod capture;
 pub(crate) mod completions;
 pub(crate) mod device;
