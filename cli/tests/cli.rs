@@ -91,6 +91,8 @@ fn wrong_arguments_are_errors_that_say_what_is_right() {
         (&["--workspace", "a/b", "overview"], "is not a name"),
         (&["tap", "--mqtt", "http://hub"], "HOST:PORT"),
         (&["tap", "--channel", "moon"], "desired"),
+        (&["--hub", "https://hub", "tap"], "over TLS"),
+        (&["setup", "https://hub"], "setup#CODE"),
     ] {
         let said = tern_says(args);
         assert_eq!(said.code, Some(2), "{args:?}: {}", said.stderr);
