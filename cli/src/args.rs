@@ -4,9 +4,19 @@ use clap::{Parser, Subcommand};
 use tern_protocol::id::WorkspaceId;
 
 use crate::commands::{
-    accuracy::AccuracyArgs, capture::CaptureCommand, completions::CompletionsArgs,
-    device::DeviceCommand, label::LabelCommand, login::LoginArgs, model::ModelCommand,
-    rollout::RolloutCommand, tap::TapArgs,
+    accuracy::AccuracyArgs,
+    audit::AuditCommand,
+    authority::AuthorityCommand,
+    capture::CaptureCommand,
+    completions::CompletionsArgs,
+    device::DeviceCommand,
+    label::LabelCommand,
+    login::LoginArgs,
+    model::ModelCommand,
+    people::{MemberCommand, TokenCommand, UserCommand, WorkspaceCommand},
+    rollout::RolloutCommand,
+    setup::SetupArgs,
+    tap::TapArgs,
 };
 
 /// Get models onto devices, and see how they do there.
@@ -47,7 +57,7 @@ pub(crate) enum Command {
     /// Move devices to a version of a model
     #[command(subcommand)]
     Rollout(RolloutCommand),
-    /// Look at devices
+    /// Let devices in, and look at them
     #[command(subcommand)]
     Device(DeviceCommand),
     /// Say what the right answers were
@@ -62,12 +72,32 @@ pub(crate) enum Command {
     Overview,
     /// Listen to what devices and hub say to each other over MQTT
     Tap(TapArgs),
+    /// Set up an account with a link, and log in
+    Setup(SetupArgs),
     /// Log in to a hub and keep its token
     Login(LoginArgs),
     /// Revoke the token and forget it
     Logout,
     /// Who the hub says we are
     Whoami,
+    /// API tokens of programs
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Who may do what in the workspace
+    #[command(subcommand)]
+    Member(MemberCommand),
+    /// Accounts of the hub
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Workspaces, the units of sharing
+    #[command(subcommand)]
+    Workspace(WorkspaceCommand),
+    /// Who did what when
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// The authorities that vouch for the hub
+    #[command(subcommand)]
+    Ca(AuthorityCommand),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }

@@ -23,8 +23,8 @@ use clap::Parser as _;
 
 use args::{Args, Command};
 use commands::{
-    Answer, Context, accuracy, capture, completions, device, label, login, model, overview,
-    rollout, tap as tap_command,
+    Answer, Context, accuracy, audit, authority, capture, completions, device, label, login, model,
+    overview, people, rollout, setup, tap as tap_command,
 };
 use out::{ReaderLeft, talk};
 
@@ -44,12 +44,16 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> anyhow::Result<Answer> {
-    if let Command::Login(login) = args.command {
-        return login::login(&args.global, login);
-    }
+    // Who logs in or sets up needs nothing that was stored before.
+    let command = match args.command {
+        Command::Login(login) => return login::login(&args.global, login),
+        Command::Setup(setup) => return setup::setup(&args.global, setup),
+        Command::Logout if login::forget_expired(&args.global)? => return Ok(Answer::Yes),
+        command => command,
+    };
     let mut context = Context::new(&args.global)?;
     let c = &mut context;
-    Ok(match args.command {
+    Ok(match command {
         Command::Model(command) => model::run(c, command)?,
         Command::Rollout(command) => rollout::run(c, command)?,
         Command::Device(command) => device::run(c, command)?,
@@ -58,9 +62,15 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         Command::Accuracy(args) => accuracy::run(c, &args)?,
         Command::Overview => overview::run(c)?,
         Command::Tap(args) => tap_command::run(c, &args)?,
-        Command::Login(_) => unreachable!("done before there is a context"),
+        Command::Login(_) | Command::Setup(_) => unreachable!("done before there is a context"),
         Command::Logout => login::logout(c)?,
         Command::Whoami => login::whoami(c)?,
+        Command::Token(command) => people::token(c, command)?,
+        Command::Member(command) => people::member(c, command)?,
+        Command::User(command) => people::user(c, command)?,
+        Command::Workspace(command) => people::workspace(c, command)?,
+        Command::Audit(command) => audit::run(c, command)?,
+        Command::Ca(command) => authority::run(c, &command)?,
         Command::Completions(args) => completions::run(c, &args)?,
     })
 }

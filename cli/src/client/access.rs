@@ -155,6 +155,15 @@ impl Client {
         Ok(page.items)
     }
 
+    /// `GET /audit/all`: one page of the whole hub, newest first.
+    pub fn audit_all(
+        &self,
+        parameters: &[(&'static str, String)],
+    ) -> Result<Vec<AuditEntry>, ClientError> {
+        let page: Page<AuditEntry> = self.http.get("/api/v1/audit/all", parameters)?;
+        Ok(page.items)
+    }
+
     /// `GET /audit/verify`.
     pub fn verify_audit(&self) -> Result<AuditVerdict, ClientError> {
         self.http.get("/api/v1/audit/verify", &[])

@@ -408,7 +408,7 @@ fn is_tls(err: &ureq::Error) -> bool {
         ureq::Error::Rustls(_) | ureq::Error::Tls(_) | ureq::Error::TlsRequired => true,
         ureq::Error::Io(err) => err
             .get_ref()
-            .is_some_and(|inner| inner.is::<rustls::Error>()),
+            .is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>),
         _ => false,
     }
 }

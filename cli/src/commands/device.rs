@@ -1,15 +1,16 @@
-//! `tern device`: list, show.
+//! `tern device`: list, show; who may speak is in [`admission`].
 
 use clap::Subcommand;
 use serde::Serialize;
-use tern_cli::client::DeviceQuery;
+use tern_cli::client::{DeviceQuery, Verdict};
 use tern_protocol::{
-    id::{DeviceId, SiteName},
-    rest::{DeviceView, EventView},
+    id::{DeviceId, InvitationId, SiteName},
+    rest::{DeviceView, EventView, IdentityState},
 };
 
 use super::{
     Answer, AskError, Context,
+    admission::{self, InviteArgs, JudgeArgs, StateGiven},
     given::{HealthGiven, key_value},
 };
 use crate::{clock, show};
@@ -36,10 +37,48 @@ pub(crate) enum DeviceCommand {
         #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=1000))]
         events: u32,
     },
+    /// Make a token with which devices join; it is shown once
+    Invite(InviteArgs),
+    /// Invitations and how often they were used
+    Invitations,
+    /// Revoke an invitation; who has joined with it stays in
+    Uninvite {
+        /// Its number
+        #[arg(value_parser = invitation_id)]
+        id: InvitationId,
+    },
+    /// Devices that wait to be accepted
+    Pending,
+    /// Keys that speak, wait or spoke for devices
+    Identities {
+        /// Of this device
+        #[arg(long)]
+        device: Option<DeviceId>,
+        /// In this state
+        #[arg(long)]
+        state: Option<StateGiven>,
+    },
+    /// Let a waiting identity speak; one that it replaces no longer may
+    Accept(JudgeArgs),
+    /// Refuse a waiting identity
+    Reject(JudgeArgs),
+    /// Take an identity's right to speak; its connection is cut at once
+    Revoke {
+        #[command(flatten)]
+        judge: JudgeArgs,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
-pub(crate) fn run(context: &mut Context, command: DeviceCommand) -> Result<Answer, AskError> {
-    match command {
+fn invitation_id(text: &str) -> Result<InvitationId, &'static str> {
+    let id = text.trim_start_matches('#').parse().map(InvitationId);
+    id.map_err(|_| "write an invitation's number; `tern device invitations` shows them")
+}
+
+pub(crate) fn run(context: &mut Context, command: DeviceCommand) -> anyhow::Result<Answer> {
+    Ok(match command {
         DeviceCommand::List {
             site,
             health,
@@ -50,10 +89,22 @@ pub(crate) fn run(context: &mut Context, command: DeviceCommand) -> Result<Answe
                 health: health.map(Into::into),
                 label,
             };
-            list(context, &query)
+            list(context, &query)?
         }
-        DeviceCommand::Show { device, events } => show(context, &device, events),
-    }
+        DeviceCommand::Show { device, events } => show(context, &device, events)?,
+        DeviceCommand::Invite(args) => admission::invite(context, args)?,
+        DeviceCommand::Invitations => admission::invitations(context)?,
+        DeviceCommand::Uninvite { id } => admission::uninvite(context, id)?,
+        DeviceCommand::Pending => {
+            admission::identities(context, None, Some(IdentityState::Pending))?
+        }
+        DeviceCommand::Identities { device, state } => {
+            admission::identities(context, device.as_ref(), state.map(Into::into))?
+        }
+        DeviceCommand::Accept(args) => admission::judge(context, Verdict::Accept, args)?,
+        DeviceCommand::Reject(args) => admission::judge(context, Verdict::Reject, args)?,
+        DeviceCommand::Revoke { judge, yes } => admission::revoke(context, judge, yes)?,
+    })
 }
 
 fn list(context: &Context, query: &DeviceQuery) -> Result<Answer, AskError> {

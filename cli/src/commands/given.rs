@@ -18,7 +18,7 @@ pub(crate) enum GivenError {
     Version,
     #[error("write KEY=VALUE, for example lens=plastic")]
     KeyValue,
-    #[error("write a length of time with its unit, for example 90s, 5m or 2h")]
+    #[error("write a length of time with its unit, for example 90s, 5m, 2h or 30d")]
     Duration,
 }
 
@@ -74,7 +74,7 @@ pub(crate) fn key_value(text: &str) -> Result<(String, String), GivenError> {
     }
 }
 
-/// `500ms`, `90s`, `5m`, `2h`; a bare number is seconds.
+/// `500ms`, `90s`, `5m`, `2h`, `30d`; a bare number is seconds.
 pub(crate) fn duration(text: &str) -> Result<Duration, GivenError> {
     let digits = text
         .find(|c: char| !c.is_ascii_digit())
@@ -86,6 +86,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, GivenError> {
         "" | "s" => number.checked_mul(1000),
         "m" | "min" => number.checked_mul(60_000),
         "h" => number.checked_mul(3_600_000),
+        "d" => number.checked_mul(86_400_000),
         _ => None,
     };
     ms.map(Duration::from_millis).ok_or(GivenError::Duration)
@@ -143,6 +144,7 @@ mod tests {
             ("5m", 300_000),
             ("2 h", 7_200_000),
             ("3", 3000),
+            ("30d", 2_592_000_000),
         ] {
             assert_eq!(duration(text), Ok(Duration::from_millis(ms)), "{text}");
         }

@@ -4,6 +4,9 @@
 //! [`Out`], and has an error type of its own.
 
 pub(crate) mod accuracy;
+pub(crate) mod admission;
+pub(crate) mod audit;
+pub(crate) mod authority;
 pub(crate) mod capture;
 pub(crate) mod completions;
 pub(crate) mod device;
@@ -12,7 +15,9 @@ pub(crate) mod label;
 pub(crate) mod login;
 pub(crate) mod model;
 pub(crate) mod overview;
+pub(crate) mod people;
 pub(crate) mod rollout;
+pub(crate) mod setup;
 pub(crate) mod tap;
 
 use std::time::Duration;

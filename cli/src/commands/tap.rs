@@ -21,6 +21,9 @@ use crate::{
 /// Port where none is given.
 const PORT: u16 = 1883;
 
+/// The broker of a hub that was started with `--insecure-loopback`.
+const LOCAL: &str = "127.0.0.1:1883";
+
 /// Largest packet taken, in bytes. Ours are under 128 KiB; strangers' are worth seeing too.
 const PACKET: usize = 16 * 1024 * 1024;
 
@@ -47,7 +50,7 @@ pub(crate) struct TapArgs {
         long,
         value_name = "ADDR",
         env = "TERN_MQTT",
-        default_value = "127.0.0.1:1883"
+        default_value = LOCAL
     )]
     mqtt: String,
     /// Only what this device says or is told
@@ -96,6 +99,11 @@ pub(crate) enum TapError {
         #[source]
         source: Box<ConnectionError>,
     },
+    #[error(
+        "{0} speaks MQTT over TLS and only with devices that joined, so nobody can listen there; \
+         give another broker with --mqtt HOST:PORT, or see `tern device show` and the dashboard"
+    )]
+    Tls(String),
     #[error("the connection to {address} broke and did not come back")]
     Lost {
         address: String,
@@ -109,6 +117,10 @@ pub(crate) enum TapError {
 }
 
 pub(crate) fn run(context: &mut Context, args: &TapArgs) -> Result<Answer, TapError> {
+    let hub = context.client.hub();
+    if args.mqtt == LOCAL && hub.starts_with("https://") {
+        return Err(TapError::Tls(hub.to_owned()));
+    }
     let (host, port) = address(&args.mqtt)?;
     let mut options = MqttOptions::new(client_id(), host, port);
     options

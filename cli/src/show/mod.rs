@@ -3,9 +3,11 @@
 //! Called by the commands. Must never break: texts that come from devices and hubs are printed
 //! without their control characters, so nobody writes to a terminal through us.
 
+pub(crate) mod admission;
 pub(crate) mod device;
 pub(crate) mod model;
 pub(crate) mod overview;
+pub(crate) mod people;
 pub(crate) mod problem;
 pub(crate) mod rollout;
 pub(crate) mod table;

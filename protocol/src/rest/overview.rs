@@ -1,4 +1,6 @@
-use alloc::{string::String, vec::Vec};
+#[cfg(feature = "schema")]
+use alloc::string::String;
+use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::{
