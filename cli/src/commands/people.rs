@@ -148,6 +148,7 @@ pub(crate) fn token(context: &Context, command: TokenCommand) -> Result<Answer, 
                 name,
                 role: role.map(Into::into),
                 expires_in_s: expires.as_secs(),
+                hub: false,
             })?;
             // Only the token on stdout, so that a script can take it.
             out.answer(&minted, |_| minted.token.clone())?;

@@ -154,6 +154,8 @@ fn the_api_describes_itself_in_openapi_3_1_and_every_error_is_a_problem() {
             let answer = match method {
                 // What listens without an end cannot be asked for its error.
                 "get" if path.ends_with("/stream") => continue,
+                // Whoever has no session is logged out already: there is nothing to refuse.
+                "post" if path.ends_with("/logout") => continue,
                 "get" => http.get(&url),
                 "post" => http.post(&url, r#"{"nonsense":"#),
                 "put" => http.put(&url, b"bytes"),

@@ -96,7 +96,13 @@ impl Stage {
         };
         let mut command = Command::new(binary(Profile::Dev, "tern-hub"));
         command.arg("serve").arg("--data").arg(&data);
-        command.args(["--http", http, "--mqtt", "127.0.0.1:0"]);
+        command.args([
+            "--http",
+            http,
+            "--mqtt",
+            "127.0.0.1:0",
+            "--insecure-loopback",
+        ]);
         let mut hub = Process::start("hub", command, &logs)?;
         let file = data.join("hub.addresses.json");
         let addresses: Addresses = interrupt::wait_for("the hub listens", START, || {
