@@ -55,14 +55,6 @@ impl Clock {
     }
 }
 
-/// The system's idea of the time since 1970; zero if it believes to be before that. For certificates,
-/// whose validity is wall time; nothing else is decided by it.
-pub fn since_1970() -> std::time::Duration {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-}
-
 /// Measures a short time.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(Monotonic);

@@ -1,6 +1,5 @@
-//! `tern-agent run --config FILE`: puts the agent together. Exit codes: 0 done, 2 error.
-
-mod joining;
+//! `tern-agent run --config FILE`: puts the agent together; `tern-agent join`: lets it in. Exit
+//! codes: 0 done, 1 refused, 2 error.
 
 use std::{
     path::{Path, PathBuf},
@@ -17,8 +16,8 @@ use tern_agent::{
     clock::Clock,
     config::Config,
     fetch::{Blobs, files::Files},
-    identity::{self, file::IdentityFiles, renew},
-    link::{Identity, Link, Route},
+    identity::{self, renew::Renewer},
+    link::{Identity, Link, Settings, Way},
     node::{Ears, Node, Parts, board::Board},
     outbox::Outbox,
     serve::{self, Shared, predict::Predictor},
@@ -36,15 +35,15 @@ use tracing_subscriber::{
 
 const USAGE: &str = "\
 usage: tern-agent run --config FILE
-       tern-agent join [--config FILE] [--replace] TOKEN
+       tern-agent join [--config FILE] [--device NAME] TOKEN
        tern-agent --version | --help
 
-run   runs the agent of one device. RUST_LOG sets what is logged (default: info).
-      Exit codes: 0 stopped by SIGTERM or SIGINT, 2 error.
-join  makes this device's key and asks the hub to let it in. TOKEN comes from
-      `tern device invite`; `-` reads it from standard input. FILE is agent.toml
-      by default. --replace joins again with a new key.
-      Exit codes: 0 joined, 1 refused, 2 error.
+`run` runs the agent of one device. RUST_LOG sets what is logged (default: info).
+Exit codes: 0 stopped by SIGTERM or SIGINT, 2 error.
+
+`join` lets this device in at the hub, with a token from `tern device invite`; `-` reads the token
+from standard input. FILE is agent.toml if not given; it is written if it is not there and --device
+is given. Exit codes: 0 joined (now or before), 1 refused, 2 error.
 ";
 
 /// Messages from the link that wait for the node: a megabyte of chunks.
@@ -68,7 +67,7 @@ fn main() -> ExitCode {
     let args: Vec<_> = args.iter().map(String::as_str).collect();
     let config = match args[..] {
         ["run", "--config", file] => PathBuf::from(file),
-        ["join", ref rest @ ..] => return joining::command(rest, USAGE),
+        ["join", ref rest @ ..] => return join(rest),
         ["--version" | "-V"] => {
             println!("tern-agent {}", env!("CARGO_PKG_VERSION"));
             return ExitCode::SUCCESS;
@@ -92,6 +91,82 @@ fn main() -> ExitCode {
     }
 }
 
+fn join(args: &[&str]) -> ExitCode {
+    let (mut config, mut device) = ("agent.toml", None);
+    let mut rest = args;
+    let token = loop {
+        match rest {
+            ["--config", file, more @ ..] => (config, rest) = (file, more),
+            ["--device", name, more @ ..] => match name.parse() {
+                Ok(name) => (device, rest) = (Some(name), more),
+                Err(err) => {
+                    eprintln!("--device: {err}");
+                    return ExitCode::from(2);
+                }
+            },
+            [token] if *token == "-" || !token.starts_with('-') => break token,
+            _ => {
+                eprint!("{USAGE}");
+                return ExitCode::from(2);
+            }
+        }
+    };
+    log();
+    let joined = runtime()
+        .map(|runtime| runtime.block_on(identity::join::join(Path::new(config), device, token)));
+    match joined {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(err)) => {
+            eprintln!("{}", tern_agent::chain(&err));
+            ExitCode::from(if err.is_refusal() { 1 } else { 2 })
+        }
+        Err(err) => {
+            eprintln!("{err}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// How the broker is reached as this identity.
+fn way(config: &Config, joined: Option<&identity::file::Identity>) -> Result<Way, String> {
+    let tls = joined.map(|joined| joined.tls(identity::floor(Some(joined.credentials.not_before))));
+    Ok(Way {
+        brokers: config.brokers(joined),
+        tls: tls.transpose()?,
+    })
+}
+
+/// Starts what renews the identity and tells the link.
+fn renew(
+    config: &Config,
+    joined: identity::file::Identity,
+    clock: Clock,
+    chance: Chance,
+    doubt: Arc<Notify>,
+    ways: watch::Sender<Way>,
+) {
+    let (newest_in, mut newest) = watch::channel(joined);
+    let renewer = Renewer {
+        path: config.identity.clone(),
+        clock,
+        chance,
+        doubt,
+        newest: newest_in,
+        trouble: watch::Sender::new(None),
+    };
+    tokio::spawn(renewer.run());
+    let config = config.clone();
+    tokio::spawn(async move {
+        while newest.changed().await.is_ok() {
+            let joined = newest.borrow_and_update().clone();
+            match way(&config, Some(&joined)) {
+                Ok(way) => drop(ways.send_replace(way)),
+                Err(err) => tracing::warn!("the renewed certificate cannot be used: {err}"),
+            }
+        }
+    });
+}
+
 fn log() {
     let filter = std::env::var("RUST_LOG")
         .ok()
@@ -107,11 +182,8 @@ fn log() {
         .init();
 }
 
-fn run(path: &Path) -> anyhow::Result<()> {
-    let mut config = Config::load(path)?;
-    let files = IdentityFiles::at(config.identity.clone());
-    let joined = files.read()?;
-    let settled = config.settle(path, joined.as_ref().map(|joined| &joined.credentials))?;
+fn run(config: &Path) -> anyhow::Result<()> {
+    let config = Config::load(config)?;
     let limit = config.outbox.limit.0;
     let (store, opening) = Store::open(&config.state, 2 * limit + STORE_SPARE)?;
     if let Opening::Fresh { aside, reason } = opening {
@@ -135,7 +207,7 @@ fn run(path: &Path) -> anyhow::Result<()> {
 
     let policy = Policy::new(config.captures.clone(), chance.split());
     let shared = Arc::new(Shared {
-        device: settled.device.clone(),
+        device: config.device.clone(),
         predictor: Predictor::new(
             Arc::clone(&slots),
             clock,
@@ -156,25 +228,23 @@ fn run(path: &Path) -> anyhow::Result<()> {
     let serving = serving.context("starting the thread that serves")?;
 
     let node = runtime()?.block_on(async {
-        let who = Identity {
-            workspace: settled.workspace.clone(),
-            device: settled.device.clone(),
+        let identity = Identity {
+            workspace: config.workspace.clone(),
+            device: config.device.clone(),
             boot: clock.boot(),
         };
-        let mut route = Route {
-            brokers: settled.brokers,
+        let first = way(&config, config.joined.as_ref()).map_err(anyhow::Error::msg)?;
+        let (ways, way) = watch::channel(first);
+        let doubt = Arc::new(Notify::new());
+        let settings = Settings {
+            way,
             keep_alive: config.mqtt.keep_alive.0,
-            tls: None,
-            failed: Arc::new(Notify::new()),
+            doubt: Arc::clone(&doubt),
         };
-        if let Some(joined) = joined.filter(|_| settled.tls) {
-            let config = identity::client(&joined.key, &joined.credentials)?;
-            let (fresh, newest) = watch::channel(Arc::new(config));
-            route.tls = Some(newest);
-            let failed = Arc::clone(&route.failed);
-            tokio::spawn(renew::keep(files, joined, fresh, failed, chance.split()));
+        if let Some(joined) = config.joined.clone() {
+            renew(&config, joined, clock, chance.split(), doubt, ways);
         }
-        let link = Link::start(who, route, heard_in, chance.split());
+        let link = Link::start(identity, settings, heard_in, chance.split());
         tokio::spawn(stop_on_signal(stop_in)?);
         let parts = Parts {
             config,

@@ -214,8 +214,8 @@ impl Agent {
     }
 
     /// The clock that it has when it is started next.
-    pub fn set_clock(&mut self, clock: Clock) {
-        self.clock = Some(clock);
+    pub fn set_clock(&mut self, clock: Option<Clock>) {
+        self.clock = clock;
     }
 
     /// Starts `tern-agent join TOKEN`.

@@ -18,6 +18,7 @@ use crate::{
     http::Answer,
     hub::{Doors, Hub},
     package::Package,
+    process::Clock,
     proxy::Proxy,
     wait,
 };
@@ -65,8 +66,15 @@ impl Fleet {
     /// A secured hub that has been set up, with these arguments more, without agents.
     #[track_caller]
     pub fn secured(args: &[&str]) -> Self {
+        Self::secured_at(None, args)
+    }
+
+    /// As [`Self::secured`], at a hub that was made when this clock says. A clock in the past lets days
+    /// go by: what tests ask the hub with has the machine's own clock.
+    #[track_caller]
+    pub fn secured_at(clock: Option<Clock>, args: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("the system has room for temporary files");
-        let hub = Hub::start_with(Doors::Secured, dir.path(), args);
+        let hub = Hub::start_at(clock, Doors::Secured, dir.path(), args);
         let link = Proxy::start(hub.mqtt());
         let admin = Some(Admin::set_up(&hub));
         Self {
@@ -82,8 +90,15 @@ impl Fleet {
     /// its place in [`Self::agents`].
     #[track_caller]
     pub fn add_joined(&mut self, settings: &Settings) -> usize {
+        self.add_joined_at(None, settings)
+    }
+
+    /// As [`Self::add_joined`], with this clock.
+    #[track_caller]
+    pub fn add_joined_at(&mut self, clock: Option<Clock>, settings: &Settings) -> usize {
         let token = self.invite(&NewInvitation::default_of(1)).token;
         let mut agent = Agent::prepare(self.dir.path(), settings, None);
+        agent.set_clock(clock);
         let (status, said) = agent.join(&token);
         assert!(status.success(), "{} joins: {said}", settings.device);
         agent.run();

@@ -54,12 +54,18 @@ impl Hub {
     /// As [`Self::start`], with these doors.
     #[track_caller]
     pub fn start_with(doors: Doors, dir: &Path, args: &[&str]) -> Self {
+        Self::start_at(None, doors, dir, args)
+    }
+
+    /// As [`Self::start_with`], with this clock.
+    #[track_caller]
+    pub fn start_at(clock: Option<Clock>, doors: Doors, dir: &Path, args: &[&str]) -> Self {
         let args = args.iter().map(|&arg| arg.to_owned()).collect();
         let mut hub = Self {
             dir: dir.to_path_buf(),
             doors,
             args,
-            clock: None,
+            clock,
             last: None,
             running: None,
         };
@@ -86,8 +92,8 @@ impl Hub {
     }
 
     /// The clock that it has when it is started next.
-    pub fn set_clock(&mut self, clock: Clock) {
-        self.clock = Some(clock);
+    pub fn set_clock(&mut self, clock: Option<Clock>) {
+        self.clock = clock;
     }
 
     /// `tern-hub ca …` on its data, which must succeed; what it prints.

@@ -1,4 +1,7 @@
-//! The files of an identity: what joining gave, written once, and what renewing gave since, beside it.
+//! The files that hold who this device is: the identity, written once, and the newest renewal.
+//!
+//! Must never break: the key is readable for the owner only and is never overwritten; a damaged
+//! renewal costs nothing but another renewal.
 
 use std::{
     fmt,
@@ -6,51 +9,53 @@ use std::{
     io::{self, Read as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
 };
 
+use rustls::{
+    ClientConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tern_protocol::rest::Credentials;
 
+use super::tls::{self, Trust};
 use crate::durable;
 
-/// Longest file that is read: a key and a few certificates take three thousand bytes.
-const LONGEST: u64 = 64 << 10;
-
-/// The layout of these files.
+/// The form of the files that is written.
 const VERSION: u32 = 1;
 
-/// Why an identity cannot be read or written.
+/// Longest file that is read.
+const FILE_MAX: u64 = 64 << 10;
+
+/// Why the identity cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum FileError {
-    /// The disk does not let us.
-    #[error("{doing} {}", path.display())]
+pub enum IdentityError {
+    /// It cannot be read or written.
+    #[error("{}: {err}", path.display())]
     Io {
-        /// What was being done.
-        doing: &'static str,
-        /// With what.
+        /// Which file.
         path: PathBuf,
-        /// Why not.
-        #[source]
-        source: io::Error,
+        /// Why.
+        err: io::Error,
     },
-    /// It is not what it should be.
-    #[error("{} is damaged: {reason}; restore it, or join again with `--replace`", path.display())]
+    /// What is in it is of no use.
+    #[error("{} cannot be used: {detail}", path.display())]
     Damaged {
-        /// The file.
+        /// Which file.
         path: PathBuf,
-        /// What is wrong.
-        reason: String,
+        /// Why.
+        detail: String,
     },
 }
 
-/// Who this device is: its key, and the credentials that it got when it joined.
+/// Who this device is: its key and what the hub gave it.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Identity {
     version: u32,
-    /// The private key: PKCS #8, PEM.
-    pub key: String,
-    /// What the hub gave.
-    #[serde(flatten)]
+    key_pem: String,
+    /// What the hub gave it.
     pub credentials: Credentials,
 }
 
@@ -58,210 +63,259 @@ pub struct Identity {
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity")
+            .field("workspace", &self.credentials.workspace)
             .field("device", &self.credentials.device)
+            .field("not_after", &self.credentials.not_after)
             .finish_non_exhaustive()
     }
 }
 
-/// A key whose request to join is on its way.
-#[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Pending {
-    pub(super) key: String,
+#[derive(Serialize, Deserialize)]
+struct Renewed {
+    version: u32,
+    credentials: Credentials,
 }
 
-/// Where an identity is kept.
-#[derive(Debug, Clone)]
-pub struct IdentityFiles {
-    first: PathBuf,
-}
-
-impl IdentityFiles {
-    /// The identity in this file, `identity.json` by custom.
-    pub fn at(first: PathBuf) -> Self {
-        Self { first }
+impl Identity {
+    /// An identity of this key, if the credentials belong to it and are whole.
+    pub fn new(key_pem: String, credentials: Credentials) -> Result<Self, String> {
+        let identity = Self {
+            version: VERSION,
+            key_pem,
+            credentials,
+        };
+        identity.tls(Duration::ZERO)?;
+        Ok(identity)
     }
 
-    /// The file that joining writes.
-    pub fn path(&self) -> &Path {
-        &self.first
+    /// The same identity with newer credentials, if they are its own.
+    pub fn renewed(&self, credentials: Credentials) -> Result<Self, String> {
+        let (old, new) = (&self.credentials, &credentials);
+        if old.workspace != new.workspace || old.device != new.device {
+            return Err("the credentials are for another device".into());
+        }
+        Self::new(self.key_pem.clone(), credentials)
     }
 
-    fn beside(&self, what: &str) -> PathBuf {
-        let stem = self.first.file_stem().unwrap_or_default().to_string_lossy();
-        self.first.with_file_name(format!("{stem}.{what}.json"))
+    /// The key, as PKCS #8 PEM.
+    pub fn key_pem(&self) -> &str {
+        &self.key_pem
     }
 
-    /// The identity with its newest credentials; `None` if this device never joined. Renewed ones
-    /// that are damaged are left: the first ones are enough to renew again.
-    pub fn read(&self) -> Result<Option<Identity>, FileError> {
-        let Some(mut identity) = read::<Identity>(&self.first)? else {
+    /// Connections to the hub as this device.
+    pub fn tls(&self, floor: Duration) -> Result<Arc<ClientConfig>, String> {
+        let chain = certificates(&self.credentials.certificate)?;
+        let key = PrivateKeyDer::from_pem_slice(self.key_pem.as_bytes());
+        let key = key.map_err(|err| format!("its key: {err}"))?;
+        let config = tls::client(self.trust()?, floor, Some((chain, key)));
+        config.map(Arc::new).map_err(|err| err.to_string())
+    }
+
+    /// Whom it takes for its hub.
+    pub fn trust(&self) -> Result<Trust, String> {
+        certificates(&self.credentials.authorities).map(Trust::Authorities)
+    }
+
+    /// Reads the identity with its newest credentials; none if the device has not joined.
+    pub fn load(path: &Path) -> Result<Option<Self>, IdentityError> {
+        let damaged = |detail| IdentityError::Damaged {
+            path: path.into(),
+            detail,
+        };
+        let Some(first) = read::<Self>(path)? else {
             return Ok(None);
         };
-        if identity.version != VERSION {
-            return Err(FileError::Damaged {
-                path: self.first.clone(),
-                reason: format!("its version is {}, not {VERSION}", identity.version),
-            });
+        if first.version != VERSION {
+            let detail = format!("its version is {}, not {VERSION}", first.version);
+            return Err(damaged(detail));
         }
-        match read::<Credentials>(&self.beside("renewed")) {
-            Ok(Some(renewed)) if renewed.not_after >= identity.credentials.not_after => {
-                identity.credentials = renewed;
-            }
-            Ok(_) => {}
-            Err(err) => tracing::warn!("{}; the first certificate is used", crate::chain(&err)),
-        }
-        Ok(Some(identity))
-    }
-
-    /// Writes the identity, once; an older one is put aside first if it is to be replaced.
-    pub(super) fn create(&self, key: &str, credentials: &Credentials) -> Result<(), FileError> {
-        let identity = Identity {
-            version: VERSION,
-            key: key.to_owned(),
-            credentials: credentials.clone(),
+        let first = Self::new(first.key_pem, first.credentials).map_err(damaged)?;
+        let beside = renewed_path(path);
+        let renewed = match read::<Renewed>(&beside) {
+            Ok(Some(file)) if file.version == VERSION => first.renewed(file.credentials),
+            Ok(Some(file)) => Err(format!("its version is {}", file.version)),
+            Ok(None) => return Ok(Some(first)),
+            Err(err) => Err(err.to_string()),
         };
-        if self.first.exists() {
-            let aside = self.beside("replaced");
-            durable::rename(&self.first, &aside).map_err(io_error("putting aside", &aside))?;
-            let renewed = self.beside("renewed");
-            remove(&renewed)?;
+        match renewed {
+            Ok(renewed) if renewed.credentials.not_after >= first.credentials.not_after => {
+                Ok(Some(renewed))
+            }
+            Ok(_) => Ok(Some(first)),
+            Err(detail) => {
+                tracing::warn!(
+                    file = %beside.display(),
+                    "the renewed certificate cannot be used, the first one is: {detail}"
+                );
+                Ok(Some(first))
+            }
         }
-        write(&self.first, &identity)
     }
 
-    /// Keeps renewed credentials.
-    pub(super) fn renew(&self, credentials: &Credentials) -> Result<(), FileError> {
-        write(&self.beside("renewed"), credentials)
-    }
-
-    /// The key of a request that is on its way; made and kept if there is none.
-    pub(super) fn pending(&self, make: impl FnOnce() -> String) -> Result<Pending, FileError> {
-        let path = self.beside("pending");
-        if let Some(pending) = read(&path)? {
-            return Ok(pending);
-        }
-        let pending = Pending { key: make() };
-        write(&path, &pending)?;
-        Ok(pending)
-    }
-
-    /// The request was answered for good.
-    pub(super) fn not_pending(&self) -> Result<(), FileError> {
-        remove(&self.beside("pending"))
-    }
-}
-
-fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileError {
-    let path = path.to_owned();
-    move |source| FileError::Io {
-        doing,
-        path,
-        source,
-    }
-}
-
-fn remove(path: &Path) -> Result<(), FileError> {
-    match fs::remove_file(path) {
-        Err(err) if err.kind() != io::ErrorKind::NotFound => Err(io_error("removing", path)(err)),
-        _ => Ok(()),
-    }
-}
-
-fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, FileError> {
-    let file = match File::open(path) {
-        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
-        opened => opened.map_err(io_error("opening", path))?,
-    };
-    let mut text = String::new();
-    let read = file.take(LONGEST).read_to_string(&mut text);
-    read.map_err(io_error("reading", path))?;
-    serde_json::from_str(&text)
-        .map(Some)
-        .map_err(|err| FileError::Damaged {
-            path: path.to_owned(),
-            reason: err.to_string(),
+    /// Writes the identity, once: a file that is there stays as it is and is an error.
+    pub fn create(&self, path: &Path) -> Result<(), IdentityError> {
+        write(path, self, |temporary| {
+            // Unlike a rename, a link never takes the place of a file.
+            fs::hard_link(temporary, path)?;
+            fs::remove_file(temporary)
         })
+    }
+
+    /// Writes its credentials as the newest, beside the identity at `path`.
+    pub fn keep_renewed(&self, path: &Path) -> Result<(), IdentityError> {
+        let path = renewed_path(path);
+        let renewed = Renewed {
+            version: VERSION,
+            credentials: self.credentials.clone(),
+        };
+        write(&path, &renewed, |temporary| fs::rename(temporary, &path))
+    }
 }
 
-/// Only its owner reads it, from its first byte on; whole or not at all.
-fn write(path: &Path, what: &impl Serialize) -> Result<(), FileError> {
+/// The file of a key that waits to be let in, beside the identity at `path`.
+pub(super) fn pending_path(path: &Path) -> PathBuf {
+    path.with_extension("pending.json")
+}
+
+fn renewed_path(path: &Path) -> PathBuf {
+    path.with_extension("renewed.json")
+}
+
+fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+    let list: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+    match list {
+        Ok(list) if list.is_empty() => Err("a certificate is missing".into()),
+        Ok(list) => Ok(list),
+        Err(err) => Err(format!("a certificate: {err}")),
+    }
+}
+
+/// What a file says, if it is there.
+pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, IdentityError> {
+    let failed = |err| IdentityError::Io {
+        path: path.into(),
+        err,
+    };
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(err) => return Err(failed(err)),
+    };
+    let mut bytes = Vec::new();
+    let read = file.take(FILE_MAX + 1).read_to_end(&mut bytes);
+    let detail = match read.map_err(failed)? as u64 {
+        0..=FILE_MAX => match serde_json::from_slice(&bytes) {
+            Ok(value) => return Ok(Some(value)),
+            // Without the library's words about values: they could show the key.
+            Err(err) => format!("line {}, column {}", err.line(), err.column()),
+        },
+        _ => "it is too long".into(),
+    };
+    Err(IdentityError::Damaged {
+        path: path.into(),
+        detail,
+    })
+}
+
+/// Writes a file that only the owner can read: temporary file, fsync, into place, fsync of the
+/// directory.
+pub(super) fn write(
+    path: &Path,
+    value: &impl Serialize,
+    place: impl FnOnce(&Path) -> io::Result<()>,
+) -> Result<(), IdentityError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".tmp");
     let temporary = path.with_file_name(name);
-    remove(&temporary)?;
-    let bytes = serde_json::to_vec_pretty(what).expect("texts and numbers are always JSON");
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&temporary)
-        .and_then(|mut file| {
-            file.write_all(&bytes)?;
-            file.sync_all()
-        });
-    written.map_err(io_error("writing", &temporary))?;
-    durable::rename(&temporary, path).map_err(io_error("writing", path))
+    let attempt = || {
+        let bytes = serde_json::to_vec_pretty(value)?;
+        // One that a power cut left may have other permissions.
+        match fs::remove_file(&temporary) {
+            Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err),
+            _ => {}
+        }
+        let mut options = OpenOptions::new();
+        let mut file = options
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&temporary)?;
+        file.write_all(&bytes)?;
+        file.sync_all()?;
+        place(&temporary)?;
+        durable::sync_parent(path)
+    };
+    attempt().map_err(|err| IdentityError::Io {
+        path: path.into(),
+        err,
+    })
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
+    use rcgen::{CertificateParams, KeyPair};
     use tern_protocol::time::WallTime;
 
     use super::*;
 
-    fn credentials(not_after: i64) -> Credentials {
-        Credentials {
+    /// An identity whose certificate vouches for itself.
+    pub(in crate::identity) fn identity() -> Identity {
+        let key = KeyPair::generate().expect("a key");
+        let certificate = CertificateParams::default().self_signed(&key);
+        let pem = certificate.expect("a certificate").pem();
+        let credentials = Credentials {
             workspace: "default".parse().expect("a name"),
-            device: "a".parse().expect("a name"),
+            device: "meter-01".parse().expect("a name"),
             site: None,
-            labels: std::collections::BTreeMap::new(),
-            certificate: "certificate".into(),
+            labels: [].into(),
+            certificate: pem.clone(),
             not_before: WallTime(0),
-            not_after: WallTime(not_after),
-            authorities: "authorities".into(),
-            mqtt: vec!["localhost:8883".into()],
-            https: vec!["https://localhost:8443".into()],
-        }
+            not_after: WallTime(1000),
+            authorities: pem,
+            mqtt: vec!["hub.example:8883".into()],
+            https: vec!["https://hub.example:8443".into()],
+        };
+        Identity::new(key.serialize_pem(), credentials).expect("it is whole")
     }
 
     #[test]
-    fn the_newest_credentials_count_and_damaged_ones_do_not() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let files = IdentityFiles::at(dir.path().join("identity.json"));
-        assert!(files.read().expect("reads").is_none());
-        files.create("the key", &credentials(1)).expect("writes");
-        let mode = fs::metadata(files.path()).expect("is there").permissions();
+    fn it_is_written_once_for_the_owner_only() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("identity.json");
+        assert!(Identity::load(&path).expect("absent is fine").is_none());
+        let first = identity();
+        first.create(&path).expect("it can be written");
+        identity().create(&path).expect_err("it is there already");
+        let mode = fs::metadata(&path).expect("it is there").permissions();
         assert_eq!(mode.mode() & 0o777, 0o600);
-        let first = fs::read(files.path()).expect("reads");
-        files.renew(&credentials(2)).expect("writes");
-        let read = files.read().expect("reads").expect("is there");
-        assert_eq!(
-            (read.key.as_str(), read.credentials.not_after.0),
-            ("the key", 2)
-        );
-        assert!(!format!("{read:?}").contains("the key"));
-        fs::write(files.beside("renewed"), "{").expect("writes");
-        let read = files.read().expect("reads").expect("is there");
-        assert_eq!(read.credentials.not_after.0, 1);
-        assert_eq!(
-            fs::read(files.path()).expect("reads"),
-            first,
-            "never again written"
-        );
-        fs::write(files.path(), "x").expect("writes");
-        assert!(matches!(files.read(), Err(FileError::Damaged { .. })));
+        let read = Identity::load(&path).expect("it reads").expect("it is");
+        assert_eq!(read.key_pem(), first.key_pem());
+        assert!(!format!("{read:?}").contains("PRIVATE"));
     }
 
     #[test]
-    fn a_request_keeps_its_key() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let files = IdentityFiles::at(dir.path().join("identity.json"));
-        let first = files.pending(|| "one".into()).expect("writes");
-        let again = files.pending(|| "two".into()).expect("reads");
-        assert_eq!((first.key.as_str(), again.key.as_str()), ("one", "one"));
-        files.not_pending().expect("removes");
-        assert_eq!(files.pending(|| "two".into()).expect("writes").key, "two");
+    fn the_newest_credentials_that_are_whole_count() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("identity.json");
+        let first = identity();
+        first.create(&path).expect("it can be written");
+        let mut newer = first.credentials.clone();
+        newer.not_after = WallTime(2000);
+        let newer = first.renewed(newer).expect("its own");
+        newer.keep_renewed(&path).expect("it can be written");
+        let until = || {
+            let read = Identity::load(&path).expect("it reads").expect("it is");
+            read.credentials.not_after
+        };
+        assert_eq!(until(), WallTime(2000));
+        let whole = fs::read(renewed_path(&path)).expect("it is there");
+        for cut in [0, 1, whole.len() / 2, whole.len() - 1] {
+            fs::write(renewed_path(&path), &whole[..cut]).expect("it can be written");
+            assert_eq!(until(), WallTime(1000), "cut at {cut}");
+        }
+        let strange = identity().credentials;
+        first.renewed(strange).expect_err("of another key");
     }
 }

@@ -1,115 +1,168 @@
-//! The few requests that a device makes over HTTPS: to join and to renew.
+//! Asking the hub over HTTPS: one request, one small answer.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{
-    Request, StatusCode,
+    Request,
     body::Bytes,
+    client::conn::http1,
     header::{CONTENT_TYPE, HOST},
 };
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, pki_types::ServerName};
 use serde::{Serialize, de::DeserializeOwned};
 use tern_protocol::rest::Problem;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time};
 use tokio_rustls::TlsConnector;
 
-/// One request, from name to answer.
+/// What the hub is asked for first, so that it answers with the certificate of its own authority.
+const ALPN: [&[u8]; 2] = [b"tern-device", b"http/1.1"];
+
+/// Longest wait for an answer, over all addresses.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Longest answer.
-const ANSWER: usize = 64 << 10;
+const BODY_MAX: usize = 64 << 10;
 
-/// Protocols offered: the first makes the hub show the certificate of its own authority.
-const ALPN: [&[u8]; 2] = [b"tern-device", b"http/1.1"];
-
-/// Why a request came to nothing.
+/// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpsError {
-    /// An address is not `https://HOST:PORT`.
-    #[error("`{0}` is not an address as https://HOST:PORT")]
-    Address(String),
-    /// The hub says no, in its own words.
+    /// The hub says no.
     #[error("the hub refuses: {0}")]
     Refused(String),
-    /// Nobody answered in time.
-    #[error("{0} did not answer in time")]
-    Slow(String),
-    /// The way to the hub, or TLS.
-    #[error("talking to {0}")]
-    Io(String, #[source] std::io::Error),
-    /// What answers does not speak HTTP.
-    #[error("talking to {0}")]
-    Http(String, #[source] hyper::Error),
-    /// The answer is not one.
-    #[error("the answer of {0} ({1}) is not understood; is it a tern-hub of this version?")]
-    Answer(String, StatusCode),
+    /// The hub cannot do it, or not now.
+    #[error("the hub answers {status}: {text}")]
+    Failed {
+        /// HTTP status.
+        status: u16,
+        /// What it says.
+        text: String,
+    },
+    /// Nobody who is the hub answers.
+    #[error("the hub cannot be reached: {0}")]
+    Unreachable(String),
 }
 
-/// Posts JSON to the first of these addresses that answers; the last error if none does.
+/// Posts JSON to the first of `bases` (`https://HOST:PORT`) that answers.
 pub async fn post<T: DeserializeOwned>(
-    addresses: &[String],
+    mut tls: ClientConfig,
+    bases: &[String],
     path: &str,
     body: &impl Serialize,
-    tls: &ClientConfig,
 ) -> Result<T, HttpsError> {
-    let mut tls = tls.clone();
-    tls.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
-    let connector = TlsConnector::from(Arc::new(tls));
-    let body = serde_json::to_vec(body).expect("REST types are always JSON");
+    tls.alpn_protocols = ALPN.map(Vec::from).into();
+    let tls = TlsConnector::from(Arc::new(tls));
+    let unreachable = |err: &dyn std::error::Error| HttpsError::Unreachable(crate::chain(err));
+    let body = serde_json::to_vec(body).map_err(|err| unreachable(&err))?;
     let body = Bytes::from(body);
-    let mut last = HttpsError::Address("no address".into());
-    for address in addresses {
-        let asked = ask(address, path, body.clone(), &connector);
-        let answer = tokio::time::timeout(PATIENCE, asked).await;
-        match answer.unwrap_or_else(|_| Err(HttpsError::Slow(address.clone()))) {
-            Ok(answer) => return Ok(answer),
-            // Every address is the same hub.
-            Err(err @ HttpsError::Refused(_)) => return Err(err),
-            Err(err) => last = err,
-        }
+    // Each address its share: one that swallows packets must not keep the others from being tried.
+    let share = PATIENCE / u32::try_from(bases.len().max(1)).unwrap_or(u32::MAX);
+    let mut troubles = String::new();
+    for base in bases {
+        let asked = time::timeout(share, ask(&tls, base, path, body.clone())).await;
+        let trouble = match asked {
+            Ok(Ok((status, bytes))) => return answer(status, &bytes),
+            Ok(Err(trouble)) => trouble,
+            Err(_) => format!("no answer in {} s", share.as_secs()),
+        };
+        let gap = if troubles.is_empty() { "" } else { "; " };
+        // Writing to a string cannot fail.
+        let _ = write!(troubles, "{gap}{base}: {trouble}");
     }
-    Err(last)
+    if troubles.is_empty() {
+        troubles.push_str("no address is known");
+    }
+    Err(HttpsError::Unreachable(troubles))
 }
 
-async fn ask<T: DeserializeOwned>(
-    address: &str,
+async fn ask(
+    tls: &TlsConnector,
+    base: &str,
     path: &str,
     body: Bytes,
-    connector: &TlsConnector,
-) -> Result<T, HttpsError> {
-    let wrong = || HttpsError::Address(address.to_owned());
-    let authority = address.strip_prefix("https://").ok_or_else(wrong)?;
-    let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "443"));
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let name = ServerName::try_from(host.to_owned()).map_err(|_| wrong())?;
-    let port: u16 = port.parse().map_err(|_| wrong())?;
-    let io = |err| HttpsError::Io(address.to_owned(), err);
-    let http = |err| HttpsError::Http(address.to_owned(), err);
-    let stream = TcpStream::connect((host, port)).await.map_err(io)?;
-    let stream = connector.connect(name, stream).await.map_err(io)?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(http)?;
-    let connection = tokio::spawn(connection);
+) -> Result<(u16, Bytes), String> {
+    let (host, port) = address(base).ok_or("not an address like https://HOST:PORT")?;
+    let name = ServerName::try_from(host.to_owned()).map_err(|err| err.to_string())?;
+    let socket = TcpStream::connect((host, port)).await;
+    let socket = socket.map_err(|err| err.to_string())?;
+    let stream = tls.connect(name, socket).await;
+    let stream = TokioIo::new(stream.map_err(|err| err.to_string())?);
+    let text = |err: hyper::Error| crate::chain(&err);
+    let (mut sender, connection) = http1::handshake(stream).await.map_err(text)?;
+    let authority = base.trim_start_matches("https://").trim_end_matches('/');
     let request = Request::post(path)
         .header(HOST, authority)
         .header(CONTENT_TYPE, "application/json")
         .body(Full::new(body))
-        .map_err(|_| wrong())?;
-    let answer = sender.send_request(request).await.map_err(http)?;
-    let status = answer.status();
-    let not_understood = || HttpsError::Answer(address.to_owned(), status);
-    let body = Limited::new(answer.into_body(), ANSWER).collect().await;
-    let body = body.map_err(|_| not_understood())?.to_bytes();
-    connection.abort();
-    if status.is_success() {
-        return serde_json::from_slice(&body).map_err(|_| not_understood());
+        .map_err(|err| err.to_string())?;
+    let exchange = async {
+        let response = sender.send_request(request).await.map_err(text)?;
+        let status = response.status().as_u16();
+        let body = Limited::new(response.into_body(), BODY_MAX).collect().await;
+        let body = body.map_err(|err| err.to_string())?;
+        Ok((status, body.to_bytes()))
+    };
+    let mut exchange = std::pin::pin!(exchange);
+    tokio::select! {
+        done = &mut exchange => done,
+        ended = connection => match ended {
+            // The connection may end with the answer, before it was read.
+            Ok(()) => exchange.await,
+            Err(err) => Err(text(err)),
+        },
     }
-    let problem: Problem = serde_json::from_slice(&body).map_err(|_| not_understood())?;
-    if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS {
-        return Err(HttpsError::Refused(problem.detail));
+}
+
+fn answer<T: DeserializeOwned>(status: u16, bytes: &[u8]) -> Result<T, HttpsError> {
+    if status < 400 {
+        return serde_json::from_slice(bytes).map_err(|err| HttpsError::Failed {
+            status,
+            text: format!("something else than expected ({err})"),
+        });
     }
-    Err(not_understood())
+    let problem = serde_json::from_slice::<Problem>(bytes);
+    let text = problem.map_or_else(|_| "without a reason".into(), |problem| problem.detail);
+    match status {
+        401 | 403 => Err(HttpsError::Refused(text)),
+        _ => Err(HttpsError::Failed { status, text }),
+    }
+}
+
+/// Host without brackets, and port.
+fn address(base: &str) -> Option<(&str, u16)> {
+    let rest = base.strip_prefix("https://")?.trim_end_matches('/');
+    if rest.contains(['/', '@', '?', '#']) {
+        return None;
+    }
+    let (host, port) = match rest.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
+        _ => (rest, 443),
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    (!host.is_empty()).then_some((host, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_a_host_and_maybe_a_port() {
+        assert_eq!(address("https://hub:8443"), Some(("hub", 8443)));
+        assert_eq!(address("https://hub/"), Some(("hub", 443)));
+        assert_eq!(address("https://[::1]:1"), Some(("::1", 1)));
+        assert_eq!(address("https://[::1]"), Some(("::1", 443)));
+        for bad in ["http://hub:1", "https://", "https://hub:x", "https://a@b:1"] {
+            assert_eq!(address(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_told_from_trouble() {
+        let refused = answer::<()>(401, b"{}").expect_err("it says no");
+        assert!(matches!(refused, HttpsError::Refused(_)));
+        let failed = answer::<()>(503, b"").expect_err("it cannot");
+        assert!(matches!(failed, HttpsError::Failed { status: 503, .. }));
+    }
 }

@@ -1,116 +1,154 @@
-//! Keeps the certificate fresh. When is pure ([`due`]); the rest is a task beside the link.
+//! A new certificate before the old one ends.
 //!
-//! Must never break: a renewal that fails is a warning and is tried again for ever; a certificate that
-//! has expired is renewed with its key as soon as the hub answers.
+//! Must never break: a hub that is away, or refuses, costs a warning; the agent goes on.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use rcgen::KeyPair;
-use rustls::ClientConfig;
-use tern_protocol::rest::{Credentials, Joined, Renew};
-use tokio::sync::{Notify, watch};
+use tern_protocol::{
+    rest::{Joined, Renew},
+    time::WallTime,
+};
+use tokio::{
+    sync::{Notify, watch},
+    time,
+};
 
 use super::{
-    client,
-    file::{Identity, IdentityFiles},
-    floor, https,
-    join::signing_request,
-    tls, trust,
+    file::Identity,
+    https::{self, HttpsError},
+    join, tls,
 };
-use crate::{chance::Chance, clock};
+use crate::{chance::Chance, clock::Clock};
 
-/// Wait after the first failure; doubles up to [`AGAIN_MAX`].
-const AGAIN: Duration = Duration::from_secs(30);
+/// Wait after the first attempt that failed; doubles up to [`AGAIN_MAX`].
+const AGAIN: Duration = Duration::from_mins(1);
 
-/// Longest wait between two attempts.
+/// Longest wait between attempts, and between looks at the clock, which may jump.
 const AGAIN_MAX: Duration = Duration::from_hours(1);
 
-/// Longest sleep: a clock that is set while we sleep is noticed within it.
-const LOOK: Duration = Duration::from_mins(10);
-
-/// How long until a certificate is to be renewed: at half its life, spread over a tenth of it by
-/// `spread` (0 to 1), so that devices that joined together do not renew together. Zero: now.
-pub fn due(not_before: Duration, not_after: Duration, now: Duration, spread: f64) -> Duration {
-    let life = not_after.saturating_sub(not_before);
-    let at = not_before + life / 2 + life.mul_f64(spread.clamp(0.0, 1.0) / 10.0);
-    at.saturating_sub(now)
+/// Why there is no new certificate.
+#[derive(Debug, thiserror::Error)]
+pub enum RenewError {
+    /// The hub does not answer, or says no.
+    #[error(transparent)]
+    Https(#[from] HttpsError),
+    /// The key cannot be used.
+    #[error("the key of this device: {0}")]
+    Key(#[from] rcgen::Error),
+    /// TLS cannot be set up.
+    #[error("TLS: {0}")]
+    Tls(#[from] rustls::Error),
+    /// What is known, or what the hub gave, cannot be used.
+    #[error("the credentials cannot be used: {0}")]
+    Credentials(String),
+    /// Somebody at the hub has to accept it.
+    #[error("the hub waits for somebody to accept this device: {0}")]
+    Pending(String),
 }
 
-/// The time, but never before the floor: a clock before it is wrong.
-fn now(credentials: &Credentials) -> Duration {
-    clock::since_1970().max(floor(Some(credentials)))
+/// How long to wait until a certificate is due: half its life and up to a tenth more, as `unit`
+/// (from 0 to 1) says. One that is over is due at once.
+pub fn due(not_before: WallTime, not_after: WallTime, now: WallTime, unit: f64) -> Duration {
+    let life = u64::try_from(not_after.0.saturating_sub(not_before.0)).unwrap_or(0);
+    let age = u64::try_from(now.0.saturating_sub(not_before.0)).unwrap_or(0);
+    let at = Duration::from_millis(life).mul_f64(0.5 + unit.clamp(0.0, 1.0) / 10.0);
+    at.saturating_sub(Duration::from_millis(age))
 }
 
-fn moment(ms: i64) -> Duration {
-    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+/// How long to wait after so many attempts.
+fn again(attempts: u32, chance: &mut Chance) -> Duration {
+    let doubled = AGAIN.saturating_mul(1 << attempts.min(10));
+    chance.jitter(doubled.min(AGAIN_MAX))
 }
 
-/// Renews for ever. `link_failed` makes it try soon: the hub may not take the certificate any more.
-pub async fn keep(
-    files: IdentityFiles,
-    mut identity: Identity,
-    tls: watch::Sender<Arc<ClientConfig>>,
-    link_failed: Arc<Notify>,
-    mut chance: Chance,
-) {
-    let spread = chance.unit();
-    let mut again = AGAIN;
-    let mut urgent = false;
-    loop {
-        let (from, until) = (
-            moment(identity.credentials.not_before.0),
-            moment(identity.credentials.not_after.0),
-        );
-        let wait = due(from, until, now(&identity.credentials), spread);
-        if wait > Duration::ZERO && !urgent {
-            tokio::select! {
-                () = tokio::time::sleep(wait.min(LOOK)) => {}
-                () = link_failed.notified() => urgent = true,
+/// Renews an identity for as long as anybody listens.
+#[derive(Debug)]
+pub struct Renewer {
+    /// The identity file.
+    pub path: PathBuf,
+    /// The time.
+    pub clock: Clock,
+    /// Spreads devices that joined together.
+    pub chance: Chance,
+    /// Somebody has reason to think that the certificate is not good any more.
+    pub doubt: Arc<Notify>,
+    /// Where the newest identity goes.
+    pub newest: watch::Sender<Identity>,
+    /// Why the last attempt failed, if it did.
+    pub trouble: watch::Sender<Option<String>>,
+}
+
+impl Renewer {
+    /// Runs until the agent ends.
+    pub async fn run(mut self) {
+        let mut attempts = 0;
+        let mut unit = self.chance.unit();
+        loop {
+            let identity = self.newest.borrow().clone();
+            let credentials = &identity.credentials;
+            let floor = super::floor(Some(credentials.not_before));
+            let now = super::now(self.clock.wall(), floor);
+            let wait = due(credentials.not_before, credentials.not_after, now, unit);
+            let looked = time::timeout(wait.min(AGAIN_MAX), self.doubt.notified()).await;
+            let doubted = looked.is_ok();
+            if !doubted && wait > AGAIN_MAX {
+                attempts = 0;
+                continue;
             }
-            continue;
-        }
-        match renew(&files, &identity).await {
-            Ok(credentials) => {
-                let renewed = credentials.not_after > identity.credentials.not_after;
-                identity.credentials = credentials;
-                match client(&identity.key, &identity.credentials) {
-                    Ok(config) => {
-                        tls.send_replace(Arc::new(config));
+            let pause = match renew(&identity, floor).await {
+                Ok(renewed) => {
+                    tracing::info!("the certificate was renewed");
+                    if let Err(err) = renewed.keep_renewed(&self.path) {
+                        tracing::warn!("the renewed certificate cannot be kept: {err}");
                     }
-                    Err(err) => tracing::warn!("{}", crate::chain(&err)),
+                    let (from, to) = (
+                        renewed.credentials.not_before.0,
+                        renewed.credentials.not_after.0,
+                    );
+                    let life = u64::try_from(to.saturating_sub(from)).unwrap_or(0);
+                    // The hub may give the same again: no reason to connect again.
+                    if renewed.credentials != identity.credentials {
+                        self.newest.send_replace(renewed);
+                    }
+                    self.trouble.send_replace(None);
+                    unit = self.chance.unit();
+                    // A certificate that is short-lived is due again soon.
+                    let most = if doubted {
+                        AGAIN_MAX
+                    } else {
+                        attempts = 0;
+                        Duration::from_millis(life / 10)
+                    };
+                    again(attempts, &mut self.chance).min(most.max(Duration::from_secs(1)))
                 }
-                if renewed {
-                    tracing::info!("the certificate is renewed");
-                    again = AGAIN;
+                Err(err) => {
+                    let text = crate::chain(&err);
+                    tracing::warn!("the certificate cannot be renewed: {text}");
+                    self.trouble.send_replace(Some(text));
+                    again(attempts, &mut self.chance)
                 }
-                urgent = false;
-            }
-            Err(err) => {
-                let expired = now(&identity.credentials) > until;
-                tracing::warn!(expired, "the certificate is not renewed: {err}");
-            }
+            };
+            attempts = attempts.saturating_add(1);
+            time::sleep(pause).await;
         }
-        // Also after a success: a link that goes on failing asks no more often than this.
-        tokio::time::sleep(chance.jitter(again)).await;
-        again = (again * 2).min(AGAIN_MAX);
     }
 }
 
-async fn renew(files: &IdentityFiles, identity: &Identity) -> Result<Credentials, String> {
-    let text = |err: &dyn std::error::Error| crate::chain(err);
-    let key = KeyPair::from_pem(&identity.key).map_err(|err| text(&err))?;
-    let csr = signing_request(&key).map_err(|err| text(&err))?;
-    let credentials = &identity.credentials;
-    let trust = trust(credentials).map_err(|err| text(&err))?;
-    // The signing request proves the key; an expired certificate could not.
-    let tls = tls::client(trust, floor(Some(credentials)), None).map_err(|err| text(&err))?;
-    let answer = https::post(&credentials.https, "/api/v1/renew", &Renew { csr }, &tls).await;
-    match answer.map_err(|err| text(&err))? {
-        Joined::Active(fresh) => {
-            files.renew(&fresh).map_err(|err| text(&err))?;
-            Ok(fresh)
-        }
-        Joined::Pending { reason, .. } => Err(format!("somebody has to accept it: {reason}")),
+async fn renew(identity: &Identity, floor: Duration) -> Result<Identity, RenewError> {
+    let key = KeyPair::from_pem(identity.key_pem())?;
+    let request = Renew {
+        csr: join::signing_request(&key)?,
+    };
+    let trust = identity.trust().map_err(RenewError::Credentials)?;
+    // Without the certificate, which may have ended: the signing request proves the key.
+    let tls = tls::client(trust, floor, None)?;
+    let bases = &identity.credentials.https;
+    match https::post(tls, bases, "/api/v1/renew", &request).await? {
+        Joined::Active(credentials) => identity
+            .renewed(credentials)
+            .map_err(RenewError::Credentials),
+        Joined::Pending { reason, .. } => Err(RenewError::Pending(reason)),
     }
 }
 
@@ -122,16 +160,30 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_due_after_half_its_life_and_well_before_its_end(
-            from in 0u64..2_000_000_000,
-            life in 10u64..100_000_000,
-            spread in 0.0f64..1.0,
+        fn it_is_due_between_half_and_six_tenths_of_its_life(
+            start in 0i64..4_000_000_000_000,
+            life in 0i64..400_000_000_000,
+            age in 0i64..800_000_000_000,
+            unit in 0.0f64..1.0,
         ) {
-            let (from, until) = (Duration::from_secs(from), Duration::from_secs(from + life));
-            let at = from + due(from, until, from, spread);
-            prop_assert!(at >= from + (until - from) / 2);
-            prop_assert!(at <= from + (until - from).mul_f64(0.61));
-            prop_assert_eq!(due(from, until, until, spread), Duration::ZERO);
+            let now = WallTime(start + age);
+            let wait = due(WallTime(start), WallTime(start + life), now, unit);
+            let at = age as u128 + wait.as_millis();
+            if wait.is_zero() {
+                prop_assert!(2 * age >= life - 2, "not before half its life");
+            } else {
+                prop_assert!(10 * at <= 6 * life as u128 + 20);
+                prop_assert!(2 * at + 4 >= life as u128);
+            }
+            if age >= life {
+                prop_assert!(wait.is_zero(), "it is over");
+            }
+        }
+
+        #[test]
+        fn attempts_are_spread_over_at_most_an_hour(attempts in 0u32..100, seed: u64) {
+            let wait = again(attempts, &mut Chance::seeded(seed));
+            prop_assert!(wait >= AGAIN / 2 && wait <= AGAIN_MAX);
         }
     }
 }

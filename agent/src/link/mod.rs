@@ -40,7 +40,7 @@ use tokio::{
 };
 
 use self::owner::{Owner, keep};
-use crate::chance::Chance;
+use crate::{chance::Chance, config::Broker};
 
 /// Requests to the connection that wait to be written. When it is full the rest is said later.
 const REQUESTS: usize = 64;
@@ -86,17 +86,24 @@ pub struct Identity {
     pub boot: BootId,
 }
 
-/// How to reach the broker.
+/// How the broker is reached.
+#[derive(Debug, Clone, Default)]
+pub struct Way {
+    /// The brokers, best first, each tried after the one before it failed.
+    pub brokers: Vec<Broker>,
+    /// TLS to them, if this device has an identity.
+    pub tls: Option<Arc<ClientConfig>>,
+}
+
+/// What the link has to know besides who it is.
 #[derive(Debug, Clone)]
-pub struct Route {
-    /// Where it may be, best first; never empty.
-    pub brokers: Vec<(String, u16)>,
+pub struct Settings {
+    /// The newest way to the broker. A change connects again.
+    pub way: watch::Receiver<Way>,
     /// Longest silence before either side takes the connection for dead.
     pub keep_alive: Duration,
-    /// Mutual TLS with the newest certificate; plainly if there is none.
-    pub tls: Option<watch::Receiver<Arc<ClientConfig>>>,
-    /// Hears when the hub cannot be reached: the certificate may be why.
-    pub failed: Arc<Notify>,
+    /// Told when the broker does not take this device for what it is.
+    pub doubt: Arc<Notify>,
 }
 
 /// The handle to speak.
@@ -125,11 +132,12 @@ impl Link {
     /// Connects, and keeps connecting until it is stopped.
     pub fn start(
         identity: Identity,
-        route: Route,
+        settings: Settings,
         heard: mpsc::Sender<Heard>,
         chance: Chance,
     ) -> Self {
-        let (client, connection) = connection(&options(&identity, &route, 0));
+        let options = options(&identity, &settings, 0);
+        let (client, connection) = connection(&options);
         let wanted = [Channel::Desired, Channel::Ack].map(|c| topic(&identity, c));
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
@@ -144,7 +152,7 @@ impl Link {
             identity: identity.clone(),
             shared: Arc::clone(&shared),
             heard,
-            route,
+            settings,
         };
         let task = tokio::spawn(keep(owner, connection, chance));
         Self {
@@ -258,26 +266,28 @@ fn connection(options: &MqttOptions) -> (AsyncClient, EventLoop) {
     (client, connection)
 }
 
-/// The options of one attempt to connect; attempts take the brokers in turn.
-fn options(identity: &Identity, route: &Route, attempt: usize) -> MqttOptions {
-    let Identity {
-        workspace, device, ..
-    } = identity;
-    // As in the certificate: a broker lets nobody else take this name.
-    let client = format!("{workspace}/d/{device}");
-    let (host, port) = &route.brokers[attempt % route.brokers.len()];
-    let mut options = MqttOptions::new(client, host.as_str(), *port);
+/// Options for the `turn`th attempt, with the newest way.
+fn options(identity: &Identity, settings: &Settings, turn: usize) -> MqttOptions {
+    let client = format!("{}/d/{}", identity.workspace, identity.device);
+    let way = settings.way.borrow().clone();
+    let turn = turn.checked_rem(way.brokers.len()).unwrap_or(0);
+    let nowhere = Broker {
+        host: "no broker is known".into(),
+        port: 0,
+        plain: false,
+    };
+    let broker = way.brokers.get(turn).unwrap_or(&nowhere);
+    let mut options = MqttOptions::new(client, broker.host.as_str(), broker.port);
     let will = codec::encode(&offline(identity));
     let topic = topic(identity, Channel::Link);
     options
-        .set_keep_alive(route.keep_alive)
+        .set_keep_alive(settings.keep_alive)
         .set_clean_session(true)
         .set_inflight(INFLIGHT)
         .set_max_packet_size(PACKET_IN, PACKET_OUT)
         .set_last_will(LastWill::new(topic, will, QoS::AtLeastOnce, true));
-    if let Some(tls) = &route.tls {
-        let newest = Arc::clone(&tls.borrow());
-        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(newest)));
+    if let Some(tls) = way.tls.filter(|_| !broker.plain) {
+        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls)));
     }
     options
 }

@@ -1,18 +1,19 @@
 //! The task that owns the connection: connects, reads, connects again.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use rumqttc::{Event, EventLoop, Outgoing, Packet, Publish, SubscribeReasonCode};
+use rumqttc::{ConnectionError, Event, EventLoop, Outgoing, Packet, Publish, SubscribeReasonCode};
 use tern_protocol::{
     codec, reported,
     topic::{Channel, Topic},
 };
 use tokio::{sync::mpsc, time};
 
-use super::{Heard, Identity, Route, Shared};
+use super::{Heard, Identity, Settings, Shared, options};
 use crate::chance::Chance;
 
 /// Wait before connecting again; doubles up to [`RECONNECT_MAX`].
@@ -22,13 +23,16 @@ const RECONNECT: Duration = Duration::from_millis(250);
 /// connections a second.
 const RECONNECT_MAX: Duration = Duration::from_secs(10);
 
+/// Distinct troubles that are remembered, so that each is told once.
+const TROUBLES: usize = 16;
+
 /// Owns the connection.
 #[derive(Debug, Clone)]
 pub(super) struct Owner {
     pub(super) identity: Identity,
     pub(super) shared: Arc<Shared>,
     pub(super) heard: mpsc::Sender<Heard>,
-    pub(super) route: Route,
+    pub(super) settings: Settings,
 }
 
 /// Why a connection's task ended.
@@ -56,8 +60,7 @@ pub(super) async fn keep(owner: Owner, first: EventLoop, mut chance: Chance) {
         }
         // Only after a panic, or when subscribing was refused: the rest is handled in `drive`.
         time::sleep(chance.jitter(RECONNECT_MAX)).await;
-        let options = super::options(&owner.identity, &owner.route, 0);
-        let (client, fresh) = super::connection(&options);
+        let (client, fresh) = super::connection(&options(&owner.identity, &owner.settings, 0));
         connection = fresh;
         let mut state = owner.shared.state();
         state.client = client;
@@ -65,13 +68,35 @@ pub(super) async fn keep(owner: Owner, first: EventLoop, mut chance: Chance) {
     }
 }
 
+/// Whether the broker may not take this device for what it is: a newer certificate might help.
+fn doubts(err: &ConnectionError) -> bool {
+    match err {
+        ConnectionError::Tls(_) | ConnectionError::ConnectionRefused(_) => true,
+        // With TLS 1.3 a certificate is refused after the handshake.
+        err => err.to_string().contains("alert"),
+    }
+}
+
 impl Owner {
-    async fn drive(self, mut connection: EventLoop, mut chance: Chance) -> End {
+    async fn drive(mut self, mut connection: EventLoop, mut chance: Chance) -> End {
         let mut wait = RECONNECT;
-        let mut attempt = 0;
-        let mut trouble = String::new();
+        let mut turn = 0;
+        let mut troubles = BTreeSet::new();
         loop {
-            let event = match connection.poll().await {
+            let polled = tokio::select! {
+                polled = connection.poll() => polled,
+                Ok(()) = self.settings.way.changed() => {
+                    tracing::info!("connecting to the broker again, as renewed");
+                    connection.clean();
+                    connection.mqtt_options = options(&self.identity, &self.settings, turn);
+                    let was_online = std::mem::take(&mut self.shared.state().online);
+                    if was_online && self.heard.send(Heard::Offline).await.is_err() {
+                        return End::Goodbye;
+                    }
+                    continue;
+                }
+            };
+            let event = match polled {
                 Ok(event) => event,
                 Err(err) => {
                     let was_online = std::mem::take(&mut self.shared.state().online);
@@ -82,29 +107,29 @@ impl Owner {
                             return End::Goodbye;
                         }
                     } else {
-                        // Each trouble once: a device may be offline for months.
-                        let now = err.to_string();
-                        if now == trouble {
-                            tracing::debug!("no connection: {now}");
+                        let text = err.to_string();
+                        if troubles.len() < TROUBLES && troubles.insert(text) {
+                            tracing::warn!("no connection to the broker: {err}");
                         } else {
-                            tracing::warn!("no connection: {now}");
-                            trouble = now;
+                            tracing::debug!("no connection: {err}");
                         }
                     }
-                    self.route.failed.notify_one();
-                    attempt += 1;
-                    // Another address, and a certificate that may have been renewed meanwhile.
-                    connection.mqtt_options = super::options(&self.identity, &self.route, attempt);
+                    if doubts(&err) {
+                        self.settings.doubt.notify_one();
+                    }
                     time::sleep(chance.jitter(wait)).await;
                     wait = (wait * 2).min(RECONNECT_MAX);
+                    turn += 1;
+                    self.settings.way.mark_unchanged();
+                    connection.mqtt_options = options(&self.identity, &self.settings, turn);
                     continue;
                 }
             };
             let heard = match event {
                 Event::Incoming(Packet::ConnAck(_)) => {
                     tracing::info!("connected to the broker");
-                    trouble.clear();
                     wait = RECONNECT;
+                    troubles.clear();
                     self.connected();
                     Some(Heard::Online)
                 }

@@ -116,7 +116,7 @@ impl Node {
             agent: env!("CARGO_PKG_VERSION").into(),
             now,
             wall: self.clock.wall(),
-            site: self.config.site(),
+            site: self.config.site.clone(),
             labels: self.config.labels.clone(),
             platform: self.platform.clone(),
             resources: Resources::default(),

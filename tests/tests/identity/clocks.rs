@@ -19,14 +19,16 @@ fn a_device_that_was_away_for_25_days_comes_back_by_itself_with_an_expired_certi
     if programs::find("faketime").is_none() {
         return;
     }
-    let mut fleet = Fleet::secured(&["--certificate-life", "10d"]);
-    fleet.add_joined(&meter(1));
+    // Joined 25 days ago, by clocks that are set back; then everybody has the machine's own.
+    let past = || Some(clock("-25d"));
+    let mut fleet = Fleet::secured_at(past(), &["--certificate-life", "10d"]);
+    fleet.add_joined_at(past(), &meter(1));
     let package = package::digits(0);
     fleet.serve(package);
     fleet.agents[0].terminate();
     assert!(fleet.hub.terminate().success());
-    fleet.hub.set_clock(clock("+25d"));
-    fleet.agents[0].set_clock(clock("+25d"));
+    fleet.hub.set_clock(None);
+    fleet.agents[0].set_clock(None);
     // First without a hub: what it has serves, whatever its certificate says.
     fleet.agents[0].run();
     fleet.agents[0].infer(&package.samples()[0]);
@@ -42,14 +44,16 @@ fn a_certificate_that_expired_before_the_grace_is_not_renewed() {
     if programs::find("faketime").is_none() {
         return;
     }
-    let mut fleet = Fleet::secured(&["--certificate-life", "1d", "--expired-grace", "10d"]);
-    fleet.add_joined(&meter(1));
+    let past = || Some(clock("-25d"));
+    let args = ["--certificate-life", "1d", "--expired-grace", "10d"];
+    let mut fleet = Fleet::secured_at(past(), &args);
+    fleet.add_joined_at(past(), &meter(1));
     let package = package::digits(0);
     fleet.serve(package);
     fleet.agents[0].terminate();
     assert!(fleet.hub.terminate().success());
-    fleet.hub.set_clock(clock("+25d"));
-    fleet.agents[0].set_clock(clock("+25d"));
+    fleet.hub.set_clock(None);
+    fleet.agents[0].set_clock(None);
     fleet.run_hub();
     fleet.agents[0].run();
     // It says so where a person looks, and serves on.
@@ -69,7 +73,7 @@ fn a_device_whose_clock_is_in_1970_joins_and_serves() {
     let mut fleet = Fleet::secured(&[]);
     let token = fleet.invite(&NewInvitation::default_of(1)).token;
     let mut agent = Agent::prepare(fleet.dir(), &meter(1), None);
-    agent.set_clock(clock("@1970-01-02 00:00:00"));
+    agent.set_clock(Some(clock("@1970-01-02 00:00:00")));
     let (status, said) = agent.join(&token);
     assert!(status.success(), "{said}");
     agent.run();

@@ -66,7 +66,7 @@ fn planted_secrets_are_in_no_log_no_answer_and_not_in_the_database() {
     assert_eq!(answer.status, 200, "{answer:?}");
     let identity = fs::read_to_string(fleet.agents[0].identity()).expect("it joined");
     let identity: serde_json::Value = serde_json::from_str(&identity).expect("it is JSON");
-    let key = identity["key"].as_str().expect("a key is PEM");
+    let key = identity["key_pem"].as_str().expect("a key is PEM");
     let key = key.lines().nth(1).expect("a key has a body").to_owned();
     let cookie = admin
         .cookie

@@ -157,7 +157,7 @@ pub async fn accept(
         let (before, old_id) = (identity_view(&old)?, IdentityId(old.id as u64));
         let text = format!("identity {id} took its place");
         let old = put(&txn, old, IdentityState::Superseded, &text).await?;
-        let deed = deed("identity.accept", workspace, old_id)
+        let deed = deed("identity.supersede", workspace, old_id)
             .before(&before)
             .after(&identity_view(&old)?)
             .detail(text);
