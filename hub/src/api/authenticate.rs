@@ -137,13 +137,13 @@ pub(super) fn no_cookie() -> String {
 /// `Sec-Fetch-Site`, which no page can forge; older ones in `Origin` at least.
 pub(crate) fn is_same_origin(headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    match text("sec-fetch-site") {
-        Some(site) => matches!(site, "same-origin" | "none"),
-        None => {
-            let origin = text("origin").and_then(|origin| origin.split_once("://"));
-            let host = text("host");
-            matches!((origin, host), (Some((_, origin)), Some(host)) if origin.eq_ignore_ascii_case(host))
-        }
+    if let Some(site) = text("sec-fetch-site") {
+        return matches!(site, "same-origin" | "none");
+    }
+    let origin = text("origin").and_then(|origin| origin.split_once("://"));
+    match (origin, text("host")) {
+        (Some((_, origin)), Some(host)) => origin.eq_ignore_ascii_case(host),
+        _ => false,
     }
 }
 

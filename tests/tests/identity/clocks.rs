@@ -31,6 +31,7 @@ fn a_device_that_was_away_for_25_days_comes_back_by_itself_with_an_expired_certi
     fleet.agents[0].set_clock(None);
     // First without a hub: what it has serves, whatever its certificate says.
     fleet.agents[0].run();
+    fleet.agents[0].serves(1);
     fleet.agents[0].infer(&package.samples()[0]);
     fleet.run_hub();
     fleet.online("meter-01");

@@ -23,7 +23,6 @@ use super::{
 use crate::{
     access::audit::{self, Actor, Deed},
     app::App,
-    store::StoreError,
 };
 
 /// How long a link of an account is good for.
@@ -124,27 +123,24 @@ pub async fn redeem(app: &App, by: &Actor, setup: Setup) -> Result<UserName, Peo
         [hash.into()],
     )
     .await?;
-    let name = match user {
-        Some(user) => {
-            account::set_password(&txn, &user, password).await?;
-            user
+    let name = if let Some(user) = user {
+        account::set_password(&txn, &user, password).await?;
+        user
+    } else {
+        if account::hub_admins(&txn).await? > 0 {
+            return Err(PeopleError::Link);
         }
-        None => {
-            if account::hub_admins(&txn).await? > 0 {
-                return Err(PeopleError::Link);
-            }
-            let text = "the first account needs a name: send it as `user`";
-            let name = setup.user.ok_or(PeopleError::State(text))?;
-            if account::find(&txn, name.as_str()).await?.is_some() {
-                return Err(PeopleError::Exists {
-                    what: "account",
-                    name: name.to_string(),
-                });
-            }
-            let now = app.clock.now();
-            account::insert(&txn, now, &name, true, "password", Some(password)).await?;
-            name
+        let text = "the first account needs a name: send it as `user`";
+        let name = setup.user.ok_or(PeopleError::State(text))?;
+        if account::find(&txn, name.as_str()).await?.is_some() {
+            return Err(PeopleError::Exists {
+                what: "account",
+                name: name.to_string(),
+            });
         }
+        let now = app.clock.now();
+        account::insert(&txn, now, &name, true, "password", Some(password)).await?;
+        name
     };
     if let Some(file) = &app.people.first_link {
         // Of no more use, good or not; it may be gone already.
@@ -166,5 +162,5 @@ async fn good<C: ConnectionTrait>(
     let found = found.ok_or(PeopleError::Link)?;
     let user: Option<String> = column(&found, "user")?;
     let user = user.map(|user| crate::store::parsed("account's name", &user));
-    Ok(user.transpose().map_err(StoreError::from)?)
+    Ok(user.transpose()?)
 }
