@@ -137,6 +137,11 @@ pub(super) async fn create_token(
     Json(new): Json<NewToken>,
 ) -> Result<(StatusCode, Answer<Minted>), ApiError> {
     let user = principal.user().ok_or_else(no_account)?;
+    if new.hub && !principal.is_hub_admin() {
+        return Err(ApiError::forbidden(
+            "only who runs the hub makes a token that does",
+        ));
+    }
     let own = principal.role_in(&workspace);
     let own = own.ok_or_else(|| ApiError::no_workspace(workspace.as_str()))?;
     let by = Actor::from(&principal);

@@ -190,3 +190,21 @@ async fn guessing_a_password_is_told_to_wait() {
     assert_eq!(answer.status(), 429);
     assert!(answer.headers().contains_key("retry-after"));
 }
+
+#[tokio::test]
+async fn only_who_runs_the_hub_makes_a_token_that_does() {
+    let hub = Hub::new().await;
+    let admin = askers().into_iter().find(|asker| {
+        let own = "default".parse().expect("a name");
+        asker.role_in(&own) == Some(tern_protocol::rest::Role::Admin) && !asker.is_hub_admin()
+    });
+    let admin = admin.expect("there is an admin of the workspace");
+    for (run, expected) in [(true, 403), (false, 201)] {
+        let routes = router()
+            .with_state(hub.world.app.clone())
+            .layer(Extension(admin.clone()));
+        let new = json!({"name": "ci", "hub": run});
+        let answer = status(&routes, Request::post(format!("{W}/tokens")), &new).await;
+        assert_eq!(answer.status(), expected, "hub: {run}");
+    }
+}
