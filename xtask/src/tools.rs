@@ -61,6 +61,9 @@ pub(crate) const PYTHON_PACKAGES: [&str; 2] = ["onnxruntime==1.24.4", "numpy==2.
 /// What needs Python.
 pub(crate) const PYTHON_USED_FOR: &str = "the test that runs our ONNX files in onnxruntime";
 
+/// What needs the OpenID provider.
+pub(crate) const OPENID_USED_FOR: &str = "the login through a real OpenID provider";
+
 /// Where the OpenID provider of the tests is installed. Its script, its package and the exact versions
 /// are in `tests/oidc`.
 pub(crate) fn openid() -> PathBuf {
