@@ -1,6 +1,6 @@
 //! One device, as far as joining and connecting go.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use rcgen::{CertificateParams, KeyPair};
@@ -22,6 +22,8 @@ const KEEP_ALIVE: Duration = Duration::from_mins(2);
 /// A device with its key and signing request, made beforehand: that is work of the device's.
 pub(super) struct Device {
     id: DeviceId,
+    /// Where it asks from.
+    source: Ipv4Addr,
     key: KeyPair,
     csr: String,
 }
@@ -45,17 +47,24 @@ impl Device {
             .serialize_request(&key)?
             .pem()?;
         let id = format!("bench-{number:05}").parse()?;
-        Ok(Self { id, key, csr })
+        let [.., high, low] = number.to_be_bytes();
+        let source = Ipv4Addr::new(127, 1, high, low);
+        Ok(Self {
+            id,
+            source,
+            key,
+            csr,
+        })
     }
 
-    pub(super) fn join(self, owner: &Owner, secret: &str) -> Result<Joined> {
+    pub(super) async fn join(self, owner: &Owner, secret: &str) -> Result<Joined> {
         let join = Join {
             secret: secret.to_owned(),
             device: self.id,
             hardware_id: None,
             csr: self.csr,
         };
-        match owner.join(&join)? {
+        match owner.join(self.source, &join).await? {
             Answer::Active(credentials) => Ok(Joined {
                 key: self.key,
                 credentials,

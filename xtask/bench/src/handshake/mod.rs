@@ -5,8 +5,7 @@ mod device;
 mod owner;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
-    thread,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -40,7 +39,11 @@ pub(crate) fn run(
 
     report.progress("devices join");
     let start = Instant::now();
-    let (joined, mut joins) = join_all(&owner, &secret, devices, at_once)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let joining_all = join_all(owner, secret, devices, at_once);
+    let (joined, mut joins) = runtime.block_on(joining_all)?;
     let joining = start.elapsed().as_secs_f64();
     let count = joined.len() as f64;
     let middle = median(&mut joins);
@@ -55,47 +58,33 @@ pub(crate) fn run(
     .print();
 
     report.progress("devices connect");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
     runtime.block_on(connect_all(&hub, joined, at_once))
 }
 
-/// Every device joins over a connection of its own; in the order of ids, with the wait of each in
-/// milliseconds.
-fn join_all(
-    owner: &Owner,
-    secret: &str,
+/// Every device joins over a connection of its own; with the wait of each in milliseconds.
+async fn join_all(
+    owner: Owner,
+    secret: String,
     devices: Vec<Device>,
     at_once: usize,
 ) -> Result<(Vec<device::Joined>, Vec<f64>)> {
-    let waiting = Mutex::new(devices.into_iter());
-    let done = Mutex::new(Vec::new());
-    let lock = PoisonError::into_inner;
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..at_once)
-            .map(|_| {
-                scope.spawn(|| -> Result<()> {
-                    loop {
-                        let next = waiting.lock().unwrap_or_else(lock).next();
-                        let Some(device) = next else { return Ok(()) };
-                        let start = Instant::now();
-                        let joined = device.join(owner, secret)?;
-                        let wait = start.elapsed().as_secs_f64() * 1e3;
-                        done.lock()
-                            .unwrap_or_else(PoisonError::into_inner)
-                            .push((joined, wait));
-                    }
-                })
-            })
-            .collect();
-        workers.into_iter().try_for_each(|worker| {
-            worker
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
-    })?;
-    let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let (owner, secret) = (Arc::new(owner), Arc::<str>::from(secret));
+    let places = Arc::new(Semaphore::new(at_once));
+    let mut joining = tokio::task::JoinSet::new();
+    for device in devices {
+        let (owner, secret) = (Arc::clone(&owner), Arc::clone(&secret));
+        let places = Arc::clone(&places);
+        joining.spawn(async move {
+            let _place = places.acquire_owned().await?;
+            let start = Instant::now();
+            let joined = device.join(&owner, &secret).await?;
+            Ok::<_, anyhow::Error>((joined, start.elapsed().as_secs_f64() * 1e3))
+        });
+    }
+    let mut done = Vec::new();
+    while let Some(joined) = joining.join_next().await {
+        done.push(joined??);
+    }
     Ok(done.into_iter().unzip())
 }
 
