@@ -71,7 +71,7 @@ pub enum ClientError {
     /// Nobody vouches for whoever answers there.
     #[error(
         "nobody that this machine trusts vouches for {hub}; if it has an authority of its own, say \
-         which: `tern login {hub}` asks, `--ca FILE` or `--fingerprint SHA256` answer for programs"
+         which: `tern login {hub}` with `--ca FILE` or `--fingerprint SHA256`"
     )]
     NotTrusted {
         /// The hub's address.
