@@ -162,6 +162,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         counters,
         clock,
         wake: Wake::new(),
+        new_workspace: Wake::new(),
         people: People::new(Some(data.path().join(link::FILE))),
         ready: ready.subscribe(),
         authorities,
