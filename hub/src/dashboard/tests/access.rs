@@ -113,6 +113,10 @@ pub(super) fn doors() -> Vec<Drawn> {
             door::login(Provider::Configured, "/devices?site=mill"),
         ),
         ("login-alone", door::login(Provider::None, "/")),
+        (
+            "login-refused",
+            door::not_logged_in("None of your groups has a role here.", "/devices"),
+        ),
         ("setup", door::setup()),
     ]
 }
@@ -330,6 +334,7 @@ fn text_of_others_is_never_markup_here_either() {
         ("tokens", tokens::page(frame, &all(token))),
         ("invitations", invitations::page(frame, &all(invitation))),
         ("login", door::login(Provider::Configured, HOSTILE)),
+        ("login-refused", door::not_logged_in(HOSTILE, HOSTILE)),
     ] {
         assert!(!page.0.contains("<script>alert"), "{path}");
         assert!(!page.0.contains("<img src=x"), "{path}");
