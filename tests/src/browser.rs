@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{http::Http, process::Process, wait};
 
 /// What a headless Chromium needs to run anywhere and to speak to nobody but us.
-const CHROMIUM: [&str; 9] = [
+const CHROMIUM: [&str; 10] = [
     "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
@@ -20,6 +20,8 @@ const CHROMIUM: [&str; 9] = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    // A page that loads a font from elsewhere would wait for it.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
 ];
 
 /// A browser with one window.
@@ -64,6 +66,8 @@ impl Browser {
         let arguments: Vec<&str> = CHROMIUM.into_iter().chain([profile.as_str()]).collect();
         let capabilities = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome",
+            // A secured hub has a certificate of its own authority.
+            "acceptInsecureCerts": true,
             "goog:chromeOptions": { "args": arguments },
             "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
         }}});

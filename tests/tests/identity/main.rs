@@ -6,6 +6,7 @@
 mod certificates;
 mod clocks;
 mod joining;
+mod oidc;
 mod other_brokers;
 mod people;
 mod secrets;
