@@ -108,6 +108,12 @@ pub async fn standing(store: &Store, user: &UserName) -> Result<Account, PeopleE
     found.ok_or_else(|| not_found(user))
 }
 
+/// Whether an account has a password: those of an OpenID provider do not.
+pub async fn has_password(store: &Store, user: &UserName) -> Result<bool, StoreError> {
+    let found = find(store.read(), user.as_str()).await?;
+    Ok(found.is_some_and(|found| found.password.is_some()))
+}
+
 /// Whether an account has a second factor.
 pub async fn has_second_factor(store: &Store, user: &UserName) -> Result<bool, StoreError> {
     let found = find(store.read(), user.as_str()).await?;
