@@ -2,6 +2,8 @@
 //!
 //! Read once by `main.rs`; each part is handed its own piece.
 
+mod oidc;
+
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
@@ -10,6 +12,7 @@ use std::{
 
 use tern_protocol::id::WorkspaceId;
 
+pub use self::oidc::OidcArgs;
 use crate::access::{identity::Lives, reach};
 
 /// Tern's cloud side: registry, broker, rollouts, monitoring, dashboard.
@@ -23,6 +26,7 @@ pub struct Args {
 
 /// What the hub can be asked to do.
 #[derive(Debug, Clone, clap::Subcommand)]
+#[allow(clippy::large_enum_variant)] // made once, at start
 pub enum Command {
     /// Run until SIGTERM or Ctrl-C.
     Serve(Config),
@@ -121,6 +125,9 @@ pub struct Config {
     /// How log lines look, on stderr. What is logged is set by `RUST_LOG`, by default `info`.
     #[arg(long, value_enum, default_value_t)]
     pub log_format: LogFormat,
+    /// Login by an OpenID provider. Last: its heading stands over all that follows.
+    #[command(flatten)]
+    pub oidc: OidcArgs,
 }
 
 /// The plain listeners would be reachable from other machines.

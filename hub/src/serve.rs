@@ -18,7 +18,7 @@ use crate::{
     access::{
         authority::{Authorities, AuthorityError},
         identity::Registry,
-        people::{People, PeopleError, link},
+        people::{People, PeopleError, link, oidc},
         reach::{Ports, Reach},
     },
     api::{self, Trust},
@@ -71,6 +71,9 @@ pub enum ServeError {
     /// What is insecure would be open to other machines.
     #[error(transparent)]
     NotLoopback(#[from] NotLoopback),
+    /// The login by an OpenID provider is set up wrongly.
+    #[error(transparent)]
+    Oidc(#[from] oidc::SettingsError),
     /// The MQTT address is not free.
     #[error("binding MQTT to {address}; stop what listens there or choose another `--mqtt`")]
     Mqtt {
@@ -145,6 +148,8 @@ pub struct Running {
 /// Starts a hub; it accepts connections when this returns.
 pub async fn start(config: Config) -> Result<Running, ServeError> {
     config.check()?;
+    let provider = config.oidc.settings(config.insecure_loopback)?;
+    let provider = provider.map(oidc::Provider::new);
     let data = DataDir::take(&config.data).await?;
     let store = Store::open(data.path()).await?;
     let blobs = Blobs::open(&data.path().join("blobs"))?;
@@ -163,7 +168,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         clock,
         wake: Wake::new(),
         new_workspace: Wake::new(),
-        people: People::new(Some(data.path().join(link::FILE))),
+        people: People::new(Some(data.path().join(link::FILE))).with_provider(provider),
         ready: ready.subscribe(),
         authorities,
         registry,

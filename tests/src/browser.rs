@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{http::Http, process::Process, wait};
 
 /// What a headless Chromium needs to run anywhere and to speak to nobody but us.
-const CHROMIUM: [&str; 9] = [
+const CHROMIUM: [&str; 10] = [
     "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
@@ -20,6 +20,8 @@ const CHROMIUM: [&str; 9] = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    // A page that loads a font from elsewhere would wait for it.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
 ];
 
 /// Keys that are no letters, as WebDriver names them.

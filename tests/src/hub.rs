@@ -96,6 +96,11 @@ impl Hub {
         self.clock = clock;
     }
 
+    /// The arguments that it has when it is started next.
+    pub fn set_args(&mut self, args: &[&str]) {
+        self.args = args.iter().map(|&arg| arg.to_owned()).collect();
+    }
+
     /// `tern-hub ca …` on its data, which must succeed; what it prints.
     #[track_caller]
     pub fn ca(&self, args: &[&str]) -> String {

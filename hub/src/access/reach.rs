@@ -54,6 +54,24 @@ impl Reach {
         self.hosts(|ports| ports.mqtt).collect()
     }
 
+    /// The origin that somebody used who asked for this host, with or without a port: as they wrote it
+    /// if the name is one of ours, since ports may be forwarded, else the best that we know.
+    pub fn origin(&self, asked: Option<&str>) -> String {
+        let ours = asked.filter(|asked| {
+            let name = match asked.rsplit_once(':') {
+                Some((name, port)) if port.parse::<u16>().is_ok() => name,
+                _ => asked,
+            };
+            self.0.names.iter().any(|known| host(known) == name)
+        });
+        if let Some(asked) = ours {
+            format!("https://{asked}")
+        } else {
+            let best = self.https().into_iter().next();
+            best.unwrap_or_else(|| "https://localhost".into())
+        }
+    }
+
     fn hosts(&self, port: impl Fn(&Ports) -> u16) -> impl Iterator<Item = String> {
         let port = self.0.ports.get().map(port);
         let names = self.0.names.iter();
@@ -102,6 +120,26 @@ mod tests {
             ["https://hub.example:8443", "https://[::1]:8443"]
         );
         assert_eq!(reach.mqtt(), ["hub.example:8883", "[::1]:8883"]);
+    }
+
+    #[test]
+    fn an_origin_is_never_a_name_that_is_not_ours() {
+        let reach = Reach::new(vec!["hub.example".into(), "::1".into()]);
+        let (https, mqtt) = (8443, 8883);
+        reach.listening(Ports { https, mqtt });
+        for (asked, origin) in [
+            (Some("hub.example"), "https://hub.example"),
+            (Some("hub.example:443"), "https://hub.example:443"),
+            (Some("[::1]:9000"), "https://[::1]:9000"),
+            (Some("evil.example"), "https://hub.example:8443"),
+            (Some("hub.example.evil:8443"), "https://hub.example:8443"),
+            (Some("hub.example:x"), "https://hub.example:8443"),
+            (Some("hub.example:1/x"), "https://hub.example:8443"),
+            (Some("evil@hub.example"), "https://hub.example:8443"),
+            (None, "https://hub.example:8443"),
+        ] {
+            assert_eq!(reach.origin(asked), origin, "{asked:?}");
+        }
     }
 
     #[test]

@@ -104,7 +104,7 @@ fn api_token(given: &str) -> Option<String> {
 }
 
 /// The secret in the session's cookie.
-pub(super) fn session_of(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn session_of(headers: &HeaderMap) -> Option<String> {
     let cookies = headers.get_all(header::COOKIE).into_iter();
     let texts = cookies.filter_map(|value| value.to_str().ok());
     texts
@@ -116,7 +116,7 @@ pub(super) fn session_of(headers: &HeaderMap) -> Option<String> {
 
 /// `Set-Cookie` of a new session. Lax: a link from elsewhere opens the dashboard, a form from
 /// elsewhere posts nothing.
-pub(super) fn cookie(secret: &str) -> String {
+pub(crate) fn cookie(secret: &str) -> String {
     Cookie::build((COOKIE, secret))
         .secure(true)
         .http_only(true)

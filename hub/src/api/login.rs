@@ -18,7 +18,11 @@ use super::{authenticate, extract::Json, policy::Asking, problem::ApiError};
 use crate::{
     access::{
         audit::Actor,
-        people::{account, link, me, second_factor, session, token},
+        people::{
+            account, link, me, second_factor,
+            session::{self, Way},
+            token,
+        },
         principal::{Principal, Who},
     },
     app::App,
@@ -63,7 +67,7 @@ async fn logged_in(
 ) -> Result<Response, ApiError> {
     let old = authenticate::session_of(headers);
     let by = Actor::from(principal);
-    let secret = session::begin_for(app, &by, &user, old.as_deref()).await?;
+    let secret = session::begin_for(app, &by, &user, old.as_deref(), Way::Password).await?;
     let account = session::account_of(app, &secret).await?;
     let account = account.ok_or_else(|| ApiError::unauthorized("this account is disabled"))?;
     let now = Principal {

@@ -52,6 +52,7 @@ use tower_http::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use self::authenticate::Trust;
+pub(crate) use self::authenticate::{cookie, session_of};
 use self::{policy::Guarded, problem::ApiError, throttle::Throttle};
 use crate::{
     access::role::{Permission, Policy},

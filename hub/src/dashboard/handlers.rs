@@ -26,7 +26,10 @@ use super::{
     visit::{Demand, Trouble, Visit},
 };
 use crate::{
-    access::role::{Permission, Policy},
+    access::{
+        people::oidc::BACK,
+        role::{Permission, Policy},
+    },
     app::App,
     fleet::{self, DeviceFilter},
     monitor::{self, ChartQuery},
@@ -35,6 +38,7 @@ use crate::{
 };
 
 mod access;
+mod oidc;
 mod people;
 
 const VIEW: Policy = Policy::Workspace(Permission::View);
@@ -53,6 +57,8 @@ pub fn router() -> Router<App> {
     rooms()
         .nest("/w/{workspace}", rooms())
         .route("/login", room(Policy::Public, access::login))
+        .route("/login/oidc", room(Policy::Proof, oidc::begin))
+        .route(BACK, room(Policy::Proof, oidc::back))
         .route("/setup", room(Policy::Proof, access::setup))
         .route("/assets/{hash}/{name}", get(assets::serve))
         .route("/favicon.ico", get(assets::favicon))

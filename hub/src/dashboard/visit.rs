@@ -165,6 +165,11 @@ impl Visit {
         self.html(StatusCode::OK, page)
     }
 
+    /// A page without a workspace that says why there is nothing else.
+    pub(super) fn refused(&self, status: StatusCode, page: Markup) -> Response {
+        self.html(status, page)
+    }
+
     /// The page, or one that says why there is none.
     pub(super) fn answer(&self, page: Result<Markup, Trouble>) -> Response {
         match page {

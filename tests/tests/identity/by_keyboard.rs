@@ -157,9 +157,9 @@ fn a_new_colleague_sets_a_password_and_a_second_factor_by_keyboard_alone() {
     let codes = codes.as_str().expect("codes").to_owned();
     let recovery = codes.lines().next().expect("there are some").trim();
 
-    browser.tab_to(&format!(
-        "[...document.querySelectorAll('main button')].find(e => e.textContent.trim() === 'Log out')"
-    ));
+    let log_out = "[...document.querySelectorAll('main button')]\
+                   .find(e => e.textContent.trim() === 'Log out')";
+    browser.tab_to(log_out);
     browser.press(keys::ENTER);
     browser.arrives_at("/login");
     browser.console();

@@ -7,6 +7,7 @@ mod by_keyboard;
 mod certificates;
 mod clocks;
 mod joining;
+mod oidc;
 mod other_brokers;
 mod people;
 mod secrets;

@@ -145,5 +145,11 @@ fn missing_programs() -> Vec<Skip> {
             missing: format!("no {} with onnxruntime", tools::python().display()),
         });
     }
+    if !tools::openid_is_complete() {
+        skips.push(Skip {
+            what: tools::OPENID_USED_FOR,
+            missing: format!("no oidc-provider in {}", tools::openid().display()),
+        });
+    }
     skips
 }

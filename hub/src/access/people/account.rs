@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use sea_orm::{ConnectionTrait, QueryResult};
 use tern_protocol::{
     id::{UserName, WorkspaceId},
-    rest::{ChangePassword, Login, LoginKind, Membership, NewUser, SetupLink, UserView},
+    rest::{ChangePassword, Login, LoginKind, Membership, NewUser, Role, SetupLink, UserView},
     time::WallTime,
 };
 
@@ -95,12 +95,10 @@ pub(super) async fn enabled<C: ConnectionTrait>(
     let Some(found) = find(db, name).await?.filter(|found| found.enabled) else {
         return Ok(None);
     };
-    let memberships = memberships(db, Some(name)).await?;
-    let roles = memberships.into_iter().map(|(_, m)| (m.workspace, m.role));
     Ok(Some(Account {
         user: found.name,
         hub_admin: found.hub_admin,
-        roles: roles.collect(),
+        roles: roles(db, name).await?,
     }))
 }
 
@@ -108,6 +106,12 @@ pub(super) async fn enabled<C: ConnectionTrait>(
 pub async fn standing(store: &Store, user: &UserName) -> Result<Account, PeopleError> {
     let found = enabled(store.read(), user.as_str()).await?;
     found.ok_or_else(|| not_found(user))
+}
+
+/// Whether an account has a password: those of an OpenID provider do not.
+pub async fn has_password(store: &Store, user: &UserName) -> Result<bool, StoreError> {
+    let found = find(store.read(), user.as_str()).await?;
+    Ok(found.is_some_and(|found| found.password.is_some()))
 }
 
 /// Whether an account has a second factor.
@@ -172,12 +176,7 @@ pub async fn create(app: &App, by: &Actor, new: &NewUser) -> Result<SetupLink, P
             name: new.name.to_string(),
         });
     }
-    let count = row(&txn, "SELECT count(*) AS n FROM account", []).await?;
-    let count: i64 = count.as_ref().map_or(Ok(0), |row| column(row, "n"))?;
-    if count as u64 >= ACCOUNTS {
-        let text = format!("a hub has at most {ACCOUNTS} accounts; disable none, remove some");
-        return Err(PeopleError::Bounds(text));
-    }
+    room_for_one_more(&txn).await?;
     insert(
         &txn,
         app.clock.now(),
@@ -192,6 +191,39 @@ pub async fn create(app: &App, by: &Actor, new: &NewUser) -> Result<SetupLink, P
     audit::record(&txn, &app.clock, by, deed).await?;
     commit(txn).await?;
     Ok(link)
+}
+
+/// Whether the hub takes another account.
+pub(super) async fn room_for_one_more<C: ConnectionTrait>(db: &C) -> Result<(), PeopleError> {
+    let count = row(db, "SELECT count(*) AS n FROM account", []).await?;
+    let count: i64 = count.as_ref().map_or(Ok(0), |row| column(row, "n"))?;
+    if count as u64 >= ACCOUNTS {
+        let text = format!("a hub has at most {ACCOUNTS} accounts; disable none, remove some");
+        return Err(PeopleError::Bounds(text));
+    }
+    Ok(())
+}
+
+/// Refuses what only a hand-made account has: what an account of the OpenID provider is and may do
+/// is decided there.
+pub(super) fn by_hand(found: &Stored) -> Result<(), PeopleError> {
+    match found.login {
+        LoginKind::Oidc => Err(PeopleError::State(
+            "this account logs in by the OpenID provider, and its groups there decide on its roles: \
+             change them there; `tern user disable` locks it out at once",
+        )),
+        LoginKind::Invited | LoginKind::Password => Ok(()),
+    }
+}
+
+/// The roles of an account, by workspace.
+pub(super) async fn roles<C: ConnectionTrait>(
+    db: &C,
+    user: &str,
+) -> Result<BTreeMap<WorkspaceId, Role>, StoreError> {
+    let memberships = memberships(db, Some(user)).await?;
+    let roles = memberships.into_iter().map(|(_, m)| (m.workspace, m.role));
+    Ok(roles.collect())
 }
 
 pub(super) async fn insert<C: ConnectionTrait>(
@@ -217,9 +249,8 @@ pub(super) async fn insert<C: ConnectionTrait>(
 /// A new link for an account: its password, second factor and sessions are gone.
 pub async fn new_link(app: &App, by: &Actor, name: &UserName) -> Result<SetupLink, PeopleError> {
     let txn = begin(&app.store).await?;
-    find(&txn, name.as_str())
-        .await?
-        .ok_or_else(|| not_found(name))?;
+    let found = find(&txn, name.as_str()).await?;
+    by_hand(&found.ok_or_else(|| not_found(name))?)?;
     let reset = "UPDATE account SET password = NULL, factor = NULL, factor_pending = NULL, \
                  login = 'invited' WHERE name = $1";
     exec(&txn, reset, [name.as_str().into()]).await?;
@@ -253,7 +284,8 @@ pub async fn set_standing(
     let found = find(&txn, name.as_str()).await?;
     let found = found.ok_or_else(|| not_found(name))?;
     let enabled = standing == Standing::Enabled;
-    if !enabled && found.hub_admin && hub_admins(&txn).await? <= 1 {
+    let counts = found.hub_admin && found.login != LoginKind::Oidc;
+    if !enabled && counts && hub_admins(&txn).await? <= 1 {
         return Err(PeopleError::LastHubAdmin(name.to_string()));
     }
     let update = "UPDATE account SET enabled = $2 WHERE name = $1";
@@ -272,9 +304,11 @@ pub async fn set_standing(
     Ok(())
 }
 
-/// Accounts that run the hub and may log in.
+/// Accounts that run the hub and may log in. Those of the OpenID provider do not count: it may be
+/// gone, or take the group away.
 pub(super) async fn hub_admins<C: ConnectionTrait>(db: &C) -> Result<i64, StoreError> {
-    let count = "SELECT count(*) AS n FROM account WHERE hub_admin AND enabled";
+    let count = "SELECT count(*) AS n FROM account \
+                 WHERE hub_admin AND enabled AND login <> 'oidc'";
     let found = row(db, count, []).await?;
     found.as_ref().map_or(Ok(0), |row| column(row, "n"))
 }

@@ -53,6 +53,34 @@ async fn role<C: sea_orm::ConnectionTrait>(
     Ok(role.as_deref().and_then(role_named))
 }
 
+/// Writes a membership.
+pub(super) async fn write<C: sea_orm::ConnectionTrait>(
+    db: &C,
+    workspace: &WorkspaceId,
+    user: &UserName,
+    role: Role,
+) -> Result<(), StoreError> {
+    let upsert = "INSERT INTO membership (user, workspace, role) VALUES ($1, $2, $3) \
+                  ON CONFLICT (user, workspace) DO UPDATE SET role = excluded.role";
+    let values = [
+        user.as_str().into(),
+        workspace.as_str().into(),
+        role_name(role).into(),
+    ];
+    exec(db, upsert, values).await.map(drop)
+}
+
+/// Deletes one.
+pub(super) async fn delete<C: sea_orm::ConnectionTrait>(
+    db: &C,
+    workspace: &WorkspaceId,
+    user: &UserName,
+) -> Result<(), StoreError> {
+    let delete = "DELETE FROM membership WHERE user = $1 AND workspace = $2";
+    let values = [user.as_str().into(), workspace.as_str().into()];
+    exec(db, delete, values).await.map(drop)
+}
+
 /// Makes an account a member, or changes its role.
 pub async fn set(
     app: &App,
@@ -64,15 +92,9 @@ pub async fn set(
     let txn = begin(&app.store).await?;
     let account = account::find(&txn, user.as_str()).await?;
     let account = account.ok_or_else(|| account::not_found(user))?;
+    account::by_hand(&account)?;
     let old = role(&txn, workspace, user).await?;
-    let upsert = "INSERT INTO membership (user, workspace, role) VALUES ($1, $2, $3) \
-                  ON CONFLICT (user, workspace) DO UPDATE SET role = excluded.role";
-    let values = [
-        user.as_str().into(),
-        workspace.as_str().into(),
-        role_name(new).into(),
-    ];
-    exec(&txn, upsert, values).await?;
+    write(&txn, workspace, user, new).await?;
     let mut deed = Deed::new("member.set", format!("user {user}"))
         .within(workspace)
         .after(&new)
@@ -102,13 +124,10 @@ pub async fn remove(
         what: "member",
         name: user.to_string(),
     })?;
-    let delete = "DELETE FROM membership WHERE user = $1 AND workspace = $2";
-    exec(
-        &txn,
-        delete,
-        [user.as_str().into(), workspace.as_str().into()],
-    )
-    .await?;
+    if let Some(account) = account::find(&txn, user.as_str()).await? {
+        account::by_hand(&account)?;
+    }
+    delete(&txn, workspace, user).await?;
     let deed = Deed::new("member.remove", format!("user {user}"))
         .within(workspace)
         .before(&old);

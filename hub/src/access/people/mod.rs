@@ -6,12 +6,13 @@
 //! - passwords are stored as argon2id, everything else that is secret as SHA-256 of random 32 bytes;
 //! - a role is read when it is needed, never when a session or a token was made, so that taking it
 //!   away works at once;
-//! - there is always somebody who runs the hub.
+//! - there is always somebody with a password who runs the hub.
 
 pub mod account;
 pub mod link;
 pub mod me;
 pub mod member;
+pub mod oidc;
 pub mod password;
 pub mod schema;
 pub mod second_factor;
@@ -46,6 +47,8 @@ pub struct People {
     used: Arc<Mutex<token::LastUsed>>,
     /// The file with the link of the first account, if one is written.
     first_link: Option<PathBuf>,
+    /// The OpenID provider, if there is one.
+    provider: Option<oidc::Provider>,
 }
 
 impl People {
@@ -53,6 +56,7 @@ impl People {
     pub fn new(first_link: Option<PathBuf>) -> Self {
         Self {
             first_link,
+            provider: None,
             hasher: Hasher::new(Arc::new(Semaphore::new(HASHING))),
             throttle: Arc::default(),
             used: Arc::default(),
@@ -61,6 +65,18 @@ impl People {
 }
 
 impl People {
+    /// People may come by this OpenID provider, too.
+    #[must_use]
+    pub fn with_provider(mut self, provider: Option<oidc::Provider>) -> Self {
+        self.provider = provider;
+        self
+    }
+
+    /// The OpenID provider by which people may come.
+    pub const fn provider(&self) -> Option<&oidc::Provider> {
+        self.provider.as_ref()
+    }
+
     fn throttle(&self) -> MutexGuard<'_, Throttle> {
         self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -110,7 +126,9 @@ pub enum PeopleError {
         name: String,
     },
     /// Nobody would be left to run the hub.
-    #[error("`{0}` is the last account that runs the hub; make another one that does first")]
+    #[error(
+        "`{0}` is the last account with a password that runs the hub; make another one that does first"
+    )]
     LastHubAdmin(String),
     /// More than whoever asks may do.
     #[error("nobody hands out more than they have: your role here is {own}")]

@@ -30,12 +30,22 @@ pub const LIFE: Duration = Duration::from_hours(7 * 24);
 /// How often it is written down that a session is used.
 const SEEN_EVERY: Duration = Duration::from_mins(5);
 
+/// How somebody showed who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// By a password, or a link that sets one.
+    Password,
+    /// By the OpenID provider.
+    Oidc,
+}
+
 /// Begins a session; gives its secret, for the cookie. `old` is the secret that the browser had.
 pub async fn begin_for(
     app: &App,
     by: &Actor,
     user: &UserName,
     old: Option<&str>,
+    way: Way,
 ) -> Result<String, PeopleError> {
     let now = app.clock.now();
     let new = secret::new("")?;
@@ -60,7 +70,10 @@ pub async fn begin_for(
     exec(&txn, insert, values).await?;
     let login = "UPDATE account SET last_login_at = $2 WHERE name = $1";
     exec(&txn, login, [user.as_str().into(), now.0.into()]).await?;
-    let deed = Deed::new("session.login", format!("user {user}"));
+    let mut deed = Deed::new("session.login", format!("user {user}"));
+    if way == Way::Oidc {
+        deed = deed.detail("oidc");
+    }
     let by = Actor {
         name: format!("user {user}"),
         from: by.from.clone(),

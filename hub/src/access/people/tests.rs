@@ -5,7 +5,7 @@ use tern_protocol::{
     rest::{Login, NewToken, NewUser, Role, Setup},
 };
 
-use super::*;
+use super::{session::Way, *};
 use crate::{
     access::{
         audit::{self, Actor, AuditFilter},
@@ -149,10 +149,10 @@ async fn only_name_and_password_together_log_in_and_guessing_gets_slow() {
 async fn every_login_is_a_new_session_and_the_old_one_ends() {
     let (_dir, app) = hub().await;
     let by = Actor::machine();
-    let first = session::begin_for(&app, &by, &user("root"), None)
+    let first = session::begin_for(&app, &by, &user("root"), None, Way::Password)
         .await
         .expect("begins");
-    let second = session::begin_for(&app, &by, &user("root"), Some(&first)).await;
+    let second = session::begin_for(&app, &by, &user("root"), Some(&first), Way::Password).await;
     let second = second.expect("begins");
     assert_ne!(first, second);
     let old = session::account_of(&app, &first).await.expect("reads");
@@ -170,7 +170,7 @@ async fn every_login_is_a_new_session_and_the_old_one_ends() {
 async fn sessions_end_when_nobody_uses_them_and_after_a_week() {
     let (_dir, app) = hub().await;
     let by = Actor::machine();
-    let secret = session::begin_for(&app, &by, &user("root"), None)
+    let secret = session::begin_for(&app, &by, &user("root"), None, Way::Password)
         .await
         .expect("begins");
     for _ in 0..20 {
@@ -183,7 +183,7 @@ async fn sessions_end_when_nobody_uses_them_and_after_a_week() {
         session::account_of(&app, &secret).await.expect("reads"),
         None
     );
-    let secret = session::begin_for(&app, &by, &user("root"), None)
+    let secret = session::begin_for(&app, &by, &user("root"), None, Way::Password)
         .await
         .expect("begins");
     app.clock.advance(session::IDLE + Duration::from_secs(1));
@@ -336,7 +336,7 @@ async fn no_secret_is_in_the_database() {
     let (dir, app) = hub().await;
     member(&app, "ada", Role::Viewer).await;
     let by = Actor::machine();
-    let session = session::begin_for(&app, &by, &user("root"), None)
+    let session = session::begin_for(&app, &by, &user("root"), None, Way::Password)
         .await
         .expect("begins");
     let ada = user("ada");

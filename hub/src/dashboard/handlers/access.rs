@@ -202,11 +202,15 @@ fn day_after(day: WallTime) -> WallTime {
     WallTime(day.0 + 86_400_000)
 }
 
-pub(super) async fn login(visit: Visit, ask: Ask) -> Response {
+pub(super) async fn login(State(app): State<App>, visit: Visit, ask: Ask) -> Response {
     let next = asked(ask).ok().and_then(|asked| asked.next);
-    let next = next.as_deref().filter(|next| is_here(next)).unwrap_or("/");
+    let next = here(next.as_deref());
     if visit.asker.who == Who::Anonymous {
-        visit.plain(pages::door::login(Provider::None, next))
+        let provider = match app.people.provider() {
+            Some(_) => Provider::Configured,
+            None => Provider::None,
+        };
+        visit.plain(pages::door::login(provider, next))
     } else {
         // There is nothing to log in to at a hub without login, and nothing more for who is in.
         Redirect::to(next).into_response()
@@ -218,6 +222,11 @@ pub(super) async fn setup(visit: Visit) -> Response {
         return Redirect::to("/").into_response();
     }
     visit.plain(pages::door::setup())
+}
+
+/// Where to go after a login: as asked if that is here, else to the overview.
+pub(super) fn here(next: Option<&str>) -> &str {
+    next.filter(|next| is_here(next)).unwrap_or("/")
 }
 
 /// Whether an address is one of this hub, whatever a browser makes of it: `//host` and `/\host` are not.

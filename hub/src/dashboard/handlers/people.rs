@@ -54,14 +54,16 @@ pub(super) async fn users(State(app): State<App>, visit: Visit) -> Response {
 pub(super) async fn own(State(app): State<App>, visit: Visit) -> Response {
     let page = async {
         let workspace = visit.scope.workspace();
-        let tokens = match visit.asker.user() {
-            Some(user) => all(token::list(&app.store, workspace, token::Whose::Of(user))).await?,
-            None => Vec::new(),
+        let (tokens, password) = match visit.asker.user() {
+            Some(user) => tokio::try_join!(
+                all(token::list(&app.store, workspace, token::Whose::Of(user))),
+                all(account::has_password(&app.store, user)),
+            )?,
+            None => (Vec::new(), false),
         };
         let own = Own {
             me: all(me::me(&app, &visit.asker)).await?,
-            // Accounts have passwords: there is no other way in.
-            password: visit.asker.user().is_some(),
+            password,
             workspaces: all(workspace::list(&app, &visit.asker)).await?,
             tokens: page_of(tokens),
         };

@@ -201,3 +201,55 @@ async fn nobody_sees_a_page_that_is_not_theirs() {
         StatusCode::SEE_OTHER
     );
 }
+
+#[tokio::test]
+async fn the_way_to_a_provider_is_shown_only_if_there_is_one() {
+    use crate::access::people::oidc::{Provider, Settings, issuer, rules::Rules};
+    let mut world = World::new().await;
+    let nobody = || Principal::ANONYMOUS;
+    let login = get_as(&world, "/login", "", nobody()).await;
+    assert!(!login.text.contains("/login/oidc"), "{}", login.text);
+    for path in ["/login/oidc", "/login/oidc/callback?code=x&state=x"] {
+        let none = get_as(&world, path, "", nobody()).await;
+        assert_eq!(none.status, StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(
+            get(&world, path, "").await.header(header::LOCATION),
+            "/",
+            "{path}: there is no login"
+        );
+    }
+    let settings = Settings {
+        // Nothing listens on the discard port.
+        issuer: issuer("http://127.0.0.1:9").expect("loopback"),
+        client: openidconnect::ClientId::new("tern".into()),
+        secret: openidconnect::ClientSecret::new("planted-secret".into()),
+        user_claim: "sub".into(),
+        groups_claim: "groups".into(),
+        rules: Rules::default(),
+        roots: None,
+    };
+    let people = world.app.people.clone();
+    world.app.people = people.with_provider(Some(Provider::new(settings)));
+    let login = get_as(&world, "/login?next=/devices", "", nobody()).await;
+    let way = "/login/oidc?next=%2Fdevices";
+    assert!(login.text.contains(way), "{}", login.text);
+    let down = get_as(&world, way, "", nobody()).await;
+    assert_eq!(down.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(down.text.contains("does not answer"), "{}", down.text);
+    assert!(
+        down.text.contains("/login?next=%2Fdevices"),
+        "{}",
+        down.text
+    );
+    let foreign = get_as(&world, "/login/oidc/callback?code=x&state=x", "", nobody());
+    let foreign = foreign.await;
+    assert_eq!(foreign.status, StatusCode::BAD_REQUEST);
+    assert!(
+        !foreign.headers[header::SET_COOKIE]
+            .to_str()
+            .expect("text")
+            .contains("__Host-tern=")
+    );
+    let inside = get_as(&world, way, "", hub_admin()).await;
+    assert_eq!(inside.header(header::LOCATION), "/devices");
+}

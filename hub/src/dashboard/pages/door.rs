@@ -44,6 +44,16 @@ pub(in crate::dashboard) fn login(provider: Provider, next: &str) -> Markup {
     layout::outside("Log in", &main)
 }
 
+/// A login by the provider that came to nothing: what to do, and the way back to the door.
+pub(in crate::dashboard) fn not_logged_in(what: &str, next: &str) -> Markup {
+    let main = html! {
+        h1 { "Not logged in" }
+        p { (what) }
+        p { a.button href={ "/login" (crate::dashboard::scope::query(&[("next", Some(next))])) } { "Back to the login" } }
+    };
+    layout::outside("Not logged in", &main)
+}
+
 /// `/setup`: whoever has a link sets a password. The code stands behind `#`, where only the script
 /// sees it.
 pub(in crate::dashboard) fn setup() -> Markup {

@@ -113,6 +113,10 @@ pub(super) fn doors() -> Vec<Drawn> {
             door::login(Provider::Configured, "/devices?site=mill"),
         ),
         ("login-alone", door::login(Provider::None, "/")),
+        (
+            "login-refused",
+            door::not_logged_in("None of your groups has a role here.", "/devices"),
+        ),
         ("setup", door::setup()),
     ]
 }
@@ -205,9 +209,9 @@ fn the_doors_show_nothing_of_the_hub() {
             assert!(!html.contains(inside), "{path} has {inside}");
         }
     }
-    let [login, alone, setup] = doors()
+    let [login, alone, _refused, setup] = doors()
         .try_into()
-        .map(|doors: [Drawn; 3]| doors.map(|(_, page)| page.0))
+        .map(|doors: [Drawn; 4]| doors.map(|(_, page)| page.0))
         .unwrap();
     assert!(login.contains("href=\"/login/oidc?next=%2Fdevices%3Fsite%3Dmill\""));
     assert!(!alone.contains("/login/oidc"));
@@ -330,6 +334,7 @@ fn text_of_others_is_never_markup_here_either() {
         ("tokens", tokens::page(frame, &all(token))),
         ("invitations", invitations::page(frame, &all(invitation))),
         ("login", door::login(Provider::Configured, HOSTILE)),
+        ("login-refused", door::not_logged_in(HOSTILE, HOSTILE)),
     ] {
         assert!(!page.0.contains("<script>alert"), "{path}");
         assert!(!page.0.contains("<img src=x"), "{path}");
