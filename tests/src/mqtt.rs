@@ -163,11 +163,19 @@ impl Mqtt {
     /// Publishes with QoS 1; [`Self::settled`] waits for the broker's answer.
     #[track_caller]
     pub fn say(&self, topic: &str, retain: bool, payload: Vec<u8>) {
+        assert!(
+            self.try_say(topic, retain, payload),
+            "the connection's thread runs"
+        );
+    }
+
+    /// As [`Self::say`], unless the broker has ended the connection already.
+    pub fn try_say(&self, topic: &str, retain: bool, payload: Vec<u8>) -> bool {
         self.said.fetch_add(1, Ordering::SeqCst);
         let said = self
             .client
             .publish(topic, QoS::AtLeastOnce, retain, payload);
-        said.expect("the connection's thread runs");
+        said.is_ok()
     }
 
     /// Waits until the broker has acknowledged everything that was said.
