@@ -36,6 +36,8 @@ pub struct App {
     pub clock: Clock,
     /// Makes the rollouts look again.
     pub wake: Wake,
+    /// Makes the link subscribe to a workspace that was made.
+    pub new_workspace: Wake,
     /// What people share in memory: hashing, throttle.
     pub people: People,
     /// Which parts are up.
@@ -50,8 +52,8 @@ pub struct App {
     pub reach: Reach,
 }
 
-/// Asks the rollout driver to look at rollouts and devices again. Carries no data: the driver reads
-/// all it needs from the database, and looks now and then even if nobody asks.
+/// Asks a driver to look again. Carries no data: whoever is woken reads all it needs from the
+/// database.
 #[derive(Debug, Clone, Default)]
 pub struct Wake(Arc<Notify>);
 
@@ -61,7 +63,7 @@ impl Wake {
         Self::default()
     }
 
-    /// Asks. Several asks before the driver looks are one.
+    /// Asks. Several asks before the other looks are one.
     pub fn notify(&self) {
         self.0.notify_one();
     }
@@ -116,6 +118,7 @@ pub(crate) async fn over(dir: &std::path::Path, store: Store, clock: Clock) -> A
         counters: Arc::new(Counters::default()),
         clock,
         wake: Wake::new(),
+        new_workspace: Wake::new(),
         people: People::new(None),
         ready: watch::Sender::new(Ready::default()).subscribe(),
         authorities,

@@ -169,6 +169,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         counters,
         clock,
         wake: Wake::new(),
+        new_workspace: Wake::new(),
         people: People::new(Some(data.path().join(link::FILE))),
         ready: ready.subscribe(),
         authorities,

@@ -5,7 +5,7 @@
 
 use std::{
     fs::{self, File},
-    io::Read,
+    io::{Read, Write as _},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
@@ -140,10 +140,15 @@ pub(crate) struct Answer {
 }
 
 /// Runs a command to its end, or ends it when we are interrupted.
-pub(crate) fn call(mut command: Command) -> Result<Answer> {
+pub(crate) fn call(command: Command) -> Result<Answer> {
+    call_with(command, b"")
+}
+
+/// As [`call`]; says this much on its standard input: a line or two, which fit a pipe.
+pub(crate) fn call_with(mut command: Command, input: &[u8]) -> Result<Answer> {
     let program = command.get_program().display().to_string();
     let child = command
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
@@ -154,6 +159,10 @@ pub(crate) fn call(mut command: Command) -> Result<Answer> {
         child,
         log: PathBuf::new(),
     };
+    if let Some(mut stdin) = process.stdin() {
+        // It may have ended without reading; how it ended says more.
+        let _ = stdin.write_all(input);
+    }
     // Both ends are read all the time, so that a talkative process never blocks on a full pipe.
     let stdout = collect(process.child.stdout.take());
     let stderr = collect(process.child.stderr.take());

@@ -52,7 +52,7 @@ kinds! {
     /// A path, query or body that cannot be read.
     bad_request = BAD_REQUEST "bad-request" "The request cannot be read";
     /// Nobody that is known, or the proof is wrong.
-    unauthorized = UNAUTHORIZED "unauthorized" "The request does not say who asks";
+    unauthorized = UNAUTHORIZED "unauthorized" "Not let in";
     /// The password is right, and a code of the second factor is missing.
     second_factor = UNAUTHORIZED "second-factor" "A second factor is needed";
     /// Known, and not allowed.

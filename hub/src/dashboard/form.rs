@@ -33,6 +33,8 @@ pub(super) struct Input<'a> {
     pub(super) least: Option<u32>,
     /// Smallest and largest number.
     pub(super) between: Option<(u64, u64)>,
+    /// Whether it holds digits only, so that phones show no letters.
+    pub(super) digits: bool,
     /// How `form.js` turns the text into JSON: `number`, `labels`; as it is if unset.
     pub(super) json: Option<&'a str>,
     /// An example.
@@ -48,7 +50,7 @@ impl Input<'_> {
         let control = html! {
             input id=(self.id) name=(self.name) type=(or(self.kind, "text")) value=[self.value]
                 autocomplete=(or(self.autocomplete, "off")) autocapitalize="none" spellcheck="false"
-                inputmode=[(self.autocomplete == "one-time-code").then_some("numeric")]
+                inputmode=[self.digits.then_some("numeric")]
                 required[self.required] minlength=[self.least]
                 min=[self.between.map(|(min, _)| min)] max=[self.between.map(|(_, max)| max)]
                 data-json=[self.json] placeholder=[self.placeholder]

@@ -1,17 +1,18 @@
 //! Hears devices: one task reads the socket, a few decode, in the order of each device.
 
 use std::{
+    collections::HashSet,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::Arc,
 };
 
 use rumqttc::{AsyncClient, Event, Packet, Publish, QoS, SubscribeFilter};
-use tern_protocol::topic;
+use tern_protocol::{id::WorkspaceId, topic};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
     RECONNECT,
@@ -23,9 +24,12 @@ use crate::{
     app::{App, Ready},
     broker::HubDoor,
     delivery::Wanted,
-    fleet::intake::{Freshness, Message, Said},
+    fleet::{
+        self,
+        intake::{Freshness, Message, Said},
+    },
     monitor::ingest::{Incoming, Ingest},
-    store::StoreError,
+    store::{StoreError, chain},
 };
 
 /// Messages that wait to be decoded, per decoder. When they are full the socket is not read, and
@@ -96,9 +100,13 @@ struct Reader {
 impl Reader {
     async fn read(mut self, broker: HubDoor, ready: &watch::Sender<Ready>) {
         let (client, mut connection) = AsyncClient::new(options("in", &broker), 16);
+        let known = self.roster.workspaces().cloned().collect();
+        let subscribing = tokio::spawn(subscribe_to_new(self.app.clone(), client.clone(), known));
+        let _ends_with_this = AbortOnDropHandle::new(subscribing);
         loop {
             match connection.poll().await {
                 Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                    self.take_in_new_workspaces().await;
                     let filters = self.roster.workspaces().map(|workspace| {
                         SubscribeFilter::new(topic::from_devices(workspace), QoS::AtLeastOnce)
                     });
@@ -123,6 +131,12 @@ impl Reader {
         }
     }
 
+    async fn take_in_new_workspaces(&mut self) {
+        if let Err(err) = self.roster.add_new(&self.app.store).await {
+            tracing::warn!(error = chain(&err), "new workspaces are not heard yet");
+        }
+    }
+
     async fn handle(&mut self, publish: Publish) {
         let counters = &self.app.counters;
         counters.mqtt_messages.one();
@@ -135,10 +149,17 @@ impl Reader {
             }
         };
         let now = self.app.clock.now();
-        let alive = match self
-            .roster
-            .admit(&envelope.workspace, &envelope.device, now)
-        {
+        let Envelope {
+            workspace, device, ..
+        } = &envelope;
+        let mut admission = self.roster.admit(workspace, device, now);
+        if admission == Admission::NoWorkspace {
+            // The first word from a workspace that was just made: others are not subscribed to.
+            self.take_in_new_workspaces().await;
+            admission = self.roster.admit(workspace, device, now);
+        }
+        let counters = &self.app.counters;
+        let alive = match admission {
             Admission::Known => false,
             Admission::Due => true,
             Admission::NoWorkspace => {
@@ -157,6 +178,32 @@ impl Reader {
         let _ = self.queues[decoder]
             .send(Admitted { envelope, alive })
             .await;
+    }
+}
+
+/// Subscribes to workspaces that are made while the hub runs. The reader does so again, for all, at
+/// each connection.
+async fn subscribe_to_new(app: App, client: AsyncClient, mut known: HashSet<WorkspaceId>) {
+    loop {
+        app.new_workspace.notified().await;
+        let all = match fleet::workspaces(&app.store).await {
+            Ok(all) => all,
+            Err(err) => {
+                tracing::warn!(error = chain(&err), "new workspaces are not heard yet");
+                app.new_workspace.notify();
+                tokio::time::sleep(RECONNECT).await;
+                continue;
+            }
+        };
+        for workspace in all {
+            let filter = topic::from_devices(&workspace);
+            if known.insert(workspace)
+                && let Err(err) = client.subscribe(filter, QoS::AtLeastOnce).await
+            {
+                // Only if the connection's task is gone, and the hub with it.
+                tracing::debug!(error = %err, "could not subscribe to a new workspace");
+            }
+        }
     }
 }
 

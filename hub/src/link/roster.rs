@@ -36,12 +36,21 @@ pub(super) enum Admission {
 impl Roster {
     pub(super) async fn load(store: &Store) -> Result<Self, StoreError> {
         let mut roster = Self::default();
+        roster.add_new(store).await?;
+        Ok(roster)
+    }
+
+    /// Takes in the workspaces that were made since.
+    pub(super) async fn add_new(&mut self, store: &Store) -> Result<(), StoreError> {
         for workspace in fleet::workspaces(store).await? {
+            if self.0.contains_key(&workspace) {
+                continue;
+            }
             let ids = fleet::device_ids(store, &workspace).await?;
             let devices = ids.into_iter().map(|id| (id, WallTime(0))).collect();
-            roster.0.insert(workspace, devices);
+            self.0.insert(workspace, devices);
         }
-        Ok(roster)
+        Ok(())
     }
 
     pub(super) fn workspaces(&self) -> impl Iterator<Item = &WorkspaceId> {

@@ -2,6 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, sync::Barrier, thread};
 
+use serde_json::json;
 use tern_cli::client::Verdict;
 use tern_protocol::rest::{IdentityState, NewInvitation, Selector};
 use tern_tests::{
@@ -268,4 +269,27 @@ fn a_device_may_join_while_a_rollout_runs() {
     fleet.roll_out_to(version.version, Selector::default(), 100);
     fleet.add_joined(&meter(1));
     fleet.agents[0].serves(version.version.get());
+}
+
+#[test]
+fn a_workspace_made_while_the_hub_runs_hears_its_devices_at_once() {
+    let fleet = Fleet::secured(&[]);
+    fleet.as_admin("POST", "/workspaces", &json!({ "id": "mill" }));
+    let wanted = json!({ "expires_in_s": 600 });
+    let invited = fleet
+        .as_admin("POST", "/w/mill/invitations", &wanted)
+        .json();
+    let token = invited["token"].as_str().expect("a token");
+    let mut agent = Agent::prepare(fleet.dir(), &meter(1), None);
+    let (status, said) = agent.join(token);
+    assert!(status.success(), "{said}");
+    agent.run();
+    wait::until("the new workspace to have its device online", || {
+        let devices = fleet.as_admin("GET", "/w/mill/devices", &json!(null));
+        let devices = devices.json();
+        wait::that(devices["items"][0]["online"] == true, || {
+            devices.to_string()
+        })
+    });
+    assert!(fleet.devices().is_empty(), "it belongs to no other");
 }

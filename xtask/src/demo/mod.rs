@@ -7,6 +7,7 @@
 //! - exit code 0 only if the story held: see [`figures::Figures::checks`];
 //! - nothing that it starts outlives it, also after Ctrl-C or a failure.
 
+mod admission;
 mod cameras;
 mod cast;
 mod figures;
@@ -15,6 +16,7 @@ mod people;
 mod stage;
 mod story;
 mod tern;
+mod web;
 
 use std::{fs, path::PathBuf};
 
@@ -75,7 +77,17 @@ fn tell(options: &Options, folder: &std::path::Path) -> Result<Verdict> {
     );
     println!("  dashboard  {}", stage.hub());
     println!("  logs       {}", folder.join("logs").display());
-    println!("  ask it     tern --hub {} overview", stage.hub());
+    println!(
+        "  log in     {} with {}",
+        admission::USER,
+        stage.account.password
+    );
+    println!("  its CA     {}", stage.account.ca.display());
+    println!(
+        "  ask it     TERN_CONFIG_DIR={} {} overview",
+        stage.tern.credentials().display(),
+        workspace::binary(workspace::Profile::Dev, "tern").display()
+    );
     println!();
 
     let figures = story::play(&mut stage, &mut narrator, folder)?;

@@ -12,10 +12,12 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use super::{
+    admission::{self, Account},
     cameras::{Cameras, Images},
     cast::{Device, FOG, SITES, SLOT, devices},
     narrator::Narrator,
     tern::Tern,
+    web::{self, Web},
 };
 use crate::{
     interrupt,
@@ -24,7 +26,7 @@ use crate::{
 };
 
 /// Where the dashboard is expected; another port if somebody is there already.
-const USUAL: &str = "127.0.0.1:8080";
+const USUAL: &str = "127.0.0.1:8443";
 
 /// How long a process may take until it answers; far more than a loaded machine needs.
 const START: Duration = Duration::from_secs(30);
@@ -60,7 +62,6 @@ pub(super) struct Counts {
 #[derive(Deserialize)]
 struct Addresses {
     http: String,
-    mqtt: String,
 }
 
 /// What runs. Fields are dropped in this order: cameras before agents before hub, so that
@@ -69,8 +70,12 @@ pub(super) struct Stage {
     pub(super) cameras: Option<Cameras>,
     agents: Agents,
     hub: Process,
-    /// The command line, pointed at the hub.
+    /// The command line, logged in to the hub.
     pub(super) tern: Tern,
+    /// What the command line has no word for.
+    pub(super) web: Web,
+    /// Who runs the hub.
+    pub(super) account: Account,
     url: String,
     folder: PathBuf,
 }
@@ -96,13 +101,7 @@ impl Stage {
         };
         let mut command = Command::new(binary(Profile::Dev, "tern-hub"));
         command.arg("serve").arg("--data").arg(&data);
-        command.args([
-            "--http",
-            http,
-            "--mqtt",
-            "127.0.0.1:0",
-            "--insecure-loopback",
-        ]);
+        command.args(["--http", http, "--mqtt", "127.0.0.1:0"]);
         let mut hub = Process::start("hub", command, &logs)?;
         let file = data.join("hub.addresses.json");
         let addresses: Addresses = interrupt::wait_for("the hub listens", START, || {
@@ -111,17 +110,22 @@ impl Stage {
                 .ok()
                 .and_then(|bytes| serde_json::from_slice(&bytes).ok()))
         })?;
-        let url = format!("http://{}", addresses.http);
-        interrupt::wait_for("the hub is ready", START, || {
-            hub.check()?;
-            Ok(ureq::get(&format!("{url}/readyz")).call().ok().map(drop))
-        })?;
-        let agents = Agents(start_agents(folder, &addresses.mqtt)?);
+        let port = addresses.http.rsplit_once(':').map_or("", |(_, port)| port);
+        // The name that the hub's certificate and the set-up link have.
+        let url = format!("https://localhost:{port}");
+        let tern = Tern::keeping(folder.join("tern"));
+        let account = admission::set_up(&mut hub, &data, folder, &tern)?;
+        let web = Web::new(&account.ca_pem, tern.viewer_token()?.token)?;
+        write_configs(folder)?;
+        admission::join_all(folder, &tern)?;
+        let agents = Agents(start_agents(folder)?);
         Ok(Self {
             cameras: None,
             agents,
             hub,
-            tern: Tern::at(url.clone()),
+            tern,
+            web,
+            account,
             url,
             folder: folder.to_path_buf(),
         })
@@ -197,7 +201,7 @@ impl Stage {
         let mut acked = 0;
         for device in devices() {
             let address = agent_address(&self.folder, &device)?;
-            let status: Status = get(&format!("http://{address}/status"))?;
+            let status: Status = web::get(&format!("http://{address}/status"))?;
             counts.made += status.inferences;
             counts.sent += status.windows_made;
             acked += status.windows_acked;
@@ -225,21 +229,18 @@ impl Stage {
     }
 }
 
-/// JSON from an HTTP address.
-pub(super) fn get<T: serde::de::DeserializeOwned>(url: &str) -> Result<T> {
-    let mut response = ureq::get(url).call().with_context(|| url.to_string())?;
-    response
-        .body_mut()
-        .read_json()
-        .with_context(|| url.to_string())
-}
-
-fn start_agents(folder: &Path, broker: &str) -> Result<Vec<Process>> {
-    let start = |device: &Device| {
+fn write_configs(folder: &Path) -> Result<()> {
+    for device in devices() {
         let home = folder.join(&device.name);
         fs::create_dir_all(&home)?;
-        let config = home.join("agent.toml");
-        fs::write(&config, agent_config(device, broker))?;
+        fs::write(home.join("agent.toml"), agent_config(&device))?;
+    }
+    Ok(())
+}
+
+fn start_agents(folder: &Path) -> Result<Vec<Process>> {
+    let start = |device: &Device| {
+        let config = folder.join(&device.name).join("agent.toml");
         let mut command = Command::new(binary(Profile::Dev, "tern-agent"));
         command.arg("run").arg("--config").arg(&config);
         Process::start(&device.name, command, &folder.join("logs"))
@@ -263,17 +264,10 @@ fn agent_address(folder: &Path, device: &Device) -> Result<String> {
 
 /// A device as the story needs it: short windows, so that charts move while one looks, and a
 /// fair share of captures at random, so that accuracy stands on enough labels within seconds.
-fn agent_config(device: &Device, broker: &str) -> String {
+fn agent_config(device: &Device) -> String {
     format!(
         r#"device = "{name}"
-site = "{site}"
 state = "state"
-
-[labels]
-lens = "plastic"
-
-[mqtt]
-broker = "{broker}"
 
 [http]
 listen = "127.0.0.1:0"
@@ -289,6 +283,5 @@ enabled = true
 random_share = 0.2
 "#,
         name = device.name,
-        site = device.site,
     )
 }

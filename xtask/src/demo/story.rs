@@ -18,7 +18,7 @@ use super::{
     figures::{Estimate, Figures, SiteFigures},
     narrator::Narrator,
     people::People,
-    stage::{self, Stage},
+    stage::Stage,
 };
 use crate::{
     interrupt,
@@ -267,7 +267,7 @@ fn finished(rollout: &RolloutView, say: &Narrator) -> Result<()> {
 fn latency(stage: &Stage, elapsed_s: f64) -> Result<(f64, f64)> {
     let to = now()?.0;
     let span = (elapsed_s * 1000.0) as i64 + 1000;
-    let chart: Chart = stage::get(&format!(
+    let chart: Chart = stage.web.get(&format!(
         "{}/api/v1/w/default/charts/latency?model={MODEL}&from={}&to={to}&step_ms={span}",
         stage.hub(),
         to - span

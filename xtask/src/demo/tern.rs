@@ -1,26 +1,65 @@
 //! Calls of the `tern` command line, as a person would type them, with `--json`.
 
-use std::{ffi::OsStr, path::Path, process::Command};
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
-use tern_protocol::rest::{AccuracyView, CaptureView, Overview, RolloutView, VersionView};
+use tern_protocol::rest::{
+    AccuracyView, CaptureView, Invited, Minted, Overview, RolloutView, VersionView,
+};
 
 use super::cast::{MODEL, SLOT};
 use crate::{
-    process::call,
+    process::call_with,
     workspace::{Profile, binary},
 };
 
-/// The command line, pointed at our hub.
+/// The command line, with credentials of the demo's own.
 pub(super) struct Tern {
-    hub: String,
+    credentials: PathBuf,
 }
 
 impl Tern {
-    /// For the hub at this address.
-    pub(super) fn at(hub: String) -> Self {
-        Self { hub }
+    /// One that keeps its credentials in this folder.
+    pub(super) fn keeping(credentials: PathBuf) -> Self {
+        Self { credentials }
+    }
+
+    /// Where its credentials are: what `TERN_CONFIG_DIR` is set to.
+    pub(super) fn credentials(&self) -> &Path {
+        &self.credentials
+    }
+
+    /// `tern setup`: makes the first account and logs in.
+    pub(super) fn set_up(&self, link: &str, user: &str, password: &str, ca: &Path) -> Result<()> {
+        let set_up = ["setup", link, "--user", user, "--password-stdin", "--ca"];
+        let args = set_up.iter().map(OsStr::new).chain([ca.as_os_str()]);
+        self.run_with(args, password.as_bytes()).map(drop)
+    }
+
+    /// `tern device invite`: devices of a site, with the lens that all have.
+    pub(super) fn invite(&self, site: &str, uses: usize) -> Result<Invited> {
+        let uses = uses.to_string();
+        let label = ["--label", "lens=plastic", "--expires", "1h"];
+        let invite = ["device", "invite", "--site", site, "--uses", &uses];
+        self.json(invite.iter().chain(&label))
+    }
+
+    /// `tern token create`: one that only sees.
+    pub(super) fn viewer_token(&self) -> Result<Minted> {
+        self.json([
+            "token",
+            "create",
+            "demo",
+            "--role",
+            "viewer",
+            "--expires",
+            "1d",
+        ])
     }
 
     /// `tern model publish`.
@@ -116,10 +155,23 @@ impl Tern {
     }
 
     fn run<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, args: I) -> Result<Vec<u8>> {
+        self.run_with(args, b"")
+    }
+
+    fn run_with<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(
+        &self,
+        args: I,
+        input: &[u8],
+    ) -> Result<Vec<u8>> {
         let mut command = Command::new(binary(Profile::Dev, "tern"));
-        command.args(["--hub", &self.hub, "--json"]).args(args);
+        // Whom somebody is logged in to by the environment is none of the demo's business.
+        for name in ["TERN_HUB", "TERN_TOKEN", "TERN_WORKSPACE", "TERN_CA"] {
+            command.env_remove(name);
+        }
+        command.env("TERN_CONFIG_DIR", &self.credentials);
+        command.arg("--json").args(args);
         let shown = format!("{command:?}");
-        let answer = call(command)?;
+        let answer = call_with(command, input)?;
         if !answer.status.success() {
             bail!("{shown}: {}\n{}", answer.status, answer.stderr.trim_end());
         }

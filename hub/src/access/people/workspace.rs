@@ -46,5 +46,6 @@ pub async fn create(app: &App, by: &Actor, id: &WorkspaceId) -> Result<(), Peopl
     let deed = Deed::new("workspace.create", format!("workspace {id}")).within(id);
     audit::record(&txn, &app.clock, by, deed).await?;
     commit(txn).await?;
+    app.new_workspace.notify();
     Ok(())
 }

@@ -52,7 +52,7 @@ pub(in crate::dashboard) fn page(frame: Frame, own: &Own) -> Markup {
                         (form::answer("password-answer"))
                     }
                 }
-                (second_factor(own.me.second_factor))
+                (second_factor(name, own.me.second_factor))
             }
         }
         section aria-labelledby="workspaces-title" {
@@ -82,13 +82,14 @@ fn hidden_user(name: &str) -> Markup {
     html! { input type="text" autocomplete="username" value=(name) hidden readonly; }
 }
 
-fn second_factor(set: bool) -> Markup {
+fn second_factor(name: &str, set: bool) -> Markup {
     html! {
         section.card aria-labelledby="factor-title" data-factor {
             h2 #factor-title { "Second factor" }
             @if set {
                 p { "Logging in takes a code of your authenticator, or a recovery code." }
                 form.form method="post" data-send="/api/v1/me/second-factor/remove" data-done="Removed." data-then="reload" data-wrong="factor-password" {
+                    (hidden_user(name))
                     (form::password("factor-password", "password", "Password"))
                     div.buttons { button.danger type="submit" { "Remove second factor" } }
                     (form::answer("factor-answer"))
@@ -96,6 +97,7 @@ fn second_factor(set: bool) -> Markup {
             } @else {
                 p.dim { "A code from an authenticator beside the password: who learns the password alone does not get in." }
                 form.form method="post" data-send="/api/v1/me/second-factor" data-factor-begin data-wrong="factor-password" {
+                    (hidden_user(name))
                     (form::password("factor-password", "password", "Password"))
                     div.buttons { button type="submit" { "Set up" } }
                     (form::answer("factor-answer"))
@@ -126,6 +128,7 @@ pub(in crate::dashboard) fn code(id: &str, label: &str) -> Markup {
         name: "code",
         label,
         autocomplete: "one-time-code",
+        digits: true,
         required: true,
         ..Input::default()
     }

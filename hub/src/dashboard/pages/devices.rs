@@ -112,8 +112,8 @@ fn nothing(filter: &Filter) -> Markup {
         parts::empty(&html! { "No device matches. Loosen the filter above." })
     } else {
         parts::empty(&html! {
-            "No devices yet. A device appears on its first contact: "
-            code { "tern-agent run --config agent.toml" }
+            "No devices yet. Make a token with which they join: "
+            code { "tern device invite" }
         })
     }
 }

@@ -113,7 +113,7 @@ fn table(frame: Frame, invitations: &[InvitationView]) -> Markup {
                             @if let Some(hardware) = &one.hardware_id { code { (hardware) } }
                             @if one.device.is_none() && one.hardware_id.is_none() { span.dim { "any device" } }
                         } }
-                        td.end data-name="Joined" { (format::count(one.used.into())) span.dim { " of " (format::count(one.uses.into())) } }
+                        td.end data-name="Joined" { span { (format::count(one.used.into())) span.dim { " of " (format::count(one.uses.into())) } } }
                         td data-name="Expires" { (parts::until(one.expires_at)) }
                         td data-name="Made by" { div { span.text { (one.created_by) } " " (parts::ago(one.created_at)) } }
                         td.end data-name="" {

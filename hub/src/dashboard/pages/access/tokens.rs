@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 use tern_protocol::{
-    rest::{Page, TokenView},
+    rest::{Page, Role, TokenView},
     time::WallTime,
 };
 
@@ -21,7 +21,7 @@ use crate::{
 /// The page.
 pub(in crate::dashboard) fn page(frame: Frame, tokens: &Page<TokenView>) -> Markup {
     let whose = if frame.may(Permission::Administer) {
-        "of everybody"
+        "of all members"
     } else {
         "of yours"
     };
@@ -74,7 +74,7 @@ fn create(frame: Frame) -> Markup {
                 (Input { id: "token-name", name: "name", label: "What it is for", required: true, ..Input::default() }.draw())
                 @if let Some(own) = own {
                     (form::field("token-role", "Role", "Never more than your own.", &html! {
-                        select #token-role name="role" aria-describedby=(form::described("token-role", "hint")) { (form::roles(own, own)) }
+                        select #token-role name="role" aria-describedby=(form::described("token-role", "hint")) { (form::roles(own, Role::Viewer)) }
                     }))
                 }
                 (form::select("token-life", "expires_in_s", "Good for", Some("number"), &LIVES))

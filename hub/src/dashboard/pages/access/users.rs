@@ -18,7 +18,7 @@ use crate::{
 /// The page.
 pub(in crate::dashboard) fn page(frame: Frame, users: &Page<UserView>) -> Markup {
     let below = html! {
-        span #count data-live { b { (format::count(users.items.len() as u64)) } " accounts of this hub" }
+        span #count data-live { b { (format::count(users.items.len() as u64)) } (if users.items.len() == 1 { " account" } else { " accounts" }) " of this hub" }
     };
     let content = html! {
         (form::once("fresh", "Link to set a password", &[
