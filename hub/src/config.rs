@@ -2,6 +2,7 @@
 //!
 //! Read once by `main.rs`; each part is handed its own piece.
 
+mod certificate;
 mod oidc;
 
 use std::{
@@ -12,6 +13,7 @@ use std::{
 
 use tern_protocol::id::WorkspaceId;
 
+pub use self::certificate::CertificateArgs;
 pub use self::oidc::OidcArgs;
 use crate::access::{identity::Lives, reach};
 
@@ -113,6 +115,9 @@ pub struct Config {
     /// links. Repeatable.
     #[arg(long = "name", value_name = "NAME", default_value = "localhost", value_parser = reach::name)]
     pub names: Vec<String>,
+    /// The certificate for browsers.
+    #[command(flatten)]
+    pub certificate: CertificateArgs,
     /// Life of a device's certificate, as `30d`, `12h`, `90s`; devices renew at half of it.
     #[arg(long, value_name = "TIME", default_value = "30d", value_parser = duration)]
     pub certificate_life: Duration,

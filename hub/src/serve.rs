@@ -1,6 +1,9 @@
 //! Where all parts meet: what is started, in which order, who hands what to whom, and how it ends.
 
+mod acme;
+mod certificate;
 mod https;
+mod limits;
 
 use std::{
     io,
@@ -104,6 +107,9 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
+    /// The certificate for browsers cannot be used.
+    #[error("the certificate for browsers")]
+    Certificate(#[from] certificate::CertificateError),
     /// The operating system does not tell about signals.
     #[error("listening to signals")]
     Signals(#[source] io::Error),
@@ -150,6 +156,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     config.check()?;
     let provider = config.oidc.settings(config.insecure_loopback)?;
     let provider = provider.map(oidc::Provider::new);
+    limits::raise();
     let data = DataDir::take(&config.data).await?;
     let store = Store::open(data.path()).await?;
     let blobs = Blobs::open(&data.path().join("blobs"))?;
@@ -176,6 +183,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         reach,
     };
     intake::all_offline(&app).await?;
+    let (others, keeping) = certificate::open(&config, data.path(), &app.clock)?;
 
     let listener = bind(config.http()).await;
     let http_error = |source| ServeError::Http {
@@ -264,6 +272,13 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         }
     });
     let certifying = boxed(app.authorities.clone().run(stop.clone()));
+    let stopped = stop.clone();
+    let keeping = boxed(async move {
+        tokio::select! {
+            () = stopped.cancelled() => {}
+            () = keeping => {}
+        }
+    });
     let parts = vec![
         part("hearing devices", hearing),
         part("device states", taking_in),
@@ -272,6 +287,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         part("rollouts", rolling_out),
         part("speaking to devices", speaking),
         part("certificates", certifying),
+        part("certificate for browsers", keeping),
     ];
 
     let flushing = tokio::spawn(flush_counters(app.clone()));
@@ -293,7 +309,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
             let served = if insecure {
                 https::plain(listener, router, handle).await
             } else {
-                https::secure(listener, router, tls, handle).await
+                https::secure(listener, router, tls, others, handle).await
             };
             if let Err(err) = served {
                 tracing::error!(error = chain(&err), "HTTP broke");

@@ -78,7 +78,7 @@ async fn who(app: &App, headers: &HeaderMap, method: &Method) -> Result<Who, Api
     let Some(account) = account? else {
         return Ok(Who::Anonymous);
     };
-    if !method.is_safe() && !is_same_origin(headers) {
+    if !method.is_safe() && page(headers) != Page::Own {
         return Err(ApiError::forbidden(
             "this request comes from another site; programs send `Authorization: Bearer` instead \
              of a cookie",
@@ -133,18 +133,30 @@ pub(super) fn no_cookie() -> String {
     gone.to_string()
 }
 
-/// Whether a request that changes something comes from a page of ours. Browsers say so in
-/// `Sec-Fetch-Site`, which no page can forge; older ones in `Origin` at least.
-pub(crate) fn is_same_origin(headers: &HeaderMap) -> bool {
+/// Which page a request comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Page {
+    /// One of this hub, or a person's own doing, as a bookmark.
+    Own,
+    /// One of another site.
+    Foreign,
+    /// It does not say; browsers do with every request that changes something, so it is a program.
+    Unsaid,
+}
+
+/// Which page a request comes from. Browsers say so in `Sec-Fetch-Site`, which no page can forge;
+/// older ones in `Origin` at least.
+pub(crate) fn page(headers: &HeaderMap) -> Page {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    if let Some(site) = text("sec-fetch-site") {
-        return matches!(site, "same-origin" | "none");
-    }
-    let origin = text("origin").and_then(|origin| origin.split_once("://"));
-    match (origin, text("host")) {
-        (Some((_, origin)), Some(host)) => origin.eq_ignore_ascii_case(host),
-        _ => false,
-    }
+    let own = match (text("sec-fetch-site"), text("origin"), text("host")) {
+        (Some(site), ..) => matches!(site, "same-origin" | "none"),
+        (None, Some(origin), Some(host)) => origin
+            .split_once("://")
+            .is_some_and(|(_, origin)| origin.eq_ignore_ascii_case(host)),
+        (None, Some(_), None) => false,
+        (None, None, _) => return Page::Unsaid,
+    };
+    if own { Page::Own } else { Page::Foreign }
 }
 
 #[cfg(test)]
@@ -162,24 +174,28 @@ mod tests {
     }
 
     #[test]
-    fn pages_of_other_sites_change_nothing() {
-        for (allowed, pairs) in [
-            (true, vec![("sec-fetch-site", "same-origin")]),
-            (true, vec![("sec-fetch-site", "none")]),
-            (false, vec![("sec-fetch-site", "cross-site")]),
-            (false, vec![("sec-fetch-site", "same-site")]),
+    fn pages_of_other_sites_are_told_apart() {
+        let host = ("host", "hub:8443");
+        for (expected, pairs) in [
+            (Page::Own, vec![("sec-fetch-site", "same-origin")]),
+            (Page::Own, vec![("sec-fetch-site", "none")]),
+            (Page::Foreign, vec![("sec-fetch-site", "same-site")]),
             (
-                true,
-                vec![("host", "hub:8443"), ("origin", "https://hub:8443")],
+                Page::Foreign,
+                vec![
+                    host,
+                    ("origin", "https://hub:8443"),
+                    ("sec-fetch-site", "cross-site"),
+                ],
             ),
-            (
-                false,
-                vec![("host", "hub:8443"), ("origin", "https://evil")],
-            ),
-            (false, vec![("host", "hub:8443"), ("origin", "null")]),
-            (false, vec![("host", "hub:8443")]),
+            (Page::Own, vec![host, ("origin", "https://hub:8443")]),
+            (Page::Foreign, vec![host, ("origin", "https://evil")]),
+            (Page::Foreign, vec![host, ("origin", "https://hub:9090")]),
+            (Page::Foreign, vec![host, ("origin", "null")]),
+            (Page::Foreign, vec![("origin", "https://hub:8443")]),
+            (Page::Unsaid, vec![host]),
         ] {
-            assert_eq!(is_same_origin(&headers(&pairs)), allowed, "{pairs:?}");
+            assert_eq!(page(&headers(&pairs)), expected, "{pairs:?}");
         }
     }
 

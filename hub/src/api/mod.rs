@@ -52,6 +52,7 @@ use tower_http::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use self::authenticate::Trust;
+pub(crate) use self::authenticate::{Page, page};
 pub(crate) use self::authenticate::{cookie, session_of};
 use self::{policy::Guarded, problem::ApiError, throttle::Throttle};
 use crate::{
@@ -207,6 +208,11 @@ pub fn router() -> Router<App> {
     })
     .layer(DefaultBodyLimit::max(JSON_BODY))
     .layer(Extension(Streams(Arc::new(Semaphore::new(STREAMS)))))
+}
+
+/// A refusal of what is not permitted, as every error of the API looks.
+pub(crate) fn forbidden(detail: &str) -> axum::response::Response {
+    axum::response::IntoResponse::into_response(problem::ApiError::forbidden(detail))
 }
 
 /// What goes around every route of the hub: counting, tracing without bodies, and panics that become

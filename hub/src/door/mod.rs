@@ -7,11 +7,13 @@
 //! - no byte of a client reaches the broker before its certificate is verified and its identity
 //!   active, and its seat is taken;
 //! - a session ends at once when its identity may no longer speak;
+//! - whoever is silent or fails holds up nobody but their own address;
 //! - a device that sends too fast waits; nothing of it is lost or reordered.
 
 pub mod bucket;
 mod copy;
 mod session;
+mod sources;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -19,10 +21,12 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinHandle,
+    time::Instant,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 
+use self::sources::{Lane, Sources};
 use crate::{
     access::{authority::Tls, identity::Registry},
     broker::seats::Seats,
@@ -32,8 +36,12 @@ use crate::{
 /// Longest that a TLS handshake may take: three round trips on a link of seconds.
 const HANDSHAKE: Duration = Duration::from_secs(20);
 
-/// Handshakes at a time. Each is a signature and some tens of kilobytes; more wait in the backlog.
-const HANDSHAKES: usize = 256;
+/// Longest that a connection waits for its turn, after those of its own address and then of all.
+const TURN: Duration = Duration::from_mins(1);
+
+/// Handshakes at a time. Each is a signature and some tens of kilobytes, so all are some tens of
+/// megabytes; most of them wait for the client.
+const HANDSHAKES: usize = 1_024;
 
 /// Connections at a time, each with its sockets and buffers: a fleet of ten thousand, and half as
 /// many more whose old connections are not yet known to be dead.
@@ -90,23 +98,29 @@ impl Door {
 async fn accept(listener: TcpListener, behind: Behind, stop: CancellationToken) {
     let connections = Arc::new(Semaphore::new(CONNECTIONS));
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
+    let sources = Sources::new(Instant::now());
     loop {
         let next = async {
             let room = permit(&connections).await;
-            let turn = permit(&handshakes).await;
-            (listener.accept().await, room, turn)
+            (listener.accept().await, room)
         };
-        let (accepted, room, turn) = tokio::select! {
+        let (accepted, room) = tokio::select! {
             () = stop.cancelled() => return,
             next = next => next,
         };
         match accepted {
             Ok((socket, from)) => {
+                let Some(lane) = sources.lane(from.ip(), Instant::now()) else {
+                    behind.counters.refused_connections.one();
+                    tracing::debug!(%from, "too many connections of this address are unfinished");
+                    continue;
+                };
                 let (behind, stop) = (behind.clone(), stop.clone());
+                let handshakes = Arc::clone(&handshakes);
                 tokio::spawn(async move {
                     tokio::select! {
                         () = stop.cancelled() => {}
-                        () = receive(socket, from, behind, turn) => {}
+                        () = receive(socket, from, behind, lane, handshakes) => {}
                     }
                     drop(room);
                 });
@@ -124,26 +138,53 @@ async fn permit(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
     permit.expect("nobody closes it")
 }
 
-async fn receive(socket: TcpStream, from: SocketAddr, behind: Behind, turn: OwnedSemaphorePermit) {
-    let tls = tokio::time::timeout(HANDSHAKE, handshake(socket, &behind)).await;
-    drop(turn);
+async fn receive(
+    socket: TcpStream,
+    from: SocketAddr,
+    behind: Behind,
+    lane: Arc<Lane>,
+    handshakes: Arc<Semaphore>,
+) {
     let counters = Arc::clone(&behind.counters);
-    match tls {
-        Ok(Ok(tls)) => {
+    match verified(socket, &behind, &lane, &handshakes).await {
+        Ok(tls) => {
+            // From here on it counts no more as unfinished.
+            drop(lane);
             if let Err(err) = session::run(tls, behind).await {
                 counters.refused_connections.one();
                 tracing::debug!(%from, error = %err, "a device was not let in");
             }
         }
-        Ok(Err(err)) => {
+        Err(err) => {
             counters.refused_connections.one();
             tracing::debug!(%from, error = %err, "a TLS handshake failed");
         }
-        Err(_) => {
-            counters.refused_connections.one();
-            tracing::debug!(%from, "a TLS handshake took too long");
-        }
     }
+}
+
+/// A handshake, when it is this connection's turn. One that failed keeps its place among those of
+/// its address for as long as the rate of failures wants, and no place among all.
+async fn verified(
+    socket: TcpStream,
+    behind: &Behind,
+    lane: &Lane,
+    handshakes: &Arc<Semaphore>,
+) -> io::Result<TlsStream<TcpStream>> {
+    let turns = async {
+        let own = lane.turns.acquire().await;
+        (own.expect("nobody closes it"), permit(handshakes).await)
+    };
+    let (own, turn) = tokio::time::timeout(TURN, turns).await?;
+    let tls = match tokio::time::timeout(HANDSHAKE, handshake(socket, behind)).await {
+        Ok(tls) => tls,
+        Err(late) => Err(late.into()),
+    };
+    drop(turn);
+    if tls.is_err() {
+        tokio::time::sleep(lane.failed(Instant::now())).await;
+    }
+    drop(own);
+    tls
 }
 
 async fn handshake(socket: TcpStream, behind: &Behind) -> io::Result<TlsStream<TcpStream>> {

@@ -287,3 +287,24 @@ async fn what_is_not_its_own_is_refused() {
     assert_eq!(world.app.counters.refused_subscriptions.get(), 4);
     world.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silence_of_one_address_keeps_no_device_of_another_out() {
+    let world = world().await;
+    let meter = world.join("meter").await;
+    let mut silent = Vec::new();
+    for _ in 0..300 {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        let from = (Ipv4Addr::new(127, 0, 0, 2), 0);
+        socket
+            .bind(from.into())
+            .expect("an address of this machine");
+        silent.push(socket.connect(world.door.address).await.expect("connects"));
+    }
+    let (client, mut connection) = tokio::time::timeout(HANDSHAKE / 2, world.enter(&meter))
+        .await
+        .expect("it does not wait for those who are silent");
+    lives(&client, &mut connection, &meter).await;
+    drop(silent);
+    world.end().await;
+}

@@ -10,9 +10,9 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::Request,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, header},
     middleware::{self, Next},
-    response::{IntoResponse as _, Response},
+    response::Response,
 };
 use axum_server::{Handle, tls_rustls::RustlsConfig};
 use rustls::{
@@ -21,12 +21,21 @@ use rustls::{
     sign::CertifiedKey,
     version::TLS13,
 };
+use rustls_acme::is_tls_alpn_challenge;
 use tokio::{net::TcpListener, sync::watch};
 
-use crate::access::authority::Tls;
+use super::certificate::Shown;
+use crate::{
+    access::authority::Tls,
+    api::{self, Page},
+};
 
-/// Protocols that a client may offer: devices, HTTP/1.1.
-const ALPN: [&[u8]; 2] = [b"tern-device", b"http/1.1"];
+/// What a device offers first, to see the certificate of the hub's own authority.
+const DEVICE: &[u8] = b"tern-device";
+
+/// Protocols that a client may offer: devices, HTTP/1.1, an ACME authority that looks whether the
+/// name is ours.
+const ALPN: [&[u8]; 3] = [DEVICE, b"http/1.1", b"acme-tls/1"];
 
 /// Longest that the headers of a request may take.
 const HEADERS: Duration = Duration::from_secs(20);
@@ -34,13 +43,28 @@ const HEADERS: Duration = Duration::from_secs(20);
 /// A browser speaks HTTPS only with this name for a year.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
-/// Shows the certificate that stands at the moment.
+/// Shows the certificates that stand at the moment.
 #[derive(Debug)]
-struct Own(watch::Receiver<Arc<Tls>>);
+struct Certificates {
+    own: watch::Receiver<Arc<Tls>>,
+    others: Shown,
+}
 
-impl ResolvesServerCert for Own {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0.borrow().own))
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let own = || Arc::clone(&self.own.borrow().own);
+        let is_device = hello
+            .alpn()
+            .is_some_and(|mut offered| offered.any(|protocol| protocol == DEVICE));
+        if is_device {
+            return Some(own());
+        }
+        match &self.others {
+            Shown::Own => Some(own()),
+            Shown::Operators(now) => Some(Arc::clone(&now.borrow())),
+            Shown::Acme(acme) if is_tls_alpn_challenge(&hello) => acme.resolve(hello),
+            Shown::Acme(acme) => Some(acme.resolve(hello).unwrap_or_else(own)),
+        }
     }
 }
 
@@ -48,7 +72,8 @@ impl ResolvesServerCert for Own {
 pub(super) async fn secure(
     listener: TcpListener,
     router: Router,
-    tls: watch::Receiver<Arc<Tls>>,
+    own: watch::Receiver<Arc<Tls>>,
+    others: Shown,
     handle: Handle<SocketAddr>,
 ) -> io::Result<()> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -56,7 +81,7 @@ pub(super) async fn secure(
         .with_protocol_versions(&[&TLS13])
         .map_err(io::Error::other)?
         .with_no_client_auth()
-        .with_cert_resolver(Arc::new(Own(tls)));
+        .with_cert_resolver(Arc::new(Certificates { own, others }));
     config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
     let config = RustlsConfig::from_config(Arc::new(config));
     let router = router.layer(middleware::map_response(strict));
@@ -89,21 +114,22 @@ async fn strict(mut response: Response) -> Response {
 
 async fn only_this_machine(request: Request, next: Next) -> Response {
     match refusal(&request) {
-        Some(reason) => (StatusCode::FORBIDDEN, reason).into_response(),
+        Some(reason) => api::forbidden(reason),
         None => next.run(request).await,
     }
 }
 
 fn refusal(request: &Request) -> Option<&'static str> {
-    let text = |name| request.headers().get(name).and_then(|v| v.to_str().ok());
-    let host = text("host");
+    let host = request.headers().get(header::HOST);
+    let host = host.and_then(|host| host.to_str().ok());
     if !host.is_some_and(is_loopback) {
         return Some(
             "this hub was started with `--insecure-loopback` and answers to `localhost` only",
         );
     }
-    let own = same_origin(text("sec-fetch-site"), text("origin"), host);
-    (!own && !request.method().is_safe()).then_some("a page from elsewhere may not change anything")
+    let foreign = api::page(request.headers()) == Page::Foreign;
+    (foreign && !request.method().is_safe())
+        .then_some("a page from elsewhere may not change anything")
 }
 
 /// Whether a `Host` names this machine.
@@ -117,16 +143,6 @@ fn is_loopback(host: &str) -> bool {
                 .parse()
                 .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
     })
-}
-
-/// Whether an unsafe request comes from a page of this hub, or from no page at all.
-fn same_origin(site: Option<&str>, origin: Option<&str>, host: Option<&str>) -> bool {
-    match (site, origin) {
-        (Some(site), _) => matches!(site, "same-origin" | "none"),
-        (None, Some(origin)) => origin.strip_prefix("http://") == host && host.is_some(),
-        // A program: browsers send one of the two with every unsafe request.
-        (None, None) => true,
-    }
 }
 
 #[cfg(test)]
@@ -152,27 +168,6 @@ mod tests {
             "0.0.0.0",
         ] {
             assert!(!is_loopback(bad), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_page_from_elsewhere_is_told_apart() {
-        let host = Some("localhost:8080");
-        for (site, origin, expected) in [
-            (None, None, true),
-            (Some("same-origin"), None, true),
-            (Some("none"), None, true),
-            (Some("cross-site"), Some("http://localhost:8080"), false),
-            (Some("same-site"), None, false),
-            (None, Some("http://localhost:8080"), true),
-            (None, Some("http://localhost:9090"), false),
-            (None, Some("null"), false),
-        ] {
-            assert_eq!(
-                same_origin(site, origin, host),
-                expected,
-                "{site:?} {origin:?}"
-            );
         }
     }
 }

@@ -45,6 +45,7 @@ fn config(dir: &Path) -> Config {
         expired_grace: Duration::from_hours(24),
         egress_limit: None,
         log_format: crate::config::LogFormat::Text,
+        certificate: crate::config::CertificateArgs::default(),
         oidc: crate::config::OidcArgs::default(),
     }
 }
