@@ -34,6 +34,8 @@ pub struct Hub {
     args: Vec<String>,
     clock: Option<Clock>,
     last: Option<Addresses>,
+    /// Who vouches for what browsers are shown, if not the hub's own authority.
+    browsers: Option<String>,
     running: Option<(Process, Addresses)>,
 }
 
@@ -67,6 +69,7 @@ impl Hub {
             args,
             clock,
             last: None,
+            browsers: None,
             running: None,
         };
         hub.run();
@@ -101,6 +104,11 @@ impl Hub {
         self.args = args.iter().map(|&arg| arg.to_owned()).collect();
     }
 
+    /// From the next start browsers are shown what this authority (PEM) vouches for.
+    pub fn browsers_trust(&mut self, authority: &str) {
+        self.browsers = Some(authority.to_owned());
+    }
+
     /// `tern-hub ca …` on its data, which must succeed; what it prints.
     #[track_caller]
     pub fn ca(&self, args: &[&str]) -> String {
@@ -121,7 +129,10 @@ impl Hub {
     pub fn http(&self) -> Http {
         match self.doors {
             Doors::Plain => Http::default(),
-            Doors::Secured => Http::trusting(&self.ca(&["export"])),
+            Doors::Secured => match &self.browsers {
+                Some(authority) => Http::trusting(authority),
+                None => Http::trusting(&self.ca(&["export"])),
+            },
         }
     }
 

@@ -6,6 +6,7 @@
 mod by_keyboard;
 mod certificates;
 mod clocks;
+mod https;
 mod joining;
 mod oidc;
 mod other_brokers;
