@@ -247,6 +247,23 @@ mod tests {
     }
 
     #[test]
+    fn a_plain_hub_shows_no_certificate() {
+        let serve = |more: &[&str]| {
+            let line = ["tern-hub", "serve", "--data", "d"];
+            Args::try_parse_from(line.iter().chain(more)).is_ok()
+        };
+        let files = ["--https-certificate", "c", "--https-key", "k"];
+        let acme = ["--acme-domain", "hub.example"];
+        for certificate in [&files[..], &acme] {
+            assert!(serve(certificate));
+            assert!(!serve(&[certificate, &["--insecure-loopback"]].concat()));
+        }
+        assert!(!serve(&[&files[..], &acme].concat()), "one or the other");
+        assert!(!serve(&files[..2]), "a certificate without its key");
+        assert!(!serve(&files[2..]), "a key without its certificate");
+    }
+
+    #[test]
     fn plain_listeners_stay_on_this_machine() {
         let serve = |more: &[&str]| {
             let line = ["tern-hub", "serve", "--data", "d"];

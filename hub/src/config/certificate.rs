@@ -12,7 +12,12 @@ const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
 pub struct CertificateArgs {
     /// Certificate that browsers and programs see, in PEM, followed by those between it and its
     /// root. Read again when it changes. Devices see that of the hub's own authority as before.
-    #[arg(long, value_name = "FILE", requires = "https_key")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "https_key",
+        conflicts_with = "insecure_loopback"
+    )]
     pub https_certificate: Option<PathBuf>,
     /// Its key in PEM, unencrypted.
     #[arg(long, value_name = "FILE", requires = "https_certificate")]
@@ -21,7 +26,7 @@ pub struct CertificateArgs {
     /// port 443 of it. Repeatable.
     #[arg(
         long = "acme-domain", value_name = "NAME", value_parser = reach::name,
-        conflicts_with = "https_certificate"
+        conflicts_with_all = ["https_certificate", "insecure_loopback"]
     )]
     pub acme_domains: Vec<String>,
     /// Mail address that the ACME authority may write to. Repeatable.
