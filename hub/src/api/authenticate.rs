@@ -103,34 +103,46 @@ fn api_token(given: &str) -> Option<String> {
     None
 }
 
-/// The secret in the session's cookie.
-pub(crate) fn session_of(headers: &HeaderMap) -> Option<String> {
+/// What stands in a cookie of this name.
+pub(crate) fn cookie_of(headers: &HeaderMap, name: &str) -> Option<String> {
     let cookies = headers.get_all(header::COOKIE).into_iter();
     let texts = cookies.filter_map(|value| value.to_str().ok());
-    texts
-        .flat_map(Cookie::split_parse)
-        .flatten()
-        .find(|cookie| cookie.name() == COOKIE)
+    let mut all = texts.flat_map(Cookie::split_parse).flatten();
+    all.find(|cookie| cookie.name() == name)
         .map(|cookie| cookie.value().to_owned())
 }
 
-/// `Set-Cookie` of a new session. Lax: a link from elsewhere opens the dashboard, a form from
-/// elsewhere posts nothing.
-pub(crate) fn cookie(secret: &str) -> String {
-    Cookie::build((COOKIE, secret))
+/// A cookie with a secret, which no script sees. Lax: a link from elsewhere opens the dashboard, a
+/// form from elsewhere posts nothing.
+pub(crate) fn secret_cookie<'a>(name: &'a str, secret: &'a str) -> Cookie<'a> {
+    Cookie::build((name, secret))
         .secure(true)
         .http_only(true)
         .same_site(SameSite::Lax)
         .path("/")
         .build()
-        .to_string()
+}
+
+/// `Set-Cookie` that takes one away.
+pub(crate) fn no_cookie_of(name: &str) -> String {
+    let mut gone = Cookie::build((name, "")).secure(true).path("/").build();
+    gone.make_removal();
+    gone.to_string()
+}
+
+/// The secret in the session's cookie.
+pub(crate) fn session_of(headers: &HeaderMap) -> Option<String> {
+    cookie_of(headers, COOKIE)
+}
+
+/// `Set-Cookie` of a new session.
+pub(crate) fn cookie(secret: &str) -> String {
+    secret_cookie(COOKIE, secret).to_string()
 }
 
 /// `Set-Cookie` that takes it away.
 pub(super) fn no_cookie() -> String {
-    let mut gone = Cookie::build((COOKIE, "")).secure(true).path("/").build();
-    gone.make_removal();
-    gone.to_string()
+    no_cookie_of(COOKIE)
 }
 
 /// Which page a request comes from.

@@ -52,8 +52,9 @@ use tower_http::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use self::authenticate::Trust;
-pub(crate) use self::authenticate::{Page, page};
-pub(crate) use self::authenticate::{cookie, session_of};
+pub(crate) use self::authenticate::{
+    Page, cookie, cookie_of, no_cookie_of, page, secret_cookie, session_of,
+};
 use self::{policy::Guarded, problem::ApiError, throttle::Throttle};
 use crate::{
     access::role::{Permission, Policy},

@@ -9,7 +9,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
 };
-use cookie::{Cookie, SameSite, time::Duration};
+use cookie::time::Duration;
 use serde::Deserialize;
 
 use super::access::here;
@@ -85,7 +85,7 @@ pub(super) async fn back(
         return no_provider(&visit, "/");
     };
     let asked = ask.map(|Query(asked)| asked).unwrap_or_default();
-    let shown = cookie_of(&headers, COOKIE);
+    let shown = api::cookie_of(&headers, COOKIE);
     let session = api::session_of(&headers);
     let back = Return {
         handle: shown.as_deref(),
@@ -102,31 +102,16 @@ pub(super) async fn back(
     }
 }
 
-fn cookie_of(headers: &HeaderMap, name: &str) -> Option<String> {
-    let cookies = headers.get_all(header::COOKIE).into_iter();
-    let texts = cookies.filter_map(|value| value.to_str().ok());
-    let mut all = texts.flat_map(Cookie::split_parse).flatten();
-    all.find(|cookie| cookie.name() == name)
-        .map(|cookie| cookie.value().to_owned())
-}
-
 /// `Set-Cookie` of a login that begins; it ends with what the hub remembers of it.
 fn handle(secret: &str) -> String {
     let life = Duration::seconds(logins::LIFE.as_secs() as i64);
-    Cookie::build((COOKIE, secret))
-        .secure(true)
-        .http_only(true)
-        .same_site(SameSite::Lax)
-        .path("/")
-        .max_age(life)
-        .build()
-        .to_string()
+    let mut cookie = api::secret_cookie(COOKIE, secret);
+    cookie.set_max_age(life);
+    cookie.to_string()
 }
 
 fn no_handle() -> String {
-    let mut gone = Cookie::build((COOKIE, "")).secure(true).path("/").build();
-    gone.make_removal();
-    gone.to_string()
+    api::no_cookie_of(COOKIE)
 }
 
 /// Leads a browser on. Nothing of the addresses on the way is kept or told to whom they lead.
