@@ -64,6 +64,15 @@ impl Actor {
         }
     }
 
+    /// The same asker, once they have shown to be this user.
+    #[must_use]
+    pub fn as_user(&self, user: &tern_protocol::id::UserName) -> Self {
+        Self {
+            name: format!("user {user}"),
+            from: self.from.clone(),
+        }
+    }
+
     /// A device.
     pub fn device(device: &tern_protocol::id::DeviceId, from: Option<std::net::IpAddr>) -> Self {
         Self {

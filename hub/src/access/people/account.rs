@@ -198,7 +198,7 @@ pub(super) async fn room_for_one_more<C: ConnectionTrait>(db: &C) -> Result<(), 
     let count = row(db, "SELECT count(*) AS n FROM account", []).await?;
     let count: i64 = count.as_ref().map_or(Ok(0), |row| column(row, "n"))?;
     if count as u64 >= ACCOUNTS {
-        let text = format!("a hub has at most {ACCOUNTS} accounts; disable none, remove some");
+        let text = format!("a hub has at most {ACCOUNTS} accounts; nobody can be added");
         return Err(PeopleError::Bounds(text));
     }
     Ok(())

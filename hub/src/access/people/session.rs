@@ -74,11 +74,7 @@ pub async fn begin_for(
     if way == Way::Oidc {
         deed = deed.detail("oidc");
     }
-    let by = Actor {
-        name: format!("user {user}"),
-        from: by.from.clone(),
-    };
-    audit::record(&txn, &app.clock, &by, deed).await?;
+    audit::record(&txn, &app.clock, &by.as_user(user), deed).await?;
     commit(txn).await?;
     Ok(new)
 }

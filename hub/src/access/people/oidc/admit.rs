@@ -38,13 +38,11 @@ pub(super) async fn admit(
         Some(name) => again(&txn, app, by, &name, person, &standing).await?,
         None => first(&txn, app, by, settings, person, &standing).await?,
     };
-    match &admitted {
-        Ok(_) => {}
-        Err(err) => {
-            let who = format!("subject {} of OpenID", person.subject);
-            let deed = Deed::new("session.login-failed", who).detail(why(err));
-            audit::record(&txn, &app.clock, by, deed).await?;
-        }
+    // The roles that were taken away stay so, and the refusal is written down.
+    if let Err(err) = &admitted {
+        let who = format!("subject {} of OpenID", person.subject);
+        let deed = Deed::new("session.login-failed", who).detail(why(err));
+        audit::record(&txn, &app.clock, by, deed).await?;
     }
     commit(txn).await?;
     admitted
@@ -89,7 +87,7 @@ async fn again<C: ConnectionTrait>(
 ) -> Result<Result<UserName, OidcError>, OidcError> {
     let account = account::find(txn, name.as_str()).await?;
     let account = account.ok_or_else(|| account::not_found(name))?;
-    let by = as_themselves(by, name);
+    let by = by.as_user(name);
     if account.hub_admin != standing.hub_admin {
         let update = "UPDATE account SET hub_admin = $2 WHERE name = $1";
         let values = [name.as_str().into(), standing.hub_admin.into()];
@@ -151,20 +149,13 @@ async fn first<C: ConnectionTrait>(
         name.as_str().into(),
     ];
     exec(txn, insert, values).await?;
-    let by = as_themselves(by, &name);
+    let by = by.as_user(&name);
     let deed = Deed::new("user.create", format!("user {name}"))
         .after(&standing.hub_admin)
         .detail(format!("OpenID subject {}", super::short(&person.subject)));
     audit::record(txn, &app.clock, &by, deed).await?;
     give_roles(txn, app, &by, &name, &standing.roles).await?;
     Ok(Ok(name))
-}
-
-fn as_themselves(by: &Actor, name: &UserName) -> Actor {
-    Actor {
-        name: format!("user {name}"),
-        from: by.from.clone(),
-    }
 }
 
 /// Exactly these roles from now on.

@@ -11,15 +11,14 @@ use std::{
 use chrono::DateTime;
 use openidconnect::{
     AccessToken, AuthType, AuthenticationFlow, AuthorizationCode, Client, CsrfToken,
-    EmptyAdditionalProviderMetadata, EndpointMaybeSet, EndpointNotSet, EndpointSet, JsonWebKeySet,
-    OAuth2TokenResponse as _, PkceCodeChallenge, ProviderMetadata, RedirectUrl, Scope,
-    StandardErrorResponse, SubjectIdentifier, TokenResponse as _, UserInfoClaims,
+    EndpointMaybeSet, EndpointNotSet, EndpointSet, JsonWebKeySet, OAuth2TokenResponse as _,
+    PkceCodeChallenge, RedirectUrl, Scope, StandardErrorResponse, SubjectIdentifier,
+    TokenResponse as _, UserInfoClaims,
     core::{
-        CoreAuthDisplay, CoreAuthPrompt, CoreClaimName, CoreClaimType, CoreClientAuthMethod,
-        CoreErrorResponseType, CoreGenderClaim, CoreGrantType, CoreJsonWebKey,
-        CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm, CoreResponseMode,
+        CoreAuthDisplay, CoreAuthPrompt, CoreClientAuthMethod, CoreErrorResponseType,
+        CoreGenderClaim, CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreProviderMetadata,
         CoreResponseType, CoreRevocableToken, CoreRevocationErrorResponse,
-        CoreSubjectIdentifierType, CoreTokenIntrospectionResponse,
+        CoreTokenIntrospectionResponse,
     },
 };
 use serde_json::{Map, Value};
@@ -49,22 +48,6 @@ const AT_ONCE: usize = 8;
 
 /// Longest that a login waits for its turn.
 const TURN: Duration = Duration::from_secs(10);
-
-/// What the provider says about itself.
-pub(super) type Metadata = ProviderMetadata<
-    EmptyAdditionalProviderMetadata,
-    CoreAuthDisplay,
-    CoreClientAuthMethod,
-    CoreClaimName,
-    CoreClaimType,
-    CoreGrantType,
-    CoreJweContentEncryptionAlgorithm,
-    CoreJweKeyManagementAlgorithm,
-    CoreJsonWebKey,
-    CoreResponseMode,
-    CoreResponseType,
-    CoreSubjectIdentifierType,
->;
 
 /// The hub as a client of the provider.
 type Relying = Client<
@@ -102,7 +85,7 @@ enum Known {
     #[default]
     Nothing,
     /// What it said, and when.
-    Said(Arc<Metadata>, Instant),
+    Said(Arc<CoreProviderMetadata>, Instant),
     /// It did not answer then.
     Silent(Instant),
 }
@@ -120,7 +103,7 @@ impl Remote {
     pub(super) async fn metadata(
         &self,
         settings: &Arc<Settings>,
-    ) -> Result<Arc<Metadata>, OidcError> {
+    ) -> Result<Arc<CoreProviderMetadata>, OidcError> {
         if let Some(known) = self.remembered()? {
             return Ok(known);
         }
@@ -159,7 +142,7 @@ impl Remote {
         done.await.unwrap_or(Err(OidcError::Busy))
     }
 
-    fn remembered(&self) -> Result<Option<Arc<Metadata>>, OidcError> {
+    fn remembered(&self) -> Result<Option<Arc<CoreProviderMetadata>>, OidcError> {
         match &*self.known.lock().unwrap_or_else(PoisonError::into_inner) {
             Known::Said(said, at) if at.elapsed() < FRESH => Ok(Some(Arc::clone(said))),
             Known::Silent(at) if at.elapsed() < REST => Err(OidcError::Resting),
@@ -167,7 +150,7 @@ impl Remote {
         }
     }
 
-    fn look(&self, settings: &Settings) -> Result<Arc<Metadata>, OidcError> {
+    fn look(&self, settings: &Settings) -> Result<Arc<CoreProviderMetadata>, OidcError> {
         // Somebody may have looked while we waited for our turn.
         if let Some(known) = self.remembered()? {
             return Ok(known);
@@ -181,8 +164,8 @@ impl Remote {
         looked
     }
 
-    fn ask(&self, settings: &Settings) -> Result<Arc<Metadata>, OidcError> {
-        let said = Metadata::discover(&settings.issuer, &self.http);
+    fn ask(&self, settings: &Settings) -> Result<Arc<CoreProviderMetadata>, OidcError> {
+        let said = CoreProviderMetadata::discover(&settings.issuer, &self.http);
         let said = said.map_err(|err| OidcError::Unreachable {
             what: "settings",
             why: short(&chain(&err)),
@@ -227,7 +210,10 @@ impl Remote {
     }
 
     /// The provider's keys now; remembered with the rest.
-    fn new_keys(&self, metadata: &Metadata) -> Result<JsonWebKeySet<CoreJsonWebKey>, OidcError> {
+    fn new_keys(
+        &self,
+        metadata: &CoreProviderMetadata,
+    ) -> Result<JsonWebKeySet<CoreJsonWebKey>, OidcError> {
         let keys = JsonWebKeySet::fetch(metadata.jwks_uri(), &self.http);
         let keys = keys.map_err(|err| OidcError::Unreachable {
             what: "keys",
@@ -266,7 +252,7 @@ impl Remote {
 }
 
 /// Everything that the hub or a browser is sent to is as safe as the issuer.
-fn check(settings: &Settings, said: &Metadata) -> Result<(), OidcError> {
+fn check(settings: &Settings, said: &CoreProviderMetadata) -> Result<(), OidcError> {
     let token = said.token_endpoint().map(openidconnect::TokenUrl::url);
     let token = token.ok_or_else(|| OidcError::Metadata("there is no token endpoint".into()))?;
     let all = [
@@ -288,7 +274,11 @@ fn check(settings: &Settings, said: &Metadata) -> Result<(), OidcError> {
 }
 
 /// The hub as a client of the provider.
-fn client(settings: &Settings, metadata: &Metadata, redirect: &str) -> Result<Relying, OidcError> {
+fn client(
+    settings: &Settings,
+    metadata: &CoreProviderMetadata,
+    redirect: &str,
+) -> Result<Relying, OidcError> {
     let redirect = RedirectUrl::new(redirect.into());
     let redirect =
         redirect.map_err(|_| OidcError::Metadata("no address to come back to".into()))?;
@@ -311,7 +301,7 @@ fn client(settings: &Settings, metadata: &Metadata, redirect: &str) -> Result<Re
 /// The address at the provider where a login begins.
 pub(super) fn address(
     settings: &Settings,
-    metadata: &Metadata,
+    metadata: &CoreProviderMetadata,
     started: &Started,
     challenge: PkceCodeChallenge,
 ) -> Result<String, OidcError> {
@@ -329,7 +319,7 @@ pub(super) fn address(
 
 /// What is asked for besides `openid`. Providers refuse a scope that they do not know, so that one for
 /// groups or mail is asked for only if they list it.
-fn scopes(settings: &Settings, metadata: &Metadata) -> Vec<String> {
+fn scopes(settings: &Settings, metadata: &CoreProviderMetadata) -> Vec<String> {
     let listed = metadata.scopes_supported();
     let is_listed = |name: &str| listed.is_some_and(|all| all.iter().any(|s| s.as_str() == name));
     let mut scopes = vec!["profile".to_owned()];
