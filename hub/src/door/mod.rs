@@ -77,9 +77,14 @@ pub struct Behind {
 impl Door {
     /// Opens it at a socket that listens.
     pub fn open(listener: TcpListener, behind: Behind) -> io::Result<Self> {
+        Self::open_for(HANDSHAKES, listener, behind)
+    }
+
+    /// As [`Self::open`], with so many handshakes at a time.
+    fn open_for(handshakes: usize, listener: TcpListener, behind: Behind) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
-        let open = tokio::spawn(accept(listener, behind, stop.clone()));
+        let open = tokio::spawn(accept(listener, handshakes, behind, stop.clone()));
         Ok(Self {
             address,
             stop,
@@ -95,9 +100,9 @@ impl Door {
     }
 }
 
-async fn accept(listener: TcpListener, behind: Behind, stop: CancellationToken) {
+async fn accept(listener: TcpListener, handshakes: usize, behind: Behind, stop: CancellationToken) {
     let connections = Arc::new(Semaphore::new(CONNECTIONS));
-    let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
+    let handshakes = Arc::new(Semaphore::new(handshakes));
     let sources = Sources::new(Instant::now());
     loop {
         let next = async {
