@@ -149,6 +149,13 @@ impl Browser {
         address.as_str().expect("a page has an address").to_owned()
     }
 
+    /// By how many pixels the page is wider than the window.
+    #[track_caller]
+    pub fn overflow(&self) -> f64 {
+        let over = "const e = document.documentElement; return e.scrollWidth - e.clientWidth";
+        self.run(over).as_f64().expect("a number of pixels")
+    }
+
     /// Waits until a page of this path is loaded.
     #[track_caller]
     pub fn arrives_at(&self, path: &str) {

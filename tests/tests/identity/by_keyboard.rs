@@ -42,10 +42,9 @@ fn stands(browser: &Browser) {
     let wrong: Vec<_> = said.iter().filter(|(level, _)| level == "SEVERE").collect();
     assert!(wrong.is_empty(), "{wrong:?}");
     browser.resize(390, 844);
-    let overflow = "const e = document.documentElement; return e.scrollWidth - e.clientWidth";
-    let over = browser.run(overflow);
+    let over = browser.overflow();
     assert!(
-        over.as_f64().is_some_and(|over| over <= 0.0),
+        over <= 0.0,
         "{} is {over} pixels too wide",
         browser.address()
     );

@@ -74,8 +74,7 @@ fn log_in(browser: &Browser, fleet: &Fleet, next: &str, name: &str) {
 }
 
 fn place(browser: &Browser) -> String {
-    let at = browser.run("return location.href");
-    format!("{at}: {}", browser.text())
+    format!("{}: {}", browser.address(), browser.text())
 }
 
 /// What the hub says to the page's own script.
@@ -102,10 +101,7 @@ fn a_person_logs_in_by_openid_in_a_browser_and_has_the_roles_of_their_groups() {
     };
     log_in(&browser, &fleet, "/devices", "grace");
     let hub = fleet.hub.url();
-    wait::until("the page that grace wanted", || {
-        let at = browser.run("return location.href");
-        wait::that(at == format!("{hub}/devices"), || place(&browser))
-    });
+    browser.arrives_at("/devices");
     let grace = me(&browser);
     assert_eq!(grace["user"], "grace", "{grace}");
     assert_eq!(grace["hub_admin"], false, "{grace}");
@@ -119,10 +115,7 @@ fn a_person_logs_in_by_openid_in_a_browser_and_has_the_roles_of_their_groups() {
     fs::create_dir(&second).expect("a directory in the test's own");
     let other = Browser::start(&second).expect("there was one a moment ago");
     log_in(&other, &fleet, "/", "mallory");
-    wait::until("the refusal", || {
-        let text = other.text();
-        wait::that(text.contains("none of your groups"), || place(&other))
-    });
+    other.shows("none of your groups");
     let mallory = me(&other);
     assert_eq!(mallory["status"], 401, "{mallory}");
 

@@ -48,13 +48,8 @@ fn every_page_loads_and_lives_without_a_console_error_or_a_foreign_request() {
                 let text = text.as_str().unwrap_or_default();
                 wait::that(text.contains(shows.as_str()), || browser.text())
             });
-            let overflow = "const e = document.documentElement; \
-                            return e.scrollWidth - e.clientWidth";
-            let over = browser.run(overflow);
-            assert!(
-                over.as_f64().is_some_and(|over| over <= 0.0),
-                "{path} is {over} pixels wider than {width}"
-            );
+            let over = browser.overflow();
+            assert!(over <= 0.0, "{path} is {over} pixels wider than {width}");
         }
         let heads = browser.run("return document.querySelectorAll('h1').length");
         assert_eq!(heads, 1, "{path} has one heading");

@@ -7,7 +7,6 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -15,6 +14,7 @@ use tern_protocol::rest::Invited;
 
 use super::{
     cast::{Device, SITES, devices},
+    stage::START,
     tern::Tern,
 };
 use crate::{
@@ -26,17 +26,12 @@ use crate::{
 /// Who runs the demo's hub.
 pub(super) const USER: &str = "demo";
 
-/// How long the hub may take until it offers the first account.
-const START: Duration = Duration::from_secs(30);
-
 /// The first account of a hub, and what is needed to log in with it.
 pub(super) struct Account {
     /// Its password, made for this run.
     pub(super) password: String,
     /// The authority that vouches for the hub, as a PEM file.
     pub(super) ca: PathBuf,
-    /// The same, read.
-    pub(super) ca_pem: String,
 }
 
 /// Sets up the first account of a fresh hub, so that `tern` is logged in.
@@ -55,17 +50,12 @@ pub(super) fn set_up(
     export.args(["ca", "export", "--data"]).arg(data);
     let exported = call_with(export, b"")?;
     ensure!(exported.status.success(), "{}", exported.stderr);
-    let ca_pem = String::from_utf8(exported.stdout).context("the hub's authority as PEM")?;
     let ca = folder.join("hub-ca.pem");
-    fs::write(&ca, &ca_pem)?;
+    fs::write(&ca, &exported.stdout)?;
     let random = getrandom::u64().context("a random password")?;
     let password = format!("{random:016x}");
     tern.set_up(link.trim(), USER, &password, &ca)?;
-    Ok(Account {
-        password,
-        ca,
-        ca_pem,
-    })
+    Ok(Account { password, ca })
 }
 
 /// Lets all meters in, with one invitation a site: where they are is the hub's word, not theirs.

@@ -29,7 +29,7 @@ use crate::{
 const USUAL: &str = "127.0.0.1:8443";
 
 /// How long a process may take until it answers; far more than a loaded machine needs.
-const START: Duration = Duration::from_secs(30);
+pub(super) const START: Duration = Duration::from_secs(30);
 
 /// How long the last windows may take to the hub once no image comes any more: a window of 2 s,
 /// its way, and a resend after a lost ack.
@@ -115,7 +115,7 @@ impl Stage {
         let url = format!("https://localhost:{port}");
         let tern = Tern::keeping(folder.join("tern"));
         let account = admission::set_up(&mut hub, &data, folder, &tern)?;
-        let web = Web::new(&account.ca_pem, tern.viewer_token()?.token)?;
+        let web = Web::new(&account.ca, tern.viewer_token()?.token)?;
         write_configs(folder)?;
         admission::join_all(folder, &tern)?;
         let agents = Agents(start_agents(folder)?);

@@ -1,6 +1,6 @@
 //! REST of the hub and of agents, where the command line has no word for it.
 
-use std::sync::Arc;
+use std::{fs, path::Path, sync::Arc};
 
 use anyhow::{Context, Result};
 use serde::de::DeserializeOwned;
@@ -13,10 +13,11 @@ pub(super) struct Web {
 }
 
 impl Web {
-    /// Asks a hub that these authorities (PEM) vouch for, as whoever this API token is of.
-    pub(super) fn new(ca_pem: &str, token: String) -> Result<Self> {
+    /// Asks a hub that the authorities in this file (PEM) vouch for, as whoever this API token is of.
+    pub(super) fn new(ca: &Path, token: String) -> Result<Self> {
+        let pem = fs::read(ca).with_context(|| ca.display().to_string())?;
         let mut roots: Vec<Certificate<'static>> = Vec::new();
-        for item in parse_pem(ca_pem.as_bytes()) {
+        for item in parse_pem(&pem) {
             if let PemItem::Certificate(certificate) = item.context("the hub's authority")? {
                 roots.push(certificate);
             }
