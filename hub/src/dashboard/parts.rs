@@ -163,6 +163,15 @@ pub(super) fn empty(text: &Markup) -> Markup {
     html! { p.empty { (text) } }
 }
 
+/// A workspace without devices: how the first one gets there, with and without a login.
+pub(super) fn no_devices() -> Markup {
+    empty(&html! {
+        "No devices yet. A device appears on its first contact: "
+        code { "tern-agent run --config agent.toml" }
+        ". On a hub with a login it joins first, with a token of " code { "tern device invite" } "."
+    })
+}
+
 /// Whether events name their device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Devices {

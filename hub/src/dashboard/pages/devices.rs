@@ -111,10 +111,7 @@ fn nothing(filter: &Filter) -> Markup {
     if filter.is_any() {
         parts::empty(&html! { "No device matches. Loosen the filter above." })
     } else {
-        parts::empty(&html! {
-            "No devices yet. Make a token with which they join: "
-            code { "tern device invite" }
-        })
+        parts::no_devices()
     }
 }
 

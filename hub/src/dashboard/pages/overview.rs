@@ -122,7 +122,7 @@ fn serving(scope: &Scope, overview: &Overview) -> Markup {
     if overview.serving.is_empty() {
         return html! {
             (bar::alone("Devices by version", &[]))
-            (parts::empty(&html! { "No devices yet. Make a token with which they join: " code { "tern device invite" } }))
+            (parts::no_devices())
         };
     }
     let part = |count: &ServingCount| match &count.version {
