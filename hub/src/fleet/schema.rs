@@ -4,8 +4,10 @@ use sea_orm_migration::{
     MigrationName, MigrationTrait, SchemaManager, async_trait,
     prelude::{ConnectionTrait as _, DbErr},
     schema::{big_integer, big_integer_null, big_pk_auto, blob_null, boolean, text, text_null},
-    sea_query::{Index, IndexCreateStatement, Table, TableCreateStatement},
+    sea_query::TableCreateStatement,
 };
+
+use crate::store::schema::{index, key, table};
 
 /// Makes the fleet's tables, and the workspace `default`.
 pub struct Migration;
@@ -35,30 +37,6 @@ impl MigrationTrait for Migration {
         let db = manager.get_connection();
         db.execute_unprepared(first).await.map(|_| ())
     }
-}
-
-fn table(name: &'static str) -> TableCreateStatement {
-    Table::create().table(name).if_not_exists().take()
-}
-
-fn index(name: &str, table: &'static str, columns: &[&'static str]) -> IndexCreateStatement {
-    let mut index = Index::create()
-        .name(name)
-        .table(table)
-        .if_not_exists()
-        .take();
-    for column in columns {
-        index.col(*column);
-    }
-    index
-}
-
-fn key(columns: &[&'static str]) -> IndexCreateStatement {
-    let mut key = Index::create();
-    for column in columns {
-        key.col(*column);
-    }
-    key
 }
 
 fn workspace() -> TableCreateStatement {

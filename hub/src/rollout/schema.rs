@@ -4,8 +4,9 @@ use sea_orm_migration::{
     MigrationName, MigrationTrait, SchemaManager, async_trait,
     prelude::DbErr,
     schema::{big_integer, big_integer_null, blob, blob_null, text, text_null},
-    sea_query::{Index, Table},
 };
+
+use crate::store::schema::{key, table};
 
 /// Makes the rollouts' tables.
 pub struct Migration;
@@ -20,9 +21,7 @@ impl MigrationName for Migration {
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         // The plan and how it stands.
-        let rollout = Table::create()
-            .table("rollout")
-            .if_not_exists()
+        let rollout = table("rollout")
             .col(text("workspace"))
             .col(big_integer("id"))
             .col(text("slot"))
@@ -39,12 +38,10 @@ impl MigrationTrait for Migration {
             .col(text("counts"))
             .col(big_integer("created"))
             .col(big_integer("updated"))
-            .primary_key(Index::create().col("workspace").col("id"))
+            .primary_key(&mut key(&["workspace", "id"]))
             .take();
         // What each device had before it was moved: what an abort gives back.
-        let moved = Table::create()
-            .table("rollout_device")
-            .if_not_exists()
+        let moved = table("rollout_device")
             .col(text("workspace"))
             .col(big_integer("rollout"))
             .col(text("device"))
@@ -54,12 +51,7 @@ impl MigrationTrait for Migration {
             .col(big_integer_null("before_len"))
             .col(blob_null("before_weights"))
             .col(big_integer_null("before_rollout"))
-            .primary_key(
-                Index::create()
-                    .col("workspace")
-                    .col("rollout")
-                    .col("device"),
-            )
+            .primary_key(&mut key(&["workspace", "rollout", "device"]))
             .take();
         manager.create_table(rollout).await?;
         manager.create_table(moved).await

@@ -11,6 +11,7 @@
 
 mod error;
 mod migrations;
+pub mod schema;
 #[cfg(test)]
 mod tests;
 

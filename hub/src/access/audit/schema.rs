@@ -4,8 +4,9 @@ use sea_orm_migration::{
     MigrationName, MigrationTrait, SchemaManager, async_trait,
     prelude::DbErr,
     schema::{big_integer, blob, blob_null, integer, text, text_null},
-    sea_query::{Index, Table},
 };
+
+use crate::store::schema::{index, table};
 
 /// Makes them.
 pub struct Migration;
@@ -19,9 +20,7 @@ impl MigrationName for Migration {
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let audit = Table::create()
-            .table("audit")
-            .if_not_exists()
+        let audit = table("audit")
             .col(big_integer("seq").primary_key())
             .col(big_integer("at"))
             .col(text_null("workspace"))
@@ -35,21 +34,13 @@ impl MigrationTrait for Migration {
             .col(blob("hash"))
             .take();
         manager.create_table(audit).await?;
-        let head = Table::create()
-            .table("audit_head")
-            .if_not_exists()
+        let head = table("audit_head")
             .col(integer("id").primary_key())
             .col(big_integer("seq"))
             .col(blob("hash"))
             .take();
         manager.create_table(head).await?;
-        let by_workspace = Index::create()
-            .name("audit_by_workspace")
-            .table("audit")
-            .if_not_exists()
-            .col("workspace")
-            .col("seq")
-            .take();
+        let by_workspace = index("audit_by_workspace", "audit", &["workspace", "seq"]);
         manager.create_index(by_workspace).await
     }
 }

@@ -4,8 +4,9 @@ use sea_orm_migration::{
     MigrationName, MigrationTrait, SchemaManager, async_trait,
     prelude::{ConnectionTrait as _, DbErr},
     schema::{big_integer, big_integer_null, big_pk_auto, blob_uniq, boolean, text, text_null},
-    sea_query::{Index, Table},
 };
+
+use crate::store::schema::{index, table};
 
 /// Makes them.
 pub struct Migration;
@@ -19,9 +20,7 @@ impl MigrationName for Migration {
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let invitation = Table::create()
-            .table("invitation")
-            .if_not_exists()
+        let invitation = table("invitation")
             .col(big_pk_auto("id"))
             .col(text("workspace"))
             // SHA-256 of the secret: the secret itself is with whoever was invited.
@@ -39,9 +38,7 @@ impl MigrationTrait for Migration {
             .col(big_integer_null("revoked_at"))
             .take();
         manager.create_table(invitation).await?;
-        let identity = Table::create()
-            .table("identity")
-            .if_not_exists()
+        let identity = table("identity")
             .col(big_pk_auto("id"))
             .col(text("workspace"))
             .col(text("device"))
@@ -63,24 +60,20 @@ impl MigrationTrait for Migration {
             .col(text_null("certificate"))
             .take();
         manager.create_table(identity).await?;
-        for (name, table, columns) in [
-            ("invitation_by_workspace", "invitation", ["workspace", "id"]),
-            ("identity_by_workspace", "identity", ["workspace", "id"]),
-            ("identity_by_device", "identity", ["workspace", "device"]),
-            (
+        for index in [
+            index(
+                "invitation_by_workspace",
+                "invitation",
+                &["workspace", "id"],
+            ),
+            index("identity_by_workspace", "identity", &["workspace", "id"]),
+            index("identity_by_device", "identity", &["workspace", "device"]),
+            index(
                 "identity_by_hardware",
                 "identity",
-                ["workspace", "hardware_id"],
+                &["workspace", "hardware_id"],
             ),
         ] {
-            let mut index = Index::create()
-                .name(name)
-                .table(table)
-                .if_not_exists()
-                .take();
-            for column in columns {
-                index.col(column);
-            }
             manager.create_index(index).await?;
         }
         // One key at a time speaks for a device, whatever the code above thinks.

@@ -4,8 +4,10 @@ use sea_orm_migration::{
     MigrationName, MigrationTrait, SchemaManager, async_trait,
     prelude::DbErr,
     schema::{big_integer, big_integer_null, big_pk_auto, blob, boolean, text, text_null},
-    sea_query::{Index, Table, TableCreateStatement},
+    sea_query::TableCreateStatement,
 };
+
+use crate::store::schema::{index, key, table};
 
 /// Makes them.
 pub struct Migration;
@@ -29,32 +31,20 @@ impl MigrationTrait for Migration {
         ] {
             manager.create_table(table).await?;
         }
-        for (name, table, columns) in [
-            (
+        for index in [
+            index(
                 "membership_by_workspace",
                 "membership",
-                ["workspace", "user"],
+                &["workspace", "user"],
             ),
-            ("token_by_hash", "api_token", ["hash", "id"]),
-            ("token_by_workspace", "api_token", ["workspace", "id"]),
-            ("session_by_user", "session", ["user", "hash"]),
+            index("token_by_hash", "api_token", &["hash", "id"]),
+            index("token_by_workspace", "api_token", &["workspace", "id"]),
+            index("session_by_user", "session", &["user", "hash"]),
         ] {
-            let mut index = Index::create()
-                .name(name)
-                .table(table)
-                .if_not_exists()
-                .take();
-            for column in columns {
-                index.col(column);
-            }
             manager.create_index(index).await?;
         }
         Ok(())
     }
-}
-
-fn table(name: &'static str) -> TableCreateStatement {
-    Table::create().table(name).if_not_exists().take()
 }
 
 /// `login`: invited, password or oidc. `factor_step` is the last step whose code was used.
@@ -78,7 +68,7 @@ fn membership() -> TableCreateStatement {
         .col(text("user"))
         .col(text("workspace"))
         .col(text("role"))
-        .primary_key(Index::create().col("user").col("workspace"))
+        .primary_key(&mut key(&["user", "workspace"]))
         .take()
 }
 
@@ -120,6 +110,6 @@ fn recovery() -> TableCreateStatement {
     table("recovery_code")
         .col(text("user"))
         .col(blob("hash"))
-        .primary_key(Index::create().col("user").col("hash"))
+        .primary_key(&mut key(&["user", "hash"]))
         .take()
 }
