@@ -67,22 +67,52 @@ pub(super) async fn list_identities(
     Ok(Answer(page.await?))
 }
 
+/// Who judges which identity, and why.
+type Judging = (
+    State<App>,
+    Asking,
+    Workspace,
+    Path<IdentityPath>,
+    JsonOrDefault<Because>,
+);
+
+/// What is done with an identity.
+enum Verdict {
+    /// It may speak.
+    Accept,
+    /// It never may.
+    Reject,
+    /// It no longer may.
+    Revoke,
+}
+
+async fn judge(
+    (
+        State(app),
+        Extension(principal),
+        Workspace(workspace),
+        Path(IdentityPath { id }),
+        JsonOrDefault(Because { reason }),
+    ): Judging,
+    verdict: Verdict,
+) -> Result<Answer<IdentityView>, ApiError> {
+    let by = Actor::from(&principal);
+    let judged = match verdict {
+        Verdict::Accept => identity::accept(&app, &workspace, id, &reason, &by).await,
+        Verdict::Reject => identity::reject(&app, &workspace, id, &reason, &by).await,
+        Verdict::Revoke => identity::revoke(&app, &workspace, id, &reason, &by).await,
+    };
+    Ok(Answer(judged?))
+}
+
 /// Let a pending identity speak for its device, in place of the one that does.
 #[utoipa::path(
     post, path = "/identities/{id}/accept", tag = "devices", params(IdentityPath),
     request_body(content = Because, description = "Why; may be left out"),
     responses((status = 200, description = "The identity", body = IdentityView)),
 )]
-pub(super) async fn accept_identity(
-    State(app): State<App>,
-    Extension(principal): Asking,
-    Workspace(workspace): Workspace,
-    Path(IdentityPath { id }): Path<IdentityPath>,
-    JsonOrDefault(because): JsonOrDefault<Because>,
-) -> Result<Answer<IdentityView>, ApiError> {
-    let actor = Actor::from(&principal);
-    let accepted = identity::accept(&app, &workspace, id, &because.reason, &actor);
-    Ok(Answer(accepted.await?))
+pub(super) async fn accept_identity(judging: Judging) -> Result<Answer<IdentityView>, ApiError> {
+    judge(judging, Verdict::Accept).await
 }
 
 /// Refuse a pending identity, for good.
@@ -91,16 +121,8 @@ pub(super) async fn accept_identity(
     request_body(content = Because, description = "Why; may be left out"),
     responses((status = 200, description = "The identity", body = IdentityView)),
 )]
-pub(super) async fn reject_identity(
-    State(app): State<App>,
-    Extension(principal): Asking,
-    Workspace(workspace): Workspace,
-    Path(IdentityPath { id }): Path<IdentityPath>,
-    JsonOrDefault(because): JsonOrDefault<Because>,
-) -> Result<Answer<IdentityView>, ApiError> {
-    let actor = Actor::from(&principal);
-    let rejected = identity::reject(&app, &workspace, id, &because.reason, &actor);
-    Ok(Answer(rejected.await?))
+pub(super) async fn reject_identity(judging: Judging) -> Result<Answer<IdentityView>, ApiError> {
+    judge(judging, Verdict::Reject).await
 }
 
 /// Take an identity's right to speak away, for good; its connection is cut.
@@ -109,14 +131,6 @@ pub(super) async fn reject_identity(
     request_body(content = Because, description = "Why; may be left out"),
     responses((status = 200, description = "The identity", body = IdentityView)),
 )]
-pub(super) async fn revoke_identity(
-    State(app): State<App>,
-    Extension(principal): Asking,
-    Workspace(workspace): Workspace,
-    Path(IdentityPath { id }): Path<IdentityPath>,
-    JsonOrDefault(because): JsonOrDefault<Because>,
-) -> Result<Answer<IdentityView>, ApiError> {
-    let actor = Actor::from(&principal);
-    let revoked = identity::revoke(&app, &workspace, id, &because.reason, &actor);
-    Ok(Answer(revoked.await?))
+pub(super) async fn revoke_identity(judging: Judging) -> Result<Answer<IdentityView>, ApiError> {
+    judge(judging, Verdict::Revoke).await
 }
