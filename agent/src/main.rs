@@ -16,7 +16,7 @@ use tern_agent::{
     clock::Clock,
     config::Config,
     fetch::{Blobs, files::Files},
-    identity::{self, renew::Renewer},
+    identity::{self, renew::Renewer, standing::Standing},
     link::{Identity, Link, Settings, Way},
     node::{Ears, Node, Parts, board::Board},
     outbox::Outbox,
@@ -139,20 +139,19 @@ fn way(config: &Config, joined: Option<&identity::file::Identity>) -> Result<Way
 /// Starts what renews the identity and tells the link.
 fn renew(
     config: &Config,
-    joined: identity::file::Identity,
+    standing: Standing,
     clock: Clock,
     chance: Chance,
     doubt: Arc<Notify>,
     ways: watch::Sender<Way>,
 ) {
-    let (newest_in, mut newest) = watch::channel(joined);
+    let mut newest = standing.newest();
     let renewer = Renewer {
         path: config.identity.clone(),
         clock,
         chance,
         doubt,
-        newest: newest_in,
-        trouble: watch::Sender::new(None),
+        standing,
     };
     tokio::spawn(renewer.run());
     let config = config.clone();
@@ -205,6 +204,10 @@ fn run(config: &Path) -> anyhow::Result<()> {
     let wake = Arc::new(Notify::new());
     let board = Arc::new(Board::new(&slots));
 
+    let standing = config.joined.clone();
+    let standing = standing.map(|joined| Standing::new(joined, clock));
+    let standing = standing.transpose().context("the key of this device")?;
+
     let policy = Policy::new(config.captures.clone(), chance.split());
     let shared = Arc::new(Shared {
         device: config.device.clone(),
@@ -216,6 +219,7 @@ fn run(config: &Path) -> anyhow::Result<()> {
             Arc::clone(&wake),
         ),
         board: Arc::clone(&board),
+        identity: standing.clone(),
     });
     let (inputs_of_slots, serve_stop) = (config.slots.clone(), stop.clone());
     let serving = thread::Builder::new().name("serve".into()).spawn(move || {
@@ -241,8 +245,8 @@ fn run(config: &Path) -> anyhow::Result<()> {
             keep_alive: config.mqtt.keep_alive.0,
             doubt: Arc::clone(&doubt),
         };
-        if let Some(joined) = config.joined.clone() {
-            renew(&config, joined, clock, chance.split(), doubt, ways);
+        if let Some(standing) = standing {
+            renew(&config, standing, clock, chance.split(), doubt, ways);
         }
         let link = Link::start(identity, settings, heard_in, chance.split());
         tokio::spawn(stop_on_signal(stop_in)?);

@@ -6,6 +6,7 @@ pub mod file;
 pub mod https;
 pub mod join;
 pub mod renew;
+pub mod standing;
 pub mod tls;
 
 use std::time::Duration;

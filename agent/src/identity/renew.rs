@@ -9,15 +9,14 @@ use tern_protocol::{
     rest::{Joined, Renew},
     time::WallTime,
 };
-use tokio::{
-    sync::{Notify, watch},
-    time,
-};
+use tokio::{sync::Notify, time};
 
 use super::{
     file::Identity,
     https::{self, HttpsError},
-    join, tls,
+    join,
+    standing::Standing,
+    tls,
 };
 use crate::{chance::Chance, clock::Clock};
 
@@ -73,10 +72,8 @@ pub struct Renewer {
     pub chance: Chance,
     /// Somebody has reason to think that the certificate is not good any more.
     pub doubt: Arc<Notify>,
-    /// Where the newest identity goes.
-    pub newest: watch::Sender<Identity>,
-    /// Why the last attempt failed, if it did.
-    pub trouble: watch::Sender<Option<String>>,
+    /// The identity, and where the newest one goes.
+    pub standing: Standing,
 }
 
 impl Renewer {
@@ -84,34 +81,41 @@ impl Renewer {
     pub async fn run(mut self) {
         let mut attempts = 0;
         let mut unit = self.chance.unit();
+        // When the newest certificate came, if it came to this run: it is backdated, by more than all
+        // of a short life.
+        let mut came = None;
         loop {
-            let identity = self.newest.borrow().clone();
+            let identity = self.standing.newest.borrow().clone();
             let credentials = &identity.credentials;
             let floor = super::floor(Some(credentials.not_before));
             let now = super::now(self.clock.wall(), floor);
-            let wait = due(credentials.not_before, credentials.not_after, now, unit);
+            let begun = came.map_or(credentials.not_before, |came: WallTime| {
+                came.max(credentials.not_before)
+            });
+            let wait = due(begun, credentials.not_after, now, unit);
+            self.next(now, wait);
             let looked = time::timeout(wait.min(AGAIN_MAX), self.doubt.notified()).await;
             let doubted = looked.is_ok();
             if !doubted && wait > AGAIN_MAX {
                 attempts = 0;
                 continue;
             }
-            let pause = match renew(&identity, floor).await {
+            let renewed = renew(&identity, floor).await;
+            let now = super::now(self.clock.wall(), floor);
+            let pause = match renewed {
                 Ok(renewed) => {
                     tracing::info!("the certificate was renewed");
                     if let Err(err) = renewed.keep_renewed(&self.path) {
                         tracing::warn!("the renewed certificate cannot be kept: {err}");
                     }
-                    let (from, to) = (
-                        renewed.credentials.not_before.0,
-                        renewed.credentials.not_after.0,
-                    );
-                    let life = u64::try_from(to.saturating_sub(from)).unwrap_or(0);
+                    let left = renewed.credentials.not_after.0.saturating_sub(now.0);
+                    let life = u64::try_from(left).unwrap_or(0);
                     // The hub may give the same again: no reason to connect again.
                     if renewed.credentials != identity.credentials {
-                        self.newest.send_replace(renewed);
+                        came = Some(now);
+                        self.standing.newest.send_replace(renewed);
                     }
-                    self.trouble.send_replace(None);
+                    self.standing.renewing.send_modify(|it| it.error = None);
                     unit = self.chance.unit();
                     // A certificate that is short-lived is due again soon.
                     let most = if doubted {
@@ -125,13 +129,28 @@ impl Renewer {
                 Err(err) => {
                     let text = crate::chain(&err);
                     tracing::warn!("the certificate cannot be renewed: {text}");
-                    self.trouble.send_replace(Some(text));
-                    again(attempts, &mut self.chance)
+                    self.standing
+                        .renewing
+                        .send_modify(|it| it.error = Some(text));
+                    let pause = again(attempts, &mut self.chance);
+                    self.next(now, pause);
+                    pause
                 }
             };
             attempts = attempts.saturating_add(1);
             time::sleep(pause).await;
         }
+    }
+}
+
+impl Renewer {
+    /// Writes down when the next attempt is.
+    fn next(&self, now: WallTime, wait: Duration) {
+        let wait = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+        let next = WallTime(now.0.saturating_add(wait));
+        self.standing
+            .renewing
+            .send_modify(|it| it.next = Some(next));
     }
 }
 

@@ -6,14 +6,16 @@ use std::{
     time::Duration,
 };
 
-use rumqttc::{ConnectionError, Event, EventLoop, Outgoing, Packet, Publish, SubscribeReasonCode};
+use rumqttc::{
+    ConnectionError, Event, EventLoop, Outgoing, Packet, Publish, Request, SubscribeReasonCode,
+};
 use tern_protocol::{
     codec, reported,
     topic::{Channel, Topic},
 };
 use tokio::{sync::mpsc, time};
 
-use super::{Heard, Identity, Settings, Shared, options};
+use super::{GOODBYE, Heard, Identity, Settings, Shared, options};
 use crate::chance::Chance;
 
 /// Wait before connecting again; doubles up to [`RECONNECT_MAX`].
@@ -87,7 +89,11 @@ impl Owner {
                 polled = connection.poll() => polled,
                 Ok(()) = self.settings.way.changed() => {
                     tracing::info!("connecting to the broker again, as renewed");
+                    self.farewell(&mut connection).await;
                     connection.clean();
+                    // A goodbye that was not written is not for the next connection.
+                    let pending = &mut connection.pending;
+                    pending.retain(|request| !matches!(request, Request::Disconnect(_)));
                     connection.mqtt_options = options(&self.identity, &self.settings, turn);
                     let was_online = std::mem::take(&mut self.shared.state().online);
                     if was_online && self.heard.send(Heard::Offline).await.is_err() {
@@ -148,6 +154,25 @@ impl Owner {
             {
                 return End::Goodbye;
             }
+        }
+    }
+
+    /// Leaves the broker in order, so that nobody hears the last will of a device that comes back at
+    /// once. What is heard meanwhile will be said again.
+    async fn farewell(&self, connection: &mut EventLoop) {
+        let said = {
+            let state = self.shared.state();
+            state.online && state.client.try_disconnect().is_ok()
+        };
+        let written = async {
+            while let Ok(event) = connection.poll().await {
+                if matches!(event, Event::Outgoing(Outgoing::Disconnect)) {
+                    return;
+                }
+            }
+        };
+        if said && time::timeout(GOODBYE, written).await.is_err() {
+            tracing::debug!("the broker did not take the goodbye");
         }
     }
 

@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use self::predict::Predictor;
-use crate::{config, durable, node::board::Board};
+use crate::{config, durable, identity::standing::Standing, node::board::Board};
 
 /// Connections at once. Each may hold a body of 8 MiB for a moment.
 const CONNECTIONS_MAX: usize = 64;
@@ -65,6 +65,8 @@ pub struct Shared {
     pub predictor: Predictor,
     /// What the node knows.
     pub board: Arc<Board>,
+    /// Who the device is to its hub, once it has joined.
+    pub identity: Option<Standing>,
 }
 
 /// Binds the HTTP server and writes its address to a file, for those who let the system choose.

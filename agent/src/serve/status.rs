@@ -9,12 +9,17 @@ use tern_protocol::{
 };
 
 use super::Shared;
-use crate::slots::Slot;
+use crate::{
+    identity::standing::{Shown, Standing},
+    slots::Slot,
+};
 
 /// Counters are since the agent started.
 #[derive(Debug, Serialize)]
 pub struct Status {
     device: DeviceId,
+    /// None: it has not joined.
+    identity: Option<Shown>,
     boot: BootId,
     uptime_ms: Uptime,
     online: bool,
@@ -90,6 +95,7 @@ pub(super) fn status(shared: &Shared) -> Status {
     };
     Status {
         device: shared.device.clone(),
+        identity: shared.identity.as_ref().map(Standing::shown),
         boot: predictor.clock().boot(),
         uptime_ms: predictor.clock().uptime(),
         online: facts.online,

@@ -332,9 +332,9 @@ fn kept(
     let (not_before, not_after) = (row.not_before?, row.not_after?);
     let trusted = app.authorities.trusted();
     let same = trusted.issuer(workspace) == row.authority.as_deref();
-    // It was backdated by an hour, which a tenth of a short life may be less than.
-    let age = now.0 - not_before - crate::access::authority::BACKDATED.as_millis() as i64;
-    let young = age < (not_after - not_before) / 10 && now.0 < not_after;
+    // It was backdated by an hour, which may be more than all of a short life.
+    let begun = not_before + crate::access::authority::BACKDATED.as_millis() as i64;
+    let young = now.0 - begun < (not_after - begun) / 10 && now.0 < not_after;
     (same && young).then_some(())?;
     Some(Issued {
         chain: row.certificate.clone()?,
