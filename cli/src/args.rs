@@ -18,6 +18,7 @@ use crate::commands::{
     setup::SetupArgs,
     tap::TapArgs,
 };
+use crate::out::Reader;
 
 /// Get models onto devices, and see how they do there.
 #[derive(Debug, Parser)]
@@ -47,6 +48,17 @@ pub(crate) struct Global {
     /// Print JSON for programs: one document, or one object a line where it goes on
     #[arg(long, global = true)]
     pub(crate) json: bool,
+}
+
+impl Global {
+    /// For whom answers are.
+    pub(crate) const fn reader(&self) -> Reader {
+        if self.json {
+            Reader::Program
+        } else {
+            Reader::Person
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

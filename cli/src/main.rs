@@ -7,6 +7,7 @@
 )]
 
 mod args;
+mod ask;
 mod clock;
 mod commands;
 mod labels;
@@ -24,7 +25,7 @@ use clap::Parser as _;
 use args::{Args, Command};
 use commands::{
     Answer, Context, accuracy, audit, authority, capture, completions, device, label, login, model,
-    overview, people, rollout, setup, tap as tap_command,
+    overview, people, rollout, session, setup, tap as tap_command,
 };
 use out::{ReaderLeft, talk};
 
@@ -48,7 +49,7 @@ fn run(args: Args) -> anyhow::Result<Answer> {
     let command = match args.command {
         Command::Login(login) => return login::login(&args.global, login),
         Command::Setup(setup) => return setup::setup(&args.global, setup),
-        Command::Logout if login::forget_expired(&args.global)? => return Ok(Answer::Yes),
+        Command::Logout => return session::logout(&args.global),
         command => command,
     };
     let mut context = Context::new(&args.global)?;
@@ -62,9 +63,10 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         Command::Accuracy(args) => accuracy::run(c, &args)?,
         Command::Overview => overview::run(c)?,
         Command::Tap(args) => tap_command::run(c, &args)?,
-        Command::Login(_) | Command::Setup(_) => unreachable!("done before there is a context"),
-        Command::Logout => login::logout(c)?,
-        Command::Whoami => login::whoami(c)?,
+        Command::Login(_) | Command::Setup(_) | Command::Logout => {
+            unreachable!("done before there is a context")
+        }
+        Command::Whoami => session::whoami(c)?,
         Command::Token(command) => people::token(c, command)?,
         Command::Member(command) => people::member(c, command)?,
         Command::User(command) => people::user(c, command)?,

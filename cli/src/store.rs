@@ -11,6 +11,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use tern_cli::client;
 use tern_protocol::{id::WorkspaceId, time::WallTime};
 
 /// Why credentials could not be read or kept.
@@ -88,9 +89,54 @@ impl Store {
         written.map_err(failed)
     }
 
+    /// The hub that a person means; the current one, if they name none.
+    pub(crate) fn meant(&self, hub: Option<&str>) -> Option<&Stored> {
+        let Some(hub) = hub else {
+            return self.hubs.first();
+        };
+        let bare = hub.trim().trim_end_matches('/');
+        let read = client::address(hub).ok();
+        let is = |url: &str| url == bare || Some(url) == read.as_deref();
+        // `localhost:8443` is read as plain HTTP where nobody logged in over TLS.
+        let secured = (!bare.contains("://")).then(|| format!("https://{bare}"));
+        let hubs = self.hubs.iter();
+        hubs.clone()
+            .find(|stored| Some(&stored.url) == secured.as_ref())
+            .or_else(|| hubs.clone().find(|stored| is(&stored.url)))
+    }
+
     /// Makes this hub the current one.
     pub(crate) fn put(&mut self, stored: Stored) {
         self.hubs.retain(|hub| hub.url != stored.url);
         self.hubs.insert(0, stored);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hub_is_found_as_people_write_it() {
+        let stored = |url: &str| Stored {
+            url: url.into(),
+            ca: None,
+            workspace: "default".parse().expect("a name"),
+            token: "planted".into(),
+            user: "ada".into(),
+            expires_at: WallTime(1),
+        };
+        let mut store = Store::default();
+        store.put(stored("https://hub.example:8443"));
+        store.put(stored("https://localhost:8443"));
+        let found = |hub| store.meant(hub).map(|stored| stored.url.as_str());
+        assert_eq!(found(None), Some("https://localhost:8443"));
+        for written in ["localhost:8443", "https://localhost:8443/"] {
+            assert_eq!(found(Some(written)), Some("https://localhost:8443"));
+        }
+        let written = Some("hub.example:8443");
+        assert_eq!(found(written), Some("https://hub.example:8443"));
+        // Nothing that was meant for TLS goes out in the clear.
+        assert_eq!(found(Some("http://localhost:8443")), None);
     }
 }

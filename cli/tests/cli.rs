@@ -91,7 +91,13 @@ fn wrong_arguments_are_errors_that_say_what_is_right() {
         (&["--workspace", "a/b", "overview"], "is not a name"),
         (&["tap", "--mqtt", "http://hub"], "HOST:PORT"),
         (&["tap", "--channel", "moon"], "desired"),
-        (&["--hub", "https://hub", "tap"], "over TLS"),
+        (&["--hub", "https://127.0.0.1:1", "tap"], "no hub answers"),
+        (&["audit", "list", "--from", "yesterday"], "2026-11-24"),
+        (&["login"], "tern login https://HOST:PORT"),
+        (
+            &["login", "https://hub", "--token-stdin", "--user", "a"],
+            "cannot be used with",
+        ),
         (&["setup", "https://hub"], "setup#CODE"),
     ] {
         let said = tern_says(args);

@@ -22,7 +22,51 @@ use tern_protocol::digest::Digest;
 const MINTED: &str = r#"{"id":1,"name":"n","user":"ada","workspace":"default","role":"admin",
 "created_at":1,"expires_at":99999999999999,"token":"tern_pat_planted"}"#;
 
-/// A hub that knows one answer; its address and its authority's fingerprint.
+const PROBLEM: &str = r#"{"type":"urn:tern:problem:second-factor","title":"t","status":401,
+"detail":"this account has a second factor"}"#;
+
+const ME: &str = r#"{"user":"grace","token":7,"hub_admin":false,"second_factor":false,
+"memberships":[{"workspace":"plant-2","role":"operator"}]}"#;
+
+const TOKENS: &str = r#"{"items":[{"id":7,"name":"ci","user":"grace","workspace":"plant-2",
+"role":"operator","created_at":1,"expires_at":99999999999999}]}"#;
+
+/// What the hub says to a request: status and body.
+fn answer(request: &str) -> (u16, &'static str) {
+    let path = request.split(' ').nth(1).unwrap_or_default();
+    let known = request.contains("Bearer tern_pat_given");
+    match path {
+        "/api/v1/login/token" if request.contains("\"grace\"") && !request.contains("123456") => {
+            (401, PROBLEM)
+        }
+        "/api/v1/login/token" => (201, MINTED),
+        "/api/v1/me" if known => (200, ME),
+        "/api/v1/w/plant-2/tokens" if known => (200, TOKENS),
+        "/api/v1/w/default/tokens/1/revoke" => (200, "{}"),
+        "/api/v1/me" => (
+            200,
+            r#"{"user":"ada","token":1,"hub_admin":true,"second_factor":false,
+            "memberships":[{"workspace":"default","role":"admin"}]}"#,
+        ),
+        "/readyz" => (200, "ready"),
+        _ => (404, "{}"),
+    }
+}
+
+/// Whether the request is here as a whole.
+fn is_whole(request: &str) -> bool {
+    let Some((head, body)) = request.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        let is_length = name.eq_ignore_ascii_case("content-length");
+        is_length.then(|| value.parse().ok()).flatten()
+    });
+    body.len() >= length.unwrap_or(0)
+}
+
+/// A hub with an authority of its own; its address and its authority's fingerprint.
 fn hub() -> (String, String) {
     let ca_key = KeyPair::generate().expect("a key");
     let mut params = CertificateParams::new(Vec::new()).expect("names");
@@ -49,17 +93,19 @@ fn hub() -> (String, String) {
             let tls = ServerConnection::new(Arc::clone(&config)).expect("a session");
             thread::spawn(move || {
                 let mut stream = StreamOwned::new(tls, socket);
-                let mut bytes = [0; 8192];
+                let (mut bytes, mut request) = ([0; 8192], String::new());
                 while let Ok(read @ 1..) = stream.read(&mut bytes) {
-                    if !bytes[..read].windows(5).any(|w| w == b"HTTP/") {
+                    request += &String::from_utf8_lossy(&bytes[..read]);
+                    if !is_whole(&request) {
                         continue;
                     }
-                    let answer = format!(
-                        "HTTP/1.1 201 Created\r\ncontent-type: application/json\r\n\
-                         connection: close\r\ncontent-length: {}\r\n\r\n{MINTED}",
-                        MINTED.len()
+                    let (status, body) = answer(&std::mem::take(&mut request));
+                    let text = format!(
+                        "HTTP/1.1 {status} Said\r\ncontent-type: application/json\r\n\
+                         connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                        body.len()
                     );
-                    let _ = stream.write_all(answer.as_bytes());
+                    let _ = stream.write_all(text.as_bytes());
                     stream.conn.send_close_notify();
                     let _ = stream.flush();
                 }
@@ -70,10 +116,14 @@ fn hub() -> (String, String) {
     (format!("https://localhost:{port}"), fingerprint)
 }
 
-fn login(dir: &Path, args: &[&str]) -> Output {
+/// `tern` with nobody at the terminal; `input` is what it reads.
+fn tern(dir: &Path, args: &[&str], input: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_tern"))
-        .args(["login", "--user", "ada", "--password-stdin"])
         .args(args)
+        .env_remove("TERN_HUB")
+        .env_remove("TERN_WORKSPACE")
+        .env_remove("TERN_TOKEN")
+        .env_remove("TERN_CA")
         .env("TERN_CONFIG_DIR", dir)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -81,12 +131,115 @@ fn login(dir: &Path, args: &[&str]) -> Output {
         .spawn()
         .expect("the binary runs");
     // It may have refused before it reads.
-    let _ = child
-        .stdin
-        .take()
-        .expect("piped")
-        .write_all(b"a long password\n");
+    let mut stdin = child.stdin.take().expect("piped");
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
     child.wait_with_output().expect("it ends")
+}
+
+fn login(dir: &Path, args: &[&str]) -> Output {
+    let login = ["login", "--user", "ada", "--password-stdin"];
+    tern(dir, &[&login, args].concat(), "a long password\n")
+}
+
+/// What it said, if it ended with this code and told no secret.
+#[track_caller]
+fn said(output: &Output, code: i32) -> (String, String) {
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{stdout}{stderr}");
+    for secret in ["tern_pat_", "a long password", "123456"] {
+        assert!(!stdout.contains(secret), "{stdout}");
+        assert!(!stderr.contains(secret), "{stderr}");
+    }
+    (stdout, stderr)
+}
+
+fn stored(dir: &Path) -> String {
+    fs::read_to_string(dir.join("credentials.json")).unwrap_or_default()
+}
+
+#[test]
+fn a_second_factor_is_asked_for_where_somebody_sits_and_named_where_nobody_does() {
+    let (url, fingerprint) = hub();
+    let dir = tempfile::tempdir().expect("a directory");
+    let pin = ["--fingerprint", &fingerprint];
+    let as_grace = ["login", &url, "--user", "grace", "--password-stdin"];
+    let args = [&as_grace[..], &pin].concat();
+    let without = tern(dir.path(), &args, "a long password\n");
+    let (_, stderr) = said(&without, 2);
+    assert!(stderr.contains("--code"), "{stderr}");
+    assert_eq!(stored(dir.path()), "");
+    let args = [&args[..], &["--code", "123456"]].concat();
+    said(&tern(dir.path(), &args, "a long password\n"), 0);
+    assert!(stored(dir.path()).contains("tern_pat_planted"));
+}
+
+#[test]
+fn who_logs_in_again_gives_the_password_only() {
+    let (url, fingerprint) = hub();
+    let dir = tempfile::tempdir().expect("a directory");
+    said(
+        &login(dir.path(), &[&url, "--fingerprint", &fingerprint]),
+        0,
+    );
+    // Neither hub nor account nor authority.
+    let again = ["login", "--password-stdin", "--json"];
+    let (stdout, _) = said(&tern(dir.path(), &again, "a long password\n"), 0);
+    let told: serde_json::Value = serde_json::from_str(&stdout).expect("JSON");
+    assert_eq!(told["hub"], url.as_str());
+    assert_eq!(told["user"], "ada");
+    let (stdout, _) = said(&tern(dir.path(), &["whoami"], ""), 0);
+    assert!(stdout.contains("ada at https://localhost:"), "{stdout}");
+    let (stdout, _) = said(&tern(dir.path(), &["logout", "--json"], ""), 0);
+    let told: serde_json::Value = serde_json::from_str(&stdout).expect("JSON");
+    assert_eq!(told["revoked"], true, "{stdout}");
+    assert!(!stored(dir.path()).contains("tern_pat_planted"));
+    let (_, stderr) = said(&tern(dir.path(), &["logout"], ""), 0);
+    assert!(stderr.contains("not logged in"), "{stderr}");
+    let (_, stderr) = said(&tern(dir.path(), &["login"], ""), 2);
+    assert!(stderr.contains("tern login https://HOST:PORT"), "{stderr}");
+}
+
+#[test]
+fn another_authority_than_at_the_last_login_is_not_taken() {
+    let (url, fingerprint) = hub();
+    let dir = tempfile::tempdir().expect("a directory");
+    said(
+        &login(dir.path(), &[&url, "--fingerprint", &fingerprint]),
+        0,
+    );
+    let (other, _) = hub();
+    let file = stored(dir.path()).replace(&url, &other);
+    fs::write(dir.path().join("credentials.json"), file).expect("it writes");
+    let (_, stderr) = said(&login(dir.path(), &[&other]), 2);
+    assert!(
+        stderr.contains("not the hub that was logged in to before"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_given_token_is_kept_once_the_hub_has_said_whose_it_is() {
+    let (url, fingerprint) = hub();
+    let dir = tempfile::tempdir().expect("a directory");
+    let args = [
+        "login",
+        &url,
+        "--fingerprint",
+        &fingerprint,
+        "--token-stdin",
+    ];
+    said(&tern(dir.path(), &args, "tern_pat_given\n"), 0);
+    let kept: serde_json::Value = serde_json::from_str(&stored(dir.path())).expect("JSON");
+    assert_eq!(kept["hubs"][0]["user"], "grace");
+    assert_eq!(kept["hubs"][0]["workspace"], "plant-2");
+    assert_eq!(kept["hubs"][0]["token"], "tern_pat_given");
+    let elsewhere = [&args[..], &["--workspace", "default"]].concat();
+    let (_, stderr) = said(&tern(dir.path(), &elsewhere, "tern_pat_given\n"), 2);
+    assert!(stderr.contains("plant-2 only"), "{stderr}");
+    let twice = [&args[..], &["--user", "ada"]].concat();
+    said(&tern(dir.path(), &twice, "tern_pat_given\n"), 2);
 }
 
 #[test]

@@ -19,6 +19,7 @@ use crate::{
     clock::Clock,
     counters::Counters,
     store::Store,
+    tap::Tap,
 };
 
 /// Handles on everything that outlives a request.
@@ -30,6 +31,8 @@ pub struct App {
     pub blobs: Blobs,
     /// Where changes are announced.
     pub changes: Changes,
+    /// Where messages between devices and hub go by.
+    pub tap: Tap,
     /// What is counted.
     pub counters: Arc<Counters>,
     /// What time it is.
@@ -115,6 +118,7 @@ pub(crate) async fn over(dir: &std::path::Path, store: Store, clock: Clock) -> A
         store,
         blobs: Blobs::open(&dir.join("blobs")).expect("opens"),
         changes: Changes::new(),
+        tap: Tap::default(),
         counters: Arc::new(Counters::default()),
         clock,
         wake: Wake::new(),

@@ -35,5 +35,6 @@ pub mod changes;
 pub mod clock;
 pub mod counters;
 pub mod store;
+pub mod tap;
 
 pub use self::serve::{Running, ServeError, serve, start};

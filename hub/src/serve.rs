@@ -44,6 +44,7 @@ use crate::{
     monitor::ingest::Ingest,
     rollout,
     store::{Store, StoreError, chain},
+    tap::Tap,
 };
 
 /// Longest that open HTTP requests may take when the hub stops. Streams never end by themselves.
@@ -171,6 +172,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         store,
         blobs,
         changes: Changes::new(),
+        tap: Tap::default(),
         counters,
         clock,
         wake: Wake::new(),

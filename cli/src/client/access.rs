@@ -6,7 +6,7 @@ use tern_protocol::{
     rest::{
         AuditEntry, AuditVerdict, AuthorityView, Because, IdentityView, InvitationView, Invited,
         LoginForToken, Me, MemberView, Minted, NewInvitation, NewToken, NewUser, NewWorkspace,
-        Page, Role, SetRole, Setup, SetupLink, TokenView, UserView, WorkspaceView,
+        Role, SetRole, Setup, SetupLink, TokenView, UserView, WorkspaceView,
     },
 };
 
@@ -146,22 +146,23 @@ impl Client {
         self.tell("/api/v1/workspaces", &NewWorkspace { id: id.clone() })
     }
 
-    /// `GET /audit`: one page, newest first.
+    /// `GET /audit`: newest first, only entries before the one with this number.
     pub fn audit(
         &self,
-        parameters: &[(&'static str, String)],
-    ) -> Result<Vec<AuditEntry>, ClientError> {
-        let page: Page<AuditEntry> = self.http.get(&self.path("/audit"), parameters)?;
-        Ok(page.items)
+        parameters: Vec<(&'static str, String)>,
+        before: Option<u64>,
+    ) -> Pages<AuditEntry> {
+        self.pages("/audit", parameters).after(before)
     }
 
-    /// `GET /audit/all`: one page of the whole hub, newest first.
+    /// `GET /audit/all`: the same of the whole hub.
     pub fn audit_all(
         &self,
-        parameters: &[(&'static str, String)],
-    ) -> Result<Vec<AuditEntry>, ClientError> {
-        let page: Page<AuditEntry> = self.http.get("/api/v1/audit/all", parameters)?;
-        Ok(page.items)
+        parameters: Vec<(&'static str, String)>,
+        before: Option<u64>,
+    ) -> Pages<AuditEntry> {
+        let path = "/api/v1/audit/all".into();
+        Pages::new(self.http.clone(), path, parameters).after(before)
     }
 
     /// `GET /audit/verify`.

@@ -18,7 +18,7 @@ pub enum ClientError {
     /// Nothing listens there.
     #[error(
         "no hub answers at {hub}; is it running? Start one with `tern-hub serve --data DIR`, or \
-         say where it is with --hub URL or TERN_HUB"
+         say where it is: `tern login URL`, --hub URL or TERN_HUB"
     )]
     Unreachable {
         /// The hub's address.

@@ -211,12 +211,16 @@ impl Http {
     pub(super) fn follow(
         &self,
         path: &str,
+        parameters: &[(&'static str, String)],
         accept: &str,
         silence: Duration,
     ) -> Result<Body, ClientError> {
         let url = self.url(path);
-        let response = self
-            .known(self.agent.get(&url))
+        let mut request = self.known(self.agent.get(&url));
+        for (name, value) in parameters {
+            request = request.query(*name, value);
+        }
+        let response = request
             .header("accept", accept)
             .config()
             .timeout_per_read(Some(silence))
@@ -373,7 +377,7 @@ impl Http {
 
 /// `https://HOST:PORT` from what a person writes. Without a scheme this machine is spoken to in the
 /// clear and others are not.
-pub(super) fn address(hub: &str) -> Result<String, ClientError> {
+pub fn address(hub: &str) -> Result<String, ClientError> {
     let wrong = |why| ClientError::Address {
         address: hub.into(),
         why,

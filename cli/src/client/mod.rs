@@ -19,6 +19,7 @@ pub use self::{
     access::Verdict,
     connection::{Connection, Token},
     error::ClientError,
+    http::address,
     pages::Pages,
     query::{AccuracyQuery, CaptureQuery, ChartQuery, DeviceQuery},
     stream::Stream,
@@ -29,8 +30,8 @@ use tern_protocol::{
     digest::Digest,
     id::{DeviceId, ModelName, ModelVersion, RolloutId, WorkspaceId},
     rest::{
-        Abort, AccuracyView, CaptureView, Chart, DeviceView, EventView, LabelImport,
-        LabelImportResult, ModelView, NewRollout, NewVersion, Overview, Page, RolloutView,
+        Abort, AccuracyView, CaptureView, Change, Chart, DeviceView, EventView, LabelImport,
+        LabelImportResult, ModelView, NewRollout, NewVersion, Overview, Page, RolloutView, Tapped,
         VersionView, Widen,
     },
 };
@@ -44,7 +45,7 @@ pub const LABELS_AT_ONCE: usize = 10_000;
 const SMALL_ITEMS: u32 = 500;
 
 /// Rollouts asked for: the most that the hub gives. Its list has no pages.
-const ROLLOUTS: u32 = 1_000;
+pub const ROLLOUTS: u32 = 1_000;
 
 /// Captures asked for at once. A capture carries its input, up to 64 KiB in binary and several
 /// times that as JSON, so a page of them stays under the limit for an answer.
@@ -248,8 +249,15 @@ impl Client {
     }
 
     /// `GET /stream`: what changes, as it changes. Ends when the hub closes it or falls silent.
-    pub fn stream(&self) -> Result<Stream, ClientError> {
-        Stream::open(&self.http, &self.path("/stream"))
+    pub fn stream(&self) -> Result<Stream<Change>, ClientError> {
+        Stream::open(&self.http, &self.path("/stream"), &[])
+    }
+
+    /// `GET /tap`: what devices and hub say to each other, as they say it. The hub ends it after some
+    /// minutes; ask again to go on.
+    pub fn tap(&self, device: Option<&DeviceId>) -> Result<Stream<Tapped>, ClientError> {
+        let device = device.map(|device| ("device", device.to_string()));
+        Stream::open(&self.http, &self.path("/tap"), device.as_slice())
     }
 
     fn path(&self, below: &str) -> String {

@@ -42,6 +42,14 @@ impl<T> Pages<T> {
     }
 }
 
+impl<T> Pages<T> {
+    /// The same, from after this item on.
+    pub(super) fn after(self, item: Option<u64>) -> Self {
+        let next = item.map_or(Next::First, |item| Next::After(item.to_string()));
+        Self { next, ..self }
+    }
+}
+
 impl<T: DeserializeOwned> Pages<T> {
     /// All items.
     pub fn all(self) -> Result<Vec<T>, ClientError> {

@@ -5,10 +5,11 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
+    marker::PhantomData,
     time::Duration,
 };
 
-use tern_protocol::rest::Change;
+use serde::de::DeserializeOwned;
 use ureq::BodyReader;
 
 use super::{error::ClientError, http::Http};
@@ -16,25 +17,31 @@ use super::{error::ClientError, http::Http};
 /// Silence after which the connection is taken for dead: the hub sends a comment every 15 s.
 const SILENCE: Duration = Duration::from_secs(45);
 
-/// One line, and the data of one event, in bytes: a change names one thing.
-const LINE: usize = 64 * 1024;
+/// One line, and the data of one event, in bytes: a message of 128 KiB as Base64 is under it.
+const LINE: usize = 256 * 1024;
 
-/// Changes of a workspace. Changes of kinds that this version does not know are left out.
-pub struct Stream {
+/// Events of a workspace. Those of kinds that this version does not know are left out.
+pub struct Stream<T> {
     http: Http,
     lines: BufReader<BodyReader<'static>>,
     data: Vec<u8>,
     over: bool,
+    of: PhantomData<T>,
 }
 
-impl Stream {
-    pub(super) fn open(http: &Http, path: &str) -> Result<Self, ClientError> {
-        let body = http.follow(path, "text/event-stream", SILENCE)?;
+impl<T> Stream<T> {
+    pub(super) fn open(
+        http: &Http,
+        path: &str,
+        parameters: &[(&'static str, String)],
+    ) -> Result<Self, ClientError> {
+        let body = http.follow(path, parameters, "text/event-stream", SILENCE)?;
         Ok(Self {
             http: http.clone(),
             lines: BufReader::new(body.into_reader()),
             data: Vec::new(),
             over: false,
+            of: PhantomData,
         })
     }
 
@@ -55,8 +62,8 @@ impl Stream {
     }
 }
 
-impl Iterator for Stream {
-    type Item = Result<Change, ClientError>;
+impl<T: DeserializeOwned> Iterator for Stream<T> {
+    type Item = Result<T, ClientError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         while !self.over {
@@ -77,7 +84,7 @@ impl Iterator for Stream {
     }
 }
 
-impl std::fmt::Debug for Stream {
+impl<T> std::fmt::Debug for Stream<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Stream")
             .field("over", &self.over)
@@ -86,7 +93,7 @@ impl std::fmt::Debug for Stream {
 }
 
 /// Takes a line; an empty one ends an event.
-fn feed(data: &mut Vec<u8>, line: &[u8]) -> Option<Change> {
+fn feed<T: DeserializeOwned>(data: &mut Vec<u8>, line: &[u8]) -> Option<T> {
     if line.is_empty() {
         let change = serde_json::from_slice(data).ok();
         data.clear();
@@ -104,6 +111,8 @@ fn feed(data: &mut Vec<u8>, line: &[u8]) -> Option<Change> {
 
 #[cfg(test)]
 mod tests {
+    use tern_protocol::rest::Change;
+
     use super::*;
 
     fn read(text: &str) -> Vec<Change> {

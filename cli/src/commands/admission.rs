@@ -3,10 +3,7 @@
 //! Must never break: a verdict falls on one identity that was named without doubt; nothing is revoked
 //! without a yes.
 
-use std::{
-    io::{self, IsTerminal as _},
-    time::Duration,
-};
+use std::{io, time::Duration};
 
 use tern_cli::client::{ClientError, Verdict};
 use tern_protocol::{
@@ -19,7 +16,7 @@ use super::{
     given::{duration, key_value},
 };
 use crate::{
-    clock,
+    ask, clock,
     out::{OutError, Reader, talk},
     show::admission as show,
 };
@@ -178,17 +175,14 @@ pub(crate) fn revoke(
     yes: bool,
 ) -> Result<Answer, AdmissionError> {
     if !yes {
-        if !io::stdin().is_terminal() {
+        if !ask::somebody() {
             return Err(AdmissionError::NobodyToAsk);
         }
-        talk(format_args!(
-            "{} is cut off at once and has to join anew. Revoke it? Write yes: ",
+        let question = format!(
+            "{} is cut off at once and has to join anew. Revoke it?",
             args.whom
-        ));
-        let mut said = String::new();
-        let read = io::stdin().read_line(&mut said);
-        read.map_err(AdmissionError::Ask)?;
-        if said.trim() != "yes" {
+        );
+        if !ask::yes(&question).map_err(AdmissionError::Ask)? {
             talk("nothing was revoked");
             return Ok(Answer::No);
         }

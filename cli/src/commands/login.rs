@@ -1,115 +1,96 @@
-//! `tern login`, `tern logout`, `tern whoami`.
+//! `tern login`: a token for a hub, asked for with a password or given, and kept.
+//!
+//! Must never break: no password, code or token is in any text of ours.
 
-use std::{
-    io::{self, IsTerminal as _, Read as _},
-    path::PathBuf,
-};
-
-use tern_cli::client::{Client, Connection, Token, probe};
+use serde::Serialize;
+use tern_cli::client::{Client, ClientError, Connection, Token};
 use tern_protocol::{
-    digest::Digest,
-    id::WorkspaceId,
-    rest::{LoginForToken, NewToken},
+    id::{UserName, WorkspaceId},
+    rest::{LoginForToken, Minted, NewToken},
+    time::WallTime,
 };
 
-use super::{Answer, Context};
+use super::{
+    Answer,
+    trust::{self, TrustArgs, Trusted},
+};
 use crate::{
     args::Global,
-    out::talk,
+    ask,
+    out::{Out, Reader, talk},
+    show::words::date,
     store::{Store, Stored},
 };
 
 /// How long a token of a login is good for, in seconds: the hub's own choice, 90 days.
 const LIFE: u64 = 90 * 24 * 60 * 60;
 
+/// The kind of problem that asks for a second factor.
+const SECOND_FACTOR: &str = "urn:tern:problem:second-factor";
+
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "A hub with an authority of its own is taken once you say that its fingerprint is \
+    the right one, or when you give it with --ca or --fingerprint.\n\
+    In scripts: tern login URL --token-stdin < token"
+)]
 pub(crate) struct LoginArgs {
-    /// Where the hub is, https://HOST:PORT
-    url: String,
-    /// Name of the account
+    /// Where the hub is, https://HOST:PORT; the one logged in to last if not given
+    url: Option<String>,
+    /// Name of the account; the one of the last login if not given
     #[arg(long)]
-    user: String,
+    user: Option<String>,
     /// What the token is called
     #[arg(long, default_value = "tern login")]
     name: String,
-    /// The hub's authority, as PEM
-    #[arg(long, value_name = "FILE", conflicts_with = "fingerprint")]
-    ca: Option<PathBuf>,
-    /// SHA-256 of the hub's authority
-    #[arg(long, value_name = "SHA256")]
-    fingerprint: Option<Digest>,
+    #[command(flatten)]
+    trust: TrustArgs,
     /// Read the password from stdin
     #[arg(long)]
     password_stdin: bool,
-    /// The second factor, if the account has one
+    /// The second factor, if the account has one: six digits, or a recovery code
     #[arg(long)]
     code: Option<String>,
+    /// Keep an API token that there is already; it is read from stdin
+    #[arg(long, conflicts_with_all = ["user", "name", "password_stdin", "code"])]
+    token_stdin: bool,
 }
 
 pub(crate) fn login(global: &Global, args: LoginArgs) -> anyhow::Result<Answer> {
-    let connection = trusted(global, args.url, args.ca, args.fingerprint)?;
-    let client = Client::connect(&connection)?;
-    // Before a password is asked for: whether somebody vouches for the hub.
-    client.is_ready()?;
+    let last = || {
+        let stored = Store::read()?.meant(None).map(|last| last.url.clone());
+        stored.ok_or_else(|| anyhow::anyhow!("say which hub: tern login https://HOST:PORT"))
+    };
+    let hub = match args.url.or_else(|| global.hub.clone()) {
+        Some(hub) => hub,
+        None => last()?,
+    };
+    let trusted = trust::trusted(global, &hub, args.trust)?;
+    if args.token_stdin {
+        return keep_given(global, trusted, &Token::new(&ask::secret_of_stdin()?));
+    }
+    let user = args
+        .user
+        .or_else(|| trusted.known.as_ref().map(|known| known.user.clone()));
+    let user = match user {
+        Some(user) => user,
+        None if ask::somebody() => ask::line("Name of the account:")?,
+        None => anyhow::bail!("nobody can be asked for the account; give it with --user NAME"),
+    };
+    let password = if args.password_stdin {
+        ask::secret_of_stdin()?
+    } else if ask::somebody() {
+        ask::secret(&format!("Password of {user} at {}:", trusted.client.hub()))?
+    } else {
+        anyhow::bail!("nobody can be asked for the password; give it with --password-stdin");
+    };
     let account = Account {
-        user: args.user,
-        password: password(args.password_stdin)?,
+        user,
+        password,
         code: args.code,
         name: args.name,
     };
-    keep(&client, connection, account)
-}
-
-/// Where the hub is and who vouches for it, by what was given.
-pub(crate) fn trusted(
-    global: &Global,
-    hub: String,
-    ca: Option<PathBuf>,
-    fingerprint: Option<Digest>,
-) -> anyhow::Result<Connection> {
-    let workspace = match &global.workspace {
-        Some(workspace) => workspace.clone(),
-        None => "default".parse::<WorkspaceId>()?,
-    };
-    let mut connection = Connection {
-        hub,
-        workspace,
-        token: None,
-        ca: ca.map(std::fs::read_to_string).transpose()?,
-    };
-    if let Some(wanted) = fingerprint {
-        let chain = probe::chain(&connection.hub)?;
-        let found = chain.into_iter().find(|shown| shown.fingerprint == wanted);
-        let found = found.ok_or_else(|| {
-            anyhow::anyhow!("the hub shows no certificate with this fingerprint; do not log in")
-        })?;
-        connection.ca = Some(found.pem);
-    }
-    Ok(connection)
-}
-
-/// A password from stdin, or from the person at the terminal.
-pub(crate) fn password(stdin: bool) -> anyhow::Result<String> {
-    if stdin {
-        let mut text = String::new();
-        io::stdin().take(4096).read_to_string(&mut text)?;
-        return Ok(text.trim_end_matches(['\r', '\n']).to_owned());
-    }
-    if io::stdin().is_terminal() {
-        return Ok(rpassword::prompt_password("Password: ")?);
-    }
-    anyhow::bail!("nobody can be asked for the password; give it with --password-stdin")
-}
-
-/// A line from the person at the terminal; `option` answers where there is none.
-pub(crate) fn line(question: &str, option: &str) -> anyhow::Result<String> {
-    if !io::stdin().is_terminal() {
-        anyhow::bail!("nobody can be asked; give {option}");
-    }
-    talk(question);
-    let mut text = String::new();
-    io::stdin().read_line(&mut text)?;
-    Ok(text.trim().to_owned())
+    keep(global, trusted, account)
 }
 
 /// With what a token is asked for. No `Debug`: it holds a password.
@@ -122,12 +103,11 @@ pub(crate) struct Account {
 }
 
 /// Asks for a token and keeps it.
-pub(crate) fn keep(
-    client: &Client,
-    connection: Connection,
-    account: Account,
-) -> anyhow::Result<Answer> {
-    let minted = client.log_in(&LoginForToken {
+pub(crate) fn keep(global: &Global, trusted: Trusted, account: Account) -> anyhow::Result<Answer> {
+    let Trusted {
+        client, connection, ..
+    } = trusted;
+    let wanted = LoginForToken {
         user: account.user,
         password: account.password,
         code: account.code,
@@ -137,74 +117,123 @@ pub(crate) fn keep(
             expires_in_s: LIFE,
             hub: true,
         },
-        workspace: connection.workspace,
-    })?;
-    let mut store = Store::read()?;
-    store.put(Stored {
-        url: client.hub().to_owned(),
-        ca: connection.ca,
-        workspace: minted.view.workspace.clone(),
-        token: Token::new(&minted.token).reveal().to_owned(),
-        user: minted.view.user.to_string(),
-        expires_at: minted.view.expires_at,
-    });
-    store.write()?;
-    talk(format_args!(
-        "logged in to {} as {}",
-        client.hub(),
-        minted.view.user
-    ));
-    Ok(Answer::Yes)
+        workspace: connection.workspace.clone(),
+    };
+    let minted = minted(&client, wanted)?;
+    let token = Token::new(&minted.token);
+    let view = minted.view;
+    put(
+        global,
+        connection,
+        &token,
+        view.workspace,
+        &view.user,
+        view.expires_at,
+    )
 }
 
-/// Forgets the token of the hub that is meant if it has expired: there is nothing to revoke. Whether it
-/// had.
-pub(crate) fn forget_expired(global: &Global) -> anyhow::Result<bool> {
-    let mut store = Store::read()?;
-    let hub = global
-        .hub
-        .as_deref()
-        .map(|hub| hub.trim().trim_end_matches('/'));
-    let meant = match hub {
-        Some(hub) => store.hubs.iter().position(|stored| stored.url == hub),
-        None if store.hubs.is_empty() => None,
-        None => Some(0),
-    };
-    let now = crate::clock::now();
-    let Some(i) = meant.filter(|&i| store.hubs[i].expires_at <= now) else {
-        return Ok(false);
-    };
-    let gone = store.hubs.remove(i);
-    store.write()?;
-    talk(format_args!(
-        "the token for {} had expired; it is forgotten",
-        gone.url
-    ));
-    Ok(true)
-}
-
-/// Revokes the token at the hub if it can, and forgets it here in any case.
-pub(crate) fn logout(context: &Context) -> anyhow::Result<Answer> {
-    let revoked = context.client.me().and_then(|me| match me.token {
-        Some(token) => context.client.revoke_token(token),
-        None => Ok(()),
-    });
-    if let Err(err) = revoked {
-        talk(format_args!(
-            "the hub still knows the token until it expires: {err}"
-        ));
+/// The token, with a second factor if the hub wants one.
+fn minted(client: &Client, wanted: LoginForToken) -> anyhow::Result<Minted> {
+    match client.log_in(&wanted) {
+        Err(ClientError::Problem(problem)) if problem.kind == SECOND_FACTOR => {
+            if !ask::somebody() {
+                anyhow::bail!(
+                    "this account has a second factor; give its six digits, or a recovery code, \
+                     with --code"
+                );
+            }
+            let code = ask::line("Code of the second factor, or a recovery code:")?;
+            Ok(client.log_in(&LoginForToken {
+                code: Some(code),
+                ..wanted
+            })?)
+        }
+        Err(ClientError::Problem(problem)) if problem.status == 404 => {
+            anyhow::bail!("{}; say which one with --workspace NAME", problem.detail)
+        }
+        minted => Ok(minted?),
     }
-    let mut store = Store::read()?;
-    store.hubs.retain(|hub| hub.url != context.client.hub());
-    store.write()?;
-    Ok(Answer::Yes)
 }
 
-pub(crate) fn whoami(context: &Context) -> anyhow::Result<Answer> {
-    let me = context.client.me()?;
-    context.out.answer(&me, |_| match &me.user {
-        Some(user) => format!("{user} at {}", context.client.hub()),
-        None => "nobody in particular: the hub asks nobody to log in".into(),
-    })?;
+/// Keeps a token that was given, once the hub has said whose it is.
+fn keep_given(global: &Global, trusted: Trusted, token: &Token) -> anyhow::Result<Answer> {
+    let mut connection = Connection {
+        token: Some(token.clone()),
+        ..trusted.connection
+    };
+    let me = Client::connect(&connection)?.me()?;
+    let Some(id) = me.token else {
+        anyhow::bail!("this hub asks nobody to log in: there is nothing to keep");
+    };
+    let its_own = me.memberships.first().map(|it| it.workspace.clone());
+    let workspace = its_own
+        .ok_or_else(|| anyhow::anyhow!("this token works in no workspace; make another one"))?;
+    if global
+        .workspace
+        .as_ref()
+        .is_some_and(|wanted| *wanted != workspace)
+    {
+        anyhow::bail!("this token works in workspace {workspace} only");
+    }
+    connection.workspace = workspace.clone();
+    let tokens = Client::connect(&connection)?.tokens().all()?;
+    let view = tokens.into_iter().find(|view| view.id == id);
+    let view = view.ok_or_else(|| anyhow::anyhow!("the hub does not list this token"))?;
+    put(
+        global,
+        connection,
+        token,
+        workspace,
+        &view.user,
+        view.expires_at,
+    )
+}
+
+/// A login, as programs get it.
+#[derive(Serialize)]
+struct LoggedIn<'a> {
+    hub: &'a str,
+    user: &'a str,
+    workspace: &'a WorkspaceId,
+    expires_at: WallTime,
+}
+
+fn put(
+    global: &Global,
+    connection: Connection,
+    token: &Token,
+    workspace: WorkspaceId,
+    user: &UserName,
+    expires_at: WallTime,
+) -> anyhow::Result<Answer> {
+    let mut store = Store::read()?;
+    let stored = Stored {
+        url: connection.hub,
+        ca: connection.ca,
+        workspace,
+        token: token.reveal().to_owned(),
+        user: user.to_string(),
+        expires_at,
+    };
+    store.put(stored.clone());
+    store.write()?;
+    let Stored {
+        url,
+        user,
+        workspace,
+        ..
+    } = &stored;
+    match global.reader() {
+        Reader::Person => talk(format_args!(
+            "logged in to {url} as {user}, workspace {workspace}, until {}",
+            date(expires_at)
+        )),
+        Reader::Program => Out::new(Reader::Program).document(&LoggedIn {
+            hub: url,
+            user,
+            workspace,
+            expires_at,
+        })?,
+    }
     Ok(Answer::Yes)
 }

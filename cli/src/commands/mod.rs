@@ -17,8 +17,10 @@ pub(crate) mod model;
 pub(crate) mod overview;
 pub(crate) mod people;
 pub(crate) mod rollout;
+pub(crate) mod session;
 pub(crate) mod setup;
 pub(crate) mod tap;
+pub(crate) mod trust;
 
 use std::time::Duration;
 
@@ -28,7 +30,7 @@ use tern_protocol::id::WorkspaceId;
 
 use crate::{
     args::Global,
-    out::{Out, OutError, Reader},
+    out::{Out, OutError},
     store::Store,
 };
 
@@ -51,35 +53,28 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn new(global: &Global) -> anyhow::Result<Self> {
-        let reader = if global.json {
-            Reader::Program
-        } else {
-            Reader::Person
-        };
         let connection = connection(global)?;
         Ok(Self {
             client: Client::connect(&connection)?,
             workspace: connection.workspace,
-            out: Out::new(reader),
+            out: Out::new(global.reader()),
         })
     }
 }
 
+/// A variable of the environment that says something.
+fn set(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 /// What options and environment say, then what was stored at login; a token only for its hub.
 fn connection(global: &Global) -> anyhow::Result<Connection> {
-    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let token = set("TERN_TOKEN").map(|text| Token::new(&text));
     let ca = set("TERN_CA").map(std::fs::read_to_string).transpose()?;
-    let mut stored = Store::read()?.hubs.into_iter();
-    let stored = match &global.hub {
-        Some(hub) => {
-            let bare = hub.trim().trim_end_matches('/');
-            stored.find(|stored| stored.url == bare)
-        }
-        None => stored.next(),
-    };
-    let hub = global.hub.clone();
-    let hub = hub.or_else(|| stored.as_ref().map(|stored| stored.url.clone()));
+    let stored = Store::read()?.meant(global.hub.as_deref()).cloned();
+    // The address that was logged in to, where `--hub` leaves the scheme out.
+    let hub = stored.as_ref().map(|stored| stored.url.clone());
+    let hub = hub.or_else(|| global.hub.clone());
     let workspace = global.workspace.clone();
     let workspace = workspace.or_else(|| stored.as_ref().map(|stored| stored.workspace.clone()));
     if let Some(stored) = &stored

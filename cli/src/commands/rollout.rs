@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use clap::Subcommand;
-use tern_cli::client::ClientError;
+use tern_cli::client::{ClientError, ROLLOUTS};
 use tern_protocol::{
     id::{DeviceId, ModelName, ModelVersion, RolloutId, SiteName, SlotName},
     rest::{Abort, Moved, NewRollout, RolloutDeviceState, RolloutView, Selector, Widen},
@@ -186,6 +186,11 @@ fn list(context: &Context) -> Result<Answer, RolloutError> {
     let advice = "no rollout yet; start one with `tern rollout start MODEL@VERSION --slot SLOT`";
     let text = |look| show::rollout::list(&rollouts, clock::now(), look);
     context.out.list(&rollouts, advice, text)?;
+    if rollouts.len() >= ROLLOUTS as usize && context.out.reader == Reader::Person {
+        talk(format_args!(
+            "the hub lists its newest {ROLLOUTS} only; there may be more"
+        ));
+    }
     Ok(Answer::Yes)
 }
 

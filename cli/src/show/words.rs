@@ -35,6 +35,13 @@ pub(crate) fn date(time: WallTime) -> String {
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
 }
 
+/// Date and second in UTC.
+pub(crate) fn second(time: WallTime) -> String {
+    let minute = date(time);
+    let seconds = time.0.rem_euclid(MINUTE) / SECOND;
+    format!("{}:{seconds:02} UTC", minute.trim_end_matches(" UTC"))
+}
+
 /// Time of day with milliseconds, in UTC.
 pub(crate) fn time_of_day(time: WallTime) -> String {
     let ms = time.0.rem_euclid(DAY);
@@ -61,6 +68,19 @@ fn civil(days: i64) -> (i64, i64, i64) {
     };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     (year, month, day)
+}
+
+/// The day counted from 1970-01-01, if there is such a date. Source: as [`civil`], `days_from_civil`.
+pub(crate) fn days(year: i64, month: i64, day: i64) -> Option<i64> {
+    let shifted_year = year - i64::from(month <= 2);
+    let era = shifted_year.div_euclid(400);
+    let year_of_era = shifted_year.rem_euclid(400);
+    let shifted = if month > 2 { month - 3 } else { month + 9 };
+    let day_of_year = (153 * shifted + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let days = era * 146_097 + day_of_era - 719_468;
+    // The 30th of February is another day when it is asked back.
+    (civil(days) == (year, month, day)).then_some(days)
 }
 
 /// A size in bytes.
@@ -176,6 +196,7 @@ mod tests {
         assert_eq!(after(DAY), "2024-02-29 12:34 UTC");
         assert_eq!(after(-HOUR), "2024-02-29 12:34 UTC");
         assert_eq!(time_of_day(then), "12:34:56.789");
+        assert_eq!(second(then), "2024-02-29 12:34:56 UTC");
         assert_eq!(date(WallTime(0)), "1970-01-01 00:00 UTC");
         assert_eq!(date(WallTime(-1)), "1969-12-31 23:59 UTC");
         for end in [i64::MIN, i64::MAX] {

@@ -30,6 +30,7 @@ mod policy;
 mod problem;
 mod rollouts;
 mod stream;
+mod tap;
 #[cfg(test)]
 mod tests;
 mod throttle;
@@ -133,6 +134,7 @@ pub fn router() -> Router<App> {
         .route(PUBLISH, routes!(blobs::put_blob))
         .route(VIEW, routes!(blobs::head_blob, blobs::get_blob))
         .route(VIEW, routes!(stream::stream))
+        .route(VIEW, routes!(tap::tap))
         .into_router();
     let hub = Guarded::new()
         .route(Policy::Public, routes!(health::healthz))

@@ -226,6 +226,7 @@ async fn every_route_is_documented_and_every_reference_resolves() {
         "get /charts/{metric}",
         "get /overview",
         "get /stream",
+        "get /tap",
         "get /healthz",
         "get /readyz",
         "get /metrics",

@@ -30,6 +30,7 @@ use crate::{
     },
     monitor::ingest::{Incoming, Ingest},
     store::{StoreError, chain},
+    tap::Passing,
 };
 
 /// Messages that wait to be decoded, per decoder. When they are full the socket is not read, and
@@ -149,6 +150,14 @@ impl Reader {
             }
         };
         let now = self.app.clock.now();
+        self.app.tap.tell(|| Passing {
+            at: now,
+            workspace: envelope.workspace.clone(),
+            device: Some(envelope.device.clone()),
+            topic: publish.topic.clone(),
+            retained: publish.retain,
+            payload: envelope.payload.clone(),
+        });
         let Envelope {
             workspace, device, ..
         } = &envelope;

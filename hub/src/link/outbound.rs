@@ -22,6 +22,7 @@ use crate::{
         assign::{Tell, all_desired},
     },
     store::{StoreError, chain},
+    tap::Passing,
 };
 
 /// Messages handed to the client and not yet written. Few, so that an acknowledgement does not wait
@@ -179,7 +180,21 @@ impl Speaker {
     }
 
     async fn publish(&self, topic: &Topic, retain: bool, payload: Bytes) {
+        let (workspace, device) = match topic {
+            Topic::Device {
+                workspace, device, ..
+            } => (workspace, Some(device)),
+            Topic::Blob { workspace, .. } => (workspace, None),
+        };
         let topic = topic.to_string();
+        self.app.tap.tell(|| Passing {
+            at: self.app.clock.now(),
+            workspace: workspace.clone(),
+            device: device.cloned(),
+            topic: topic.clone(),
+            retained: retain,
+            payload: payload.clone(),
+        });
         // Fails only if the connection's task is gone, and with it the hub.
         if self
             .client

@@ -11,10 +11,12 @@ mod overview;
 mod problem;
 mod registry;
 mod rollout;
+mod tap;
 mod truth;
 
 pub use self::{
-    access::*, charts::*, fleet::*, overview::*, problem::*, registry::*, rollout::*, truth::*,
+    access::*, charts::*, fleet::*, overview::*, problem::*, registry::*, rollout::*, tap::*,
+    truth::*,
 };
 
 use alloc::{string::String, vec::Vec};

@@ -237,7 +237,11 @@ fn a_new_key_waits_beside_the_old_one_and_takes_its_place_when_accepted() {
         .map(|one| one.state)
         .collect();
     assert_eq!(states, [IdentityState::Superseded, IdentityState::Active]);
-    let audited = fleet.client().audit(&[]).expect("it is readable");
+    let audited = fleet
+        .client()
+        .audit(Vec::new(), None)
+        .all()
+        .expect("it is readable");
     let accepts = audited
         .iter()
         .filter(|entry| entry.action == "identity.accept");

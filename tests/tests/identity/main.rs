@@ -11,6 +11,8 @@ mod joining;
 mod oidc;
 mod other_brokers;
 mod people;
+mod renewing;
 mod secrets;
 mod speaking;
+mod tapping;
 mod uploads;
