@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tern_protocol::time::WallTime;
 
 const SECOND: i64 = 1000;
@@ -26,61 +27,28 @@ pub(crate) fn ago(then: WallTime, now: WallTime) -> String {
 
 /// Date and minute in UTC.
 pub(crate) fn date(time: WallTime) -> String {
-    let minutes = time.0.div_euclid(MINUTE);
-    let (year, month, day) = civil(time.0.div_euclid(DAY));
-    let (hour, minute) = (
-        minutes.div_euclid(60).rem_euclid(24),
-        minutes.rem_euclid(60),
-    );
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+    timestamp(time).strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// Date and second in UTC.
 pub(crate) fn second(time: WallTime) -> String {
-    let minute = date(time);
-    let seconds = time.0.rem_euclid(MINUTE) / SECOND;
-    format!("{}:{seconds:02} UTC", minute.trim_end_matches(" UTC"))
+    let time = timestamp(time);
+    time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 /// Time of day with milliseconds, in UTC.
 pub(crate) fn time_of_day(time: WallTime) -> String {
-    let ms = time.0.rem_euclid(DAY);
-    let (hours, minutes) = (ms / HOUR, ms % HOUR / MINUTE);
-    let (seconds, ms) = (ms % MINUTE / SECOND, ms % SECOND);
-    format!("{hours:02}:{minutes:02}:{seconds:02}.{ms:03}")
+    timestamp(time).strftime("%H:%M:%S%.3f").to_string()
 }
 
-/// Year, month and day of a day counted from 1970-01-01. Source: H. Hinnant, "chrono-compatible
-/// low-level date algorithms", `civil_from_days`.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
+/// The moment, or the end of the calendar's ten thousand years that is nearer to it.
+fn timestamp(time: WallTime) -> Timestamp {
+    let end = if time.0 < 0 {
+        Timestamp::MIN
     } else {
-        shifted - 9
+        Timestamp::MAX
     };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year, month, day)
-}
-
-/// The day counted from 1970-01-01, if there is such a date. Source: as [`civil`], `days_from_civil`.
-pub(crate) fn days(year: i64, month: i64, day: i64) -> Option<i64> {
-    let shifted_year = year - i64::from(month <= 2);
-    let era = shifted_year.div_euclid(400);
-    let year_of_era = shifted_year.rem_euclid(400);
-    let shifted = if month > 2 { month - 3 } else { month + 9 };
-    let day_of_year = (153 * shifted + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    let days = era * 146_097 + day_of_era - 719_468;
-    // The 30th of February is another day when it is asked back.
-    (civil(days) == (year, month, day)).then_some(days)
+    Timestamp::from_millisecond(time.0).unwrap_or(end)
 }
 
 /// A size in bytes.

@@ -3,6 +3,7 @@
 //! Called by pages and charts. Every function gives some text for every input, NaN and the ends of
 //! a range included: a device may report anything.
 
+use jiff::{Timestamp, civil::Date, tz::Offset};
 use tern_protocol::time::WallTime;
 
 /// Stands where there is no value.
@@ -111,84 +112,35 @@ fn figures(value: f64) -> String {
 
 /// A moment for programs: `2026-11-23T22:05:33Z`.
 pub(super) fn iso(at: WallTime) -> String {
-    let Civil {
-        year,
-        month,
-        day,
-        hour,
-        minute,
-        second,
-    } = Civil::of(at);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    timestamp(at).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// A moment for people without scripts: `2026-11-23 22:05:33 UTC`.
 pub(super) fn utc(at: WallTime) -> String {
-    iso(at).replace('T', " ").replace('Z', " UTC")
+    timestamp(at).strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 /// The beginning of a day in UTC, from `2026-11-23`; `None` if there is no such day.
 pub(super) fn day(text: &str) -> Option<WallTime> {
-    let mut parts = text.splitn(3, '-');
-    let mut part = |most: i64| -> Option<i64> {
-        let number: u16 = parts.next()?.parse().ok()?;
-        let number = i64::from(number);
-        (1..=most).contains(&number).then_some(number)
-    };
-    let (year, month, day) = (part(9999)?, part(12)?, part(31)?);
-    // Days since the epoch, the other way round than `Civil::of`.
-    let shifted = if month <= 2 { year - 1 } else { year };
-    let (era, of_era) = (shifted / 400, shifted % 400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
-    let at = WallTime(days * 86_400_000);
-    let civil = Civil::of(at);
-    // The 31st of a month with 30 days would be another day.
-    ((civil.year, civil.month, civil.day) == (year, month, day)).then_some(at)
+    let day = Date::strptime("%Y-%m-%d", text).ok();
+    let day = day.filter(|day| day.year() > 0)?;
+    let begins = Offset::UTC.to_timestamp(day.at(0, 0, 0, 0)).ok()?;
+    Some(WallTime(begins.as_millisecond()))
 }
 
 /// Hour and minute in UTC: `22:05`.
 pub(super) fn hour_minute(at: WallTime) -> String {
-    let Civil { hour, minute, .. } = Civil::of(at);
-    format!("{hour:02}:{minute:02}")
+    timestamp(at).strftime("%H:%M").to_string()
 }
 
-/// A moment by the Gregorian calendar in UTC.
-struct Civil {
-    year: i64,
-    month: i64,
-    day: i64,
-    hour: i64,
-    minute: i64,
-    second: i64,
-}
-
-impl Civil {
-    /// Howard Hinnant's `civil_from_days`: eras of 400 years that begin on the 1st of March, so that
-    /// the leap day is the last of its year.
-    fn of(at: WallTime) -> Self {
-        let seconds = at.0.div_euclid(1000);
-        let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-        let days = days + 719_468;
-        let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-        let year_of_era =
-            (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let from_march = (5 * day_of_year + 2) / 153;
-        let month = if from_march < 10 {
-            from_march + 3
-        } else {
-            from_march - 9
-        };
-        Self {
-            year: year_of_era + era * 400 + i64::from(month <= 2),
-            month,
-            day: day_of_year - (153 * from_march + 2) / 5 + 1,
-            hour: second / 3600,
-            minute: second / 60 % 60,
-            second: second % 60,
-        }
-    }
+/// The moment, or the end of the calendar's ten thousand years that is nearer to it.
+fn timestamp(at: WallTime) -> Timestamp {
+    let end = if at.0 < 0 {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    };
+    Timestamp::from_millisecond(at.0).unwrap_or(end)
 }
 
 #[cfg(test)]
