@@ -1,11 +1,10 @@
 //! Table of who is who at an OpenID provider.
 
 use sea_orm_migration::{
-    MigrationName, MigrationTrait, SchemaManager, async_trait,
-    prelude::DbErr,
-    schema::text,
-    sea_query::{Index, Table},
+    MigrationName, MigrationTrait, SchemaManager, async_trait, prelude::DbErr, schema::text,
 };
+
+use crate::store::schema::{index, key, table};
 
 /// Makes it.
 pub struct Migration;
@@ -19,23 +18,17 @@ impl MigrationName for Migration {
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let table = Table::create()
-            .table("oidc_subject")
-            .if_not_exists()
+        let subject = table("oidc_subject")
             .col(text("issuer"))
             .col(text("subject"))
             .col(text("user"))
-            .primary_key(Index::create().col("issuer").col("subject"))
+            .primary_key(&mut key(&["issuer", "subject"]))
             .take();
-        manager.create_table(table).await?;
+        manager.create_table(subject).await?;
         // One account is one person.
-        let index = Index::create()
-            .name("oidc_subject_by_user")
-            .table("oidc_subject")
-            .col("user")
+        let by_user = index("oidc_subject_by_user", "oidc_subject", &["user"])
             .unique()
-            .if_not_exists()
             .take();
-        manager.create_index(index).await
+        manager.create_index(by_user).await
     }
 }
