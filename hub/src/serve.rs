@@ -206,10 +206,12 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         tracing::warn!("insecure: whoever is on this machine may do all, without a login");
     }
     ready.send_modify(|ready| ready.broker = true);
-    app.reach.listening(Ports {
-        https: http.port(),
-        mqtt: mqtt.port(),
-    });
+    if !config.insecure_loopback {
+        app.reach.listening(Ports {
+            https: http.port(),
+            mqtt: mqtt.port(),
+        });
+    }
     let addresses = Addresses {
         http,
         mqtt,

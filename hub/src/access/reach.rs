@@ -43,13 +43,14 @@ impl Reach {
         &self.0.names
     }
 
-    /// `https://HOST:PORT`, best first; none before the hub listens.
+    /// `https://HOST:PORT`, best first; none before the hub listens, and if it speaks no
+    /// TLS.
     pub fn https(&self) -> Vec<String> {
         let hosts = self.hosts(|ports| ports.https);
         hosts.map(|host| format!("https://{host}")).collect()
     }
 
-    /// `HOST:PORT` of the broker, best first; none before the hub listens.
+    /// `HOST:PORT` of the broker, best first; none as for [`Self::https`].
     pub fn mqtt(&self) -> Vec<String> {
         self.hosts(|ports| ports.mqtt).collect()
     }

@@ -237,7 +237,7 @@ impl From<InviteError> for ApiError {
         match err {
             InviteError::Impossible(_) => Self::unprocessable(err.to_string()),
             InviteError::NotFound(_) => Self::not_found(err.to_string()),
-            InviteError::NotListening => Self::unavailable(err.to_string()),
+            InviteError::NotListening => Self::conflict(err.to_string()),
             InviteError::Store(err) => err.into(),
         }
     }

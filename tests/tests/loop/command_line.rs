@@ -88,6 +88,8 @@ fn a_command_that_cannot_be_done_says_what_to_do_and_exits_with_2() {
         vec!["label", "import", "/no/such/file.csv"],
         vec!["model", "publish", "digit-reader", "/no/such/directory"],
         vec!["device", "show", "../../etc"],
+        // Nothing joins a hub without TLS.
+        vec!["device", "invite"],
     ] {
         let ran = cli::tern(&fleet, &args);
         assert!(matches!(ran.code, Some(1 | 2)), "{args:?}: {ran:?}");

@@ -44,8 +44,11 @@ pub enum InviteError {
     /// There is none.
     #[error("there is no invitation {0}")]
     NotFound(InvitationId),
-    /// The hub cannot be reached yet, or has no authority.
-    #[error("the hub does not listen for devices yet; try again")]
+    /// The hub does not listen for devices that join.
+    #[error(
+        "devices join over TLS only, which this hub does not speak: it was started with \
+         --insecure-loopback, where they need no invitation"
+    )]
     NotListening,
     /// The database failed.
     #[error(transparent)]
@@ -91,7 +94,10 @@ pub async fn invite(
     let deed = Deed::new("invitation.create", subject(invitation.id))
         .within(workspace)
         .after(&invitation)
-        .detail(format!("for {} devices", invitation.uses));
+        .detail(match invitation.uses {
+            1 => "for 1 device".to_owned(),
+            uses => format!("for {uses} devices"),
+        });
     audit::record(&txn, &app.clock, actor, deed).await?;
     txn.commit().await.doing("committing an invitation")?;
     let token = JoinToken {
