@@ -87,6 +87,12 @@ impl Hub {
         self.url_at(self.now().http)
     }
 
+    /// The port of [`Self::url`].
+    #[track_caller]
+    pub fn port(&self) -> u16 {
+        self.now().http.port()
+    }
+
     fn url_at(&self, address: SocketAddr) -> String {
         match self.doors {
             Doors::Plain => format!("http://{address}"),

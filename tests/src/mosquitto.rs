@@ -1,14 +1,12 @@
 //! A real Mosquitto with the configuration that the repository ships.
 
-use std::{
-    fs,
-    net::{SocketAddr, TcpListener},
-};
+use std::{fs, net::SocketAddr};
 
 use nix::sys::signal::Signal;
 
 use crate::{
     pki::{self, Authority, Credentials, Days},
+    ports,
     process::Process,
     programs, wait,
 };
@@ -56,7 +54,7 @@ impl Mosquitto {
         let here = format!("{}/", dir.path().display());
         // Mosquitto gives no port by itself: another process may take ours in between.
         for _ in 0..5 {
-            let address = free_port();
+            let address = ports::free();
             let listener = format!("\nlistener {} 127.0.0.1\n", address.port());
             let config = config
                 .replace(SHIPPED_DIR, &here)
@@ -70,7 +68,7 @@ impl Mosquitto {
                 &program,
                 ["-c".as_ref(), file.as_os_str()],
             );
-            if let Some(process) = listens(process, address) {
+            if let Some(process) = ports::listens(process, address) {
                 return Some(Self {
                     authority,
                     address,
@@ -111,22 +109,4 @@ impl Mosquitto {
             wait::that(log.matches("Reloading config").count() > reloads, || log)
         });
     }
-}
-
-/// The process, once it listens; nothing if it ended.
-#[track_caller]
-fn listens(mut process: Process, address: SocketAddr) -> Option<Process> {
-    wait::until("mosquitto to listen", || {
-        if process.has_ended() {
-            return Ok(None);
-        }
-        let connected = std::net::TcpStream::connect(address);
-        connected.map(|_| Some(())).map_err(|err| err.to_string())
-    })?;
-    Some(process)
-}
-
-fn free_port() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("the system gives ports");
-    listener.local_addr().expect("it is bound")
 }

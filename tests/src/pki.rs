@@ -8,7 +8,9 @@ use rcgen::{
 };
 use rustls::{
     ClientConfig, RootCertStore,
+    crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    sign::{CertifiedKey, SingleCertAndKey},
 };
 use time::{Duration, OffsetDateTime};
 
@@ -56,6 +58,16 @@ impl Authority {
         let key = KeyPair::from_pem(&read(key)).expect("the key is PKCS#8");
         let issuer = Issuer::from_ca_cert_pem(&pem, key).expect("the certificate is one");
         Self { pem, issuer }
+    }
+
+    /// One that gives itself out as another one (PEM), with a key of its own.
+    #[track_caller]
+    pub fn namesake(of: &str) -> Self {
+        let issuer = Issuer::from_ca_cert_pem(of, new_key());
+        Self {
+            pem: of.to_owned(),
+            issuer: issuer.expect("the certificate is one"),
+        }
     }
 
     /// Its certificate.
@@ -116,7 +128,7 @@ pub fn tls(authorities: &str, credentials: Option<&Credentials>) -> Arc<ClientCo
     for certificate in certificates(authorities) {
         roots.add(certificate).expect("an authority is one");
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("the provider has TLS 1.3")
@@ -125,12 +137,11 @@ pub fn tls(authorities: &str, credentials: Option<&Credentials>) -> Arc<ClientCo
         None => builder.with_no_client_auth(),
         Some(credentials) => {
             let key = PrivateKeyDer::from_pem_slice(credentials.key.as_bytes());
-            builder
-                .with_client_auth_cert(
-                    certificates(&credentials.chain),
-                    key.expect("the key is PEM"),
-                )
-                .expect("key and certificate belong together")
+            let key = ring::sign::any_supported_type(&key.expect("the key is PEM"));
+            let chain = certificates(&credentials.chain);
+            // Whether they belong together is for the other side to find out.
+            let shown = CertifiedKey::new(chain, key.expect("it can sign"));
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(shown)))
         }
     })
 }

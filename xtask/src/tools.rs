@@ -22,7 +22,7 @@ pub(crate) struct Packaged {
 }
 
 /// What comes from Debian.
-pub(crate) const PACKAGED: [Packaged; 6] = [
+pub(crate) const PACKAGED: [Packaged; 8] = [
     Packaged {
         program: "chromium",
         package: "chromium",
@@ -47,6 +47,16 @@ pub(crate) const PACKAGED: [Packaged; 6] = [
         program: "faketime",
         package: "faketime",
         used_for: "tests of devices and hubs with another clock",
+    },
+    Packaged {
+        program: "pebble",
+        package: "pebble",
+        used_for: "the test that gets a certificate for browsers by ACME",
+    },
+    Packaged {
+        program: "openssl",
+        package: "openssl",
+        used_for: "the test that the hub speaks no TLS before 1.3",
     },
     Packaged {
         program: "npm",

@@ -5,36 +5,35 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tern_cli::client::Verdict;
-use tern_protocol::rest::{IdentityState, NewInvitation};
+use tern_protocol::{
+    id::WorkspaceId,
+    rest::{AuthorityView, IdentityState, NewInvitation},
+};
 use tern_tests::{
     admin::Invitation as _,
     enrolled::Enrolled,
     fleet::{Fleet, meter},
     mqtt::Mqtt,
     package,
-    pki::{self, Authority, Days},
+    pki::{self, Authority, Credentials, Days},
     wait,
 };
 
 /// How long a revoked device may go on. A bound of the product, not of this machine.
 const CUT: Duration = Duration::from_secs(2);
 
-/// The hub's authority as a thief of its data has it.
-fn stolen(fleet: &Fleet) -> Authority {
-    let files = fs::read_dir(fleet.hub.data().join("ca")).expect("the hub has authorities");
-    let key = files
-        .flatten()
-        .map(|entry| entry.path())
-        .find(|path| path.extension().is_some_and(|end| end == "key") && !names_server(path));
-    let key = key.expect("an authority has a key");
-    Authority::stolen(&key.with_extension("crt"), &key)
-}
-
-fn names_server(path: &std::path::Path) -> bool {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    stem.len() != 16 || !stem.bytes().all(|byte| byte.is_ascii_hexdigit())
+/// An authority as a thief of the hub's data has it: the hub's own, or that of a workspace.
+fn stolen(fleet: &Fleet, workspace: Option<&str>) -> Authority {
+    let listed = fleet.hub.ca(&["list", "--json"]);
+    let listed: Vec<AuthorityView> = serde_json::from_str(&listed).expect("as documented");
+    let found = listed
+        .iter()
+        .find(|view| view.workspace.as_ref().map(WorkspaceId::as_str) == workspace);
+    let file = fleet.hub.data().join("ca");
+    let file = file.join(&found.expect("there is one").id);
+    Authority::stolen(&file.with_extension("crt"), &file.with_extension("key"))
 }
 
 #[test]
@@ -43,7 +42,8 @@ fn certificates_that_prove_nothing_open_no_door() {
     let token = fleet.invite(&NewInvitation::default_of(1)).token;
     let device = Enrolled::join(&fleet, &token, "meter-01");
     let name = device.name();
-    let hub = stolen(&fleet);
+    let hub = stolen(&fleet, None);
+    let namesake = Authority::namesake(hub.pem());
     let impostor = Authority::new("Tern hub CA of somebody else");
     let key = &device.key;
     let good = Days(-1, 30);
@@ -69,12 +69,39 @@ fn certificates_that_prove_nothing_open_no_door() {
             Some(hub.client_of(key, "other/d/meter-01", good)),
         ),
         ("no such name", Some(hub.client("tern-hub", good))),
+        (
+            "another authority with the hub's name, right key",
+            Some(namesake.client_of(key, &name, good)),
+        ),
+        (
+            "its own certificate, another key",
+            Some(Credentials {
+                key: pki::new_key().serialize_pem(),
+                ..device.credentials.clone().expect("it is active")
+            }),
+        ),
     ] {
         let tls = pki::tls(&fleet.hub.ca(&["export"]), credentials.as_ref());
         let heard = Mqtt::refused(fleet.hub.mqtt(), &name, tls);
         assert!(!heard.is_empty(), "{what}");
     }
     // Its own one still does.
+    device.connect(&fleet);
+}
+
+#[test]
+fn the_authority_of_a_workspace_vouches_for_no_device_of_another() {
+    let mut fleet = Fleet::secured(&[]);
+    fleet.as_admin("POST", "/workspaces", &json!({ "id": "other" }));
+    let token = fleet.invite(&NewInvitation::default_of(1)).token;
+    let device = Enrolled::join(&fleet, &token, "meter-01");
+    fleet.hub.ca(&["rotate", "--workspace", "other"]);
+    assert!(fleet.hub.terminate().success());
+    fleet.run_hub();
+    let other = stolen(&fleet, Some("other"));
+    let forged = other.client_of(&device.key, &device.name(), Days(-1, 30));
+    let tls = pki::tls(&fleet.hub.ca(&["export"]), Some(&forged));
+    Mqtt::refused(fleet.hub.mqtt(), &device.name(), tls);
     device.connect(&fleet);
 }
 

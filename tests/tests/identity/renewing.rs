@@ -1,6 +1,6 @@
 //! A device outlives its certificates, and the first of its addresses, and says how it stands.
 
-use std::{fs, sync::mpsc, thread, time::Duration};
+use std::{fs, sync::mpsc, thread};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::Value;
@@ -87,7 +87,6 @@ fn a_device_renews_three_times_stays_online_and_serves_all_the_while() {
         let same = told["not_after"] == newest.not_after.0;
         wait::that(same, || format!("{told} {newest:?}"))
     });
-    thread::sleep(Duration::from_secs(1));
     assert!(fleet.agents[0].status().online);
     fleet.counts_exactly(0);
 }

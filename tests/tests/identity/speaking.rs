@@ -1,5 +1,7 @@
 //! What the hub's own broker lets a device say and hear: nothing that is not its own.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 use tern_protocol::{limits, rest::NewInvitation};
 use tern_tests::{admin::Invitation as _, enrolled::Enrolled, fleet::Fleet, mqtt::Mqtt, wait};
@@ -159,4 +161,37 @@ fn no_certificate_takes_over_the_client_id_of_another() {
     session.say(&victim.topic("up/want"), false, vec![0; 8]);
     session.settled();
     assert!(!session.has_ended());
+}
+
+#[test]
+fn a_device_that_connects_again_takes_over_its_own_session() {
+    let (fleet, device, _) = two();
+    let before = device.connect(&fleet);
+    let now = device.connect(&fleet);
+    before.ended();
+    now.say(&device.topic("up/want"), false, vec![0; 8]);
+    now.settled();
+    assert!(!now.has_ended());
+}
+
+#[test]
+fn a_device_that_says_too_much_is_slowed_down_and_no_other() {
+    // As the door has them: so much at once, and so much a second after that.
+    const BURST: usize = 8 << 20;
+    const PER_S: usize = 2 << 20;
+    let (fleet, flood, other) = two();
+    let (flooding, patient) = (flood.connect(&fleet), other.connect(&fleet));
+    let begun = Instant::now();
+    let size = limits::PAYLOAD / 2;
+    for _ in 0..(BURST + 2 * PER_S) / size {
+        flooding.say(&flood.topic("up/want"), false, vec![0; size]);
+    }
+    patient.say(&other.topic("up/want"), false, vec![0; 8]);
+    patient.settled();
+    assert!(!flooding.is_settled());
+    flooding.settled();
+    // Nothing was refused, and it took as long as it must.
+    assert!(!flooding.has_ended());
+    let took = begun.elapsed();
+    assert!(took > Duration::from_millis(1_500), "{took:?}");
 }

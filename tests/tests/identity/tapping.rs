@@ -6,11 +6,14 @@ use std::{
 };
 
 use serde_json::Value;
+use tern_protocol::rest::NewInvitation;
 use tern_tests::{
     admin::{self, Invitation as _},
     binaries,
     fleet::{Fleet, meter},
     package,
+    process::Process,
+    wait,
 };
 
 /// `tern` at a secured hub, as whoever has this token.
@@ -36,47 +39,50 @@ fn tern(fleet: &Fleet, token: &str, args: &[&str]) -> Command {
 fn a_secured_hub_passes_on_what_goes_by_and_no_secret() {
     let mut fleet = Fleet::secured(&["--certificate-life", "20s"]);
     fleet.add_joined(&meter(1));
+    let packages = [package::digits(0), package::digits(1)];
+    fleet.serve(packages[0]);
     let admin = fleet.admin.clone().expect("the hub is secured");
-    let words = ["tap", "--timeout", "25s", "--json"];
-    let all = tern(&fleet, &admin.token, &words).spawn();
-    let all = all.expect("the binary runs");
-    let words = [
-        "tap",
-        "--device",
-        "meter-01",
-        "--channel",
-        "state",
-        "--count",
-        "2",
-    ];
-    let one = tern(&fleet, &admin.token, &words).spawn();
-    let one = one.expect("the binary runs");
-    // Meanwhile: a model comes, another device joins, certificates are renewed.
-    let package = package::digits(0);
-    fleet.serve(package);
-    let invited = fleet.invite(&tern_protocol::rest::NewInvitation::default_of(1));
+    let tap = |name: &str, args: &[&str]| {
+        let command = tern(&fleet, &admin.token, &[&["tap"], args].concat());
+        Process::spawn(fleet.dir(), name, command)
+    };
+    let all = tap("tap-all", &["--json"]);
+    let state = ["--device", "meter-01", "--channel", "state", "--count", "2"];
+    let one = tap("tap-one", &state);
+    let sample = &packages[0].samples()[0];
+    wait::until("both to listen", || {
+        // What the device says of it shows that the one for programs does.
+        fleet.agents[0].infer(sample);
+        let said = one.log();
+        let both = said.contains("listening to workspace default") && !all.output().is_empty();
+        wait::that(both, || said)
+    });
+    // Another version comes, another device joins, certificates are renewed.
+    fleet.serve(packages[1]);
+    let invited = fleet.invite(&NewInvitation::default_of(1));
     let second = fleet.add_joined(&meter(2));
-    fleet.agents[0].infer(&package.samples()[0]);
-    let one = one.wait_with_output().expect("it ends");
-    let text = String::from_utf8_lossy(&one.stdout).into_owned();
-    assert_eq!(one.status.code(), Some(0), "{text}");
+    let text = wait::until("something of each channel", || {
+        let text = all.output();
+        // The last line may be half a one.
+        let whole = &text[..=text.rfind('\n').ok_or("nothing")?];
+        let lines = whole.lines().map(serde_json::from_str::<Value>);
+        let lines: Vec<_> = lines.map(|line| line.expect("JSON")).collect();
+        for channel in ["state", "log", "ack", "desired", "want", "blob", "link"] {
+            let some = lines.iter().any(|line| line["channel"] == channel);
+            wait::that(some, || format!("nothing of {channel} in {whole}"))?;
+        }
+        let unread = lines.iter().find(|line| !line["error"].is_null());
+        assert_eq!(unread, None);
+        Ok(text)
+    });
+    let of_one = fleet.dir().join("tap-one.out");
+    assert!(one.finish().success());
+    let of_one = fs::read_to_string(of_one).expect("it was written");
     assert!(
-        text.contains("meter-01") && !text.contains("meter-02"),
-        "{text}"
+        of_one.contains("meter-01") && !of_one.contains("meter-02"),
+        "{of_one}"
     );
-    let said = String::from_utf8_lossy(&one.stderr).into_owned();
-    assert!(said.contains("listening to workspace default"), "{said}");
-    let all = all.wait_with_output().expect("it ends");
-    assert_eq!(all.status.code(), Some(0));
-    let text = String::from_utf8_lossy(&all.stdout).into_owned();
-    let lines = text.lines().map(serde_json::from_str::<Value>);
-    let lines: Vec<_> = lines.map(|line| line.expect("JSON")).collect();
-    for channel in ["state", "log", "ack", "desired", "want", "blob", "link"] {
-        let some = lines.iter().any(|line| line["channel"] == channel);
-        assert!(some, "nothing of {channel} in {text}");
-    }
-    let unread = lines.iter().find(|line| !line["error"].is_null());
-    assert_eq!(unread, None);
+    let said = all.log();
     let identity = fs::read_to_string(fleet.agents[second].identity()).expect("it joined");
     let identity: Value = serde_json::from_str(&identity).expect("JSON");
     let key = identity["key_pem"].as_str().expect("a key");
