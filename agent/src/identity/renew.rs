@@ -101,6 +101,7 @@ impl Renewer {
                 continue;
             }
             let renewed = renew(&identity, floor).await;
+            let away = matches!(renewed, Err(RenewError::Https(HttpsError::Unreachable(_))));
             let now = super::now(self.clock.wall(), floor);
             let pause = match renewed {
                 Ok(renewed) => {
@@ -138,7 +139,12 @@ impl Renewer {
                 }
             };
             attempts = attempts.saturating_add(1);
-            time::sleep(pause).await;
+            tokio::select! {
+                () = time::sleep(pause) => {}
+                // The broker is there again and does not take the certificate: its hub is back too.
+                // Said once more, for the wait above.
+                () = self.doubt.notified(), if away => self.doubt.notify_one(),
+            }
         }
     }
 }

@@ -123,7 +123,11 @@ impl Owner {
                     if doubts(&err) {
                         self.settings.doubt.notify_one();
                     }
-                    time::sleep(chance.jitter(wait)).await;
+                    tokio::select! {
+                        () = time::sleep(chance.jitter(wait)) => {}
+                        // A newer certificate may be what was missing.
+                        Ok(()) = self.settings.way.changed() => {}
+                    }
                     wait = (wait * 2).min(RECONNECT_MAX);
                     turn += 1;
                     self.settings.way.mark_unchanged();
