@@ -62,6 +62,7 @@ fn a_certificate_that_expired_before_the_grace_is_not_renewed() {
         let log = fleet.agents[0].process().log();
         wait::that(log.contains("WARN") && log.contains("renew"), || log)
     });
+    fleet.agents[0].serves(1);
     fleet.agents[0].infer(&package.samples()[0]);
     assert!(!fleet.agents[0].status().online);
 }
