@@ -2,6 +2,7 @@
 //!
 //! Read once by `main.rs`; each part is handed its own piece.
 
+mod backup;
 mod certificate;
 mod oidc;
 
@@ -13,6 +14,7 @@ use std::{
 
 use tern_protocol::id::WorkspaceId;
 
+pub use self::backup::{BackupArgs, RestoreArgs};
 pub use self::certificate::CertificateArgs;
 pub use self::oidc::OidcArgs;
 use crate::access::{identity::Lives, reach};
@@ -34,6 +36,10 @@ pub enum Command {
     Serve(Config),
     /// The certificate authorities that vouch for the hub and for its devices; the hub may run.
     Ca(CaArgs),
+    /// Put everything that lasts into one encrypted file; the hub may run.
+    Backup(BackupArgs),
+    /// Make a data directory of a backup.
+    Restore(RestoreArgs),
 }
 
 /// Settings of `tern-hub ca`.
@@ -270,7 +276,7 @@ mod tests {
             let args = Args::try_parse_from(line.iter().chain(more)).expect("parses");
             match args.command {
                 Command::Serve(config) => config,
-                Command::Ca(_) => panic!("not serve"),
+                _ => panic!("not serve"),
             }
         };
         let plain = serve(&["--insecure-loopback"]);

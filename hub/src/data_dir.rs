@@ -4,9 +4,10 @@
 //! nothing that keeps the next one from starting.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, DirBuilder, File, TryLockError},
     io::{self, Read as _, Seek as _, Write as _},
     net::SocketAddr,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -100,7 +101,8 @@ impl DataDir {
     }
 
     fn try_take(path: &Path) -> Result<Self, DataDirError> {
-        fs::create_dir_all(path).map_err(io_error("making the data directory", path))?;
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+        made.map_err(io_error("making the data directory", path))?;
         let lock_path = path.join(LOCK);
         let mut lock = File::options()
             .read(true)

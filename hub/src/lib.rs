@@ -30,6 +30,7 @@ pub mod link;
 pub mod api;
 pub mod dashboard;
 
+pub mod backup;
 pub mod blobs;
 pub mod changes;
 pub mod clock;

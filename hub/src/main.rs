@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::Context as _;
 use clap::Parser as _;
+use nix::sys::stat::{Mode, umask};
 use tern_hub::config::{Args, Command, LogFormat};
 use tracing_subscriber::EnvFilter;
 
@@ -19,9 +20,13 @@ const LOG: &str = "info,rmqtt=error,rmqtt_net=error,rmqtt_retainer=error,rumqttc
 const ERROR: u8 = 2;
 
 fn main() -> ExitCode {
+    // What the hub writes is for its owner alone: models, captures, seeds of second factors.
+    umask(Mode::from_bits_truncate(0o077));
     let done = match Args::parse().command {
         Command::Serve(config) => run(config),
-        Command::Ca(args) => ca(args),
+        Command::Ca(args) => printed(tern_hub::access::authority::command::run(args)),
+        Command::Backup(args) => printed(tern_hub::backup::make(args)),
+        Command::Restore(args) => printed(tern_hub::backup::restore(args)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -43,13 +48,17 @@ fn run(config: tern_hub::config::Config) -> anyhow::Result<()> {
         .context("tern-hub")
 }
 
-fn ca(args: tern_hub::config::CaArgs) -> anyhow::Result<()> {
+/// Does it and prints what it says.
+fn printed<E>(done: impl Future<Output = Result<String, E>>) -> anyhow::Result<()>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
     set_up_log(LogFormat::Text)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("starting a thread")?;
-    let text = runtime.block_on(tern_hub::access::authority::command::run(args))?;
+    let text = runtime.block_on(done)?;
     match io::stdout().write_all(text.as_bytes()) {
         // Whoever reads has seen enough.
         Err(err) if err.kind() == io::ErrorKind::BrokenPipe => Ok(()),

@@ -1,6 +1,6 @@
 //! Where all parts meet: what is started, in which order, who hands what to whom, and how it ends.
 
-mod acme;
+pub(crate) mod acme;
 mod certificate;
 mod https;
 mod limits;

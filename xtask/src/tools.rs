@@ -22,7 +22,7 @@ pub(crate) struct Packaged {
 }
 
 /// What comes from Debian.
-pub(crate) const PACKAGED: [Packaged; 8] = [
+pub(crate) const PACKAGED: [Packaged; 9] = [
     Packaged {
         program: "chromium",
         package: "chromium",
@@ -57,6 +57,11 @@ pub(crate) const PACKAGED: [Packaged; 8] = [
         program: "openssl",
         package: "openssl",
         used_for: "the test that the hub speaks no TLS before 1.3",
+    },
+    Packaged {
+        program: "age",
+        package: "age",
+        used_for: "the test that a backup opens without a hub",
     },
     Packaged {
         program: "npm",

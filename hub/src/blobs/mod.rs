@@ -344,6 +344,11 @@ fn place(digest: Digest) -> ObjectPath {
 }
 
 /// Removes staged files (`NAME#NUMBER`, as `object_store` names them) of a hub that was killed.
+/// Whether a file of this name is half an upload: the object store marks them so.
+pub(crate) fn is_staged(name: &std::ffi::OsStr) -> bool {
+    name.to_string_lossy().contains('#')
+}
+
 fn remove_staged(root: &Path) -> std::io::Result<()> {
     let shelves = match std::fs::read_dir(root.join("sha256")) {
         Ok(shelves) => shelves,
@@ -353,7 +358,7 @@ fn remove_staged(root: &Path) -> std::io::Result<()> {
     for shelf in shelves {
         for file in std::fs::read_dir(shelf?.path())? {
             let file = file?;
-            if file.file_name().to_string_lossy().contains('#') {
+            if is_staged(&file.file_name()) {
                 std::fs::remove_file(file.path())?;
             }
         }

@@ -132,7 +132,7 @@ mod tests {
         let args = Args::try_parse_from(line.iter().chain(more)).expect("parses");
         match args.command {
             Command::Serve(config) => config.oidc,
-            Command::Ca(_) => panic!("not serve"),
+            _ => panic!("not serve"),
         }
     }
 

@@ -23,7 +23,7 @@ use super::certificate::CertificateError;
 use crate::{config::CertificateArgs, store::chain};
 
 /// Directory of account and certificates in the data directory.
-const DIR: &str = "acme";
+pub(crate) const DIR: &str = "acme";
 
 /// What answers browsers and the authority, and what gets and renews the certificate.
 pub(super) fn open(

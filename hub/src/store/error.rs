@@ -17,6 +17,15 @@ pub enum StoreError {
         #[source]
         source: DbErr,
     },
+    /// It could not be made, or closed to others.
+    #[error("making the database {} for its owner alone", path.display())]
+    Private {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// It was written by a newer hub.
     #[error(
         "{} was written by a newer tern-hub: its step `{step}` is not known here; \
@@ -28,6 +37,15 @@ pub enum StoreError {
         path: PathBuf,
         /// The first step of its schema that this hub does not know.
         step: String,
+    },
+    /// It was written by an older hub, which may be running.
+    #[error(
+        "{} was written by an older tern-hub; `tern-hub serve` of this version brings it up to date",
+        path.display()
+    )]
+    Older {
+        /// The file.
+        path: PathBuf,
     },
     /// A query failed.
     #[error("{doing}")]

@@ -39,6 +39,19 @@ pub(super) async fn run(db: &DatabaseConnection, path: &Path) -> Result<(), Stor
         .doing("bringing the schema up to date")
 }
 
+/// Refuses a database that is not up to date.
+pub(super) async fn refuse_other(db: &DatabaseConnection, path: &Path) -> Result<(), StoreError> {
+    refuse_newer(db, path).await?;
+    let pending = Steps::get_pending_migrations(db).await;
+    let pending = pending.doing("reading the schema's steps")?;
+    if pending.is_empty() {
+        Ok(())
+    } else {
+        let path = path.to_owned();
+        Err(StoreError::Older { path })
+    }
+}
+
 /// A step that was applied and is not in the list was applied by a newer hub.
 async fn refuse_newer(db: &DatabaseConnection, path: &Path) -> Result<(), StoreError> {
     Steps::install(db)

@@ -15,17 +15,23 @@ pub mod schema;
 #[cfg(test)]
 mod tests;
 
-use std::{path::Path, time::Duration};
+use std::{
+    fs::{OpenOptions, Permissions},
+    io,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    path::Path,
+    time::Duration,
+};
 
 use sea_orm::{
-    ConnectOptions, Database, DatabaseBackend, DatabaseConnection,
+    ConnectOptions, ConnectionTrait as _, Database, DatabaseBackend, DatabaseConnection, Statement,
     sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
 pub use self::error::{Doing, StoreError, chain, parsed};
 
 /// Name of the database in the data directory.
-const FILE: &str = "tern.sqlite";
+pub(crate) const FILE: &str = "tern.sqlite";
 
 /// Connections that read. SQLite readers do not block each other; more than the cores of a small
 /// server bring nothing.
@@ -61,9 +67,30 @@ impl Store {
             path: path.clone(),
             source,
         };
+        private(&path).map_err(|source| StoreError::Private {
+            path: path.clone(),
+            source,
+        })?;
         // The writer first: it makes the file and sets the journal, which needs the right to write.
         let write = connect(&path, Access::Write).await.map_err(opening)?;
         migrations::run(&write, &path).await?;
+        let read = connect(&path, Access::Read).await.map_err(opening)?;
+        Ok(Self { read, write })
+    }
+
+    /// Opens the database in `dir` beside a hub that may be running, and so leaves its shape alone: one
+    /// of an older hub is refused.
+    pub async fn beside(dir: &Path) -> Result<Self, StoreError> {
+        let path = dir.join(FILE);
+        if !path.is_file() {
+            return Self::open(dir).await;
+        }
+        let opening = |source| StoreError::Open {
+            path: path.clone(),
+            source,
+        };
+        let write = connect(&path, Access::Write).await.map_err(opening)?;
+        migrations::refuse_other(&write, &path).await?;
         let read = connect(&path, Access::Read).await.map_err(opening)?;
         Ok(Self { read, write })
     }
@@ -84,6 +111,36 @@ impl Store {
         self.write.get_database_backend()
     }
 
+    /// Copies the database of `dir`, as it stands at one moment, to a file that is empty; whoever uses
+    /// it goes on meanwhile.
+    pub async fn snapshot(dir: &Path, to: &Path) -> Result<(), StoreError> {
+        let path = dir.join(FILE);
+        let copied = async {
+            let read = connect(&path, Access::Copy).await?;
+            let backend = read.get_database_backend();
+            let to = to.to_string_lossy().into_owned();
+            let vacuum = Statement::from_sql_and_values(backend, "VACUUM INTO $1", [to.into()]);
+            let copied = read.execute_raw(vacuum).await;
+            // The copy is there or not; closing changes nothing about it.
+            let _ = read.close().await;
+            copied
+        };
+        copied.await.map(drop).doing("copying the database")
+    }
+
+    /// Opens the database in `dir`, which must be there, brings it up to this hub's shape, and looks
+    /// whether it is sound; what is wrong with it, if something is.
+    pub async fn check(dir: &Path) -> Result<Result<(), String>, StoreError> {
+        let store = Self::open(dir).await?;
+        let check = Statement::from_string(store.backend(), "PRAGMA integrity_check(1)");
+        let rows = store.read().query_all_raw(check).await;
+        store.close().await;
+        let rows = rows.doing("checking the database")?;
+        let said = rows.iter().find_map(|row| row.try_get_by_index(0).ok());
+        let said: String = said.unwrap_or_else(|| "it says nothing".into());
+        Ok(if said == "ok" { Ok(()) } else { Err(said) })
+    }
+
     /// Closes all connections, when their users are done.
     pub async fn close(self) {
         // An error here says that a connection was broken already; there is nothing left to save,
@@ -93,10 +150,24 @@ impl Store {
     }
 }
 
+/// Makes the file if it is missing, and closes it to others: seeds of second factors are in it. SQLite
+/// gives what it puts beside it the same rights.
+fn private(path: &Path) -> io::Result<()> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)?;
+    file.set_permissions(Permissions::from_mode(0o600))
+}
+
 #[derive(Clone, Copy)]
 enum Access {
     Read,
     Write,
+    /// Reads it all, for a copy.
+    Copy,
 }
 
 async fn connect(path: &Path, access: Access) -> Result<DatabaseConnection, sea_orm::DbErr> {
@@ -105,7 +176,7 @@ async fn connect(path: &Path, access: Access) -> Result<DatabaseConnection, sea_
     let mut options = ConnectOptions::new("sqlite://placeholder");
     let connections = match access {
         Access::Read => READERS,
-        Access::Write => 1,
+        Access::Write | Access::Copy => 1,
     };
     options
         .max_connections(connections)
@@ -124,6 +195,7 @@ async fn connect(path: &Path, access: Access) -> Result<DatabaseConnection, sea_
                 .pragma("temp_store", "memory");
             match access {
                 Access::Read => options.pragma("query_only", "on"),
+                Access::Copy => options,
                 Access::Write => options
                     .journal_mode(SqliteJournalMode::Wal)
                     .pragma("cache_size", WRITER_CACHE)

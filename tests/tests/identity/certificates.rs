@@ -120,6 +120,18 @@ fn the_keys_of_the_hub_are_its_own() {
         }
     }
     assert!(!fleet.hub.ca(&["export"]).contains("PRIVATE KEY"));
+    // Nor can anybody else read the rest.
+    let data = fleet.hub.data();
+    let mut looked = 0;
+    for entry in fs::read_dir(&data).expect("it is there") {
+        let path = entry.expect("it can be read").path();
+        let mode = fs::metadata(&path).expect("it is there").permissions();
+        assert_eq!(mode.mode() & 0o077, 0, "{}", path.display());
+        looked += u32::from(path.starts_with(data.join("tern.sqlite")));
+    }
+    assert_eq!(looked, 1);
+    let mode = fs::metadata(&data).expect("it is there").permissions();
+    assert_eq!(mode.mode() & 0o077, 0);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Real binaries over real TLS, real clocks that are wrong, real brokers. Each test has its own hub in
 //! its own temporary directory and may run beside any other.
 
+mod backups;
 mod by_keyboard;
 mod certificates;
 mod clocks;

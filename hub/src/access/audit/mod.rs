@@ -8,6 +8,7 @@
 //!
 //! Must never break: entries are never updated or deleted, by no code of ours; no secret is written.
 
+mod beside;
 mod chain;
 pub mod schema;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use tern_protocol::{
     time::WallTime,
 };
 
+pub use self::beside::beside;
 use self::chain::Link;
 use super::principal::Principal;
 use crate::{

@@ -7,22 +7,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use tern_protocol::rest::AuthorityView;
 
 use super::{AuthorityError, CaDir, change, files::io_error, keeper};
 use crate::{
     access::{
-        audit::{self, Actor, Deed},
+        audit::{self, Deed},
         identity,
     },
     clock::Clock,
     config::{CaAction, CaArgs},
-    store::{Doing as _, Store, StoreError, chain},
+    store::{Store, StoreError},
 };
-
-/// Attempts to write the audit log beside a hub that writes too.
-const ATTEMPTS: u32 = 5;
 
 /// Why a command did nothing.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +65,7 @@ pub async fn run(args: CaArgs) -> Result<String, CommandError> {
                 views.retain(|view| view.workspace == workspace);
             }
             // Without a database nobody has joined.
-            if let Ok(store) = open(&args.data).await {
+            if let Ok(store) = Store::beside(&args.data).await {
                 let counted = identity::count_by_authority(&store, &mut views).await;
                 counted.map_err(CommandError::Unknown)?;
                 store.close().await;
@@ -114,58 +110,20 @@ pub async fn run(args: CaArgs) -> Result<String, CommandError> {
 async fn needed(data: &Path, dir: &CaDir, id: &str) -> Result<u64, CommandError> {
     let mut views = keeper::trusted(dir)?.views();
     views.retain(|view| view.id == id);
-    let store = open(data).await.map_err(CommandError::Unknown)?;
+    let store = Store::beside(data).await.map_err(CommandError::Unknown)?;
     let counted = identity::count_by_authority(&store, &mut views).await;
     store.close().await;
     counted.map_err(CommandError::Unknown)?;
     Ok(views.iter().map(|view| view.identities).sum())
 }
 
-async fn open(data: &Path) -> Result<Store, StoreError> {
-    Store::open(data).await
-}
-
-/// Writes it into the audit log. What was done is done: a database that cannot be written is said.
+/// Writes it into the audit log.
 async fn note(data: &Path, clock: &Clock, action: &'static str, view: &AuthorityView) {
-    let noted = async {
-        let store = open(data).await?;
-        let mut noted = record(&store, clock, action, view).await;
-        for _ in 1..ATTEMPTS {
-            if noted.is_ok() {
-                break;
-            }
-            noted = record(&store, clock, action, view).await;
-        }
-        store.close().await;
-        noted
-    };
-    if let Err(err) = noted.await {
-        tracing::warn!(
-            error = chain(&err),
-            action,
-            "the audit log does not have this"
-        );
-    }
-}
-
-async fn record(
-    store: &Store,
-    clock: &Clock,
-    action: &'static str,
-    view: &AuthorityView,
-) -> Result<(), StoreError> {
-    let txn = store.write().begin().await;
-    let txn = txn.doing("beginning to write the audit log")?;
-    // Takes the right to write before the head is read: a hub that runs writes too.
-    txn.execute_unprepared("UPDATE audit_head SET seq = seq")
-        .await
-        .doing("taking the audit log")?;
     let mut deed = Deed::new(action, format!("authority {}", view.id)).after(view);
     if let Some(workspace) = &view.workspace {
         deed = deed.within(workspace);
     }
-    audit::record(&txn, clock, &Actor::machine(), deed).await?;
-    txn.commit().await.doing("committing the audit log")
+    audit::beside(data, clock, deed).await;
 }
 
 fn in_force(view: &AuthorityView) -> String {

@@ -4,6 +4,7 @@
 //! the last step of whatever adds an authority and the first of whatever removes one.
 
 use std::{
+    ffi::OsString,
     fs::{self, File, OpenOptions, Permissions},
     io::{self, Write as _},
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
@@ -131,6 +132,26 @@ impl CaDir {
     ) -> Result<(), AuthorityError> {
         self.replace(&format!("{id}.crt"), certificate.as_bytes())?;
         self.replace(&key_file(id), key.as_bytes())
+    }
+
+    /// Names and contents of all files, keys as well, as they stand at one moment: what it takes to
+    /// have the same authorities elsewhere.
+    pub fn files(&self) -> Result<Vec<(OsString, Vec<u8>)>, AuthorityError> {
+        let _locked = self.lock()?;
+        let reading = || io_error("reading", &self.0);
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.0).map_err(reading())? {
+            let name = entry.map_err(reading())?.file_name();
+            let text = name.to_string_lossy();
+            let is_one = text == INDEX || text.ends_with(".crt") || text.ends_with(".key");
+            if is_one {
+                let path = self.0.join(&name);
+                let bytes = fs::read(&path).map_err(io_error("reading", &path))?;
+                files.push((name, bytes));
+            }
+        }
+        files.sort();
+        Ok(files)
     }
 
     /// An authority's certificate and key as PEM.

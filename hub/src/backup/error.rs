@@ -1,0 +1,77 @@
+//! Why there is no backup, or nothing restored.
+
+use std::{io, path::PathBuf};
+
+use crate::{access::authority::AuthorityError, store::StoreError};
+
+/// Why a backup was not made, or nothing was restored.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// There is nothing to back up.
+    #[error("{} is not the data directory of a hub; it is the `--data` of `tern-hub serve`", .0.display())]
+    NoData(PathBuf),
+    /// Another process makes one of the same directory.
+    #[error("another backup of {} is being made", .0.display())]
+    Busy(PathBuf),
+    /// Something is there that would be lost.
+    #[error("{} is there already; nothing was changed", .0.display())]
+    Exists(PathBuf),
+    /// Left by a restore that was killed.
+    #[error("{} is left of a restore that was interrupted; remove it and try again", .0.display())]
+    LeftOver(PathBuf),
+    /// Too easy to guess for whoever has the file.
+    #[error("a passphrase has at least {0} characters")]
+    Passphrase(usize),
+    /// A file with a secret key holds none.
+    #[error("{} holds no secret key that `age-keygen` wrote: {why}", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// It cannot be encrypted.
+    #[error("encrypting")]
+    Encrypt(#[source] age::EncryptError),
+    /// It cannot be opened.
+    #[error("the backup cannot be opened with this passphrase or key")]
+    Decrypt(#[source] age::DecryptError),
+    /// It holds what no backup of ours holds.
+    #[error("this is not a backup of a hub: {0}")]
+    Foreign(String),
+    /// It was made by a newer hub.
+    #[error("the backup was made by tern-hub {0}; restore it with that version or a newer one")]
+    Newer(String),
+    /// The database in it is damaged.
+    #[error("the database in the backup is damaged: {0}")]
+    Damaged(String),
+    /// A file could not be read or written.
+    #[error("{doing} {}", path.display())]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// The authorities.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+pub(super) fn io_error(
+    doing: &'static str,
+    path: &std::path::Path,
+) -> impl FnOnce(io::Error) -> BackupError {
+    let path = path.to_owned();
+    move |source| BackupError::Io {
+        doing,
+        path,
+        source,
+    }
+}
