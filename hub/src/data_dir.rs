@@ -5,7 +5,7 @@
 
 use std::{
     fs::{self, DirBuilder, File, TryLockError},
-    io::{self, Read as _, Seek as _, Write as _},
+    io::{Read as _, Seek as _, Write as _},
     net::SocketAddr,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
@@ -13,6 +13,8 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+
+use crate::file_error::{FileError, io_error};
 
 /// Held by the process that uses the directory. The operating system lets go of it when the process
 /// ends, however it ends, so the file itself may stay.
@@ -43,25 +45,8 @@ pub enum DataDirError {
         pid: String,
     },
     /// A file in it could not be read or written.
-    #[error("{doing} {}", path.display())]
-    Io {
-        /// What was being done.
-        doing: &'static str,
-        /// With what.
-        path: PathBuf,
-        /// Why it failed.
-        #[source]
-        source: io::Error,
-    },
-}
-
-fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DataDirError {
-    let path = path.to_owned();
-    move |source| DataDirError::Io {
-        doing,
-        path,
-        source,
-    }
+    #[error(transparent)]
+    File(#[from] FileError),
 }
 
 /// How to reach a running hub.
@@ -122,7 +107,9 @@ impl DataDir {
                     pid: pid.trim().to_owned(),
                 });
             }
-            Err(TryLockError::Error(err)) => return Err(io_error("locking", &lock_path)(err)),
+            Err(TryLockError::Error(err)) => {
+                return Err(io_error("locking", &lock_path)(err).into());
+            }
         }
         let written = lock
             .set_len(0)
@@ -146,7 +133,7 @@ impl DataDir {
         let staged = self.path.join(format!("{ADDRESSES}.new"));
         let text = serde_json::to_string(addresses).expect("addresses are JSON");
         fs::write(&staged, text + "\n").map_err(io_error("writing", &staged))?;
-        fs::rename(&staged, &path).map_err(io_error("renaming to", &path))
+        Ok(fs::rename(&staged, &path).map_err(io_error("renaming to", &path))?)
     }
 }
 

@@ -9,6 +9,7 @@
 //! broker holds can be made again from the database.
 
 mod data_dir;
+mod file_error;
 mod serve;
 
 pub mod app;
@@ -38,4 +39,7 @@ pub mod counters;
 pub mod store;
 pub mod tap;
 
-pub use self::serve::{Running, ServeError, serve, start};
+pub use self::{
+    file_error::FileError,
+    serve::{Running, ServeError, serve, start},
+};

@@ -16,6 +16,7 @@ mod blobs;
 mod charts;
 mod coalesce;
 mod devices;
+mod events;
 mod extract;
 mod health;
 mod identities;

@@ -1,32 +1,20 @@
 //! Changes as server-sent events, so that pages stay live without asking all the time.
 
-use std::{convert::Infallible, time::Duration};
-
-use axum::{
-    extract::State,
-    response::{
-        Sse,
-        sse::{Event, KeepAlive},
-    },
-};
-use futures::Stream;
+use axum::{Extension, extract::State, response::IntoResponse};
 use tern_protocol::{id::WorkspaceId, rest::Change};
 use tokio::{
-    sync::{
-        OwnedSemaphorePermit,
-        broadcast::{Receiver, error::RecvError},
-    },
+    sync::broadcast::{Receiver, error::RecvError},
     time::Instant,
 };
 
-use super::{Streams, coalesce::Coalesce, extract::Workspace, problem::ApiError};
-use crate::{
-    app::{App, Ready},
-    clock::Clock,
+use super::{
+    Streams,
+    coalesce::Coalesce,
+    events::{self, Place},
+    extract::Workspace,
+    problem::ApiError,
 };
-
-/// Between two signs of life on a quiet stream; proxies close what is silent for a minute.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+use crate::{app::App, clock::Clock};
 
 /// Changes as they happen.
 ///
@@ -42,35 +30,30 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 pub(super) async fn stream(
     State(app): State<App>,
     Workspace(workspace): Workspace,
-    axum::Extension(streams): axum::Extension<Streams>,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
-    let place = streams.0.try_acquire_owned().map_err(|_| {
-        ApiError::unavailable("too many streams are open; close a page and try again")
-    })?;
+    Extension(streams): Extension<Streams>,
+) -> Result<impl IntoResponse, ApiError> {
+    let place = Place::take(streams, &app)?;
     let listener = Listener {
         workspace,
         changes: app.changes.subscribe(),
         coalesce: Coalesce::default(),
         clock: app.clock,
-        ready: app.ready,
-        _place: place,
+        place,
     };
-    let events = futures::stream::unfold(listener, |mut listener| async {
+    let told = futures::stream::unfold(listener, |mut listener| async {
         let change = listener.next().await?;
-        Some((Ok(event(&change)), listener))
+        Some(((name(&change), change), listener))
     });
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+    Ok(events::answer(told))
 }
 
-fn event(change: &Change) -> Event {
-    let name = match change {
+const fn name(change: &Change) -> &'static str {
+    match change {
         Change::Device { .. } => "device",
         Change::Rollout { .. } => "rollout",
         Change::Model { .. } => "model",
         Change::Telemetry { .. } => "telemetry",
-    };
-    let data = serde_json::to_string(change).expect("ids and numbers are always JSON");
-    Event::default().event(name).data(data)
+    }
 }
 
 /// One open stream.
@@ -79,9 +62,7 @@ struct Listener {
     changes: Receiver<(WorkspaceId, Change)>,
     coalesce: Coalesce,
     clock: Clock,
-    /// Its sender goes when the hub stops: then streams end, so that they do not hold it up.
-    ready: tokio::sync::watch::Receiver<Ready>,
-    _place: OwnedSemaphorePermit,
+    place: Place,
 }
 
 impl Listener {
@@ -101,10 +82,7 @@ impl Listener {
                     Err(RecvError::Closed) => return None,
                 },
                 () = until(deadline) => continue,
-                changed = self.ready.changed() => match changed {
-                    Ok(()) => continue,
-                    Err(_) => return None,
-                },
+                () = self.place.lost() => return None,
             };
             if let Some(change) = self.coalesce.offer(change, Instant::now()) {
                 return Some(change);

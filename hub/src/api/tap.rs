@@ -1,43 +1,27 @@
 //! What devices and hub say to each other, as server-sent events, for `tern tap`.
 
-use std::{convert::Infallible, time::Duration};
+use std::time::Duration;
 
-use axum::{
-    Extension,
-    extract::State,
-    response::{
-        Sse,
-        sse::{Event, KeepAlive},
-    },
-};
+use axum::{Extension, extract::State, response::IntoResponse};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use futures::Stream;
 use serde::Deserialize;
 use tern_protocol::{
     id::{DeviceId, WorkspaceId},
     rest::Tapped,
 };
 use tokio::{
-    sync::{
-        OwnedSemaphorePermit,
-        broadcast::{Receiver, error::RecvError},
-    },
+    sync::broadcast::{Receiver, error::RecvError},
     time::{Instant, sleep_until},
 };
 use utoipa::IntoParams;
 
 use super::{
     Streams,
+    events::{self, Place},
     extract::{Query, Workspace},
     problem::ApiError,
 };
-use crate::{
-    app::{App, Ready},
-    tap::Passing,
-};
-
-/// Between two signs of life on a quiet stream; proxies close what is silent for a minute.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+use crate::{app::App, tap::Passing};
 
 /// How long a stream lasts. Whoever listens asks again, and so has to show again that they may.
 const LIFE: Duration = Duration::from_mins(5);
@@ -68,32 +52,27 @@ pub(super) async fn tap(
     Workspace(workspace): Workspace,
     Query(TapQuery { device }): Query<TapQuery>,
     Extension(streams): Extension<Streams>,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
-    let place = streams.0.try_acquire_owned().map_err(|_| {
-        ApiError::unavailable("too many streams are open; close a page and try again")
-    })?;
+) -> Result<impl IntoResponse, ApiError> {
+    let place = Place::take(streams, &app)?;
     let listener = Listener {
         workspace,
         device,
         passing: app.tap.listen(),
         end: Instant::now() + LIFE,
-        ready: app.ready,
-        _place: place,
+        place,
     };
-    let events = futures::stream::unfold(listener, |mut listener| async {
+    let told = futures::stream::unfold(listener, |mut listener| async {
         let tapped = listener.next().await?;
-        Some((Ok(event(&tapped)), listener))
+        Some(((name(&tapped), tapped), listener))
     });
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+    Ok(events::answer(told))
 }
 
-fn event(tapped: &Tapped) -> Event {
-    let name = match tapped {
+const fn name(tapped: &Tapped) -> &'static str {
+    match tapped {
         Tapped::Message { .. } => "message",
         Tapped::Missed { .. } => "missed",
-    };
-    let data = serde_json::to_string(tapped).expect("texts and numbers are always JSON");
-    Event::default().event(name).data(data)
+    }
 }
 
 /// One open stream.
@@ -102,9 +81,7 @@ struct Listener {
     device: Option<DeviceId>,
     passing: Receiver<Passing>,
     end: Instant,
-    /// Its sender goes when the hub stops: then streams end, so that they do not hold it up.
-    ready: tokio::sync::watch::Receiver<Ready>,
-    _place: OwnedSemaphorePermit,
+    place: Place,
 }
 
 impl Listener {
@@ -119,7 +96,7 @@ impl Listener {
                     Err(RecvError::Closed) => return None,
                 },
                 () = sleep_until(self.end) => return None,
-                changed = self.ready.changed() => changed.ok()?,
+                () = self.place.lost() => return None,
             }
         }
     }

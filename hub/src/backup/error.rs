@@ -1,8 +1,8 @@
 //! Why there is no backup, or nothing restored.
 
-use std::{io, path::PathBuf};
+use std::path::PathBuf;
 
-use crate::{access::authority::AuthorityError, store::StoreError};
+use crate::{access::authority::AuthorityError, file_error::FileError, store::StoreError};
 
 /// Why a backup was not made, or nothing was restored.
 #[derive(Debug, thiserror::Error)]
@@ -46,32 +46,12 @@ pub enum BackupError {
     #[error("the database in the backup is damaged: {0}")]
     Damaged(String),
     /// A file could not be read or written.
-    #[error("{doing} {}", path.display())]
-    Io {
-        /// What was being done.
-        doing: &'static str,
-        /// With what.
-        path: PathBuf,
-        /// Why it failed.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The authorities.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-pub(super) fn io_error(
-    doing: &'static str,
-    path: &std::path::Path,
-) -> impl FnOnce(io::Error) -> BackupError {
-    let path = path.to_owned();
-    move |source| BackupError::Io {
-        doing,
-        path,
-        source,
-    }
 }

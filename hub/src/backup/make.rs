@@ -11,11 +11,7 @@ use std::{
 use tar::{Builder, EntryType, Header};
 use tern_protocol::{digest::Hasher, time::WallTime};
 
-use super::{
-    AUTHORITIES, BLOBS, FACTS, Facts, Made, VERSION,
-    error::{BackupError, io_error},
-    seal,
-};
+use super::{AUTHORITIES, BLOBS, FACTS, Facts, Made, VERSION, error::BackupError, seal};
 use crate::{
     access::{
         audit::{self, Deed},
@@ -23,6 +19,7 @@ use crate::{
     },
     clock::Clock,
     config::BackupArgs,
+    file_error::{FileError, io_error},
     serve::acme,
     store::{self, Store},
 };
@@ -98,7 +95,9 @@ impl Snapshot {
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(BackupError::Busy(data.to_owned())),
-            Err(TryLockError::Error(err)) => return Err(io_error("locking", &lock_path)(err)),
+            Err(TryLockError::Error(err)) => {
+                return Err(io_error("locking", &lock_path)(err).into());
+            }
         }
         let path = data.join(SNAPSHOT);
         // Left by one that was killed.
@@ -123,7 +122,7 @@ impl Drop for Snapshot {
     }
 }
 
-fn removed(path: &Path) -> Result<(), BackupError> {
+fn removed(path: &Path) -> Result<(), FileError> {
     match fs::remove_file(path) {
         Err(err) if err.kind() != io::ErrorKind::NotFound => Err(io_error("removing", path)(err)),
         _ => Ok(()),
@@ -221,7 +220,7 @@ struct Archive<'a, W: Write> {
 }
 
 impl<W: Write> Archive<'_, W> {
-    fn entry(&mut self, name: &Path, bytes: u64, from: impl Read) -> Result<(), BackupError> {
+    fn entry(&mut self, name: &Path, bytes: u64, from: impl Read) -> Result<(), FileError> {
         let mut header = Header::new_gnu();
         header.set_entry_type(EntryType::Regular);
         header.set_size(bytes);
@@ -231,12 +230,12 @@ impl<W: Write> Archive<'_, W> {
         added.map_err(io_error("writing", self.out))
     }
 
-    fn bytes(&mut self, name: &Path, bytes: &[u8]) -> Result<(), BackupError> {
+    fn bytes(&mut self, name: &Path, bytes: &[u8]) -> Result<(), FileError> {
         self.entry(name, bytes.len() as u64, bytes)
     }
 
     /// A file that does not change any more; its size.
-    fn file(&mut self, name: &Path, path: &Path) -> Result<u64, BackupError> {
+    fn file(&mut self, name: &Path, path: &Path) -> Result<u64, FileError> {
         let file = File::open(path).map_err(io_error("opening", path))?;
         let facts = file.metadata().map_err(io_error("reading", path))?;
         self.entry(name, facts.len(), file.take(facts.len()))?;
@@ -244,7 +243,7 @@ impl<W: Write> Archive<'_, W> {
     }
 
     /// All files of a directory, if it is there.
-    fn directory(&mut self, name: &Path, path: &Path) -> Result<(), BackupError> {
+    fn directory(&mut self, name: &Path, path: &Path) -> Result<(), FileError> {
         let entries = match fs::read_dir(path) {
             Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(()),
             entries => entries.map_err(io_error("reading", path))?,

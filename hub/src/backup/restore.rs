@@ -11,15 +11,12 @@ use std::{
 use tar::{Archive, Entry, EntryType};
 use tern_protocol::time::WallTime;
 
-use super::{
-    AUTHORITIES, BLOBS, FACTS, Facts, Restored, VERSION,
-    error::{BackupError, io_error},
-    seal,
-};
+use super::{AUTHORITIES, BLOBS, FACTS, Facts, Restored, VERSION, error::BackupError, seal};
 use crate::{
     access::audit::{self, Deed},
     clock::Clock,
     config::RestoreArgs,
+    file_error::{FileError, io_error},
     serve::acme,
     store::{self, Store},
 };
@@ -68,7 +65,7 @@ fn moment(at: WallTime) -> String {
 }
 
 /// Whether nothing is there.
-fn is_free(dir: &Path) -> Result<bool, BackupError> {
+fn is_free(dir: &Path) -> Result<bool, FileError> {
     match fs::read_dir(dir) {
         Ok(mut entries) => Ok(entries.next().is_none()),
         Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(true),
@@ -86,13 +83,14 @@ impl Staging {
             Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {
                 Err(BackupError::LeftOver(path))
             }
-            made => made
-                .map(|()| Self(path.clone()))
-                .map_err(io_error("making", &path)),
+            made => {
+                made.map_err(io_error("making", &path))?;
+                Ok(Self(path))
+            }
         }
     }
 
-    fn becomes(self, target: &Path) -> Result<(), BackupError> {
+    fn becomes(self, target: &Path) -> Result<(), FileError> {
         synced(&self.0)?;
         fs::rename(&self.0, target).map_err(io_error("renaming to", target))?;
         let parent = target.parent().filter(|it| !it.as_os_str().is_empty());
@@ -111,7 +109,7 @@ impl Drop for Staging {
     }
 }
 
-fn synced(dir: &Path) -> Result<(), BackupError> {
+fn synced(dir: &Path) -> Result<(), FileError> {
     let synced = File::open(dir).and_then(|dir| dir.sync_all());
     synced.map_err(io_error("syncing", dir))
 }

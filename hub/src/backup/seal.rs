@@ -15,7 +15,8 @@ use age::{
     x25519,
 };
 
-use super::error::{BackupError, io_error};
+use super::error::BackupError;
+use crate::file_error::io_error;
 
 /// Shortest passphrase, in characters.
 const PASSPHRASE: usize = 12;
@@ -40,7 +41,7 @@ pub(super) fn sealed<W: Write>(
         Encryptor::with_recipients(recipients).map_err(BackupError::Encrypt)?
     };
     let header = io_error("writing", Path::new("the header"));
-    encryptor.wrap_output(out).map_err(header)
+    Ok(encryptor.wrap_output(out).map_err(header)?)
 }
 
 /// Decrypts what is read, with one of these.

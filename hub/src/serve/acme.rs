@@ -20,7 +20,7 @@ use rustls_acme::{AcmeConfig, EventOk, ResolvesServerCertAcme, caches::DirCache}
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
 use super::certificate::CertificateError;
-use crate::{config::CertificateArgs, store::chain};
+use crate::{config::CertificateArgs, file_error::io_error, store::chain};
 
 /// Directory of account and certificates in the data directory.
 pub(crate) const DIR: &str = "acme";
@@ -42,11 +42,7 @@ pub(super) fn open(
         .mode(0o700)
         .create(&dir);
     made.and_then(|()| private(&dir))
-        .map_err(|source| CertificateError::Io {
-            doing: "preparing",
-            path: dir.clone(),
-            source,
-        })?;
+        .map_err(io_error("preparing", &dir))?;
     let config = AcmeConfig::new_with_client_config(&args.acme_domains, client(args)?);
     let contacts = args.acme_contacts.iter();
     let mut state = config

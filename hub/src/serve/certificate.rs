@@ -4,7 +4,7 @@
 //! keep a hub from starting, and change nothing in one that runs.
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -22,7 +22,12 @@ use tokio::sync::watch;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::{Part, acme, boxed};
-use crate::{clock::Clock, config::Config, store::chain};
+use crate::{
+    clock::Clock,
+    config::Config,
+    file_error::{FileError, io_error},
+    store::chain,
+};
 
 /// Between two looks at the files.
 const LOOK: Duration = Duration::from_secs(2);
@@ -42,16 +47,8 @@ pub(super) enum Shown {
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
     /// A file or directory cannot be used.
-    #[error("{doing} {}", path.display())]
-    Io {
-        /// What was being done.
-        doing: &'static str,
-        /// With what.
-        path: PathBuf,
-        /// Why it failed.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// What is in a file is of no use.
     #[error("{}: {what}", path.display())]
     Unusable {
@@ -217,9 +214,5 @@ impl Files {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
-    fs::read(path).map_err(|source| CertificateError::Io {
-        doing: "reading",
-        path: path.to_owned(),
-        source,
-    })
+    Ok(fs::read(path).map_err(io_error("reading", path))?)
 }

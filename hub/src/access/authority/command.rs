@@ -9,7 +9,7 @@ use std::{
 
 use tern_protocol::rest::AuthorityView;
 
-use super::{AuthorityError, CaDir, change, files::io_error, keeper};
+use super::{AuthorityError, CaDir, change, keeper};
 use crate::{
     access::{
         audit::{self, Deed},
@@ -17,6 +17,7 @@ use crate::{
     },
     clock::Clock,
     config::{CaAction, CaArgs},
+    file_error::io_error,
     store::{Store, StoreError},
 };
 
@@ -87,7 +88,11 @@ pub async fn run(args: CaArgs) -> Result<String, CommandError> {
             workspace,
         } => {
             let read = |path: &PathBuf| fs::read_to_string(path).map_err(io_error("reading", path));
-            let (certificate, key) = (read(&certificate)?, read(&key)?);
+            let (certificate, key) = (read(&certificate), read(&key));
+            let (certificate, key) = (
+                certificate.map_err(AuthorityError::from)?,
+                key.map_err(AuthorityError::from)?,
+            );
             let view = change::import(&dir, &certificate, &key, workspace.as_ref(), clock.now())?;
             note(&args.data, &clock, "authority.import", &view).await;
             Ok(in_force(&view))

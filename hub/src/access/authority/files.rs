@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use tern_protocol::id::WorkspaceId;
 
 use super::AuthorityError;
+use crate::file_error::io_error;
 
 /// Name of the directory in the data.
 const DIR: &str = "ca";
@@ -91,7 +92,7 @@ impl CaDir {
         match fs::read(&path) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(err) => Err(io_error("reading", &path)(err)),
+            Err(err) => Err(io_error("reading", &path)(err).into()),
         }
     }
 
@@ -167,7 +168,7 @@ impl CaDir {
     /// to look things up.
     pub(super) fn remove_key(&self, _: &Locked, id: &str) -> Result<(), AuthorityError> {
         let path = self.0.join(key_file(id));
-        fs::remove_file(&path).map_err(io_error("removing", &path))
+        Ok(fs::remove_file(&path).map_err(io_error("removing", &path))?)
     }
 
     /// A file of it, for messages.
@@ -181,7 +182,7 @@ impl CaDir {
         // A left-over of a process that was killed may have other permissions.
         match fs::remove_file(&staged) {
             Err(err) if err.kind() != io::ErrorKind::NotFound => {
-                return Err(io_error("removing", &staged)(err));
+                return Err(io_error("removing", &staged)(err).into());
             }
             _ => {}
         }
@@ -197,22 +198,10 @@ impl CaDir {
         write().map_err(io_error("writing", &staged))?;
         fs::rename(&staged, &path).map_err(io_error("renaming to", &path))?;
         let synced = File::open(&self.0).and_then(|dir| dir.sync_all());
-        synced.map_err(io_error("syncing", &self.0))
+        Ok(synced.map_err(io_error("syncing", &self.0))?)
     }
 }
 
 fn key_file(id: &str) -> String {
     format!("{id}.key")
-}
-
-pub(super) fn io_error(
-    doing: &'static str,
-    path: &Path,
-) -> impl FnOnce(io::Error) -> AuthorityError {
-    let path = path.to_owned();
-    move |source| AuthorityError::Io {
-        doing,
-        path,
-        source,
-    }
 }

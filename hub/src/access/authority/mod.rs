@@ -18,7 +18,9 @@ mod keeper;
 mod tests;
 mod tls;
 
-use std::{io, path::PathBuf};
+use std::path::PathBuf;
+
+use crate::file_error::FileError;
 
 pub(in crate::access) use self::issue::{BACKDATED, random};
 pub use self::{
@@ -32,16 +34,8 @@ pub use self::{
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityError {
     /// A file could not be read or written.
-    #[error("{doing} {}", path.display())]
-    Io {
-        /// What was being done.
-        doing: &'static str,
-        /// With what.
-        path: PathBuf,
-        /// Why it failed.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A file is not what it should be.
     #[error("{} is damaged: {what}; restore it from a backup", path.display())]
     Damaged {
