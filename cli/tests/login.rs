@@ -9,13 +9,14 @@ use std::{
     process::{Command, Output, Stdio},
     sync::Arc,
     thread,
+    time::Duration,
 };
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{
     ServerConfig, ServerConnection, StreamOwned,
     crypto::ring,
-    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject as _},
 };
 use tern_protocol::digest::Digest;
 
@@ -68,6 +69,13 @@ fn is_whole(request: &str) -> bool {
 
 /// A hub with an authority of its own; its address and its authority's fingerprint.
 fn hub() -> (String, String) {
+    let (url, authority) = hub_and_authority();
+    let der = CertificateDer::from_pem_slice(authority.as_bytes()).expect("PEM");
+    (url, Digest::of(&der).to_string())
+}
+
+/// A hub with an authority of its own; its address and its authority as PEM.
+fn hub_and_authority() -> (String, String) {
     let ca_key = KeyPair::generate().expect("a key");
     let mut params = CertificateParams::new(Vec::new()).expect("names");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -112,14 +120,13 @@ fn hub() -> (String, String) {
             });
         }
     });
-    let fingerprint = Digest::of(ca.der()).to_string();
-    (format!("https://localhost:{port}"), fingerprint)
+    (format!("https://localhost:{port}"), ca.pem())
 }
 
-/// `tern` with nobody at the terminal; `input` is what it reads.
-fn tern(dir: &Path, args: &[&str], input: &str) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_tern"))
-        .args(args)
+/// A program that knows nothing of this machine's own logins.
+fn fresh(program: &str, dir: &Path) -> Command {
+    let mut command = Command::new(program);
+    command
         .env_remove("TERN_HUB")
         .env_remove("TERN_WORKSPACE")
         .env_remove("TERN_TOKEN")
@@ -127,7 +134,51 @@ fn tern(dir: &Path, args: &[&str], input: &str) -> Output {
         .env("TERN_CONFIG_DIR", dir)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// `tern` at a terminal, with a person who answers what it asks; the exit code and what they saw.
+#[track_caller]
+fn at_terminal(dir: &Path, args: &[&str], answers: &[(&str, &str)]) -> (Option<i32>, String) {
+    let quoted = args.iter().map(|arg| format!("'{arg}'"));
+    let words: Vec<_> = quoted.collect();
+    let line = format!("'{}' {}", env!("CARGO_BIN_EXE_tern"), words.join(" "));
+    let mut command = fresh("script", dir);
+    let mut child = command
+        .args(["-qefc", &line, "/dev/null"])
+        .spawn()
+        .expect("every Linux has `script`");
+    let mut stdin = child.stdin.take().expect("piped");
+    let mut stdout = child.stdout.take().expect("piped");
+    let (says, heard) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        while let Ok(read @ 1..) = stdout.read(&mut bytes) {
+            let text = String::from_utf8_lossy(&bytes[..read]).into_owned();
+            if says.send(text).is_err() {
+                return;
+            }
+        }
+    });
+    let mut seen = String::new();
+    for (question, answer) in answers {
+        let from = seen.len();
+        while !seen[from..].contains(question) {
+            let more = heard.recv_timeout(Duration::from_secs(30));
+            seen += &more.unwrap_or_else(|_| panic!("it does not ask for {question:?}: {seen}"));
+        }
+        writeln!(stdin, "{answer}").expect("it reads");
+    }
+    let code = child.wait().expect("it ends").code();
+    seen.extend(heard.iter());
+    (code, seen)
+}
+
+/// `tern` with nobody at the terminal; `input` is what it reads.
+fn tern(dir: &Path, args: &[&str], input: &str) -> Output {
+    let mut child = fresh(env!("CARGO_BIN_EXE_tern"), dir)
+        .args(args)
         .spawn()
         .expect("the binary runs");
     // It may have refused before it reads.
@@ -217,6 +268,61 @@ fn another_authority_than_at_the_last_login_is_not_taken() {
         stderr.contains("not the hub that was logged in to before"),
         "{stderr}"
     );
+}
+
+#[test]
+fn another_authority_is_taken_if_this_machine_vouches_for_it() {
+    let (url, fingerprint) = hub();
+    let dir = tempfile::tempdir().expect("a directory");
+    said(
+        &login(dir.path(), &[&url, "--fingerprint", &fingerprint]),
+        0,
+    );
+    // The hub has a certificate now that every program on this machine takes.
+    let (other, authority) = hub_and_authority();
+    let trusted = dir.path().join("trusted.pem");
+    fs::write(&trusted, authority).expect("it writes");
+    let file = stored(dir.path()).replace(&url, &other);
+    fs::write(dir.path().join("credentials.json"), file).expect("it writes");
+    let mut command = fresh(env!("CARGO_BIN_EXE_tern"), dir.path());
+    let mut child = command
+        .args(["login", &other, "--password-stdin"])
+        .env("SSL_CERT_FILE", &trusted)
+        .spawn()
+        .expect("the binary runs");
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin.write_all(b"a long password\n").expect("it reads");
+    drop(stdin);
+    let output = child.wait_with_output().expect("it ends");
+    let (_, stderr) = said(&output, 0);
+    assert!(stderr.contains("this machine vouches for"), "{stderr}");
+    let kept: serde_json::Value = serde_json::from_str(&stored(dir.path())).expect("JSON");
+    assert_eq!(kept["hubs"][0]["url"], other.as_str());
+    assert_eq!(kept["hubs"][0]["ca"], serde_json::Value::Null);
+}
+
+#[test]
+fn a_person_at_a_terminal_is_asked_for_all_that_is_missing() {
+    let (url, fingerprint) = hub();
+    let dir = tempfile::tempdir().expect("a directory");
+    // No to the fingerprint: no password is asked for.
+    let (code, seen) = at_terminal(dir.path(), &["login", &url], &[("Is it the same?", "no")]);
+    assert_eq!(code, Some(2), "{seen}");
+    assert!(seen.contains("nothing was sent"), "{seen}");
+    assert_eq!(stored(dir.path()), "");
+    let answers = [
+        ("Is it the same?", "yes"),
+        ("Name of the account", "grace"),
+        ("Password of grace", "a long password"),
+        ("second factor", "123456"),
+    ];
+    let (code, seen) = at_terminal(dir.path(), &["login", &url], &answers);
+    assert_eq!(code, Some(0), "{seen}");
+    assert!(seen.contains(&fingerprint), "{seen}");
+    for secret in ["a long password", "tern_pat_"] {
+        assert!(!seen.contains(secret), "{seen}");
+    }
+    assert!(stored(dir.path()).contains("tern_pat_planted"));
 }
 
 #[test]

@@ -74,6 +74,10 @@ pub(crate) fn trusted(global: &Global, hub: &str, args: TrustArgs) -> anyhow::Re
             };
             let client = Client::connect(&publicly)?;
             if client.is_ready().is_ok() {
+                let hub = &publicly.hub;
+                talk(format_args!(
+                    "{hub} has another certificate than at the last login; this machine vouches for it"
+                ));
                 return Ok(Trusted {
                     client,
                     connection: publicly,
