@@ -36,6 +36,7 @@ mod tap;
 mod tests;
 mod throttle;
 mod truth;
+mod unread;
 
 use std::{any::Any, sync::Arc, time::Duration};
 
@@ -236,6 +237,7 @@ pub fn around(routes: Router, app: &App, trust: Trust) -> Router {
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(metrics::count))
         .layer(Extension(metrics::Requests::default()))
+        .layer(from_fn(unread::closes))
         .layer(trace)
 }
 

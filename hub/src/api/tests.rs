@@ -588,3 +588,30 @@ async fn a_device_joins_and_renews_over_the_api_and_is_revoked() {
         .await
         .problem(429, "too-many-requests");
 }
+
+#[tokio::test]
+async fn an_answer_to_a_body_that_nobody_read_says_that_the_connection_ends() {
+    let hub = Hub::new().await;
+    let label = format!("{W}/labels");
+    for (method, path, body, closes) in [
+        // Its body is not looked at.
+        (Method::POST, "/api/v1/users/nobody/link", "{}", true),
+        (Method::POST, "/api/v1/no/such/route", "{}", true),
+        (Method::POST, "/api/v1/users/nobody/link", "", false),
+        // Read, and refused.
+        (Method::POST, label.as_str(), r#"{"nonsense":"#, false),
+        (Method::GET, "/healthz", "", false),
+    ] {
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header("content-type", "application/json");
+        let request = request.body(Body::from(body)).expect("a request");
+        let answer = hub.router.clone().oneshot(request).await;
+        let answer = answer.expect("the router never fails");
+        let said = answer.headers().get("connection");
+        assert_eq!(
+            said.is_some_and(|it| it == "close"),
+            closes,
+            "{path} {body}"
+        );
+    }
+}
