@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use tern_protocol::id::WorkspaceId;
+use tern_protocol::id::{UserName, WorkspaceId};
 
 pub use self::backup::{BackupArgs, RestoreArgs};
 pub use self::certificate::CertificateArgs;
@@ -36,6 +36,8 @@ pub enum Command {
     Serve(Config),
     /// The certificate authorities that vouch for the hub and for its devices; the hub may run.
     Ca(CaArgs),
+    /// Accounts, for whoever is locked out; the hub may run.
+    User(UserArgs),
     /// Put everything that lasts into one encrypted file; the hub may run.
     Backup(BackupArgs),
     /// Make a data directory of a backup.
@@ -96,6 +98,33 @@ pub enum CaAction {
         /// Even if devices are shut out by it.
         #[arg(long)]
         force: bool,
+    },
+}
+
+/// Settings of `tern-hub user`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct UserArgs {
+    /// Directory of the hub, as `tern-hub serve` has it.
+    #[arg(long, value_name = "DIR", global = true, default_value = ".")]
+    pub data: PathBuf,
+    /// What to do.
+    #[command(subcommand)]
+    pub action: UserAction,
+}
+
+/// What can be done with accounts on the hub's machine.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum UserAction {
+    /// Show the accounts, and which of them run the hub.
+    List,
+    /// Print a link with which an account sets a new password, within three days; its old password, second
+    /// factor and sessions end now.
+    Link {
+        /// The account.
+        user: UserName,
+        /// The name under which whoever uses the link reaches the hub.
+        #[arg(long, default_value = "localhost", value_parser = reach::name)]
+        name: String,
     },
 }
 

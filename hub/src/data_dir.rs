@@ -64,6 +64,12 @@ pub struct Addresses {
     pub pid: u32,
 }
 
+/// How the hub that last ran on a directory was reached, if one did.
+pub(crate) fn announced(dir: &Path) -> Option<Addresses> {
+    let text = fs::read(dir.join(ADDRESSES)).ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
 /// The right to use a data directory, while it lives.
 #[derive(Debug)]
 pub struct DataDir {

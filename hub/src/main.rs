@@ -25,6 +25,7 @@ fn main() -> ExitCode {
     let done = match Args::parse().command {
         Command::Serve(config) => run(config),
         Command::Ca(args) => printed(tern_hub::access::authority::command::run(args)),
+        Command::User(args) => printed(tern_hub::access::people::command::run(args)),
         Command::Backup(args) => printed(tern_hub::backup::make(args)),
         Command::Restore(args) => printed(tern_hub::backup::restore(args)),
     };

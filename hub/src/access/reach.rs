@@ -81,7 +81,7 @@ impl Reach {
 }
 
 /// A name as it stands before a port.
-fn host(name: &str) -> String {
+pub(crate) fn host(name: &str) -> String {
     match name.parse::<Ipv6Addr>() {
         Ok(ip) => format!("[{ip}]"),
         Err(_) => name.to_owned(),

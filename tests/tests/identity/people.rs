@@ -95,6 +95,51 @@ fn a_set_up_link_is_good_once() {
 }
 
 #[test]
+fn an_admin_who_is_locked_out_gets_in_with_a_link_made_on_the_hubs_machine() {
+    let fleet = Fleet::secured(&[]);
+    let admin = fleet.admin.clone().expect("it is set up");
+    let data = fleet.hub.data().to_string_lossy().into_owned();
+    let on_machine = |args: &[&str]| {
+        let mut command = Command::new(binaries::path("tern-hub"));
+        let ran = command.arg("user").args(args).args(["--data", &data]);
+        ran.output().expect("tern-hub starts")
+    };
+    let listed = on_machine(&["list"]);
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    assert!(
+        listed.contains("ada") && listed.contains("runs the hub"),
+        "{listed}"
+    );
+    let unknown = on_machine(&["link", "nobody"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    let made = on_machine(&["link", "ada"]);
+    let link = String::from_utf8_lossy(&made.stdout).trim().to_owned();
+    let (base, code) = link.split_once("/setup#").expect("a link");
+    assert_eq!(base, fleet.hub.url());
+    let told = String::from_utf8_lossy(&made.stderr).into_owned();
+    assert!(!told.contains(code), "{told}");
+    // The password and the session of before are over at once, and the link gives new ones.
+    let http = fleet.hub.http();
+    let me = format!("{base}/api/v1/me");
+    let old = http.send("GET", &me, &[("cookie", &admin.cookie)], &[]);
+    assert_eq!(old.expect("it answers").status, 401);
+    let login = json!({ "user": "ada", "password": admin::PASSWORD });
+    let old = admin::post(&http, &format!("{base}/api/v1/login"), &login);
+    assert_eq!(old.status, 401);
+    let set_up = json!({ "code": code, "password": "another-password-of-ada" });
+    let new = admin::post(&http, &format!("{base}/api/v1/setup"), &set_up);
+    assert_eq!(new.status, 200, "{new:?}");
+    let cookie = new.cookie().expect("a session begins");
+    let log = format!("{base}/api/v1/audit/all");
+    let log = http.send("GET", &log, &[("cookie", &cookie)], &[]);
+    let log = log.expect("it answers").body;
+    assert!(
+        log.contains("user.link") && log.contains("operator on the machine"),
+        "{log}"
+    );
+}
+
+#[test]
 fn a_login_gives_a_new_session_whatever_cookie_came_with_it() {
     let fleet = Fleet::secured(&[]);
     let browser = Browser::of(&fleet);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
+use sea_orm::{ConnectionTrait as _, DatabaseTransaction, TransactionTrait as _};
 
 use super::{Actor, Deed, record};
 use crate::{
@@ -37,13 +37,19 @@ pub async fn beside(data: &Path, clock: &Clock, deed: Deed) {
     }
 }
 
-async fn written(store: &Store, clock: &Clock, deed: Deed) -> Result<(), StoreError> {
+/// Begins a transaction beside a hub that writes too: it has the right to write before anything is read,
+/// so what is read is still so when something is written.
+pub async fn begin_beside(store: &Store) -> Result<DatabaseTransaction, StoreError> {
     let txn = store.write().begin().await;
-    let txn = txn.doing("beginning to write the audit log")?;
-    // Takes the right to write before the head is read: a hub that runs writes too.
+    let txn = txn.doing("beginning to write beside the hub")?;
     txn.execute_unprepared("UPDATE audit_head SET seq = seq")
         .await
-        .doing("taking the audit log")?;
+        .doing("taking the right to write")?;
+    Ok(txn)
+}
+
+async fn written(store: &Store, clock: &Clock, deed: Deed) -> Result<(), StoreError> {
+    let txn = begin_beside(store).await?;
     record(&txn, clock, &Actor::machine(), deed).await?;
     txn.commit().await.doing("committing the audit log")
 }

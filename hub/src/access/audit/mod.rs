@@ -23,7 +23,7 @@ use tern_protocol::{
     time::WallTime,
 };
 
-pub use self::beside::beside;
+pub use self::beside::{begin_beside, beside};
 use self::chain::Link;
 use super::principal::Principal;
 use crate::{

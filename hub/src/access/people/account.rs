@@ -21,6 +21,7 @@ use crate::{
         role::role_named,
     },
     app::App,
+    clock::Clock,
     store::{Store, StoreError, parsed},
 };
 
@@ -186,11 +187,11 @@ pub async fn create(app: &App, by: &Actor, new: &NewUser) -> Result<SetupLink, P
         None,
     )
     .await?;
-    let link = link::for_account(&txn, app, &new.name).await?;
+    let code = link::for_account(&txn, app.clock.now(), &new.name).await?;
     let deed = Deed::new("user.create", format!("user {}", new.name)).after(new);
     audit::record(&txn, &app.clock, by, deed).await?;
     commit(txn).await?;
-    Ok(link)
+    Ok(code.link(app, &new.name))
 }
 
 /// Whether the hub takes another account.
@@ -249,19 +250,30 @@ pub(super) async fn insert<C: ConnectionTrait>(
 /// A new link for an account: its password, second factor and sessions are gone.
 pub async fn new_link(app: &App, by: &Actor, name: &UserName) -> Result<SetupLink, PeopleError> {
     let txn = begin(&app.store).await?;
-    let found = find(&txn, name.as_str()).await?;
+    let code = reset(&txn, &app.clock, by, name).await?;
+    commit(txn).await?;
+    Ok(code.link(app, name))
+}
+
+/// Takes password, second factor and sessions from an account, and gives the code of a link instead.
+pub(super) async fn reset<C: ConnectionTrait>(
+    txn: &C,
+    clock: &Clock,
+    by: &Actor,
+    name: &UserName,
+) -> Result<link::Code, PeopleError> {
+    let found = find(txn, name.as_str()).await?;
     by_hand(&found.ok_or_else(|| not_found(name))?)?;
     let reset = "UPDATE account SET password = NULL, factor = NULL, factor_pending = NULL, \
                  login = 'invited' WHERE name = $1";
-    exec(&txn, reset, [name.as_str().into()]).await?;
+    exec(txn, reset, [name.as_str().into()]).await?;
     let codes = "DELETE FROM recovery_code WHERE user = $1";
-    exec(&txn, codes, [name.as_str().into()]).await?;
-    session::end_all(&txn, name).await?;
-    let link = link::for_account(&txn, app, name).await?;
+    exec(txn, codes, [name.as_str().into()]).await?;
+    session::end_all(txn, name).await?;
+    let code = link::for_account(txn, clock.now(), name).await?;
     let deed = Deed::new("user.link", format!("user {name}"));
-    audit::record(&txn, &app.clock, by, deed).await?;
-    commit(txn).await?;
-    Ok(link)
+    audit::record(txn, clock, by, deed).await?;
+    Ok(code)
 }
 
 /// Whether an account may log in and its tokens work.

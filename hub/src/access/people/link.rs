@@ -78,12 +78,29 @@ pub async fn for_first_account(app: &App) -> Result<Option<String>, PeopleError>
     Ok(Some(code))
 }
 
-/// A link for an account; earlier ones are void.
+/// The code of a link, and until when it is good.
+pub(super) struct Code {
+    pub(super) code: String,
+    pub(super) expires_at: WallTime,
+}
+
+impl Code {
+    /// The link with it, for people.
+    pub(super) fn link(self, app: &App, user: &UserName) -> SetupLink {
+        SetupLink {
+            user: user.clone(),
+            link: address(app, &self.code),
+            expires_at: self.expires_at,
+        }
+    }
+}
+
+/// The code of a link for an account; earlier ones are void.
 pub(super) async fn for_account<C: ConnectionTrait>(
     db: &C,
-    app: &App,
+    now: WallTime,
     user: &UserName,
-) -> Result<SetupLink, PeopleError> {
+) -> Result<Code, PeopleError> {
     exec(
         db,
         "DELETE FROM setup_link WHERE user = $1",
@@ -91,7 +108,7 @@ pub(super) async fn for_account<C: ConnectionTrait>(
     )
     .await?;
     let code = secret::new("")?;
-    let expires_at = after(app.clock.now(), LIFE);
+    let expires_at = after(now, LIFE);
     let insert = "INSERT INTO setup_link (hash, user, expires_at) VALUES ($1, $2, $3)";
     let values = [
         secret::hashed(&code).into(),
@@ -99,11 +116,7 @@ pub(super) async fn for_account<C: ConnectionTrait>(
         expires_at.0.into(),
     ];
     exec(db, insert, values).await?;
-    Ok(SetupLink {
-        user: user.clone(),
-        link: address(app, &code),
-        expires_at,
-    })
+    Ok(Code { code, expires_at })
 }
 
 /// Uses a link: its account has the password from then on. Of two racing uses one wins.

@@ -9,6 +9,7 @@
 //! - there is always somebody with a password who runs the hub.
 
 pub mod account;
+pub mod command;
 pub mod link;
 pub mod me;
 pub mod member;

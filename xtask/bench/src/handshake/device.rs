@@ -4,7 +4,9 @@ use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use rcgen::{CertificateParams, KeyPair};
-use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, TlsConfiguration, Transport};
+use rumqttc::{
+    AsyncClient, Event, EventLoop, MqttOptions, NetworkOptions, Packet, TlsConfiguration, Transport,
+};
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
@@ -87,6 +89,10 @@ impl Joined {
         let tls = TlsConfiguration::Rustls(Arc::new(self.tls()?));
         options.set_transport(Transport::tls_with_config(tls));
         let (client, mut connection) = AsyncClient::new(options, 4);
+        // As the agent has it: else each connect waits 40 ms for an acknowledgement of TCP.
+        let mut network = NetworkOptions::new();
+        network.set_tcp_nodelay(true);
+        connection.set_network_options(network);
         loop {
             if let Event::Incoming(Packet::ConnAck(_)) = connection.poll().await? {
                 return Ok(Connected {
