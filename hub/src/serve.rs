@@ -14,7 +14,11 @@ use std::{
 };
 
 use axum_server::Handle;
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::watch,
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -27,7 +31,7 @@ use crate::{
     api::{self, Trust},
     app::{App, Ready, Wake},
     blobs::{BlobError, Blobs},
-    broker::{BIND_AGAIN, BIND_GRACE, Broker, BrokerError},
+    broker::{BACKLOG, BIND_AGAIN, BIND_GRACE, Broker, BrokerError},
     changes::Changes,
     clock::Clock,
     config::{Config, NotLoopback},
@@ -375,7 +379,7 @@ async fn open_door(address: SocketAddr, broker: &Broker, app: &App) -> Result<Do
 async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let deadline = tokio::time::Instant::now() + BIND_GRACE;
     loop {
-        match TcpListener::bind(address).await {
+        match listen(address) {
             Err(err)
                 if err.kind() == io::ErrorKind::AddrInUse
                     && tokio::time::Instant::now() < deadline =>
@@ -385,6 +389,21 @@ async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
             bound => return bound,
         }
     }
+}
+
+/// Listens, with room for a site that comes back at once: the usual 128 places are not enough, and who
+/// finds none tries again after a second.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    };
+    let socket = socket?;
+    // A hub that was killed leaves connections behind that would hold its port for a minute.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 type Part = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;

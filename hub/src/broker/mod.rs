@@ -71,7 +71,7 @@ const MESSAGE_LIFE: Duration = DEVICE_SESSION;
 const HANDSHAKES: usize = 2_000;
 
 /// Connections that the kernel holds until they are accepted: a site that comes back at once.
-const BACKLOG: i32 = 4_096;
+pub(crate) const BACKLOG: u32 = 4_096;
 
 /// Levels of a topic: `tern/1/{w}/d/{d}/up/state` has seven.
 const TOPIC_LEVELS: usize = 8;
@@ -278,7 +278,7 @@ fn door(name: &str, address: SocketAddr) -> Builder {
         .laddr(address)
         // A hub that was killed leaves connections behind that would hold its port for a minute.
         .reuseaddr(Some(true))
-        .backlog(BACKLOG)
+        .backlog(BACKLOG.cast_signed())
         .nodelay(true)
         // With anonymous clients a CONNECT without a name never reaches the gate.
         .allow_anonymous(false)

@@ -502,3 +502,19 @@ async fn one_directory_serves_one_hub_and_errors_say_what_to_do() {
     );
     running.stop().await;
 }
+
+#[tokio::test]
+async fn a_site_that_comes_back_at_once_finds_a_place() {
+    // More than a listener has room for by default, and nobody accepts yet.
+    const SITE: usize = 300;
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let listener = bind(any).await.expect("a port");
+    let address = listener.local_addr().expect("it is bound");
+    let mut all = tokio::task::JoinSet::new();
+    for _ in 0..SITE {
+        all.spawn(tokio::net::TcpStream::connect(address));
+    }
+    let connected = timeout(PATIENCE, all.join_all()).await;
+    let connected = connected.expect("every one finds a place");
+    assert_eq!(connected.iter().filter(|it| it.is_ok()).count(), SITE);
+}
