@@ -15,8 +15,14 @@ use tern_protocol::{
 };
 use tokio::{sync::mpsc, time};
 
-use super::{GOODBYE, Heard, Identity, Settings, Shared, options};
+use super::{Heard, Identity, Settings, Shared, options};
 use crate::chance::Chance;
+
+/// How long the broker may take to let a device go that comes back at once.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// How long it is read on after a goodbye.
+const UNREAD: Duration = Duration::from_millis(100);
 
 /// Wait before connecting again; doubles up to [`RECONNECT_MAX`].
 const RECONNECT: Duration = Duration::from_millis(250);
@@ -168,14 +174,24 @@ impl Owner {
             let state = self.shared.state();
             state.online && state.client.try_disconnect().is_ok()
         };
-        let written = async {
-            while let Ok(event) = connection.poll().await {
-                if matches!(event, Event::Outgoing(Outgoing::Disconnect)) {
-                    return;
+        if !said {
+            return;
+        }
+        let goodbye = async {
+            loop {
+                match connection.poll().await {
+                    Ok(Event::Outgoing(Outgoing::Disconnect)) => break,
+                    Ok(_) => {}
+                    Err(_) => return,
                 }
             }
+            // Whoever hangs up with something unread takes back what is still on its way, the goodbye
+            // as well. Brokers need not hang up first, and ours does not.
+            let read = async { while connection.poll().await.is_ok() {} };
+            // Nothing more comes: that is what was waited for.
+            let _ = time::timeout(UNREAD, read).await;
         };
-        if said && time::timeout(GOODBYE, written).await.is_err() {
+        if time::timeout(FAREWELL, goodbye).await.is_err() {
             tracing::debug!("the broker did not take the goodbye");
         }
     }

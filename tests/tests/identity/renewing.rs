@@ -78,8 +78,12 @@ fn a_device_renews_three_times_stays_online_and_serves_all_the_while() {
         seen.push(next);
     }
     // It came back after each renewal, and nobody ever heard that it had gone.
-    let links: Vec<_> = links.try_iter().collect();
-    assert!(links.len() >= 3, "{links:?}");
+    let mut heard = Vec::new();
+    wait::until("it to come back after the last one", || {
+        heard.extend(links.try_iter());
+        wait::that(heard.len() >= 3, || format!("{heard:?}"))
+    });
+    let links = heard;
     assert!(links.iter().all(|link| link.online), "{links:?}");
     // The newest one is what it says of itself, and what it connects with: the first has ended.
     wait::until("the agent to tell of it", || {
