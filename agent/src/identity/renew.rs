@@ -120,7 +120,9 @@ impl Renewer {
                     unit = self.chance.unit();
                     // A certificate that is short-lived is due again soon.
                     let most = if doubted {
-                        AGAIN_MAX
+                        // A broker that does not take the new one either is not to be hurried, but
+                        // the next one must not come late.
+                        Duration::from_millis(life / 2)
                     } else {
                         attempts = 0;
                         Duration::from_millis(life / 10)
