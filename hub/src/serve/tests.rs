@@ -64,6 +64,16 @@ async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> 
     seen.unwrap_or_else(|_| panic!("waited too long for {what}"))
 }
 
+/// A hub that hears devices and can speak to them: what is said before is lost, and devices here say
+/// nothing twice.
+async fn ready(dir: &Path) -> Running {
+    let running = start(config(dir)).await.expect("starts");
+    let mut ready = running.app().ready.clone();
+    let all = timeout(PATIENCE, ready.wait_for(|ready| ready.all())).await;
+    all.expect("ready in time").expect("the hub runs");
+    running
+}
+
 /// A device that does what the test tells it.
 struct Device {
     id: DeviceId,
@@ -249,7 +259,7 @@ async fn publish_a_model(app: &App, scale: f32) {
 #[tokio::test(flavor = "multi_thread")]
 async fn from_publishing_to_proof_of_serving_and_over_a_restart() {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let running = start(config(dir.path())).await.expect("starts");
+    let running = ready(dir.path()).await;
     let app = running.app().clone();
     let Addresses { mqtt, http, .. } = running.addresses().clone();
     let mut device = Device::connect("meter-01", mqtt).await;
@@ -364,7 +374,7 @@ async fn from_publishing_to_proof_of_serving_and_over_a_restart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn entries_are_acknowledged_after_they_are_stored() {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let running = start(config(dir.path())).await.expect("starts");
+    let running = ready(dir.path()).await;
     let mut device = Device::connect("meter-01", running.addresses().mqtt).await;
     let now = Instant {
         boot: BootId(1),
@@ -411,7 +421,7 @@ async fn entries_are_acknowledged_after_they_are_stored() {
 async fn malformed_messages_are_counted_and_change_nothing() {
     const EACH: u64 = 250;
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let running = start(config(dir.path())).await.expect("starts");
+    let running = ready(dir.path()).await;
     let app = running.app().clone();
     eventually("the hub to hear", async || {
         app.ready.borrow().all().then_some(())
@@ -448,7 +458,7 @@ async fn malformed_messages_are_counted_and_change_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_directory_serves_one_hub_and_errors_say_what_to_do() {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let running = start(config(dir.path())).await.expect("starts");
+    let running = ready(dir.path()).await;
     let second = start(config(dir.path()))
         .await
         .err()
