@@ -101,6 +101,8 @@ mod tests {
             broker.write_all(&[0; 256]).await.expect("there is room");
             device.write_all(b"goodbye").await.expect("there is room");
             drop(device);
+            // Else there is nothing yet that the device could not take.
+            inner.readable().await.expect("it connects");
             both(outer, inner).await;
             let mut heard = Vec::new();
             let _ = broker.read_to_end(&mut heard).await;
