@@ -177,10 +177,14 @@ fn at_terminal(dir: &Path, args: &[&str], answers: &[(&str, &str)]) -> (Option<i
 
 /// `tern` with nobody at the terminal; `input` is what it reads.
 fn tern(dir: &Path, args: &[&str], input: &str) -> Output {
-    let mut child = fresh(env!("CARGO_BIN_EXE_tern"), dir)
-        .args(args)
-        .spawn()
-        .expect("the binary runs");
+    let mut command = fresh(env!("CARGO_BIN_EXE_tern"), dir);
+    command.args(args);
+    reads(command, input)
+}
+
+/// What a program says that reads this.
+fn reads(mut command: Command, input: &str) -> Output {
+    let mut child = command.spawn().expect("the binary runs");
     // It may have refused before it reads.
     let mut stdin = child.stdin.take().expect("piped");
     let _ = stdin.write_all(input.as_bytes());
@@ -204,6 +208,20 @@ fn said(output: &Output, code: i32) -> (String, String) {
         assert!(!stderr.contains(secret), "{stderr}");
     }
     (stdout, stderr)
+}
+
+/// A login at one hub; then, as far as the file says, it was at another one.
+#[track_caller]
+fn logged_in_then_moved_to(other: &str) -> tempfile::TempDir {
+    let (url, fingerprint) = hub();
+    let dir = tempfile::tempdir().expect("a directory");
+    said(
+        &login(dir.path(), &[&url, "--fingerprint", &fingerprint]),
+        0,
+    );
+    let file = stored(dir.path()).replace(&url, other);
+    fs::write(dir.path().join("credentials.json"), file).expect("it writes");
+    dir
 }
 
 fn stored(dir: &Path) -> String {
@@ -254,15 +272,8 @@ fn who_logs_in_again_gives_the_password_only() {
 
 #[test]
 fn another_authority_than_at_the_last_login_is_not_taken() {
-    let (url, fingerprint) = hub();
-    let dir = tempfile::tempdir().expect("a directory");
-    said(
-        &login(dir.path(), &[&url, "--fingerprint", &fingerprint]),
-        0,
-    );
     let (other, _) = hub();
-    let file = stored(dir.path()).replace(&url, &other);
-    fs::write(dir.path().join("credentials.json"), file).expect("it writes");
+    let dir = logged_in_then_moved_to(&other);
     let (_, stderr) = said(&login(dir.path(), &[&other]), 2);
     assert!(
         stderr.contains("not the hub that was logged in to before"),
@@ -272,28 +283,16 @@ fn another_authority_than_at_the_last_login_is_not_taken() {
 
 #[test]
 fn another_authority_is_taken_if_this_machine_vouches_for_it() {
-    let (url, fingerprint) = hub();
-    let dir = tempfile::tempdir().expect("a directory");
-    said(
-        &login(dir.path(), &[&url, "--fingerprint", &fingerprint]),
-        0,
-    );
     // The hub has a certificate now that every program on this machine takes.
     let (other, authority) = hub_and_authority();
+    let dir = logged_in_then_moved_to(&other);
     let trusted = dir.path().join("trusted.pem");
     fs::write(&trusted, authority).expect("it writes");
-    let file = stored(dir.path()).replace(&url, &other);
-    fs::write(dir.path().join("credentials.json"), file).expect("it writes");
     let mut command = fresh(env!("CARGO_BIN_EXE_tern"), dir.path());
-    let mut child = command
+    command
         .args(["login", &other, "--password-stdin"])
-        .env("SSL_CERT_FILE", &trusted)
-        .spawn()
-        .expect("the binary runs");
-    let mut stdin = child.stdin.take().expect("piped");
-    stdin.write_all(b"a long password\n").expect("it reads");
-    drop(stdin);
-    let output = child.wait_with_output().expect("it ends");
+        .env("SSL_CERT_FILE", &trusted);
+    let output = reads(command, "a long password\n");
     let (_, stderr) = said(&output, 0);
     assert!(stderr.contains("this machine vouches for"), "{stderr}");
     let kept: serde_json::Value = serde_json::from_str(&stored(dir.path())).expect("JSON");
