@@ -149,9 +149,7 @@ impl Renewer {
             }
         }
     }
-}
 
-impl Renewer {
     /// Writes down when the next attempt is.
     fn next(&self, now: WallTime, wait: Duration) {
         let wait = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);

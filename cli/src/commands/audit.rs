@@ -88,9 +88,8 @@ pub(crate) fn run(context: &Context, command: AuditCommand) -> Result<Answer, As
 fn list(context: &Context, args: ListArgs) -> Result<Answer, AskError> {
     let limit = args.limit as usize;
     let mut pages = pages(context, args);
-    let mut entries = pages.by_ref().take(limit).collect::<Result<Vec<_>, _>>()?;
+    let entries = pages.by_ref().take(limit).collect::<Result<Vec<_>, _>>()?;
     let more = pages.next().transpose()?.is_some();
-    entries.truncate(limit);
     let advice = "no entry matches; `tern audit list --all` shows those of the whole hub";
     let out = &context.out;
     out.list(&entries, advice, |look| table(&entries, look))?;
