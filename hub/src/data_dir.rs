@@ -49,6 +49,20 @@ pub enum DataDirError {
     File(#[from] FileError),
 }
 
+/// There is no hub's data where a command was to find it.
+#[derive(Debug, thiserror::Error)]
+#[error("{} is not the data directory of a hub; it is the `--data` of `tern-hub serve`", .0.display())]
+pub struct NoData(pub(crate) PathBuf);
+
+/// Refuses a directory that no hub has used.
+pub(crate) fn used(dir: &Path) -> Result<(), NoData> {
+    if dir.join(crate::store::FILE).is_file() {
+        Ok(())
+    } else {
+        Err(NoData(dir.to_owned()))
+    }
+}
+
 /// How to reach a running hub.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Addresses {

@@ -40,6 +40,7 @@ pub mod store;
 pub mod tap;
 
 pub use self::{
+    data_dir::NoData,
     file_error::FileError,
     serve::{Running, ServeError, serve, start},
 };

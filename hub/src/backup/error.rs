@@ -2,14 +2,16 @@
 
 use std::path::PathBuf;
 
-use crate::{access::authority::AuthorityError, file_error::FileError, store::StoreError};
+use crate::{
+    access::authority::AuthorityError, data_dir::NoData, file_error::FileError, store::StoreError,
+};
 
 /// Why a backup was not made, or nothing was restored.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// There is nothing to back up.
-    #[error("{} is not the data directory of a hub; it is the `--data` of `tern-hub serve`", .0.display())]
-    NoData(PathBuf),
+    #[error(transparent)]
+    NoData(#[from] NoData),
     /// Another process makes one of the same directory.
     #[error("another backup of {} is being made", .0.display())]
     Busy(PathBuf),

@@ -11,7 +11,7 @@ use std::{
 use tar::{Builder, EntryType, Header};
 use tern_protocol::{digest::Hasher, time::WallTime};
 
-use super::{AUTHORITIES, BLOBS, FACTS, Facts, Made, VERSION, error::BackupError, seal};
+use super::{AUTHORITIES, BLOBS, FACTS, Facts, Made, VERSION, error::BackupError, place, seal};
 use crate::{
     access::{
         audit::{self, Deed},
@@ -19,6 +19,7 @@ use crate::{
     },
     clock::Clock,
     config::BackupArgs,
+    data_dir,
     file_error::{FileError, io_error},
     serve::acme,
     store::{self, Store},
@@ -40,9 +41,7 @@ const BUFFER: usize = 1024 * 1024;
 /// Makes it; what to print.
 pub async fn make(args: BackupArgs) -> Result<String, BackupError> {
     let data = args.data.clone();
-    if !data.join(store::FILE).is_file() {
-        return Err(BackupError::NoData(data));
-    }
+    data_dir::used(&data)?;
     let to_file = args.out != Path::new("-");
     if to_file && args.out.exists() {
         return Err(BackupError::Exists(args.out));
@@ -63,18 +62,23 @@ pub async fn make(args: BackupArgs) -> Result<String, BackupError> {
     let made = made.map_err(io_error("writing", &out))??;
     let deed = Deed::new("hub.backup", format!("backup {}", made.sha256)).after(&made);
     audit::beside(&data, &clock, deed).await;
-    Ok(match (to_file, json) {
-        // Its stdout is the backup.
-        (false, _) => String::new(),
-        (true, true) => serde_json::to_string_pretty(&made).expect("it is JSON") + "\n",
-        (true, false) => format!(
+    let said = if json {
+        serde_json::to_string_pretty(&made).expect("it is JSON") + "\n"
+    } else {
+        format!(
             "{}: {} bytes, {} blobs\nSHA-256 {}\n",
             out.display(),
             made.bytes,
             made.blobs,
             made.sha256
-        ),
-    })
+        )
+    };
+    if to_file {
+        return Ok(said);
+    }
+    // Stdout is the backup. Who does not hear it has the backup nevertheless.
+    let _ = io::stderr().write_all(said.as_bytes());
+    Ok(String::new())
 }
 
 /// A copy of the database, while it is needed.
@@ -131,9 +135,7 @@ fn removed(path: &Path) -> Result<(), FileError> {
 
 /// To a file: whole and on the disk, or not there.
 fn to(args: &BackupArgs, snapshot: &Snapshot) -> Result<Made, BackupError> {
-    let mut staged = args.out.clone().into_os_string();
-    staged.push(".partial");
-    let staged = PathBuf::from(staged);
+    let staged = place::ending(&args.out, ".partial");
     removed(&staged)?;
     let mut private = OpenOptions::new();
     private.write(true).create_new(true).mode(0o600);
@@ -145,10 +147,7 @@ fn to(args: &BackupArgs, snapshot: &Snapshot) -> Result<Made, BackupError> {
             return Err(BackupError::Exists(args.out.clone()));
         }
         fs::rename(&staged, &args.out).map_err(io_error("renaming to", &args.out))?;
-        let parent = args.out.parent().filter(|it| !it.as_os_str().is_empty());
-        let parent = parent.unwrap_or(Path::new("."));
-        let synced = File::open(parent).and_then(|dir| dir.sync_all());
-        synced.map_err(io_error("syncing", parent))?;
+        place::synced_around(&args.out)?;
         Ok(made)
     });
     if written.is_err() {

@@ -12,6 +12,7 @@
 
 mod error;
 mod make;
+mod place;
 mod restore;
 mod seal;
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Makes a data directory of a backup.
 
 use std::{
-    ffi::OsStr,
+    collections::BTreeSet,
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, BufRead, BufReader, Read},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
@@ -11,7 +11,7 @@ use std::{
 use tar::{Archive, Entry, EntryType};
 use tern_protocol::time::WallTime;
 
-use super::{AUTHORITIES, BLOBS, FACTS, Facts, Restored, VERSION, error::BackupError, seal};
+use super::{AUTHORITIES, BLOBS, FACTS, Facts, Restored, VERSION, error::BackupError, place, seal};
 use crate::{
     access::audit::{self, Deed},
     clock::Clock,
@@ -30,9 +30,7 @@ pub async fn restore(args: RestoreArgs) -> Result<String, BackupError> {
     if !is_free(&target)? {
         return Err(BackupError::Exists(target));
     }
-    let mut staged = target.clone().into_os_string();
-    staged.push(".restoring");
-    let staging = Staging::make(PathBuf::from(staged))?;
+    let staging = Staging::make(place::ending(&target, ".restoring"))?;
     let json = args.json;
     let dir = staging.0.clone();
     let unpacked = tokio::task::spawn_blocking(move || unpack(&args, &dir));
@@ -91,10 +89,9 @@ impl Staging {
     }
 
     fn becomes(self, target: &Path) -> Result<(), FileError> {
-        synced(&self.0)?;
+        place::synced(&self.0)?;
         fs::rename(&self.0, target).map_err(io_error("renaming to", target))?;
-        let parent = target.parent().filter(|it| !it.as_os_str().is_empty());
-        synced(parent.unwrap_or(Path::new(".")))
+        place::synced_around(target)
     }
 }
 
@@ -107,11 +104,6 @@ impl Drop for Staging {
             _ => {}
         }
     }
-}
-
-fn synced(dir: &Path) -> Result<(), FileError> {
-    let synced = File::open(dir).and_then(|dir| dir.sync_all());
-    synced.map_err(io_error("syncing", dir))
 }
 
 fn unpack(args: &RestoreArgs, dir: &Path) -> Result<Restored, BackupError> {
@@ -137,6 +129,7 @@ pub(super) fn unpack_all(
     let entries = archive.entries().map_err(io_error("reading", from))?;
     let mut restored: Option<Restored> = None;
     let mut has_database = false;
+    let mut directories = BTreeSet::new();
     for entry in entries {
         let mut entry = entry.map_err(io_error("reading", from))?;
         let name = name(&entry)?;
@@ -149,6 +142,9 @@ pub(super) fn unpack_all(
         if let Some(parent) = path.parent() {
             let made = DirBuilder::new().recursive(true).mode(0o700).create(parent);
             made.map_err(io_error("making", parent))?;
+            // Up to the top: each names the next.
+            let inside = parent.ancestors().take_while(|it| *it != dir);
+            directories.extend(inside.map(Path::to_owned));
         }
         let file = OpenOptions::new()
             .write(true)
@@ -160,6 +156,9 @@ pub(super) fn unpack_all(
         file.sync_all().map_err(io_error("writing", &path))?;
         restored.files += 1;
         restored.bytes += bytes;
+    }
+    for directory in &directories {
+        place::synced(directory)?;
     }
     match restored {
         Some(restored) if has_database => Ok(restored),
@@ -217,10 +216,7 @@ fn name<R: Read>(entry: &Entry<'_, R>) -> Result<PathBuf, BackupError> {
         Some(AUTHORITIES | BLOBS | acme::DIR) => parts.len() > 1,
         _ => false,
     };
-    let is_plain = parts
-        .iter()
-        .all(|part| !part.is_empty() && *part != OsStr::new("."));
-    if is_known && is_plain && entry.header().entry_type() == EntryType::Regular {
+    if is_known && entry.header().entry_type() == EntryType::Regular {
         Ok(parts.iter().collect())
     } else {
         Err(BackupError::Foreign(shown()))

@@ -29,7 +29,7 @@ pub struct BackupArgs {
     /// A passphrase opens it: this file has it in its only line, at least 12 characters.
     #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
-    /// Print what was made as JSON.
+    /// Print what was made as JSON; on stderr if the backup goes to stdout.
     #[arg(long)]
     pub json: bool,
 }

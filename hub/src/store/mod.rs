@@ -63,18 +63,14 @@ impl Store {
     /// Opens the database in `dir`, makes it if there is none, and brings it up to this hub's shape.
     pub async fn open(dir: &Path) -> Result<Self, StoreError> {
         let path = dir.join(FILE);
-        let opening = |source| StoreError::Open {
-            path: path.clone(),
-            source,
-        };
         private(&path).map_err(|source| StoreError::Private {
             path: path.clone(),
             source,
         })?;
         // The writer first: it makes the file and sets the journal, which needs the right to write.
-        let write = connect(&path, Access::Write).await.map_err(opening)?;
+        let write = opened(&path, Access::Write).await?;
         migrations::run(&write, &path).await?;
-        let read = connect(&path, Access::Read).await.map_err(opening)?;
+        let read = opened(&path, Access::Read).await?;
         Ok(Self { read, write })
     }
 
@@ -85,13 +81,9 @@ impl Store {
         if !path.is_file() {
             return Self::open(dir).await;
         }
-        let opening = |source| StoreError::Open {
-            path: path.clone(),
-            source,
-        };
-        let write = connect(&path, Access::Write).await.map_err(opening)?;
+        let write = opened(&path, Access::Write).await?;
         migrations::refuse_other(&write, &path).await?;
-        let read = connect(&path, Access::Read).await.map_err(opening)?;
+        let read = opened(&path, Access::Read).await?;
         Ok(Self { read, write })
     }
 
@@ -115,17 +107,14 @@ impl Store {
     /// it goes on meanwhile.
     pub async fn snapshot(dir: &Path, to: &Path) -> Result<(), StoreError> {
         let path = dir.join(FILE);
-        let copied = async {
-            let read = connect(&path, Access::Copy).await?;
-            let backend = read.get_database_backend();
-            let to = to.to_string_lossy().into_owned();
-            let vacuum = Statement::from_sql_and_values(backend, "VACUUM INTO $1", [to.into()]);
-            let copied = read.execute_raw(vacuum).await;
-            // The copy is there or not; closing changes nothing about it.
-            let _ = read.close().await;
-            copied
-        };
-        copied.await.map(drop).doing("copying the database")
+        let read = opened(&path, Access::Copy).await?;
+        let to = to.to_string_lossy().into_owned();
+        let backend = read.get_database_backend();
+        let vacuum = Statement::from_sql_and_values(backend, "VACUUM INTO $1", [to.into()]);
+        let copied = read.execute_raw(vacuum).await;
+        // The copy is there or not; closing changes nothing about it.
+        let _ = read.close().await;
+        copied.map(drop).doing("copying the database")
     }
 
     /// Opens the database in `dir`, which must be there, brings it up to this hub's shape, and looks
@@ -168,6 +157,14 @@ enum Access {
     Write,
     /// Reads it all, for a copy.
     Copy,
+}
+
+async fn opened(path: &Path, access: Access) -> Result<DatabaseConnection, StoreError> {
+    let connected = connect(path, access).await;
+    connected.map_err(|source| StoreError::Open {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 async fn connect(path: &Path, access: Access) -> Result<DatabaseConnection, sea_orm::DbErr> {

@@ -17,6 +17,7 @@ use crate::{
     },
     clock::Clock,
     config::{CaAction, CaArgs},
+    data_dir::NoData,
     file_error::io_error,
     store::{Store, StoreError},
 };
@@ -28,8 +29,8 @@ pub enum CommandError {
     #[error(transparent)]
     Authority(#[from] AuthorityError),
     /// There is no such directory.
-    #[error("{} is not the data directory of a hub; it is the `--data` of `tern-hub serve`", .0.display())]
-    NoData(PathBuf),
+    #[error(transparent)]
+    NoData(#[from] NoData),
     /// Devices would be shut out.
     #[error(
         "{identities} active identities have their certificate from {id}; wait until they have \
@@ -49,7 +50,7 @@ pub enum CommandError {
 /// Does it; what to print.
 pub async fn run(args: CaArgs) -> Result<String, CommandError> {
     if !args.data.is_dir() {
-        return Err(CommandError::NoData(args.data));
+        return Err(NoData(args.data).into());
     }
     let clock = Clock::system();
     let dir = CaDir::within(&args.data)?;

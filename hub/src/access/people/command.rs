@@ -1,15 +1,15 @@
 //! `tern-hub user …`: what somebody with a shell on the hub's machine does for whoever is locked out, while
 //! the hub runs or not.
 
-use std::{fmt::Write as _, path::PathBuf};
+use std::fmt::Write as _;
 
 use super::{PeopleError, account};
 use crate::{
     access::audit::{self, Actor},
     clock::Clock,
     config::{UserAction, UserArgs},
-    data_dir,
-    store::{self, Doing as _, Store, StoreError},
+    data_dir::{self, NoData},
+    store::{Doing as _, Store, StoreError},
 };
 
 /// The port of links if the hub never ran.
@@ -19,8 +19,8 @@ const PORT: u16 = 8443;
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// There is no such directory.
-    #[error("{} is not the data directory of a hub; it is the `--data` of `tern-hub serve`", .0.display())]
-    NoData(PathBuf),
+    #[error(transparent)]
+    NoData(#[from] NoData),
     /// Accounts.
     #[error(transparent)]
     People(#[from] PeopleError),
@@ -31,9 +31,7 @@ pub enum CommandError {
 
 /// Does it; what to print.
 pub async fn run(args: UserArgs) -> Result<String, CommandError> {
-    if !args.data.join(store::FILE).is_file() {
-        return Err(CommandError::NoData(args.data));
-    }
+    data_dir::used(&args.data)?;
     let store = Store::beside(&args.data).await?;
     let done = match &args.action {
         UserAction::List => list(&store).await,
