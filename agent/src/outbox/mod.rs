@@ -75,6 +75,10 @@ pub struct Outbox {
     id: OutboxId,
     store: Store,
     queue: Queue,
+    limit: u64,
+    chance: Chance,
+    /// The last entry that was there when the store was opened, or that may have been sent before.
+    found: Sequence,
     merged: u64,
     dropped: u64,
     /// Something was written since the last flush.
@@ -83,7 +87,7 @@ pub struct Outbox {
 
 impl Outbox {
     /// The outbox in this store.
-    pub fn open(store: Store, limit: u64, chance: Chance) -> Result<Self, StateError> {
+    pub fn open(store: Store, limit: u64, mut chance: Chance) -> Result<Self, StateError> {
         let marks: Marks = store.fact(KEY_MARKS)?.unwrap_or_default();
         let mut items = Vec::new();
         for pair in store.outbox() {
@@ -114,9 +118,18 @@ impl Outbox {
                 weight: 1,
             });
         }
+        let last = items.last().map_or(Sequence(0), |item| item.sequence);
+        let (found, own) = (last.max(marks.acked).max(marks.sent), chance.split());
+        let mut queue = Queue::restore(items.into_iter(), marks.acked, marks.sent, limit, chance);
+        if !store.is_new() {
+            queue.probe(found);
+        }
         Ok(Self {
             id: store.outbox_id()?,
-            queue: Queue::restore(items.into_iter(), marks.acked, marks.sent, limit, chance),
+            queue,
+            limit,
+            chance: own,
+            found,
             store,
             merged: marks.merged,
             dropped: marks.dropped,
@@ -260,6 +273,10 @@ impl Outbox {
         if ack.outbox != self.id {
             return Ok(Acked::Ignored);
         }
+        if ack.stored > self.queue.sent() {
+            self.restart(ack.stored)?;
+            return Ok(Acked::Ignored);
+        }
         let done = self.queue.ack(ack.stored);
         if done.is_empty() {
             return Ok(Acked::Ignored);
@@ -272,6 +289,56 @@ impl Outbox {
             windows += u64::from(matches!(item.kind, Kind::Window(_)));
         }
         Ok(Acked::Windows(windows))
+    }
+
+    /// The hub has more of this outbox than was ever sent, as far as this device remembers: its store went
+    /// back in time, by a power cut that took what the disk only seemed to have, or as an old copy. What
+    /// is written from now on would have numbers that the hub has already seen, and be skipped there. So
+    /// another outbox begins. What was found at the start and has a number that the hub has is there;
+    /// everything else moves into the new one.
+    fn restart(&mut self, stored: Sequence) -> Result<(), StateError> {
+        let there = stored.min(self.found);
+        let mut moved = Vec::new();
+        let mut items = Vec::new();
+        for pair in self.store.outbox() {
+            let (key, value) = pair.map_err(|err| StateError::Sled {
+                doing: "reading the outbox",
+                err,
+            })?;
+            let number = key.as_ref().try_into().map(u64::from_be_bytes);
+            let entry = codec::decode_within::<Entry>(&value, limits::PAYLOAD);
+            let (Ok(number), Ok(mut entry)) = (number, entry) else {
+                continue;
+            };
+            if Sequence(number) <= there {
+                continue;
+            }
+            entry.sequence = Sequence(moved.len() as u64 + 1);
+            let bytes = codec::encode(&entry);
+            items.push(Item {
+                sequence: entry.sequence,
+                bytes: bytes.len() as u64,
+                kind: kind(&entry.body),
+                weight: 1,
+            });
+            moved.push((entry.sequence, bytes));
+        }
+        let marks = Marks {
+            merged: self.merged,
+            dropped: self.dropped,
+            ..Marks::default()
+        };
+        self.id = self.store.restart_outbox(&moved, (KEY_MARKS, &marks))?;
+        let (none, chance) = (Sequence(0), self.chance.split());
+        self.queue = Queue::restore(items.into_iter(), none, none, self.limit, chance);
+        self.found = none;
+        tracing::warn!(
+            stored = stored.0,
+            moved = moved.len(),
+            "the hub has more than this device remembers to have sent: its store went back; \
+             another outbox begins"
+        );
+        Ok(())
     }
 
     /// When [`Self::poll`] has something to send.

@@ -96,6 +96,8 @@ pub struct Queue {
     flight: Option<Flight>,
     /// When the first entry that was not sent yet was written.
     gathering: Option<Uptime>,
+    /// Until the hub has said how far it is: nothing after this entry leaves.
+    probing: Option<Sequence>,
     chance: Chance,
 }
 
@@ -119,8 +121,15 @@ impl Queue {
             acked,
             sent,
             flight: None,
+            probing: None,
             chance,
         }
+    }
+
+    /// First asks how far the hub is: until it has answered, nothing after `last` leaves. What is written
+    /// after a start has new numbers, and if the hub has seen them already it must be known before.
+    pub fn probe(&mut self, last: Sequence) {
+        self.probing = Some(last);
     }
 
     /// Entries waiting, and their bytes.
@@ -248,14 +257,19 @@ impl Queue {
             return None;
         }
         let mut bytes = 0;
-        let fits = self.items.iter().take_while(|item| {
+        let last = self.probing.unwrap_or(Sequence(u64::MAX));
+        let known = self.items.iter().take_while(|item| item.sequence <= last);
+        let fits = known.take_while(|item| {
             let first = bytes == 0;
             bytes += item.bytes;
             first || bytes <= BATCH
         });
         let entries: Vec<_> = fits.map(|item| item.sequence).collect();
-        let last = *entries.last()?;
-        self.sent = self.sent.max(last);
+        let last = entries.last().copied();
+        if last.is_none() && self.probing.is_none() {
+            return None;
+        }
+        self.sent = self.sent.max(last.unwrap_or_default());
         let wait = self.flight.map_or(RESEND, |f| (f.wait * 2).min(RESEND_MAX));
         self.flight = Some(Flight {
             resend_at: now.plus(self.chance.jitter(wait)),
@@ -293,7 +307,13 @@ impl Queue {
     /// The hub has stored everything up to `stored`. Gives the entries that are done; none if that
     /// is old news or cannot be true.
     pub fn ack(&mut self, stored: Sequence) -> Vec<Item> {
-        if stored <= self.acked || stored > self.sent {
+        if stored > self.sent {
+            return Vec::new();
+        }
+        if self.probing.take().is_some() {
+            self.flight = None;
+        }
+        if stored <= self.acked {
             return Vec::new();
         }
         self.acked = stored;

@@ -292,3 +292,88 @@ proptest! {
         prop_assert_eq!(hub.labels, labels);
     }
 }
+
+/// A hub that knows outboxes apart.
+#[derive(Default)]
+struct Hubs(std::collections::BTreeMap<OutboxId, Hub>);
+
+impl Hubs {
+    fn inferences(&self) -> u64 {
+        self.0.values().map(|hub| hub.inferences).sum()
+    }
+}
+
+/// Sends what waits until nothing does.
+fn drain(outbox: &mut Outbox, hubs: &mut Hubs, mut now: u64) {
+    for _ in 0..100 {
+        if outbox.is_empty() {
+            return;
+        }
+        now += 120_000;
+        outbox.online();
+        if let Some(batch) = outbox.poll(at(now)).expect("the store works") {
+            let hub = hubs.0.entry(batch.outbox).or_default();
+            let ack = hub.receive(&batch);
+            outbox.ack(&ack).expect("the store works");
+        }
+    }
+    panic!("it never empties: {:?}", outbox.report());
+}
+
+/// A copy of a store's directory, as a power cut or an old disk image leaves it.
+fn copied(from: &std::path::Path) -> tempfile::TempDir {
+    let to = tempfile::tempdir().expect("a directory");
+    std::fs::create_dir(to.path().join("store")).expect("it makes");
+    for entry in std::fs::read_dir(from.join("store")).expect("it lists") {
+        let entry = entry.expect("it lists");
+        if entry.file_type().expect("it has one").is_file() {
+            let to = to.path().join("store").join(entry.file_name());
+            std::fs::copy(entry.path(), to).expect("it copies");
+        }
+    }
+    to
+}
+
+#[test]
+fn an_outbox_that_went_back_begins_anew_and_every_inference_counts_once() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut hubs = Hubs::default();
+    let open = |dir: &std::path::Path| {
+        let (store, _) = Store::open(dir, 64 << 20).expect("it opens");
+        Outbox::open(store, LIMIT, Chance::seeded(1)).expect("it opens")
+    };
+    let mut outbox = open(dir.path());
+    outbox
+        .append(window(1, 1, 0), at(0), None)
+        .expect("it fits");
+    outbox.flush().expect("it flushes");
+    drop(outbox);
+    let old = copied(dir.path());
+    let mut outbox = open(dir.path());
+    for n in [10, 100] {
+        outbox
+            .append(window(n, 1, 0), at(0), None)
+            .expect("it fits");
+    }
+    drain(&mut outbox, &mut hubs, 0);
+    drop(outbox);
+    assert_eq!(hubs.inferences(), 111);
+
+    // More new entries than those that were lost: their numbers go past what the hub has.
+    let mut outbox = open(old.path());
+    for _ in 0..5 {
+        outbox
+            .append(window(1_000, 1, 0), at(0), None)
+            .expect("it fits");
+    }
+    drain(&mut outbox, &mut hubs, 0);
+    assert_eq!(hubs.inferences(), 5_111, "each counts once");
+    assert_eq!(hubs.0.len(), 2, "another outbox began");
+    drop(outbox);
+    let mut outbox = open(old.path());
+    outbox
+        .append(window(1, 1, 0), at(0), None)
+        .expect("it fits");
+    drain(&mut outbox, &mut hubs, 0);
+    assert_eq!((hubs.inferences(), hubs.0.len()), (5_112, 2), "and goes on");
+}

@@ -5,24 +5,27 @@
 //! - a store that cannot be read never stops the agent: it is put aside and a fresh one made, whose
 //!   new outbox id tells the hub. Blobs are files beside it, so nothing is downloaded twice.
 
+mod copies;
 pub mod slot;
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    sync::Arc,
     thread,
     time::Duration,
 };
 
-use sled::IVec;
+use sled::{IVec, Transactional as _};
 use tern_protocol::{
     codec,
     desired::Desired,
-    id::{BootId, OutboxId, SlotName},
+    id::{BootId, OutboxId, Sequence, SlotName},
 };
 
-use self::slot::SlotRecord;
+use self::{copies::Copies, slot::SlotRecord};
 
 /// Pages that sled keeps in memory: our working set is a few records and the end of the outbox.
 const CACHE: u64 = 1 << 20;
@@ -91,6 +94,12 @@ pub enum StateError {
 #[derive(Debug, Clone)]
 pub struct Store {
     db: sled::Db,
+    /// sled's file once more. Its own flush hands the bytes to the disk and leaves them in the disk's
+    /// cache (`sync_file_range`), where a power cut finds them.
+    file: Arc<File>,
+    copies: Copies,
+    /// It was made by this process: nobody has ever heard of its outbox.
+    is_new: bool,
     facts: sled::Tree,
     slots: sled::Tree,
     outbox: sled::Tree,
@@ -136,6 +145,9 @@ impl Store {
                 }
                 io("putting aside", &path, fs::rename(&path, &aside))?;
                 let store = Self::open_at(&path).map_err(|trouble| trouble.fatal(&path))?;
+                for (slot, record) in store.copies.read() {
+                    store.set_slot(&slot, &record)?;
+                }
                 (store, Opening::Fresh { aside, reason })
             }
         };
@@ -149,7 +161,7 @@ impl Store {
     fn open_at(path: &Path) -> Result<Self, Trouble> {
         // sled panics on some damage.
         let opened = catch_unwind(AssertUnwindSafe(|| Self::open_trees(path)));
-        let store = opened.unwrap_or_else(|_| Err(Trouble::Damaged("sled panicked".into())))?;
+        let mut store = opened.unwrap_or_else(|_| Err(Trouble::Damaged("sled panicked".into())))?;
         store.read_through().map_err(|err| Trouble::of(err, path))?;
         let layout = store.fact::<u32>(KEY_LAYOUT).map_err(Trouble::Fatal)?;
         match layout {
@@ -160,6 +172,7 @@ impl Store {
             })),
             _ if store.facts.is_empty() => {
                 store.begin().map_err(Trouble::Fatal)?;
+                store.is_new = true;
                 Ok(store)
             }
             _ => Err(Trouble::Damaged("its layout cannot be read".into())),
@@ -167,6 +180,7 @@ impl Store {
     }
 
     fn open_trees(path: &Path) -> Result<Self, Trouble> {
+        remove_half_snapshots(path).map_err(Trouble::Fatal)?;
         let config = sled::Config::new()
             .path(path)
             .cache_capacity(CACHE)
@@ -174,7 +188,11 @@ impl Store {
             .flush_every_ms(None);
         let db = patiently(|| config.open().map_err(|err| Trouble::of(err, path)))?;
         let tree = |name: &str| db.open_tree(name).map_err(|err| Trouble::of(err, path));
+        let file = sync_names(path).map_err(Trouble::Fatal)?;
         Ok(Self {
+            file: Arc::new(file),
+            copies: Copies::new(path.with_file_name("slots")),
+            is_new: false,
             facts: tree("facts")?,
             slots: tree("slots")?,
             outbox: tree("outbox")?,
@@ -264,7 +282,17 @@ impl Store {
     pub fn set_slot(&self, name: &SlotName, record: &SlotRecord) -> Result<(), StateError> {
         let written = self.slots.insert(name.as_str(), codec::encode(record));
         written.map_err(sled("writing a slot's record"))?;
-        self.flush()
+        self.flush()?;
+        if let Err(err) = self.copies.write(name, record) {
+            // It is needed only if the store is damaged one day.
+            tracing::warn!(slot = %name, "copying a slot's record: {err}");
+        }
+        Ok(())
+    }
+
+    /// Whether it was made by this process.
+    pub(crate) fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// The tree of the outbox.
@@ -293,11 +321,91 @@ impl Store {
 
     /// When this returns, everything written before is on disk.
     pub fn flush(&self) -> Result<(), StateError> {
-        self.db
-            .flush()
-            .map(drop)
-            .map_err(sled("flushing the store"))
+        let flushed = self.db.flush();
+        flushed.map(drop).map_err(sled("flushing the store"))?;
+        let synced = self.file.sync_data();
+        synced.map_err(|err| StateError::Sled {
+            doing: "syncing the store",
+            err: sled::Error::Io(err),
+        })
     }
+
+    /// Begins another life of the outbox with these entries, all of it or nothing.
+    pub(crate) fn restart_outbox<M: minicbor::Encode<()>>(
+        &self,
+        entries: &[(Sequence, Vec<u8>)],
+        marks: (&'static str, &M),
+    ) -> Result<OutboxId, StateError> {
+        let id = OutboxId(getrandom::u64().map_err(StateError::Random)?);
+        let mut old = Vec::new();
+        for key in self.outbox.iter().keys() {
+            old.push(key.map_err(sled("reading the outbox"))?);
+        }
+        let trees: [&sled::Tree; 2] = [&self.facts, &self.outbox];
+        let done: sled::transaction::TransactionResult<(), ()> =
+            trees.as_slice().transaction(|trees| {
+                trees[0].insert(KEY_OUTBOX, codec::encode(&id))?;
+                trees[0].insert(marks.0, codec::encode(marks.1))?;
+                for key in &old {
+                    trees[1].remove(key)?;
+                }
+                for (sequence, entry) in entries {
+                    trees[1].insert(&sequence.0.to_be_bytes(), entry.as_slice())?;
+                }
+                Ok(())
+            });
+        done.map_err(|err| StateError::Sled {
+            doing: "beginning another outbox",
+            err: match err {
+                sled::transaction::TransactionError::Storage(err) => err,
+                sled::transaction::TransactionError::Abort(()) => {
+                    sled::Error::Unsupported("the transaction was aborted".into())
+                }
+            },
+        })?;
+        self.flush()?;
+        Ok(id)
+    }
+}
+
+/// Removes snapshots that were not written to their end. sled takes the newest by name, half or whole,
+/// and what is half it calls damage, though everything is in its log.
+fn remove_half_snapshots(path: &Path) -> Result<(), StateError> {
+    let entries = match fs::read_dir(path) {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => io("listing", path, entries)?,
+    };
+    for entry in entries {
+        let name = io("listing", path, entry)?.file_name();
+        let text = name.to_string_lossy();
+        if text.starts_with("snap.") && text.ends_with(".generating") {
+            let half = path.join(&name);
+            tracing::info!(file = %half.display(), "removing a half snapshot of the store");
+            io("removing", &half, fs::remove_file(&half))?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the store's own names and its settings durable, which sled leaves to chance; gives the file of
+/// its log.
+fn sync_names(path: &Path) -> Result<File, StateError> {
+    let conf = path.join("conf");
+    io(
+        "syncing",
+        &conf,
+        File::open(&conf).and_then(|file| file.sync_all()),
+    )?;
+    let log = path.join("db");
+    let file = io(
+        "opening",
+        &log,
+        File::options().read(true).write(true).open(&log),
+    )?;
+    io("syncing", &log, file.sync_all())?;
+    io("syncing", path, crate::durable::sync_parent(&conf))?;
+    io("syncing", path, crate::durable::sync_parent(path))?;
+    Ok(file)
 }
 
 /// Tries again for a while as long as the store is in use: sled lets go of its lock a moment after

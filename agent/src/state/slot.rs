@@ -28,7 +28,26 @@ pub struct SlotRecord {
     /// A bundle that is being loaded and has not yet proven that it does not end the process.
     #[n(3)]
     pub attempt: Option<Attempt>,
+    /// What serves is on trial; `None`: it is confirmed.
+    #[n(4)]
+    pub trial: Option<Trial>,
 }
+
+/// How the trial of what serves goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
+#[cbor(map)]
+pub struct Trial {
+    /// Starts of the agent since it last served for a while: whatever ends the agent again and again
+    /// while it serves is taken for its doing.
+    #[n(0)]
+    pub starts: u32,
+    /// Seconds that it has served, over all starts.
+    #[n(1)]
+    pub served_s: u64,
+}
+
+/// Starts that a trial survives without serving for a while in between.
+pub const TRIAL_STARTS: u32 = 3;
 
 /// A bundle that is kept on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -97,6 +116,7 @@ impl SlotRecord {
         }
         self.rejected = None;
         self.attempt = None;
+        self.trial = Some(Trial::default());
     }
 
     /// A bundle that did not serve yet is refused.
@@ -116,6 +136,41 @@ impl SlotRecord {
         }
         self.current = self.previous.take();
         self.attempt = None;
+        // It was confirmed before, or there is nothing better.
+        self.trial = None;
+    }
+
+    /// The agent starts; whether the trial of what serves has survived too many starts.
+    pub fn started(&mut self) -> Verdict {
+        let Some(trial) = &mut self.trial else {
+            return Verdict::Try;
+        };
+        trial.starts += 1;
+        if trial.starts > TRIAL_STARTS {
+            Verdict::GiveUp
+        } else {
+            Verdict::Try
+        }
+    }
+
+    /// What serves has served for so many seconds more without ending the agent.
+    pub fn served(&mut self, seconds: u64) {
+        if let Some(trial) = &mut self.trial {
+            trial.served_s += seconds;
+            trial.starts = 0;
+        }
+    }
+
+    /// The agent ends because it was asked to.
+    pub fn stopped(&mut self) {
+        if let Some(trial) = &mut self.trial {
+            trial.starts = 0;
+        }
+    }
+
+    /// The trial of what serves is over.
+    pub fn confirmed(&mut self) {
+        self.trial = None;
     }
 }
 
@@ -172,6 +227,34 @@ mod tests {
             (slot.current, slot.previous),
             (Some(kept(1)), Some(kept(2)))
         );
+    }
+
+    #[test]
+    fn a_trial_survives_a_few_starts_and_more_once_it_served() {
+        let mut slot = SlotRecord::default();
+        assert_eq!(slot.started(), Verdict::Try, "nothing is on trial");
+        slot.activated(kept(1));
+        for _ in 0..TRIAL_STARTS {
+            assert_eq!(slot.started(), Verdict::Try);
+        }
+        let mut other = slot.clone();
+        assert_eq!(slot.started(), Verdict::GiveUp);
+        other.served(60);
+        assert_eq!(other.started(), Verdict::Try, "it served for a while");
+        assert_eq!(
+            other.trial,
+            Some(Trial {
+                starts: 1,
+                served_s: 60
+            })
+        );
+        other.stopped();
+        assert_eq!(other.trial.map(|trial| trial.starts), Some(0));
+        other.confirmed();
+        assert_eq!(other.trial, None);
+        other.activated(kept(2));
+        other.swapped_back(RejectReason::FailedServing, "it fails".into());
+        assert_eq!((other.current, other.trial), (Some(kept(1)), None));
     }
 
     #[test]

@@ -33,6 +33,61 @@ fn a_damaged_store_is_put_aside() {
 }
 
 #[test]
+fn a_damaged_store_does_not_cost_what_serves() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, _) = open(dir.path());
+    let slot: SlotName = "digits".parse().expect("a name");
+    let bundle = tern_protocol::blob::BlobRef::of(b"bundle");
+    let mut record = SlotRecord::default();
+    record.activated(slot::Kept {
+        version: tern_protocol::reported::SlotVersion {
+            model: "digits".parse().expect("a name"),
+            version: "1".parse().expect("a version"),
+            bundle: bundle.digest,
+        },
+        bundle,
+    });
+    store.set_slot(&slot, &record).expect("it writes");
+    drop(store);
+    let damage = || {
+        for file in ["db", "conf"] {
+            fs::write(dir.path().join("store").join(file), b"not a store").expect("it writes");
+        }
+    };
+    damage();
+    let (store, opening) = open(dir.path());
+    assert!(matches!(opening, Opening::Fresh { .. }), "{opening:?}");
+    assert_eq!(store.slot(&slot).expect("it reads"), record);
+    drop(store);
+    // A copy that rotted is none.
+    let copy = dir.path().join("slots/digits");
+    let mut bytes = fs::read(&copy).expect("it is there");
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(&copy, bytes).expect("it writes");
+    damage();
+    let (store, _) = open(dir.path());
+    assert_eq!(store.slot(&slot).expect("it reads"), SlotRecord::default());
+}
+
+#[test]
+fn a_snapshot_that_was_cut_off_is_no_damage() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, _) = open(dir.path());
+    let id = store.outbox_id().expect("it has one");
+    drop(store);
+    let store = dir.path().join("store");
+    for half in [&b""[..], &[7; 266]] {
+        let name = store.join("snap.FFFFFFFF00000000.generating");
+        fs::write(&name, half).expect("it writes");
+        let (opened, opening) = open(dir.path());
+        assert!(matches!(opening, Opening::Usual), "{opening:?}");
+        assert_eq!(opened.outbox_id().expect("it has one"), id);
+        assert!(!name.exists());
+    }
+}
+
+#[test]
 fn a_record_that_cannot_be_read_counts_as_none() {
     let dir = tempfile::tempdir().expect("a directory");
     let (store, _) = open(dir.path());
