@@ -8,6 +8,7 @@
 
 pub mod config;
 
+pub mod activation;
 pub mod capture;
 pub mod outbox;
 pub mod reconcile;
@@ -22,6 +23,8 @@ pub mod link;
 pub mod node;
 pub mod serve;
 pub mod slots;
+pub mod trust;
+pub mod vetting;
 
 pub mod chance;
 pub mod clock;

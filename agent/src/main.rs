@@ -23,6 +23,8 @@ use tern_agent::{
     serve::{self, Shared, predict::Predictor},
     slots::Slots,
     state::{Opening, Store},
+    trust::{self, Trust},
+    vetting,
 };
 use tokio::{
     runtime::{Builder, Runtime},
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
     let config = match args[..] {
         ["run", "--config", file] => PathBuf::from(file),
         ["join", ref rest @ ..] => return join(rest),
+        [vetting::COMMAND] => return vetting::child(),
         ["--version" | "-V"] => {
             println!("tern-agent {}", env!("CARGO_PKG_VERSION"));
             return ExitCode::SUCCESS;
@@ -191,6 +194,15 @@ fn run(config: &Path) -> anyhow::Result<()> {
     let clock = Clock::start(store.next_boot()?);
     let mut chance = Chance::from_system().context("seeding")?;
     let blobs = Blobs::open(Files::open(config.state.join("blobs"))?, chance.split())?;
+    let pinned = config
+        .joined
+        .as_ref()
+        .and_then(|joined| joined.credentials.root.clone());
+    let trust = Trust::open(
+        trust::directory(&config.state),
+        pinned.map(String::into_bytes),
+        store.clone(),
+    )?;
     let outbox = Outbox::open(store.clone(), limit, chance.split())?;
     let slots = Arc::new(Slots::new(
         config.slots.iter().map(|slot| slot.name.clone()),
@@ -255,6 +267,7 @@ fn run(config: &Path) -> anyhow::Result<()> {
             clock,
             store,
             blobs,
+            trust,
             outbox,
             slots,
             link,

@@ -7,9 +7,13 @@
 //! - what serves is only replaced by what was vetted, or, when it fails, by what served before;
 //! - a bundle that was refused is not tried again before desired names another one in between, or
 //!   its time has come where another try may help;
-//! - nothing is removed that serves, that a swap back needs, or that is on its way.
+//! - nothing is removed that serves, that a swap back needs, or that is on its way;
+//! - nothing is fetched, vetted or activated that is not signed, or is revoked.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use tern_protocol::{
     blob::BlobRef,
@@ -20,7 +24,12 @@ use tern_protocol::{
     time::Uptime,
 };
 
-use crate::{fetch::BlobStatus, state::slot::Kept};
+use crate::{
+    fetch::BlobStatus,
+    slots::TRIAL_FAILURES,
+    state::slot::Kept,
+    trust::{Judgement, Signed},
+};
 
 /// What the device is.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +38,30 @@ pub struct Observed {
     pub slots: BTreeMap<SlotName, ObservedSlot>,
     /// The blobs that are wanted or of which there is a file.
     pub blobs: BTreeMap<Digest, BlobStatus>,
+    /// What the device goes by.
+    pub metadata: Metadata,
+}
+
+/// The signed metadata.
+#[derive(Debug, Clone, Default)]
+pub struct Metadata {
+    /// Which versions are signed, and which are revoked.
+    pub signed: Signed,
+    /// Blobs that are needed to verify what the hub offers; `None`: there is nothing to verify.
+    pub needs: Option<Vec<BlobRef>>,
+    /// They are being verified.
+    pub verifying: bool,
+    /// What is offered is of no use.
+    pub refusal: Option<String>,
+    /// Whether newer ones could come now.
+    pub online: bool,
+}
+
+impl Metadata {
+    /// Whether newer ones are on their way.
+    fn pending(&self) -> bool {
+        self.verifying || self.needs.is_some()
+    }
 }
 
 /// One slot.
@@ -46,6 +79,8 @@ pub struct ObservedSlot {
     pub starting: bool,
     /// What serves failed its trial.
     pub failing: bool,
+    /// It is not the time to activate anything.
+    pub waits: bool,
 }
 
 /// A bundle with its blobs.
@@ -73,7 +108,12 @@ pub struct Candidate {
     pub kept: Kept,
     /// How far.
     pub step: Step,
+    /// Since when it is on its way.
+    pub since: Uptime,
 }
+
+/// How long a bundle may wait for metadata that list it, once they could come.
+pub const SIGNATURE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Steps on the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,7 +158,11 @@ pub enum Action {
     /// Refuse it.
     Reject(SlotName, RejectReason, String),
     /// Return to what served before.
-    SwapBack(SlotName),
+    SwapBack(SlotName, RejectReason, String),
+    /// Verify the metadata that are here.
+    VerifyMetadata,
+    /// Do without the metadata that are offered.
+    RefuseMetadata(String),
     /// Remove a blob that nobody needs.
     Drop(Digest),
 }
@@ -126,6 +170,7 @@ pub enum Action {
 /// What to do next. Applying all of it and asking again ends with nothing to do.
 pub fn reconcile(desired: &Desired, observed: &Observed, now: Uptime) -> Vec<Action> {
     let mut actions = Vec::new();
+    metadata(observed, &mut actions);
     for (name, slot) in &observed.slots {
         let want = desired.slots.iter().find(|want| want.slot == *name);
         one_slot(name, slot, want, observed, now, &mut actions);
@@ -148,7 +193,19 @@ fn one_slot(
         return;
     }
     if slot.failing && slot.current.is_some() {
-        actions.push(Action::SwapBack(name.clone()));
+        let text = format!("{TRIAL_FAILURES} requests in a row failed in the engine");
+        let reason = RejectReason::FailedServing;
+        actions.push(Action::SwapBack(name.clone(), reason, text));
+        return;
+    }
+    let signed = &observed.metadata.signed;
+    if let (Some(current), Some(previous)) = (&slot.current, &slot.previous)
+        && let Some(why) = signed.revoked(current.bundle)
+        && signed.revoked(previous.bundle).is_none()
+    {
+        // Without a version to return to it serves on until another one is here.
+        let reason = RejectReason::Revoked;
+        actions.push(Action::SwapBack(name.clone(), reason, why.to_owned()));
         return;
     }
     let abandon = |actions: &mut Vec<Action>| {
@@ -172,7 +229,18 @@ fn one_slot(
     }
     match &slot.candidate {
         Some(candidate) if candidate.kept.bundle == want.bundle => {
-            advance(name, candidate, observed, actions);
+            // Without a version that serves, none is waited for.
+            let waits = slot.waits && slot.current.is_some();
+            if waits && matches!(candidate.step, Step::Vetted(_)) {
+                return;
+            }
+            match judged(candidate, &signed.judge(want), &observed.metadata, now) {
+                Verdict::Go => advance(name, candidate, observed, actions),
+                Verdict::Wait => {}
+                Verdict::Refuse(reason, text) => {
+                    actions.push(Action::Reject(name.clone(), reason, text));
+                }
+            }
         }
         _ => {
             let version = SlotVersion {
@@ -186,6 +254,78 @@ fn one_slot(
             };
             actions.push(Action::Begin(name.clone(), kept));
         }
+    }
+}
+
+/// What is due of the metadata.
+fn metadata(observed: &Observed, actions: &mut Vec<Action>) {
+    let Metadata {
+        needs,
+        verifying,
+        refusal,
+        ..
+    } = &observed.metadata;
+    if let Some(text) = refusal {
+        return actions.push(Action::RefuseMetadata(text.clone()));
+    }
+    let Some(needs) = needs.as_ref().filter(|_| !verifying) else {
+        return;
+    };
+    let mut missing = false;
+    for blob in needs {
+        match observed.blobs.get(&blob.digest) {
+            Some(BlobStatus::Whole) => {}
+            Some(BlobStatus::Coming) => missing = true,
+            Some(BlobStatus::Mismatch(text) | BlobStatus::NoSpace(text)) => {
+                return actions.push(Action::RefuseMetadata(text.clone()));
+            }
+            Some(BlobStatus::Absent) | None => {
+                missing = true;
+                actions.push(Action::Fetch(*blob));
+            }
+        }
+    }
+    if !missing {
+        actions.push(Action::VerifyMetadata);
+    }
+}
+
+/// Whether a candidate may go on.
+enum Verdict {
+    Go,
+    Wait,
+    Refuse(RejectReason, String),
+}
+
+fn judged(
+    candidate: &Candidate,
+    judgement: &Judgement,
+    metadata: &Metadata,
+    now: Uptime,
+) -> Verdict {
+    let version = &candidate.kept.version;
+    let named = format!("{} v{}", version.model, version.version);
+    match judgement {
+        Judgement::Signed => Verdict::Go,
+        Judgement::Revoked(why) => {
+            Verdict::Refuse(RejectReason::Revoked, format!("{named} is revoked: {why}"))
+        }
+        Judgement::Contradicted => Verdict::Refuse(
+            RejectReason::Unsigned,
+            format!("another bundle than this is signed as {named}"),
+        ),
+        // Metadata come by another way than desired states, and may be on it.
+        Judgement::Unknown
+            if !metadata.online
+                || metadata.pending()
+                || now.since(candidate.since) < SIGNATURE_PATIENCE =>
+        {
+            Verdict::Wait
+        }
+        Judgement::Unknown => Verdict::Refuse(
+            RejectReason::Unsigned,
+            format!("the signed metadata do not list {named}"),
+        ),
     }
 }
 
@@ -232,10 +372,16 @@ fn advance(name: &SlotName, candidate: &Candidate, observed: &Observed, actions:
 
 /// Blobs that nobody needs. Nothing while a slot is starting: its record may not be known yet.
 fn litter(observed: &Observed) -> Vec<Action> {
-    if observed.slots.values().any(|slot| slot.starting) {
+    if observed.slots.values().any(|slot| slot.starting) || observed.metadata.verifying {
         return Vec::new();
     }
-    let mut needed = BTreeSet::new();
+    let mut needed: BTreeSet<&Digest> = observed
+        .metadata
+        .needs
+        .iter()
+        .flatten()
+        .map(|blob| &blob.digest)
+        .collect();
     for slot in observed.slots.values() {
         let holdings = slot.current.iter().chain(&slot.previous);
         needed.extend(holdings.flat_map(|h| h.blobs.iter().chain([&h.bundle])));

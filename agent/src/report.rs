@@ -103,6 +103,11 @@ pub fn resources(disk_free: Option<u64>) -> Resources {
     }
 }
 
+/// Most memory that this process has had, in bytes.
+pub fn peak_rss() -> Option<u64> {
+    kilobytes("/proc/self/status", "VmHWM:")
+}
+
 fn kilobytes(file: &str, key: &str) -> Option<u64> {
     let text = fs::read_to_string(file).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(key))?;
@@ -138,6 +143,7 @@ mod tests {
             slots: Vec::new(),
             outbox: OutboxReport::default(),
             malformed: 0,
+            trust: None,
         }
     }
 

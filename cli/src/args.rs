@@ -10,6 +10,7 @@ use crate::commands::{
     capture::CaptureCommand,
     completions::CompletionsArgs,
     device::DeviceCommand,
+    key::KeyCommand,
     label::LabelCommand,
     login::LoginArgs,
     model::ModelCommand,
@@ -104,6 +105,9 @@ pub(crate) enum Command {
     /// Workspaces, the units of sharing
     #[command(subcommand)]
     Workspace(WorkspaceCommand),
+    /// Keys that sign models: make them, change them, sign with them
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Who did what when
     #[command(subcommand)]
     Audit(AuditCommand),

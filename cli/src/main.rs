@@ -24,8 +24,8 @@ use clap::Parser as _;
 
 use args::{Args, Command};
 use commands::{
-    Answer, Context, accuracy, audit, authority, capture, completions, device, label, login, model,
-    overview, people, rollout, session, setup, tap as tap_command,
+    Answer, Context, accuracy, audit, authority, capture, completions, device, key, label, login,
+    model, overview, people, rollout, session, setup, tap as tap_command,
 };
 use out::{ReaderLeft, talk};
 
@@ -72,6 +72,7 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         Command::User(command) => people::user(c, command)?,
         Command::Workspace(command) => people::workspace(c, command)?,
         Command::Audit(command) => audit::run(c, command)?,
+        Command::Key(command) => key::run(c, command)?,
         Command::Ca(command) => authority::run(c, &command)?,
         Command::Completions(args) => completions::run(c, &args)?,
     })

@@ -20,6 +20,7 @@ use crate::{
     counters::Counters,
     store::Store,
     tap::Tap,
+    trust::Trust,
 };
 
 /// Handles on everything that outlives a request.
@@ -53,6 +54,8 @@ pub struct App {
     pub lives: Lives,
     /// Where the hub is found.
     pub reach: Reach,
+    /// Who changes signed metadata, and whom that wakes.
+    pub trust: Trust,
 }
 
 /// Asks a driver to look again. Carries no data: whoever is woken reads all it needs from the
@@ -129,5 +132,6 @@ pub(crate) async fn over(dir: &std::path::Path, store: Store, clock: Clock) -> A
         registry: registry.expect("loads"),
         lives: Lives::default(),
         reach,
+        trust: Trust::default(),
     }
 }

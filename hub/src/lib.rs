@@ -38,6 +38,7 @@ pub mod clock;
 pub mod counters;
 pub mod store;
 pub mod tap;
+pub mod trust;
 
 pub use self::{
     data_dir::NoData,

@@ -43,12 +43,13 @@ use crate::{
     fleet::intake,
     link::{
         inbound::{self, Sinks},
-        outbound::{self, Senders},
+        outbound::{self, Again, Senders},
     },
     monitor::ingest::Ingest,
     rollout,
     store::{Store, StoreError, chain},
     tap::Tap,
+    trust,
 };
 
 /// Longest that open HTTP requests may take when the hub stops. Streams never end by themselves.
@@ -187,6 +188,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         registry,
         lives: config.lives(),
         reach,
+        trust: trust::Trust::default(),
     };
     intake::all_offline(&app).await?;
     let (others, keeping) = certificate::open(&config, data.path(), &app.clock)?;
@@ -239,6 +241,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
             acks,
             tells,
             chunks,
+            announcements,
         },
         queues,
     ) = outbound::queues();
@@ -246,7 +249,10 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         app.clone(),
         broker.hub.clone(),
         queues,
-        tells.downgrade(),
+        Again {
+            tells: tells.downgrade(),
+            announcements: announcements.downgrade(),
+        },
         ready.clone(),
     ));
 
@@ -279,6 +285,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
             tracing::error!(error = chain(&err), "telemetry ingest broke");
         }
     });
+    let signing = boxed(trust::run(app.clone(), announcements, stop.clone()));
     let certifying = boxed(app.authorities.clone().run(stop.clone()));
     let stopped = stop.clone();
     let keeping = boxed(async move {
@@ -293,6 +300,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         part("telemetry", ingesting),
         part("delivery", delivering),
         part("rollouts", rolling_out),
+        part("signed metadata", signing),
         part("speaking to devices", speaking),
         part("certificates", certifying),
         part("certificate for browsers", keeping),
@@ -303,13 +311,13 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let router = api::router()
         .merge(dashboard::router())
         .with_state(app.clone());
-    let trust = if config.insecure_loopback {
+    let whom = if config.insecure_loopback {
         Trust::Loopback
     } else {
         offer_first_account(&app, data.path()).await?;
         Trust::Nobody
     };
-    let router = api::around(router, &app, trust);
+    let router = api::around(router, &app, whom);
     let http = {
         let (tls, insecure) = (app.authorities.tls(), config.insecure_loopback);
         let handle = stop_http.clone();

@@ -26,6 +26,7 @@ pub mod blob;
 pub mod desired;
 pub mod log;
 pub mod manifest;
+pub mod metadata;
 pub mod profile;
 pub mod reported;
 pub mod tensor;

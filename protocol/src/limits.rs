@@ -16,6 +16,9 @@ pub const WANT_RANGES: usize = 64;
 /// bitmap 4 KiB.
 pub const BLOB: u64 = 2 * 1024 * 1024 * 1024;
 
+/// Roots that are named to devices: each change of keys is one. Forty bytes each.
+pub const ROOTS: usize = 1024;
+
 /// A manifest, in bytes. It is decoded whole.
 pub const MANIFEST: usize = 256 * 1024;
 

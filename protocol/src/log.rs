@@ -177,6 +177,10 @@ pub enum EventKind {
     Rejected,
     /// The bundle that served failed; the one before it serves again.
     SwappedBack,
+    /// The bundle that serves passed its trial.
+    Confirmed,
+    /// Newer signed metadata are trusted from now on, or were refused; the text says which and why.
+    Metadata,
     /// Captures were dropped to keep the outbox within its bounds.
     CapturesDropped,
     /// A kind that this reader does not know.
@@ -184,7 +188,7 @@ pub enum EventKind {
 }
 
 /// The number and name of each kind.
-const EVENT_KINDS: [(EventKind, u32, &str); 8] = [
+const EVENT_KINDS: [(EventKind, u32, &str); 10] = [
     (EventKind::Started, 0, "started"),
     (EventKind::Fetching, 1, "fetching"),
     (EventKind::Verified, 2, "verified"),
@@ -193,6 +197,8 @@ const EVENT_KINDS: [(EventKind, u32, &str); 8] = [
     (EventKind::Rejected, 5, "rejected"),
     (EventKind::SwappedBack, 6, "swapped-back"),
     (EventKind::CapturesDropped, 7, "captures-dropped"),
+    (EventKind::Confirmed, 8, "confirmed"),
+    (EventKind::Metadata, 9, "metadata"),
 ];
 
 impl EventKind {

@@ -62,6 +62,29 @@ pub struct Reported {
     #[n(10)]
     #[cbor(default)]
     pub malformed: u64,
+    /// Which signed metadata it goes by.
+    #[n(11)]
+    pub trust: Option<Trust>,
+}
+
+/// The signed metadata that a device goes by.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
+#[cbor(map)]
+#[cfg_attr(feature = "rest", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Trust {
+    /// Version of the root; 0: it has none yet.
+    #[n(0)]
+    pub root: u64,
+    /// Version of the targets; 0: it has none yet.
+    #[n(1)]
+    pub targets: u64,
+    /// When the first of the metadata expires. Expired ones count until newer ones come.
+    #[n(2)]
+    pub expires: Option<WallTime>,
+    /// Why the newest that it was offered are refused.
+    #[n(3)]
+    pub problem: Option<String>,
 }
 
 /// Hardware and system.
@@ -157,6 +180,10 @@ pub struct Serving {
     /// Largest absolute difference from the golden outputs when it was loaded.
     #[n(5)]
     pub golden_difference: f32,
+    /// Whether its trial is over: it served long enough without failing.
+    #[n(6)]
+    #[cbor(default, skip_if = "core::ops::Not::not")]
+    pub confirmed: bool,
 }
 
 /// A bundle on its way into a slot.
@@ -195,6 +222,12 @@ pub enum Phase {
     /// The golden samples were reproduced.
     #[n(2)]
     Vetted,
+    /// It is not in the signed metadata that the device has; newer ones are awaited.
+    #[n(3)]
+    Unsigned,
+    /// It may serve, and waits for its activation window.
+    #[n(4)]
+    Waiting,
 }
 
 /// A bundle that was refused.
@@ -237,6 +270,15 @@ pub enum RejectReason {
     /// It failed while it served, and was swapped back.
     #[n(5)]
     FailedServing,
+    /// The signed metadata do not list it, or list another bundle under its name.
+    #[n(7)]
+    Unsigned,
+    /// The signed metadata say that it must not be loaded any more.
+    #[n(8)]
+    Revoked,
+    /// Vetting it took more memory or time than a device gives, or ended its process.
+    #[n(9)]
+    Exhausting,
 }
 
 impl core::fmt::Display for RejectReason {
@@ -248,6 +290,9 @@ impl core::fmt::Display for RejectReason {
             Self::NotLoadable => "not-loadable",
             Self::GoldenMismatch => "golden-mismatch",
             Self::FailedServing => "failed-serving",
+            Self::Unsigned => "unsigned",
+            Self::Revoked => "revoked",
+            Self::Exhausting => "exhausting",
         })
     }
 }

@@ -23,6 +23,13 @@ pub enum Topic {
         /// What about.
         channel: Channel,
     },
+    /// Which signed metadata there are, for all devices.
+    Metadata {
+        /// The workspace.
+        workspace: WorkspaceId,
+        /// Where the search for them begins.
+        role: MetadataRole,
+    },
     /// Chunks of a blob, for everyone who wants it.
     Blob {
         /// The workspace that owns the blob.
@@ -78,6 +85,33 @@ impl Channel {
     }
 }
 
+/// Roles of which devices are told; they lead to the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MetadataRole {
+    /// ↓ retained: [`crate::metadata::Roots`].
+    Root,
+    /// ↓ retained: [`crate::metadata::Newest`].
+    Timestamp,
+}
+
+impl MetadataRole {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Root, Self::Timestamp];
+
+    /// The level of the topic.
+    pub const fn level(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::Timestamp => "timestamp",
+        }
+    }
+}
+
+/// Filter for the metadata of a workspace.
+pub fn metadata(workspace: &WorkspaceId) -> String {
+    alloc::format!("{PREFIX}/{workspace}/meta/+")
+}
+
 /// Filter for what all devices of a workspace send.
 pub fn from_devices(workspace: &WorkspaceId) -> String {
     alloc::format!("{PREFIX}/{workspace}/d/+/up/#")
@@ -116,6 +150,15 @@ impl FromStr for Topic {
                     channel: channel.ok_or(TopicError)?,
                 })
             }
+            "meta" => {
+                let below = level()?;
+                let mut roles = MetadataRole::ALL.into_iter();
+                let role = roles.find(|role| role.level() == below);
+                match (role, levels.next()) {
+                    (Some(role), None) => Ok(Self::Metadata { workspace, role }),
+                    _ => Err(TopicError),
+                }
+            }
             "b" => {
                 let digest = level()?.parse().map_err(|_| TopicError)?;
                 match levels.next() {
@@ -137,6 +180,9 @@ impl fmt::Display for Topic {
                 channel,
             } => {
                 write!(f, "{PREFIX}/{workspace}/d/{device}/{}", channel.levels())
+            }
+            Self::Metadata { workspace, role } => {
+                write!(f, "{PREFIX}/{workspace}/meta/{}", role.level())
             }
             Self::Blob { workspace, digest } => write!(f, "{PREFIX}/{workspace}/b/{digest}"),
         }
@@ -161,6 +207,13 @@ mod tests {
             };
             assert_eq!(topic.to_string().parse(), Ok(topic));
         }
+        for role in MetadataRole::ALL {
+            let topic = Topic::Metadata {
+                workspace: workspace.clone(),
+                role,
+            };
+            assert_eq!(topic.to_string().parse(), Ok(topic));
+        }
         let topic = Topic::Blob {
             workspace,
             digest: Digest::of(b"x"),
@@ -182,6 +235,8 @@ mod tests {
             "tern/1/w/d//up/log",
             "tern/1/w/d/+/up/log",
             "tern/1/w/b/00",
+            "tern/1/w/meta/targets",
+            "tern/1/w/meta/root/1",
             "tern/1/w/q/x",
             "$SYS/broker",
         ] {

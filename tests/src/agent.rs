@@ -10,7 +10,7 @@ use std::{
 use serde::Deserialize;
 use tern_protocol::{
     id::{ModelName, ModelVersion},
-    reported::{OutboxReport, Phase, RejectReason},
+    reported::{OutboxReport, Phase, RejectReason, Trust},
 };
 
 use crate::{
@@ -125,6 +125,7 @@ pub struct Status {
     pub chunk_bytes: u64,
     pub chunks_ignored: u64,
     pub outbox: OutboxReport,
+    pub trust: Trust,
     pub slots: Vec<Slot>,
 }
 
@@ -147,6 +148,7 @@ pub struct Serving {
     pub weights: String,
     pub inferences: u64,
     pub errors: u64,
+    pub confirmed: bool,
 }
 
 /// What is on its way, in [`Slot`].

@@ -1,6 +1,9 @@
 //! The `tern` command line, run as people run it.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use serde_json::Value;
 
@@ -50,7 +53,7 @@ pub fn tern_json(fleet: &Fleet, args: &[&str]) -> Value {
     ran.json()
 }
 
-/// Starts `tern` against a fleet's hub.
+/// Starts `tern` against a fleet's hub, as its first admin if it is secured.
 #[track_caller]
 pub fn spawn(fleet: &Fleet, args: &[&str]) -> Process {
     static RUNS: AtomicU32 = AtomicU32::new(0);
@@ -62,6 +65,14 @@ pub fn spawn(fleet: &Fleet, args: &[&str]) -> Process {
     } else {
         &["--hub", &url]
     };
-    let args = [hub, args].concat();
-    Process::start(fleet.dir(), &name, &binaries::path("tern"), args)
+    let mut command = Command::new(binaries::path("tern"));
+    command.args([hub, args].concat());
+    if let Some(admin) = &fleet.admin {
+        let ca = fleet.dir().join("cli.ca.pem");
+        std::fs::write(&ca, &admin.ca).expect("a file in the test's own directory");
+        command.env("TERN_TOKEN", &admin.token).env("TERN_CA", ca);
+        // Not that of whoever runs the tests.
+        command.env("TERN_CONFIG_DIR", fleet.dir().join("nobody"));
+    }
+    Process::spawn(fleet.dir(), &name, command)
 }

@@ -49,6 +49,7 @@ impl Device {
             slots: Vec::new(),
             outbox: OutboxReport::default(),
             malformed: 0,
+            trust: None,
         };
         device.say(Channel::State, codec::encode(&reported));
         device

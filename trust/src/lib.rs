@@ -27,6 +27,9 @@ pub mod key_file;
 pub mod listing;
 mod offered;
 
+/// The documents as the specification has them.
+pub use tough::schema;
+
 /// Largest root, in bytes: sixteen keys of each role take a quarter of it.
 pub const ROOT_MAX: u64 = 64 << 10;
 

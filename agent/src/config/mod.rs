@@ -16,7 +16,11 @@ use std::{
 use serde::Deserialize;
 use tern_protocol::id::{DeviceId, SiteName, SlotName, WorkspaceId};
 
-use crate::identity::file::{Identity, IdentityError};
+use crate::{
+    activation::Activation,
+    identity::file::{Identity, IdentityError},
+    vetting::Budget,
+};
 
 pub use self::units::{ByteCount, Span, UnitError};
 
@@ -140,6 +144,41 @@ pub struct Config {
     /// Which inputs are kept for people to label.
     #[serde(default)]
     pub captures: Captures,
+    /// When a new version begins to serve, and how long it is on trial.
+    #[serde(default)]
+    pub activation: Activation,
+    /// What vetting a new version may take.
+    #[serde(default)]
+    pub vetting: Vetting,
+}
+
+/// What vetting a new version may take.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Vetting {
+    /// Memory.
+    pub memory: ByteCount,
+    /// Time of the processor; as much again on the wall.
+    pub time: Span,
+}
+
+impl Default for Vetting {
+    fn default() -> Self {
+        Self {
+            memory: ByteCount(512 << 20),
+            time: Span(Duration::from_mins(1)),
+        }
+    }
+}
+
+impl Vetting {
+    /// The same for the vetting.
+    pub fn budget(&self) -> Budget {
+        Budget {
+            memory: self.memory.0,
+            time: self.time.0,
+        }
+    }
 }
 
 /// The link to the hub.

@@ -86,6 +86,16 @@ impl Files {
         Ok(Self { dir })
     }
 
+    /// The directory, which is there already.
+    pub fn at(dir: PathBuf) -> Self {
+        Self { dir }
+    }
+
+    /// Where it is.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// The digests of whole blobs and of those on the way.
     pub fn list(&self) -> Result<(BTreeSet<Digest>, BTreeSet<Digest>), BlobError> {
         let (mut whole, mut partial) = (BTreeSet::new(), BTreeSet::new());

@@ -27,7 +27,7 @@ use crate::durable;
 const VERSION: u32 = 1;
 
 /// Longest file that is read.
-const FILE_MAX: u64 = 64 << 10;
+const FILE_MAX: u64 = 256 << 10;
 
 /// Why the identity cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -94,7 +94,15 @@ impl Identity {
         if old.workspace != new.workspace || old.device != new.device {
             return Err("the credentials are for another device".into());
         }
-        Self::new(self.key_pem.clone(), credentials)
+        // The root that was pinned at joining stays: a newer one is believed only as TUF has it.
+        let root = old.root.clone();
+        Self::new(
+            self.key_pem.clone(),
+            Credentials {
+                root,
+                ..credentials
+            },
+        )
     }
 
     /// The key, as PKCS #8 PEM.
@@ -276,6 +284,7 @@ pub(super) mod tests {
             authorities: pem,
             mqtt: vec!["hub.example:8883".into()],
             https: vec!["https://hub.example:8443".into()],
+            root: None,
         };
         Identity::new(key.serialize_pem(), credentials).expect("it is whole")
     }

@@ -30,8 +30,9 @@ use tern_protocol::{
     id::{BootId, DeviceId, WorkspaceId},
     limits,
     log::Ack,
+    metadata::{Newest, Roots},
     reported,
-    topic::{Channel, Topic},
+    topic::{self, Channel, Topic},
 };
 use tokio::{
     sync::{Notify, mpsc, watch},
@@ -71,6 +72,10 @@ pub enum Heard {
     Ack(Ack),
     /// A piece of a blob.
     Chunk(Digest, Chunk),
+    /// Which roots of the signed metadata there are.
+    Roots(Roots),
+    /// Which signed metadata are the newest.
+    Newest(Newest),
     /// Something that cannot be read; it is counted already.
     Noise,
 }
@@ -138,12 +143,12 @@ impl Link {
     ) -> Self {
         let options = options(&identity, &settings, 0);
         let (client, connection) = connection(&options);
-        let wanted = [Channel::Desired, Channel::Ack].map(|c| topic(&identity, c));
+        let wanted = always(&identity).collect();
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 client,
                 online: false,
-                wanted: wanted.into(),
+                wanted,
                 asked: BTreeSet::new(),
             }),
             malformed: AtomicU64::new(0),
@@ -188,8 +193,7 @@ impl Link {
             };
             topic.to_string()
         });
-        let own = [Channel::Desired, Channel::Ack].map(|c| topic(&self.identity, c));
-        let wanted = topics.chain(own).collect();
+        let wanted = topics.chain(always(&self.identity)).collect();
         let mut state = self.shared.state();
         state.wanted = wanted;
         state.subscribe();
@@ -297,6 +301,13 @@ fn offline(identity: &Identity) -> reported::Link {
         online: false,
         boot: identity.boot,
     }
+}
+
+/// What is listened to at all times.
+fn always(identity: &Identity) -> impl Iterator<Item = String> {
+    let own = [Channel::Desired, Channel::Ack].map(|c| topic(identity, c));
+    own.into_iter()
+        .chain([topic::metadata(&identity.workspace)])
 }
 
 fn topic(identity: &Identity, channel: Channel) -> String {

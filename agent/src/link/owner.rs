@@ -11,7 +11,7 @@ use rumqttc::{
 };
 use tern_protocol::{
     codec, reported,
-    topic::{Channel, Topic},
+    topic::{Channel, MetadataRole, Topic},
 };
 use tokio::{sync::mpsc, time};
 
@@ -223,6 +223,12 @@ impl Owner {
         match topic.parse().ok()? {
             Topic::Blob { digest, workspace } if workspace == self.identity.workspace => {
                 Some(Heard::Chunk(digest, codec::decode(payload).ok()?))
+            }
+            Topic::Metadata { workspace, role } if workspace == self.identity.workspace => {
+                Some(match role {
+                    MetadataRole::Root => Heard::Roots(codec::decode(payload).ok()?),
+                    MetadataRole::Timestamp => Heard::Newest(codec::decode(payload).ok()?),
+                })
             }
             Topic::Device {
                 workspace,

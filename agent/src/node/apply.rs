@@ -1,13 +1,16 @@
 //! Carries out what `reconcile` decided. Each transition is flushed before it is acted upon.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tern_protocol::{
+    digest::Digest,
     id::SlotName,
     log::EventKind,
     reported::{RejectReason, Rejected, SlotVersion},
     time::Uptime,
 };
+
+use tern_trust::client::Trusted;
 
 use super::{
     Done, Node, NodeError,
@@ -15,12 +18,14 @@ use super::{
 };
 use crate::{
     fetch::{BlobStatus, files::RESERVE},
-    reconcile::{Action, Candidate, Observed, Step, reconcile},
+    reconcile::{Action, Candidate, Metadata, Observed, Step, reconcile},
     slots::{
-        Loaded, TRIAL, TRIAL_FAILURES, Trial,
+        Loaded, Trial,
         bundle::{self, Refusal},
     },
-    state::slot::{ATTEMPTS_MAX, Kept, Verdict},
+    state::slot::{ATTEMPTS_MAX, Kept, TRIAL_STARTS, Verdict},
+    trust::Refused,
+    vetting::{self, Measured},
 };
 
 /// Passes until there is nothing to do. Far more than any chain of transitions needs: it only
@@ -28,7 +33,7 @@ use crate::{
 const PASSES_MAX: usize = 64;
 
 /// When to try again what may have been bad luck.
-const RETRY: std::time::Duration = std::time::Duration::from_mins(10);
+const RETRY: Duration = Duration::from_mins(10);
 
 impl Node {
     /// Compares what should be with what is, and acts, until both agree or time has to pass.
@@ -53,10 +58,57 @@ impl Node {
             let slot = self.slots.get(name.as_str())?;
             Some((name.clone(), state.observe(slot)))
         });
+        let now = self.clock.uptime();
         Observed {
             slots: slots.collect(),
             blobs: self.blobs.known(),
+            metadata: Metadata {
+                signed: self.trust.signed(),
+                needs: self.trust.needs(now),
+                verifying: self.trust.is_verifying(),
+                refusal: self.trust.refusal(now),
+                online: self.link.is_online(),
+            },
         }
+    }
+
+    /// What came of verifying metadata.
+    pub(super) fn verified_metadata(
+        &mut self,
+        result: Result<Box<Trusted>, Refused>,
+    ) -> Result<(), NodeError> {
+        if let Err(Refused {
+            rotten: Some(digest),
+            ..
+        }) = &result
+        {
+            self.drop_damaged(*digest);
+        }
+        let now = self.clock.uptime();
+        let fresh = result.is_ok();
+        let news = self.trust.verified(result.map(|trusted| *trusted), now)?;
+        if fresh {
+            // What they did not list before, they may list now.
+            for state in self.states.values_mut() {
+                let rejected = state.record.rejected.as_ref();
+                if rejected.is_some_and(|r| r.reason == RejectReason::Unsigned) {
+                    state.retry_at = Some(now);
+                }
+            }
+        }
+        self.tell_of_metadata(news)
+    }
+
+    fn tell_of_metadata(&mut self, news: Option<String>) -> Result<(), NodeError> {
+        let Some(text) = news else { return Ok(()) };
+        let event = tern_protocol::log::Event {
+            kind: EventKind::Metadata,
+            slot: None,
+            model: None,
+            version: None,
+            text: shortened(&text),
+        };
+        self.write(tern_protocol::log::Body::Event(event.into()))
     }
 
     fn apply(&mut self, action: Action) -> Result<(), NodeError> {
@@ -80,9 +132,16 @@ impl Node {
             Action::Vet(slot) => self.vet(&slot),
             Action::Activate(slot) => self.activate(&slot),
             Action::Reject(slot, reason, text) => self.reject(&slot, &Refusal::new(reason, text)),
-            Action::SwapBack(slot) => {
-                let text = format!("{TRIAL_FAILURES} requests in a row failed in the engine");
-                self.swap_back(&slot, RejectReason::FailedServing, &text)
+            Action::SwapBack(slot, reason, text) => self.swap_back(&slot, reason, &text),
+            Action::VerifyMetadata => {
+                if let Some(work) = self.trust.verification(self.blobs.files()) {
+                    self.job(move || Done::Metadata(work().map(Box::new)));
+                }
+                Ok(())
+            }
+            Action::RefuseMetadata(text) => {
+                let news = self.trust.refused(text, self.clock.uptime());
+                self.tell_of_metadata(news)
             }
             Action::Drop(digest) => {
                 if let Err(err) = self.blobs.drop(digest) {
@@ -96,12 +155,14 @@ impl Node {
     fn begin(&mut self, slot: &SlotName, kept: Kept) -> Result<(), NodeError> {
         self.blobs.forgive();
         let version = kept.version.clone();
+        let since = self.clock.uptime();
         let state = self.state(slot);
         state.abandon();
         state.retry_at = None;
         state.candidate = Some(Candidate {
             kept,
             step: Step::Manifest,
+            since,
         });
         if state.record.rejected.take().is_some() {
             self.store_slot(slot)?;
@@ -153,10 +214,15 @@ impl Node {
         }
         self.event(EventKind::Verified, slot, Some(&kept.version), "")?;
         let (files, clock) = (self.blobs.files().clone(), self.clock);
+        let budget = self.config.vetting.budget();
+        let trial = Trial::For(self.config.activation.trial.0.0);
         let name = slot.clone();
         self.job(move || {
-            let loaded = bundle::load(&files, &name, &kept, &clock, Trial::For(TRIAL));
-            Done::Vetted(name, kept, loaded.map(Box::new))
+            let vetted = vetting::vet(&files, &name, &kept, budget).and_then(|measured| {
+                let loaded = bundle::load(&files, &name, &kept, &clock, trial)?;
+                Ok((Box::new(loaded), measured))
+            });
+            Done::Vetted(name, kept, vetted)
         });
         Ok(())
     }
@@ -166,7 +232,7 @@ impl Node {
         &mut self,
         slot: &SlotName,
         kept: &Kept,
-        result: Result<Box<Loaded>, Refusal>,
+        result: Result<(Box<Loaded>, Measured), Refusal>,
     ) -> Result<(), NodeError> {
         let state = self.state(slot);
         state.record.settled();
@@ -175,22 +241,27 @@ impl Node {
             return self.store_slot(slot);
         };
         match result {
-            Ok(loaded) => {
+            Ok((loaded, measured)) => {
                 candidate.step = Step::Vetted(candidate.parts().to_vec());
                 state.vetted = Some(Arc::from(loaded));
-                self.event(EventKind::Vetted, slot, Some(&kept.version), "")
+                let text = measured.to_string();
+                self.event(EventKind::Vetted, slot, Some(&kept.version), &text)
             }
             Err(refusal) => self.reject(slot, &refusal),
         }
     }
 
     fn activate(&mut self, slot: &SlotName) -> Result<(), NodeError> {
+        let now = self.clock.uptime();
+        let trial = self.config.activation.trial.0.0;
         let state = self.state(slot);
         let (Some(candidate), Some(loaded)) = (state.candidate.take(), state.vetted.take()) else {
             return Ok(());
         };
         state.record.activated(candidate.kept);
         state.retry_at = None;
+        state.trial_noted = now;
+        loaded.begin_trial(now.plus(trial));
         let fresh = holding(&loaded.kept, &loaded.manifest);
         let old = state.current.replace(fresh);
         if state.record.previous.is_some() {
@@ -270,6 +341,7 @@ impl Node {
 
     /// Loads what the record of a slot calls current.
     pub(super) fn start_slot(&mut self, slot: &SlotName) -> Result<(), NodeError> {
+        let length = self.config.activation.trial.0.0;
         let state = self.state(slot);
         let Some(kept) = state.record.current.clone() else {
             state.starting = false;
@@ -277,14 +349,27 @@ impl Node {
         };
         state.starting = true;
         let verdict = state.record.attempt(kept.bundle.digest);
+        let trial = state.record.started();
+        let rest = state.record.trial.map_or(Trial::None, |so_far| {
+            let served = Duration::from_secs(so_far.served_s);
+            Trial::For(length.saturating_sub(served))
+        });
         self.store_slot(slot)?;
         if verdict == Verdict::GiveUp {
             return self.started(slot, &kept, Err(ended_the_process()));
         }
+        if trial == Verdict::GiveUp {
+            let text = format!("the agent ended {TRIAL_STARTS} times while it was on trial");
+            return self.started(
+                slot,
+                &kept,
+                Err(Refusal::new(RejectReason::FailedServing, text)),
+            );
+        }
         let (files, clock) = (self.blobs.files().clone(), self.clock);
         let name = slot.clone();
         self.job(move || {
-            let loaded = bundle::load(&files, &name, &kept, &clock, Trial::None);
+            let loaded = bundle::load(&files, &name, &kept, &clock, rest);
             Done::Started(name, kept, loaded.map(Box::new))
         });
         Ok(())
@@ -313,8 +398,10 @@ impl Node {
 
     fn resume(&mut self, slot: &SlotName, loaded: Box<Loaded>) -> Result<(), NodeError> {
         let files = self.blobs.files().clone();
+        let now = self.clock.uptime();
         let state = self.state(slot);
         state.starting = false;
+        state.trial_noted = now;
         state.record.settled();
         state.current = Some(holding(&loaded.kept, &loaded.manifest));
         state.previous = state.record.previous.as_ref().and_then(|previous| {
@@ -350,9 +437,13 @@ impl Node {
 
     /// A blob whose bytes on disk changed is removed, so that it is fetched again.
     fn mend(&mut self, refusal: &Refusal) {
-        if let Some(digest) = refusal.rotten
-            && let Err(err) = self.blobs.drop(digest)
-        {
+        if let Some(digest) = refusal.rotten {
+            self.drop_damaged(digest);
+        }
+    }
+
+    fn drop_damaged(&mut self, digest: Digest) {
+        if let Err(err) = self.blobs.drop(digest) {
             tracing::warn!(%digest, "removing a damaged blob: {}", crate::chain(&err));
         }
     }

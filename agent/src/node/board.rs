@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use tern_protocol::reported::{OutboxReport, SlotReport};
+use tern_protocol::reported::{OutboxReport, SlotReport, Trust};
 
 use crate::slots::Slots;
 
@@ -29,6 +29,8 @@ pub struct Facts {
     pub chunks_ignored: u64,
     /// The outbox.
     pub outbox: OutboxReport,
+    /// The signed metadata.
+    pub trust: Trust,
     /// The slots.
     pub slots: Vec<SlotReport>,
 }

@@ -20,6 +20,7 @@ use tern_protocol::{
     time::Uptime,
     topic::Channel,
 };
+use tern_trust::client::Trusted;
 use tokio::{
     sync::{Notify, mpsc, watch},
     time::sleep,
@@ -38,6 +39,8 @@ use crate::{
     report::{self, Reporter},
     slots::{Loaded, Slots, bundle::Refusal},
     state::{StateError, Store, slot::Kept},
+    trust::{Refused, Trust},
+    vetting::Measured,
 };
 
 /// Longest wait without looking: trials end and disks fill up without telling.
@@ -49,8 +52,9 @@ const BREATH: Duration = Duration::from_millis(5);
 /// Messages taken at once before looking again: chunks come in crowds.
 const CROWD: usize = 64;
 
-/// Jobs under way: each slot has at most one load, each blob at most one hashing.
-const JOBS: usize = 2 * SLOTS_MAX + crate::fetch::fetcher::ACTIVE_MAX;
+/// Jobs under way: each slot has at most one load, each blob at most one hashing, and metadata are
+/// verified one at a time.
+const JOBS: usize = 2 * SLOTS_MAX + crate::fetch::fetcher::ACTIVE_MAX + 1;
 
 /// Why the node stopped by itself.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +82,9 @@ pub(crate) enum Done {
     /// Loading what served before the start.
     Started(SlotName, Kept, Result<Box<Loaded>, Refusal>),
     /// Vetting what is on its way.
-    Vetted(SlotName, Kept, Result<Box<Loaded>, Refusal>),
+    Vetted(SlotName, Kept, Result<(Box<Loaded>, Measured), Refusal>),
+    /// Verifying signed metadata.
+    Metadata(Result<Box<Trusted>, Refused>),
     /// Hashing a blob.
     Verified(tern_protocol::blob::BlobRef, Result<(), BlobError>),
 }
@@ -94,6 +100,8 @@ pub struct Parts {
     pub store: Store,
     /// What is fetched.
     pub blobs: Blobs,
+    /// What is signed.
+    pub trust: Trust,
     /// What waits for the hub.
     pub outbox: Outbox,
     /// What serves.
@@ -126,6 +134,7 @@ pub struct Node {
     clock: Clock,
     store: Store,
     blobs: Blobs,
+    trust: Trust,
     outbox: Outbox,
     slots: Arc<Slots>,
     link: Link,
@@ -158,6 +167,7 @@ impl Node {
             clock: parts.clock,
             store: parts.store,
             blobs: parts.blobs,
+            trust: parts.trust,
             outbox: parts.outbox,
             slots: parts.slots,
             link: parts.link,
@@ -209,6 +219,7 @@ impl Node {
     fn pass(&mut self) -> Result<Uptime, NodeError> {
         let now = self.clock.uptime();
         self.blobs.commit(now);
+        self.look_at_the_time();
         self.settle()?;
         let online = self.link.is_online();
         while let Some(errand) = self.blobs.poll(self.clock.uptime(), online) {
@@ -236,7 +247,7 @@ impl Node {
             self.outbox.flush()?;
         }
         self.send()?;
-        self.prove();
+        self.prove()?;
         let report_at = self.report();
         let times = [
             Some(now.plus(FULL_PASS)),
@@ -267,6 +278,8 @@ impl Node {
                     Acked::Ignored => tracing::debug!(?ack, "an ack says nothing new"),
                 },
                 Some(Heard::Desired(desired)) => self.desire(desired)?,
+                Some(Heard::Roots(roots)) => self.trust.roots(roots),
+                Some(Heard::Newest(newest)) => self.trust.newest(newest),
             }
             heard = more.try_recv().ok();
         }
@@ -298,6 +311,7 @@ impl Node {
         match done {
             Done::Started(slot, kept, result) => self.started(&slot, &kept, result),
             Done::Vetted(slot, kept, result) => self.vetted(&slot, &kept, result),
+            Done::Metadata(result) => self.verified_metadata(result),
             Done::Verified(blob, result) => {
                 self.blobs.finished(blob, result, self.clock.uptime());
                 Ok(())

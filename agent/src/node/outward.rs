@@ -1,17 +1,18 @@
 //! What leaves the device: entries, batches, reports, and the last words.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use tern_protocol::{
-    log::Body,
+    log::{Body, EventKind},
     reported::{Reported, Resources},
-    time::Uptime,
+    time::{Uptime, WallTime},
     topic::Channel,
 };
 use tokio::time::timeout;
 
 use super::{Ears, Node, NodeError, slot};
 use crate::{
+    activation::{self, Moment},
     config::SLOTS_MAX,
     outbox::OutboxError,
     report,
@@ -20,6 +21,15 @@ use crate::{
 
 /// Entries are flushed to disk at least this soon after they were written.
 const FLUSH: Duration = Duration::from_millis(250);
+
+/// How often the record of a trial is brought up to date: a start after this costs no patience.
+const TRIAL_NOTED: Duration = Duration::from_mins(1);
+
+/// Where Linux tells what feeds the device.
+const SUPPLIES: &str = "/sys/class/power_supply";
+
+/// A wall clock before this is one that was never set: 2024-01-01.
+const EARLIEST: WallTime = WallTime(1_704_067_200_000);
 
 /// How long the agent tries to empty its outbox when it stops.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -76,23 +86,66 @@ impl Node {
         Ok(())
     }
 
-    /// A model that passed its trial needs nobody behind it.
-    pub(super) fn prove(&mut self) {
+    /// Notes how trials go. A model that passed its own needs nobody behind it.
+    pub(super) fn prove(&mut self) -> Result<(), NodeError> {
         let now = self.clock.uptime();
+        let mut confirmed = Vec::new();
+        let mut changed = Vec::new();
         for (name, state) in &mut self.states {
             let serving = self.slots.get(name.as_str()).and_then(Slot::serving);
-            if serving.is_some_and(|loaded| loaded.is_proven(now)) {
+            let Some(loaded) = serving.filter(|_| !state.starting) else {
+                continue;
+            };
+            if loaded.is_proven(now) {
                 state.fallback = None;
+                if state.record.trial.is_some() {
+                    state.record.confirmed();
+                    confirmed.push((name.clone(), loaded.kept.version.clone()));
+                }
+            } else if now.since(state.trial_noted) >= TRIAL_NOTED {
+                let served = now.since(state.trial_noted).as_secs();
+                state.trial_noted = now;
+                state.record.served(served);
+                changed.push(name.clone());
             }
+        }
+        for name in changed {
+            self.store_slot(&name)?;
+        }
+        for (name, version) in confirmed {
+            self.store_slot(&name)?;
+            tracing::info!(slot = %name, model = %version.model, version = %version.version, "confirmed");
+            self.event(EventKind::Confirmed, &name, Some(&version), "")?;
+        }
+        Ok(())
+    }
+
+    /// Looks whether it is the time to activate what waits for it.
+    pub(super) fn look_at_the_time(&mut self) {
+        let activation = &self.config.activation;
+        if !activation.waits() {
+            return;
+        }
+        let now = self.clock.uptime();
+        let on_mains = activation::on_mains(Path::new(SUPPLIES));
+        for (name, state) in &mut self.states {
+            let serving = self.slots.get(name.as_str()).and_then(Slot::serving);
+            let moment = Moment {
+                wall: self.clock.wall().filter(|wall| *wall >= EARLIEST),
+                idle: serving.map_or(Duration::MAX, |loaded| loaded.idle(now)),
+                on_mains,
+            };
+            state.waits_for = activation.may(moment).err();
         }
     }
 
     /// Shows and, if it is time, says what the device is.
     pub(super) fn report(&mut self) -> Uptime {
+        let (signed, now) = (self.trust.signed(), self.clock.uptime());
         let mut slots = Vec::with_capacity(self.states.len());
         for (name, state) in &self.states {
             if let Some(slot) = self.slots.get(name.as_str()) {
-                slots.push(state.report(slot, &self.blobs));
+                slots.push(state.report(slot, &self.blobs, &signed, now));
             }
         }
         let traffic = self.blobs.traffic();
@@ -102,6 +155,7 @@ impl Node {
         self.facts.chunks_ignored = traffic.ignored;
         self.facts.outbox = self.outbox.report();
         self.facts.slots.clone_from(&slots);
+        self.facts.trust = self.trust.report();
         self.board.show(self.facts.clone());
 
         let known: BTreeSet<_> = self.states.keys().collect();
@@ -124,6 +178,7 @@ impl Node {
             slots,
             outbox: self.facts.outbox,
             malformed: self.facts.malformed,
+            trust: Some(self.facts.trust.clone()),
         };
         // Until what served before is in memory again, a report would say that nothing serves.
         let starting = self.states.values().any(|state| state.starting);
@@ -147,6 +202,14 @@ impl Node {
             self.take(input)?;
         }
         self.close_windows()?;
+        let names: Vec<_> = self.states.keys().cloned().collect();
+        for name in names {
+            let state = self.state(&name);
+            if state.record.trial.is_some() {
+                state.record.stopped();
+                self.store_slot(&name)?;
+            }
+        }
         self.outbox.hurry();
         self.outbox.flush()?;
         let end = self.clock.uptime().plus(GOODBYE);

@@ -15,6 +15,7 @@ use crate::{
     reconcile::{Candidate, Holding, ObservedSlot, Refused, Step},
     slots::{Loaded, Slot},
     state::slot::{Kept, SlotRecord},
+    trust::Signed,
 };
 
 /// A slot's state besides what serves, which `slots` holds.
@@ -33,6 +34,10 @@ pub(super) struct SlotState {
     pub(super) retry_at: Option<Uptime>,
     /// The record is being turned into a loaded model.
     pub(super) starting: bool,
+    /// Up to when the record says that what is on trial has served.
+    pub(super) trial_noted: Uptime,
+    /// What its activation waits for.
+    pub(super) waits_for: Option<&'static str>,
 }
 
 impl SlotState {
@@ -49,6 +54,8 @@ impl SlotState {
             fallback: None,
             retry_at,
             starting: false,
+            trial_noted: Uptime(0),
+            waits_for: None,
         }
     }
 
@@ -65,19 +72,30 @@ impl SlotState {
             candidate: self.candidate.clone(),
             starting: self.starting,
             failing: slot.is_failing(),
+            waits: self.waits_for.is_some(),
         }
     }
 
     /// What the hub and people see of it.
-    pub(super) fn report(&self, slot: &Slot, blobs: &Blobs) -> SlotReport {
+    pub(super) fn report(
+        &self,
+        slot: &Slot,
+        blobs: &Blobs,
+        signed: &Signed,
+        now: Uptime,
+    ) -> SlotReport {
         let progress = self.candidate.as_ref().map(|candidate| {
             let bundle = candidate.kept.bundle;
             let all = candidate.parts().iter().copied().chain([bundle]);
             Progress {
                 version: candidate.kept.version.clone(),
                 phase: match candidate.step {
+                    Step::Manifest if !signed.lists(candidate.kept.bundle.digest) => {
+                        Phase::Unsigned
+                    }
                     Step::Manifest | Step::Parts(_) => Phase::Fetching,
                     Step::Vetting(_) => Phase::Verified,
+                    Step::Vetted(_) if self.waits_for.is_some() => Phase::Waiting,
                     Step::Vetted(_) => Phase::Vetted,
                 },
                 bytes: all.clone().map(|blob| blobs.bytes_here(blob)).sum(),
@@ -89,7 +107,7 @@ impl SlotState {
         });
         SlotReport {
             slot: slot.name().clone(),
-            serving: slot.serving().map(|loaded| loaded.proof()),
+            serving: slot.serving().map(|loaded| loaded.proof(now)),
             previous: self.record.previous.as_ref().map(|k| k.version.clone()),
             progress,
             rejected: self.record.rejected.clone(),
@@ -111,7 +129,10 @@ impl SlotState {
 
 /// Whether a refusal may be bad luck, so that another try makes sense after a while.
 pub(super) fn may_pass(reason: RejectReason) -> bool {
-    matches!(reason, RejectReason::DigestMismatch | RejectReason::NoSpace)
+    matches!(
+        reason,
+        RejectReason::DigestMismatch | RejectReason::NoSpace | RejectReason::Unsigned
+    )
 }
 
 /// A bundle with the blobs that its manifest names.

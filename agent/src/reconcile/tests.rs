@@ -3,6 +3,7 @@
 
 use proptest::prelude::*;
 use tern_protocol::id::{ModelVersion, Revision};
+use tern_trust::listing::{Listed, Listing};
 
 use super::*;
 
@@ -59,6 +60,7 @@ struct World {
     bad_models: BTreeSet<u32>,
     now: u64,
     log: Vec<String>,
+    listing: Listing,
 }
 
 impl World {
@@ -68,7 +70,32 @@ impl World {
             .observed
             .slots
             .insert(slot_name(), ObservedSlot::default());
+        world.observed.metadata.online = true;
+        world.sign(1..100);
         world
+    }
+
+    /// Only these versions are signed.
+    fn sign(&mut self, versions: impl IntoIterator<Item = u32>) {
+        self.listing = versions
+            .into_iter()
+            .map(|n| {
+                let kept = kept(n);
+                let listed = Listed {
+                    bundle: kept.bundle,
+                    revoked: None,
+                };
+                ((kept.version.model, kept.version.version), listed)
+            })
+            .collect();
+        self.observed.metadata.signed = Signed::of(self.listing.clone());
+    }
+
+    fn revoke(&mut self, n: u32) {
+        let version = kept(n).version;
+        let listed = self.listing.get_mut(&(version.model, version.version));
+        listed.expect("it is listed").revoked = Some("it lies".into());
+        self.observed.metadata.signed = Signed::of(self.listing.clone());
     }
 
     fn slot(&mut self) -> &mut ObservedSlot {
@@ -153,7 +180,9 @@ impl World {
             Action::ReadManifest(_) => "read".into(),
             Action::Vet(_) => "vet".into(),
             Action::Activate(_) => "activate".into(),
-            Action::SwapBack(_) => "swap back".into(),
+            Action::SwapBack(_, reason, _) => format!("swap back {reason}"),
+            Action::VerifyMetadata => "verify metadata".into(),
+            Action::RefuseMetadata(_) => "refuse metadata".into(),
         });
         let slot = self
             .observed
@@ -168,6 +197,7 @@ impl World {
                 slot.candidate = Some(Candidate {
                     kept,
                     step: Step::Manifest,
+                    since: Uptime(self.now),
                 });
             }
             Action::Abandon(_) => slot.candidate = None,
@@ -197,7 +227,12 @@ impl World {
                 let bundle = candidate.kept.bundle.digest;
                 slot.refused = Some(Refused { bundle, retry_at });
             }
-            Action::SwapBack(_) => {
+            Action::VerifyMetadata => self.observed.metadata.needs = None,
+            Action::RefuseMetadata(_) => {
+                self.observed.metadata.needs = None;
+                self.observed.metadata.refusal = None;
+            }
+            Action::SwapBack(..) => {
                 slot.failing = false;
                 let failed = slot.current.take().expect("something serves");
                 slot.refused = Some(Refused {
@@ -227,6 +262,105 @@ impl World {
         let bundle = self.slot().current.as_ref()?.bundle;
         Some(Self::number(bundle))
     }
+}
+
+#[test]
+fn what_is_not_signed_waits_for_its_signature_and_is_refused_in_the_end() {
+    let mut world = World::new();
+    world.sign([1]);
+    world.settle(&desire(1), Uptime(0));
+    world.settle(&desire(2), Uptime(1_000));
+    assert_eq!(world.serving(), Some(1), "{:?}", world.log);
+    assert!(!world.log.iter().any(|line| line.starts_with("reject")));
+    world.sign([1, 2]);
+    world.settle(&desire(2), Uptime(2_000));
+    assert_eq!(world.serving(), Some(2), "its signature came");
+
+    let patience = SIGNATURE_PATIENCE.as_millis() as u64;
+    world.settle(&desire(3), Uptime(10_000));
+    world.observed.metadata.online = false;
+    world.settle(&desire(3), Uptime(10_000 + patience));
+    assert!(
+        world.slot().candidate.is_some(),
+        "without a link nothing can come"
+    );
+    world.observed.metadata.online = true;
+    world.observed.metadata.needs = Some(vec![BlobRef::of(b"targets")]);
+    world.observed.metadata.verifying = true;
+    world.settle(&desire(3), Uptime(10_000 + patience));
+    assert!(world.slot().candidate.is_some(), "they are being verified");
+    world.observed.metadata = Metadata {
+        signed: world.observed.metadata.signed.clone(),
+        online: true,
+        ..Metadata::default()
+    };
+    world.settle(&desire(3), Uptime(10_000 + patience));
+    assert_eq!(
+        world.log.last().map(String::as_str),
+        Some("reject unsigned")
+    );
+    assert_eq!(world.serving(), Some(2));
+}
+
+#[test]
+fn another_bundle_under_a_signed_name_is_refused_at_once() {
+    let mut world = World::new();
+    let mut desired = desire(1);
+    desired.slots[0].bundle = BlobRef::of(b"forged");
+    world.settle(&desired, Uptime(0));
+    assert_eq!(world.log, ["begin 1", "reject unsigned"]);
+}
+
+#[test]
+fn a_revoked_version_gives_way_to_the_one_before_it() {
+    let mut world = World::new();
+    world.settle(&desire(1), Uptime(0));
+    world.settle(&desire(2), Uptime(1));
+    world.revoke(2);
+    world.settle(&desire(2), Uptime(2));
+    assert_eq!(world.serving(), Some(1), "{:?}", world.log);
+    world.settle(&desire(2), Uptime(3));
+    assert_eq!(world.serving(), Some(1), "and is not tried again");
+}
+
+#[test]
+fn a_revoked_version_with_nothing_to_return_to_serves_until_another_is_here() {
+    let mut world = World::new();
+    world.settle(&desire(1), Uptime(0));
+    world.revoke(1);
+    world.settle(&desire(1), Uptime(1));
+    assert_eq!(world.serving(), Some(1), "a working model stays");
+    world.settle(&desire(2), Uptime(2));
+    assert_eq!(world.serving(), Some(2));
+    // Both are revoked: going back from one to the other helps nobody.
+    world.revoke(2);
+    world.settle(&desire(2), Uptime(3));
+    assert_eq!(world.serving(), Some(2));
+}
+
+#[test]
+fn what_is_revoked_on_its_way_is_not_activated() {
+    let mut world = World::new();
+    world.settle(&desire(1), Uptime(0));
+    world.revoke(2);
+    world.settle(&desire(2), Uptime(1));
+    assert_eq!(world.log.last().map(String::as_str), Some("reject revoked"));
+    assert_eq!(world.serving(), Some(1));
+}
+
+#[test]
+fn metadata_are_fetched_verified_and_let_go() {
+    let mut world = World::new();
+    let needed = BlobRef::of(b"snapshot");
+    world.observed.metadata.needs = Some(vec![needed]);
+    world.settle(&Desired::default(), Uptime(0));
+    assert_eq!(world.log, ["fetch", "verify metadata", "drop"]);
+    world.observed.metadata.needs = Some(Vec::new());
+    world.settle(&Desired::default(), Uptime(0));
+    assert_eq!(
+        world.log.last().map(String::as_str),
+        Some("verify metadata")
+    );
 }
 
 #[test]

@@ -179,6 +179,7 @@ impl Predictor {
         let now = self.clock.now();
         self.inferences.fetch_add(rows as u64, Ordering::Relaxed);
         loaded.answered(rows as u64);
+        loaded.asked(now.uptime);
         let mut meter = loaded.meter();
         let features = inputs.first().filter(|_| meter.counts_features());
         let features = features.and_then(Tensor::to_f32).unwrap_or_default();

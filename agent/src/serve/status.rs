@@ -4,7 +4,7 @@ use serde::Serialize;
 use tern_protocol::{
     digest::Digest,
     id::{BootId, DeviceId, ModelName, ModelVersion, SlotName},
-    reported::{OutboxReport, Phase, RejectReason, SlotReport, SlotVersion},
+    reported::{OutboxReport, Phase, RejectReason, SlotReport, SlotVersion, Trust},
     time::Uptime,
 };
 
@@ -33,6 +33,7 @@ pub struct Status {
     chunk_bytes: u64,
     chunks_ignored: u64,
     outbox: OutboxReport,
+    trust: Trust,
     slots: Vec<SlotStatus>,
 }
 
@@ -52,6 +53,7 @@ struct ServingStatus {
     weights: Digest,
     inferences: u64,
     errors: u64,
+    confirmed: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -81,11 +83,12 @@ pub(super) fn status(shared: &Shared) -> Status {
     let predictor = &shared.predictor;
     let facts = shared.board.read();
     let (inferences, errors) = predictor.counts();
+    let now = predictor.clock().uptime();
     let slot = |mut report: SlotReport| {
         // One moment's facts, so that a version and the refusal of another agree; only counters
         // are newer than the board.
         let live = predictor.slots().get(report.slot.as_str());
-        let live = live.and_then(Slot::serving).map(|l| l.proof());
+        let live = live.and_then(Slot::serving).map(|l| l.proof(now));
         if let (Some(shown), Some(live)) = (&mut report.serving, live)
             && shown.version == live.version
         {
@@ -109,6 +112,7 @@ pub(super) fn status(shared: &Shared) -> Status {
         chunk_bytes: facts.chunk_bytes,
         chunks_ignored: facts.chunks_ignored,
         outbox: facts.outbox,
+        trust: facts.trust,
         slots: facts.slots.into_iter().map(slot).collect(),
     }
 }
@@ -121,6 +125,7 @@ fn slot_status(report: SlotReport) -> SlotStatus {
             weights: serving.weights,
             inferences: serving.inferences,
             errors: serving.errors,
+            confirmed: serving.confirmed,
         }),
         previous: report.previous.map(version),
         progress: report.progress.map(|progress| ProgressStatus {

@@ -3,6 +3,8 @@
 //! Called where it may take its time. Must never break: every byte that a model is made of is
 //! hashed here, at each load; nothing is loaded that does not reproduce its golden samples.
 
+use std::io;
+
 use tern_protocol::{
     blob::BlobRef,
     codec,
@@ -169,13 +171,20 @@ fn decode<T: for<'b> minicbor::Decode<'b, ()>>(
 
 fn read(files: &Files, blob: BlobRef, limit: u64) -> Result<Vec<u8>, Refusal> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    files.read(blob, limit).map_err(|err| Refusal {
-        reason: RejectReason::DigestMismatch,
-        text: chain(&err),
-        // Also when it cannot be read: what is not there has to be fetched again.
-        rotten: match err {
-            BlobError::Mismatch { .. } | BlobError::Io { .. } => Some(blob.digest),
-            BlobError::NoSpace { .. } => None,
+    files.read(blob, limit).map_err(|err| match err {
+        // The blob is as it was; there is no memory to read it into.
+        BlobError::Io { err: ref io, .. } if io.kind() == io::ErrorKind::OutOfMemory => {
+            let text = format!("{}: more than `[vetting] memory` allows", chain(&err));
+            Refusal::new(RejectReason::Exhausting, text)
+        }
+        err => Refusal {
+            reason: RejectReason::DigestMismatch,
+            text: chain(&err),
+            // Also when it cannot be read: what is not there has to be fetched again.
+            rotten: match err {
+                BlobError::Mismatch { .. } | BlobError::Io { .. } => Some(blob.digest),
+                BlobError::NoSpace { .. } => None,
+            },
         },
     })
 }

@@ -25,11 +25,13 @@ use tern_stats::histogram::Edges;
 
 use crate::{engine::Model, state::slot::Kept, telemetry::Meter};
 
-/// How long a newly activated model is on trial.
-pub const TRIAL: Duration = Duration::from_mins(10);
-
 /// Failures of the engine in a row that end a trial: one may be the input's fault.
 pub const TRIAL_FAILURES: u32 = 3;
+
+/// So many failures of the engine in a trial, and such a share of all requests, end it too.
+const TRIAL_ERRORS: u64 = 10;
+/// See [`TRIAL_ERRORS`].
+const TRIAL_ERROR_PERCENT: u64 = 10;
 
 /// A model that answers faster than this runs in the thread that serves; a slower one elsewhere,
 /// so that it does not hold up other requests. Handing a run over costs some 20 µs, which is
@@ -60,8 +62,9 @@ pub struct Loaded {
     pub since: Instant,
     /// Largest difference from the golden outputs.
     pub golden_difference: f32,
-    trial_until: Uptime,
-    quick: bool,
+    trial_until: AtomicU64,
+    micros: f64,
+    last_asked: AtomicU64,
     meter: Mutex<Meter>,
     inferences: AtomicU64,
     errors: AtomicU64,
@@ -92,8 +95,9 @@ impl Loaded {
             model,
             since,
             golden_difference,
-            trial_until,
-            quick: micros < QUICK_MICROS,
+            trial_until: AtomicU64::new(trial_until.0),
+            micros,
+            last_asked: AtomicU64::new(since.uptime.0),
             meter,
             inferences: AtomicU64::new(0),
             errors: AtomicU64::new(0),
@@ -103,7 +107,22 @@ impl Loaded {
 
     /// Whether it is so fast that it runs where it is asked.
     pub fn is_quick(&self) -> bool {
-        self.quick
+        self.micros < QUICK_MICROS
+    }
+
+    /// How long a golden sample took, in microseconds.
+    pub fn micros(&self) -> f64 {
+        self.micros
+    }
+
+    /// Somebody asked.
+    pub fn asked(&self, now: Uptime) {
+        self.last_asked.store(now.0, Ordering::Relaxed);
+    }
+
+    /// How long nobody asked.
+    pub fn idle(&self, now: Uptime) -> Duration {
+        now.since(Uptime(self.last_asked.load(Ordering::Relaxed)))
     }
 
     /// The counters of its open window.
@@ -122,12 +141,21 @@ impl Loaded {
         self.errors.fetch_add(1, Ordering::Relaxed);
         self.meter().error();
         let row = self.failures_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
-        now < self.trial_until && row >= TRIAL_FAILURES
+        let errors = self.errors.load(Ordering::Relaxed);
+        let all = errors + self.inferences.load(Ordering::Relaxed);
+        // Here and there one, but too many in all.
+        let often = errors >= TRIAL_ERRORS && errors * 100 >= all * TRIAL_ERROR_PERCENT;
+        !self.is_proven(now) && (row >= TRIAL_FAILURES || often)
     }
 
     /// Whether its trial is over.
     pub fn is_proven(&self, now: Uptime) -> bool {
-        now >= self.trial_until
+        now >= Uptime(self.trial_until.load(Ordering::Relaxed))
+    }
+
+    /// Its trial begins now, not when it was loaded.
+    pub fn begin_trial(&self, until: Uptime) {
+        self.trial_until.store(until.0, Ordering::Relaxed);
     }
 
     /// Closes its window; `None` if nothing happened in it.
@@ -136,7 +164,7 @@ impl Loaded {
     }
 
     /// The proof that it serves.
-    pub fn proof(&self) -> Serving {
+    pub fn proof(&self, now: Uptime) -> Serving {
         Serving {
             version: self.kept.version.clone(),
             weights: self.model.weights(),
@@ -144,6 +172,7 @@ impl Loaded {
             inferences: self.inferences.load(Ordering::Relaxed),
             errors: self.errors.load(Ordering::Relaxed),
             golden_difference: self.golden_difference,
+            confirmed: self.is_proven(now),
         }
     }
 }

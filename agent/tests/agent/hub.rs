@@ -21,11 +21,17 @@ use tern_protocol::{
     digest::Digest,
     id::{DeviceId, Sequence, WorkspaceId},
     log::{Ack, Batch, Body, Entry, EventKind},
+    metadata::{Newest, Roots},
     reported::{Link, Reported},
-    topic::{Channel, Topic},
+    time::WallTime,
+    topic::{Channel, MetadataRole, Topic},
 };
+use tern_trust::author::{Keys, Repository};
 
 const PACKET_MAX: usize = 1 << 20;
+
+/// When everything was signed: the clocks of devices have no say.
+pub const NOW: WallTime = WallTime(1_790_000_000_000);
 
 /// What the hub has and has heard.
 #[derive(Default)]
@@ -43,6 +49,8 @@ pub struct State {
     pub link: Option<Link>,
     pub connections: u32,
     pub subscriptions: BTreeSet<String>,
+    /// What is published on the topics of the metadata, retained.
+    pub metadata: BTreeMap<String, Vec<u8>>,
     connection: Option<TcpStream>,
 }
 
@@ -50,10 +58,21 @@ pub struct State {
 pub struct Hub {
     pub address: SocketAddr,
     state: Arc<Mutex<State>>,
+    signer: Arc<Mutex<Signer>>,
+}
+
+/// Who signs what this hub offers.
+pub struct Signer {
+    pub keys: Keys,
+    pub repository: Repository,
+    /// What is offered of it, which the next change takes back.
+    offered: Vec<Digest>,
 }
 
 impl Hub {
     pub fn start() -> Self {
+        let keys = Keys::development().expect("keys");
+        let repository = Repository::create(&keys, NOW);
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let hub = Self {
             address: listener.local_addr().expect("it is bound"),
@@ -61,7 +80,13 @@ impl Hub {
                 acks: true,
                 ..State::default()
             })),
+            signer: Arc::new(Mutex::new(Signer {
+                keys,
+                repository,
+                offered: Vec::new(),
+            })),
         };
+        hub.announce();
         let accepting = hub.clone();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -83,8 +108,60 @@ impl Hub {
         blob
     }
 
-    /// Says what the device should be, now and to whoever subscribes later.
+    /// Changes the signed metadata, and tells of it.
+    pub fn sign(&self, change: impl FnOnce(&mut Repository, &Keys)) {
+        {
+            let mut signer = self.signer.lock().unwrap_or_else(PoisonError::into_inner);
+            let Signer {
+                keys, repository, ..
+            } = &mut *signer;
+            change(repository, keys);
+        }
+        self.announce();
+    }
+
+    fn announce(&self) {
+        let mut signer = self.signer.lock().unwrap_or_else(PoisonError::into_inner);
+        for digest in std::mem::take(&mut signer.offered) {
+            self.state().blobs.remove(&digest);
+        }
+        let repository = &signer.repository;
+        let roots = repository.roots.iter();
+        let roots = Roots {
+            roots: roots
+                .map(|root| self.offer(root.bytes().to_vec()))
+                .collect(),
+        };
+        let newest = Newest {
+            timestamp: repository.timestamp.bytes().to_vec(),
+            snapshot: self.offer(repository.snapshot.bytes().to_vec()),
+            targets: self.offer(repository.targets.bytes().to_vec()),
+        };
+        signer.offered = vec![newest.snapshot.digest, newest.targets.digest];
+        let told = [
+            (MetadataRole::Root, codec::encode(&roots)),
+            (MetadataRole::Timestamp, codec::encode(&newest)),
+        ];
+        for (role, payload) in told {
+            let workspace = workspace();
+            let topic = Topic::Metadata { workspace, role }.to_string();
+            self.state().metadata.insert(topic.clone(), payload.clone());
+            self.publish(&topic, payload);
+        }
+    }
+
+    /// Signs for what is desired, and says it, now and to whoever subscribes later.
     pub fn desire(&self, desired: Desired) {
+        self.sign(|repository, keys| {
+            for slot in &desired.slots {
+                repository.add(&slot.model, slot.version, slot.bundle, keys, NOW);
+            }
+        });
+        self.desire_unsigned(desired);
+    }
+
+    /// Says what the device should be, now and to whoever subscribes later.
+    pub fn desire_unsigned(&self, desired: Desired) {
         let payload = codec::encode(&desired);
         self.state().desired = Some(desired);
         self.publish(&topic(Channel::Desired), payload);
@@ -113,14 +190,15 @@ impl Hub {
         windows.sum()
     }
 
-    /// The kinds of events stored so far, in order.
+    /// The kinds of events stored so far, in order, without those about metadata, whose place among them
+    /// is left to chance.
     pub fn events(&self) -> Vec<EventKind> {
         let state = self.state();
         let events = state
             .entries
             .values()
             .filter_map(|entry| match &entry.body {
-                Body::Event(event) => Some(event.kind),
+                Body::Event(event) if event.kind != EventKind::Metadata => Some(event.kind),
                 _ => None,
             });
         events.collect()
@@ -160,6 +238,13 @@ impl Hub {
                     let payload = codec::encode(desired);
                     let retained = Publish::new(filter.as_str(), QoS::AtMostOnce, payload);
                     write(&state, &Packet::Publish(retained));
+                }
+                if filter.ends_with("/meta/+") {
+                    for (topic, payload) in &state.metadata {
+                        let retained =
+                            Publish::new(topic.as_str(), QoS::AtMostOnce, payload.clone());
+                        write(&state, &Packet::Publish(retained));
+                    }
                 }
                 state.subscriptions.insert(filter);
             }
@@ -255,6 +340,11 @@ pub fn topic(channel: Channel) -> String {
         channel,
     };
     topic.to_string()
+}
+
+/// The filter with which devices hear of metadata.
+pub fn metadata_filter() -> String {
+    tern_protocol::topic::metadata(&workspace())
 }
 
 pub fn blob_topic(digest: Digest) -> String {

@@ -45,8 +45,21 @@ const SLOT: &str = "[[slots]]\nname = \"reader\"\n";
 /// Inputs 0 and 1 speak for class `cat`, 2 and 3 for `dog`.
 const WEIGHTS: [f32; 8] = [1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 1.0];
 
-/// Publishes a model of `features` inputs as version `n` and desires it.
+/// Publishes a model of `features` inputs as version `n`, signs it and desires it.
 fn release(hub: &Hub, n: u32, weights: &[f32]) -> Desired {
+    let desired = publish(hub, n, weights);
+    hub.desire(desired.clone());
+    desired
+}
+
+/// As [`release`], unsigned.
+fn release_unsigned(hub: &Hub, n: u32, weights: &[f32]) -> Desired {
+    let desired = publish(hub, n, weights);
+    hub.desire_unsigned(desired.clone());
+    desired
+}
+
+fn publish(hub: &Hub, n: u32, weights: &[f32]) -> Desired {
     let features = weights.len() / 2;
     let onnx = fixture::classifier(weights, 2);
     let (inputs, outputs) = fixture::specs(features as i64, 2);
@@ -81,7 +94,7 @@ fn release(hub: &Hub, n: u32, weights: &[f32]) -> Desired {
         outputs,
         classes: vec!["cat".into(), "dog".into()],
     };
-    let desired = Desired {
+    Desired {
         revision: Revision(n.into()),
         slots: vec![DesiredSlot {
             slot: "reader".parse().expect("a name"),
@@ -89,9 +102,7 @@ fn release(hub: &Hub, n: u32, weights: &[f32]) -> Desired {
             version: manifest.version,
             bundle: hub.offer(codec::encode(&manifest)),
         }],
-    };
-    hub.desire(desired.clone());
-    desired
+    }
 }
 
 /// Nobody listens there.
@@ -175,11 +186,12 @@ fn a_model_is_fetched_served_and_what_it_does_is_told() {
 fn a_kill_in_mid_download_loses_nothing_that_was_fetched() {
     let hub = Hub::start();
     let weights: Vec<f32> = (0..200_000).map(|i| (i % 97) as f32 / 1e6).collect();
-    // The manifest and the golden samples (with an input of 400 KB) pass, then the line is slow.
-    hub.state().chunks_left = Some(14);
+    // Root, snapshot and targets, the manifest and the golden samples (with an input of 400 KB) pass, then
+    // the line is slow.
+    hub.state().chunks_left = Some(17);
     let desired = release(&hub, 1, &weights);
     let mut device = Device::start(hub.address, SLOT);
-    let got = wait_for("fourteen chunks to be safe", || {
+    let got = wait_for("most of these to be safe", || {
         (hub.state().chunks_left == Some(0)).then_some(())?;
         let status = device.status();
         let bytes = status["chunk_bytes"].as_u64()?;
@@ -291,8 +303,9 @@ fn a_lost_connection_comes_back_with_its_subscriptions() {
     }
     let topics = hub.state().subscriptions.clone();
     let own = [Channel::Desired, Channel::Ack].map(hub::topic);
+    let own = own.into_iter().chain([hub::metadata_filter()]).collect();
     wait_for("no topic but its own", || {
-        (hub.state().subscriptions.iter().eq(own.iter().rev())).then_some(())
+        (hub.state().subscriptions == own).then_some(())
     });
     assert!(topics.len() >= 2, "{topics:?}");
 }
@@ -356,6 +369,140 @@ fn a_model_that_fails_in_service_gives_way_within_a_second() {
     wait_for("the event", || {
         hub.events().contains(&EventKind::SwappedBack).then_some(())
     });
+}
+
+#[test]
+fn a_model_that_takes_more_than_it_may_hurts_its_vetting_and_nothing_else() {
+    let hub = Hub::start();
+    let device = Device::start(hub.address, &format!("{SLOT}[vetting]\nmemory = \"1MiB\""));
+    release(&hub, 1, &vec![1e-6; 1 << 20]);
+    let rejected = wait_for("a refusal", || {
+        let rejected = device.status()["slots"][0]["rejected"].clone();
+        (!rejected.is_null()).then_some(rejected)
+    });
+    assert_eq!(rejected["reason"], "exhausting", "{rejected}");
+    let text = rejected["text"].as_str().expect("a text");
+    assert!(text.contains("[vetting] memory"), "{text}");
+    assert_eq!(
+        device.infer(&[1.0, 0.0, 0.0, 0.0]).0,
+        503,
+        "it lives, and serves nothing"
+    );
+}
+
+#[test]
+fn a_version_is_confirmed_after_its_trial_also_over_restarts() {
+    let hub = Hub::start();
+    let more = format!("{SLOT}[activation]\ntrial = \"1s\"\n[telemetry]\nwindow = \"200ms\"");
+    let mut device = Device::start(hub.address, &more);
+    release(&hub, 1, &WEIGHTS);
+    device.wait_serving(1);
+    device.kill();
+    device.run();
+    device.wait_serving(1);
+    wait_for("it to be confirmed", || {
+        hub.events().contains(&EventKind::Confirmed).then_some(())
+    });
+    let confirmed = || device.status()["slots"][0]["serving"]["confirmed"] == json!(true);
+    wait_for("/status to say so", || confirmed().then_some(()));
+    wait_for("the hub to be told", || {
+        let reported = hub.state().reported.clone()?;
+        reported.slots[0].serving.clone()?.confirmed.then_some(())
+    });
+    let before = hub
+        .events()
+        .iter()
+        .filter(|kind| **kind == EventKind::Confirmed)
+        .count();
+    device.kill();
+    device.run();
+    device.wait_serving(1);
+    assert_eq!(
+        device.status()["slots"][0]["serving"]["confirmed"],
+        json!(true)
+    );
+    assert_eq!(
+        hub.events()
+            .iter()
+            .filter(|kind| **kind == EventKind::Confirmed)
+            .count(),
+        before,
+        "it is said once"
+    );
+}
+
+#[test]
+fn whatever_ends_the_agent_again_and_again_while_on_trial_gives_way() {
+    let hub = Hub::start();
+    let mut device = Device::start(hub.address, &format!("{SLOT}[activation]\ntrial = \"1s\""));
+    release(&hub, 1, &WEIGHTS);
+    device.wait_serving(1);
+    wait_for("version 1 to be confirmed", || {
+        (device.status()["slots"][0]["serving"]["confirmed"] == json!(true)).then_some(())
+    });
+    fs::write(
+        device.dir().join("agent.toml"),
+        fs::read_to_string(device.dir().join("agent.toml"))
+            .expect("it is there")
+            .replace("trial = \"1s\"", "trial = \"1h\""),
+    )
+    .expect("it writes");
+    device.stop();
+    device.run();
+    release(&hub, 2, &WEIGHTS.map(|w| w * 2.0));
+    device.wait_serving(2);
+    // As if each request ended the process.
+    for _ in 0..3 {
+        device.kill();
+        device.run();
+        device.wait_serving(2);
+    }
+    device.kill();
+    device.run();
+    device.wait_serving(1);
+    let rejected = &device.status()["slots"][0]["rejected"];
+    assert_eq!(rejected["reason"], "failed-serving", "{rejected}");
+}
+
+#[test]
+fn a_new_version_waits_until_nobody_asks_and_a_first_one_does_not() {
+    let hub = Hub::start();
+    let device = Device::start(hub.address, &format!("{SLOT}[activation]\nidle = \"2s\""));
+    release(&hub, 1, &WEIGHTS);
+    device.wait_serving(1);
+    release(&hub, 2, &WEIGHTS.map(|w| w * 2.0));
+    wait_for("it to wait for its time, while we ask", || {
+        assert_eq!(device.infer(&[1.0, 0.0, 0.0, 0.0]).0, 200);
+        (device.status()["slots"][0]["progress"]["phase"] == "waiting").then_some(())
+    });
+    assert_eq!(device.infer(&[1.0, 0.0, 0.0, 0.0]).1["model_version"], "1");
+    device.wait_serving(2);
+}
+
+#[test]
+fn nothing_is_fetched_that_is_not_signed_and_it_is_once_it_is() {
+    let hub = Hub::start();
+    let device = Device::start(hub.address, SLOT);
+    release(&hub, 1, &WEIGHTS);
+    device.wait_serving(1);
+    let signed = release_unsigned(&hub, 2, &WEIGHTS.map(|w| w * 2.0));
+    wait_for("it to wait for a signature", || {
+        (device.status()["slots"][0]["progress"]["phase"] == "unsigned").then_some(())
+    });
+    let wanted = |hub: &Hub| {
+        let bundle = signed.slots[0].bundle.digest;
+        hub.state().wants.iter().any(|want| want.blob == bundle)
+    };
+    assert!(!wanted(&hub), "not even its manifest is asked for");
+    hub.desire(signed.clone());
+    device.wait_serving(2);
+    assert!(wanted(&hub));
+    let slot = signed.slots[0].clone();
+    hub.sign(|repository, keys| {
+        repository.revoke(&slot.model, slot.version, "it lies", keys, hub::NOW);
+    });
+    device.wait_serving(1);
+    assert_eq!(device.status()["slots"][0]["rejected"]["reason"], "revoked");
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod pages;
 pub mod probe;
 mod query;
 mod stream;
+mod trust;
 mod upload;
 
 pub use self::{

@@ -11,6 +11,7 @@ pub(crate) mod capture;
 pub(crate) mod completions;
 pub(crate) mod device;
 pub(crate) mod given;
+pub(crate) mod key;
 pub(crate) mod label;
 pub(crate) mod login;
 pub(crate) mod model;

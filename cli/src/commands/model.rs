@@ -5,11 +5,20 @@ use std::{fs::File, io, path::PathBuf};
 use clap::Subcommand;
 use tern_cli::client::{Client, ClientError, Published};
 use tern_protocol::{
-    id::ModelName,
-    rest::{ModelView, VersionView},
+    blob::BlobRef,
+    codec,
+    id::{ModelName, ModelVersion},
+    limits,
+    manifest::Manifest,
+    rest::{ModelView, Revoke, VersionView},
 };
 
-use super::{Answer, Context, bar, given::Which, spinner};
+use super::{
+    Answer, Context, bar,
+    given::Which,
+    key::{KeyCommandError, Keys, Opened},
+    spinner,
+};
 use crate::{
     clock,
     out::{OutError, Reader, talk},
@@ -34,6 +43,25 @@ pub(crate) enum ModelCommand {
         /// What is new, for people; instead of the package's own note
         #[arg(long)]
         note: Option<String>,
+        #[command(flatten)]
+        keys: Keys,
+    },
+    /// Have devices refuse a version from now on, and give them another instead
+    #[command(after_help = "Example: tern model revoke digit-reader 3 --reason 'reads 6 for 8'")]
+    Revoke {
+        /// The model
+        model: ModelName,
+        /// Its version: a number, or latest
+        #[arg(value_name = "VERSION")]
+        which: Which,
+        /// Why, for people
+        #[arg(long)]
+        reason: String,
+        /// The version that devices get instead; the newest good one before it if not given
+        #[arg(long, value_name = "VERSION")]
+        replacement: Option<ModelVersion>,
+        #[command(flatten)]
+        keys: Keys,
     },
     /// All models
     List,
@@ -69,25 +97,53 @@ pub(crate) enum ModelError {
         #[source]
         source: ClientError,
     },
+    #[error(transparent)]
+    Key(#[from] KeyCommandError),
+    #[error("the hub's manifest of version {0} is not to be signed: {1}")]
+    Manifest(ModelVersion, String),
     #[error("model {0} has no version yet; publish one with `tern model publish {0} DIR`")]
     NoVersion(ModelName),
 }
 
 pub(crate) fn run(context: &mut Context, command: ModelCommand) -> Result<Answer, ModelError> {
     match command {
-        ModelCommand::Publish { model, dir, note } => {
+        ModelCommand::Publish {
+            model,
+            dir,
+            note,
+            keys,
+        } => {
+            let keys = keys.open()?;
             let mut package = Package::read(&dir)?;
             if let Some(note) = note {
                 package.new.note = note;
             }
-            publish(context, &model, &package)
+            publish(context, &model, &package, &keys)
+        }
+        ModelCommand::Revoke {
+            model,
+            which,
+            reason,
+            replacement,
+            keys,
+        } => {
+            let revoke = Revoke {
+                reason,
+                replacement,
+            };
+            self::revoke(context, &model, which, &revoke, &keys.open()?)
         }
         ModelCommand::List => list(context),
         ModelCommand::Show { model, which } => show(context, &model, which),
     }
 }
 
-fn publish(context: &Context, model: &ModelName, package: &Package) -> Result<Answer, ModelError> {
+fn publish(
+    context: &Context,
+    model: &ModelName,
+    package: &Package,
+    keys: &Opened,
+) -> Result<Answer, ModelError> {
     let (mut sent, mut known) = (0, 0);
     for part in &package.parts {
         if context.client.has_blob(&part.digest)? {
@@ -108,8 +164,16 @@ fn publish(context: &Context, model: &ModelName, package: &Package) -> Result<An
     match answer {
         Ok(Published { version, new }) => {
             let text = |look| show::model::published(&version, new, look);
+            if !version.signed && !keys.is_empty() {
+                check_manifest(context, &version, package)?;
+                return Ok(keys.sign(context)?);
+            }
             context.out.answer(&version, text)?;
-            if context.out.reader == Reader::Person {
+            if !version.signed {
+                talk(format_args!(
+                    "devices take it once it is signed: tern key sign --key FILE"
+                ));
+            } else if context.out.reader == Reader::Person {
                 talk(format_args!(
                     "next: tern rollout start {model}@{} --slot SLOT --watch",
                     version.version
@@ -124,6 +188,71 @@ fn publish(context: &Context, model: &ModelName, package: &Package) -> Result<An
         }
         Err(err) => Err(err.into()),
     }
+}
+
+/// Whoever signs answers for the model, not for what a hub makes of it: its manifest must name the files
+/// that are here.
+fn check_manifest(
+    context: &Context,
+    version: &VersionView,
+    package: &Package,
+) -> Result<(), ModelError> {
+    let wrong = |why: String| ModelError::Manifest(version.version, why);
+    let bundle = version.bundle;
+    let bytes = context
+        .client
+        .blob(&bundle.digest, limits::MANIFEST as u64)?;
+    if BlobRef::of(&bytes) != bundle {
+        return Err(wrong(
+            "its bytes are not those that its digest names".into(),
+        ));
+    }
+    let manifest: Manifest = codec::decode_within(&bytes, limits::MANIFEST)
+        .map_err(|err| wrong(format!("it cannot be read: {err}")))?;
+    let named = (
+        manifest.onnx.digest,
+        manifest.golden.digest,
+        manifest.reference.map(|blob| blob.digest),
+    );
+    let ours = (package.new.onnx, package.new.golden, package.new.reference);
+    if named == ours && (&manifest.model, manifest.version) == (&version.model, version.version) {
+        Ok(())
+    } else {
+        Err(wrong(
+            "it names other files than those of the package".into(),
+        ))
+    }
+}
+
+fn revoke(
+    context: &Context,
+    model: &ModelName,
+    which: Which,
+    revoke: &Revoke,
+    keys: &Opened,
+) -> Result<Answer, ModelError> {
+    let version = named(&context.client, model, which)?.version;
+    let revoked = context.client.revoke_version(model, version, revoke)?;
+    let replacement = revoked.revoked.as_ref().and_then(|r| r.replacement);
+    match replacement {
+        Some(other) => talk(format_args!("devices that have it get v{other} instead")),
+        None => talk(format_args!(
+            "there is no other version to give to devices that have it; they keep it until there is"
+        )),
+    }
+    let trust = context.client.trust()?;
+    if trust.draft_targets.is_some() {
+        if !keys.is_empty() {
+            return Ok(keys.sign(context)?);
+        }
+        talk(format_args!(
+            "the hub gives it to nobody any more; devices refuse it once that is signed: \
+             tern key sign --key FILE"
+        ));
+    }
+    let text = |look| show::model::version(&revoked, clock::now(), look);
+    context.out.answer(&revoked, text)?;
+    Ok(Answer::Yes)
 }
 
 fn send(client: &Client, part: &Part) -> Result<(), ModelError> {

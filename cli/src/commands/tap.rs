@@ -70,6 +70,8 @@ enum ChannelGiven {
     Ack,
     /// Chunks of models
     Blob,
+    /// Which signed metadata there are
+    Meta,
 }
 
 /// Why there is no answer.
@@ -151,6 +153,7 @@ impl TapArgs {
                 device, channel, ..
             }) => (Some(device), Some(given(*channel))),
             Some(Topic::Blob { .. }) => (None, Some(ChannelGiven::Blob)),
+            Some(Topic::Metadata { .. }) => (None, Some(ChannelGiven::Meta)),
             None => (None, None),
         };
         let device_fits = self.device.is_none() || self.device.as_ref() == device;

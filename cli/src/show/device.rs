@@ -100,6 +100,8 @@ fn on_its_way(progress: &ProgressView) -> String {
         }
         (Phase::Verified, _) => "verified".into(),
         (Phase::Vetted, _) => "vetted".into(),
+        (Phase::Unsigned, _) => "unsigned".into(),
+        (Phase::Waiting, _) => "waiting".into(),
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod device;
+pub(crate) mod key;
 pub(crate) mod model;
 pub(crate) mod overview;
 pub(crate) mod people;

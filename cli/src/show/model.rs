@@ -54,6 +54,7 @@ pub(crate) fn model(model: &ModelView, now: WallTime, look: Look) -> String {
         "VALIDATION",
         "LATENCY",
         "SERVING",
+        "SIGNED",
         "NOTE",
     ];
     let mut table = Table::new(look, &headings);
@@ -65,6 +66,7 @@ pub(crate) fn model(model: &ModelView, now: WallTime, look: Look) -> String {
             validation(version.validation_accuracy),
             Cell::number(micros(version.vetting.latency_us)),
             things(version.devices_serving, "device").into(),
+            signed(version),
             version.note.as_str().into(),
         ]);
     }
@@ -82,9 +84,27 @@ pub(crate) fn version(version: &VersionView, now: WallTime, look: Look) -> Strin
     let mut facts = facts(version, look);
     facts.fact("published", ago(version.created, now));
     facts.fact("serving", things(version.devices_serving, "device"));
+    if let Some(revoked) = &version.revoked {
+        facts.fact(
+            "revoked",
+            format!("{}: {}", ago(revoked.at, now), clean(&revoked.reason)),
+        );
+        if let Some(other) = revoked.replacement {
+            facts.fact("instead", format!("v{other}"));
+        }
+    }
+    facts.fact("signed", if version.signed { "yes" } else { "not yet" });
     facts.fact("bundle", version.bundle.digest.to_string());
     facts.fact("onnx", version.onnx.digest.to_string());
     format!("{title}\n{}", facts.text())
+}
+
+fn signed(version: &VersionView) -> Cell {
+    match (&version.revoked, version.signed) {
+        (Some(_), _) => Cell::toned("revoked", Tone::Bad),
+        (None, true) => "yes".into(),
+        (None, false) => Cell::toned("not yet", Tone::Busy),
+    }
 }
 
 /// `tern model publish`, accepted.

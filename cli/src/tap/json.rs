@@ -28,6 +28,11 @@ pub(crate) fn json(heard: &Heard) -> Value {
             let down = matches!(channel, Channel::Desired | Channel::Ack);
             put("direction", json!(if down { "down" } else { "up" }));
         }
+        Some(Topic::Metadata { role, .. }) => {
+            put("role", json!(role.level()));
+            put("channel", json!("meta"));
+            put("direction", json!("down"));
+        }
         Some(Topic::Blob { digest, .. }) => {
             put("blob", json!(digest));
             put("channel", json!("blob"));
@@ -47,6 +52,11 @@ pub(crate) fn json(heard: &Heard) -> Value {
         Said::Ack(ack) => put(
             "message",
             json!({"outbox": ack.outbox, "stored": ack.stored}),
+        ),
+        Said::Roots(roots) => put("message", json!({"roots": roots.roots})),
+        Said::Newest(newest) => put(
+            "message",
+            json!({"snapshot": newest.snapshot, "targets": newest.targets}),
         ),
         Said::Chunk(chunk) => put(
             "message",
@@ -77,6 +87,7 @@ fn reported(state: &Reported) -> Value {
         "slots": state.slots.iter().map(slot).collect::<Vec<_>>(),
         "outbox": state.outbox,
         "malformed": state.malformed,
+        "trust": state.trust,
     })
 }
 

@@ -14,9 +14,10 @@ use tern_protocol::{
     codec,
     desired::Desired,
     log::{Ack, Batch},
+    metadata::{Newest, Roots},
     reported::{Link, Reported},
     time::WallTime,
-    topic::{Channel, Topic},
+    topic::{Channel, MetadataRole, Topic},
 };
 
 /// A message as it came.
@@ -53,6 +54,10 @@ pub(crate) enum Said {
     Ack(Ack),
     /// A piece of a blob.
     Chunk(Chunk),
+    /// Which roots of the signed metadata there are.
+    Roots(Roots),
+    /// Which signed metadata are the newest.
+    Newest(Newest),
     /// Nothing that we can read.
     Unreadable {
         /// Why.
@@ -69,6 +74,10 @@ impl Heard {
                 why: "not a topic of tern/1".into(),
             }),
             Some(Topic::Blob { .. }) => codec::decode(payload).map(Said::Chunk),
+            Some(Topic::Metadata { role, .. }) => match role {
+                MetadataRole::Root => codec::decode(payload).map(Said::Roots),
+                MetadataRole::Timestamp => codec::decode(payload).map(Said::Newest),
+            },
             Some(Topic::Device { channel, .. }) => match channel {
                 Channel::Link => codec::decode(payload).map(Said::Link),
                 Channel::State => codec::decode(payload).map(|state| Said::State(Box::new(state))),

@@ -40,6 +40,13 @@ pub(crate) fn text(heard: &Heard, look: Look) -> String {
         Said::Chunk(chunk) => {
             format!("chunk {}, {}", chunk.index, bytes(chunk.bytes.len() as u64))
         }
+        Said::Roots(roots) => things(roots.roots.len() as u64, "root"),
+        Said::Newest(newest) => format!(
+            "timestamp, snapshot {}, targets {} ({})",
+            newest.snapshot.digest.short(),
+            newest.targets.digest.short(),
+            bytes(newest.targets.len)
+        ),
         Said::Unreadable { why } => {
             format!("cannot be read ({} bytes): {why}", heard.bytes)
         }
@@ -74,6 +81,9 @@ fn who(heard: &Heard) -> (String, Tone) {
                 format!("{arrow} {:<14} {:<7}", device.as_str(), word(*channel)),
                 tone,
             )
+        }
+        Some(Topic::Metadata { role, .. }) => {
+            (format!("↓ {:<14} {:<7}", role.level(), "meta"), Tone::Good)
         }
         Some(Topic::Blob { digest, .. }) => (
             format!("↓ {:<14} {:<7}", digest.short(), "blob"),
@@ -140,6 +150,8 @@ pub(super) const fn phase(phase: tern_protocol::reported::Phase) -> &'static str
         Phase::Fetching => "fetching",
         Phase::Verified => "verified",
         Phase::Vetted => "vetted",
+        Phase::Unsigned => "unsigned",
+        Phase::Waiting => "waiting",
     }
 }
 

@@ -263,7 +263,7 @@ fn follow(
         let concerns = match change {
             Change::Rollout { id: changed } => changed == id,
             Change::Device { .. } => true,
-            Change::Model { .. } | Change::Telemetry { .. } => false,
+            Change::Model { .. } | Change::Telemetry { .. } | Change::Trust => false,
         };
         if concerns && let Err(TrySendError::Disconnected(())) = wake.try_send(()) {
             return None;

@@ -10,6 +10,7 @@ use utoipa::IntoParams;
 
 use super::{
     extract::{Query, Workspace},
+    pages,
     problem::ApiError,
 };
 use crate::{
@@ -58,7 +59,7 @@ impl From<AuditQuery> for AuditFilter {
 /// List what was done in the workspace.
 #[utoipa::path(
     get, path = "/audit", tag = "audit", params(AuditQuery),
-    responses((status = 200, description = "Newest first", body = Page<AuditEntry>)),
+    responses((status = 200, description = "Newest first", body = pages::AuditPage)),
 )]
 pub(super) async fn list_audit(
     State(app): State<App>,
@@ -75,7 +76,7 @@ pub(super) async fn list_audit(
 /// List what was done anywhere in the hub.
 #[utoipa::path(
     get, path = "/audit/all", tag = "audit", params(AuditQuery),
-    responses((status = 200, description = "Newest first", body = Page<AuditEntry>)),
+    responses((status = 200, description = "Newest first", body = pages::AuditPage)),
 )]
 pub(super) async fn list_all_audit(
     State(app): State<App>,

@@ -27,7 +27,7 @@ pub(super) async fn bundle(State(app): State<App>) -> Response {
 /// List authorities.
 #[utoipa::path(
     get, path = "/authorities", tag = "hub",
-    responses((status = 200, description = "Oldest first", body = Page<AuthorityView>)),
+    responses((status = 200, description = "Oldest first", body = super::pages::AuthorityPage)),
 )]
 pub(super) async fn list_authorities(
     State(app): State<App>,

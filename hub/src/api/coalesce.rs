@@ -23,6 +23,7 @@ fn subject(change: &Change) -> Subject {
         Change::Rollout { id } => (1, id.to_string()),
         Change::Model { model } => (2, model.to_string()),
         Change::Telemetry { .. } => (3, String::new()),
+        Change::Trust => (4, String::new()),
     }
 }
 

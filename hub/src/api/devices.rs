@@ -10,6 +10,7 @@ use utoipa::IntoParams;
 
 use super::{
     extract::{Path, Query, Workspace},
+    pages,
     problem::ApiError,
 };
 use crate::{
@@ -63,7 +64,7 @@ pub(super) struct EventsQuery {
 /// List devices.
 #[utoipa::path(
     get, path = "/devices", tag = "devices", params(DevicesQuery),
-    responses((status = 200, description = "A page, in the order of ids", body = Page<DeviceView>)),
+    responses((status = 200, description = "A page, in the order of ids", body = pages::DevicePage)),
 )]
 pub(super) async fn list_devices(
     State(app): State<App>,
@@ -103,7 +104,7 @@ pub(super) async fn show_device(
 /// List what happened on a device.
 #[utoipa::path(
     get, path = "/devices/{device}/events", tag = "devices", params(DevicePath, EventsQuery),
-    responses((status = 200, description = "Newest first", body = Page<EventView>)),
+    responses((status = 200, description = "Newest first", body = pages::EventPage)),
 )]
 pub(super) async fn device_events(
     State(app): State<App>,
@@ -125,7 +126,7 @@ pub(super) async fn device_events(
 /// List what happened in the fleet.
 #[utoipa::path(
     get, path = "/events", tag = "devices", params(EventsQuery),
-    responses((status = 200, description = "Newest first", body = Page<EventView>)),
+    responses((status = 200, description = "Newest first", body = pages::EventPage)),
 )]
 pub(super) async fn list_events(
     State(app): State<App>,

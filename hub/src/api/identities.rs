@@ -10,6 +10,7 @@ use utoipa::IntoParams;
 
 use super::{
     extract::{JsonOrDefault, Path, Query, Workspace},
+    pages,
     policy::Asking,
     problem::ApiError,
 };
@@ -50,7 +51,7 @@ pub(super) struct IdentitiesQuery {
 /// List identities.
 #[utoipa::path(
     get, path = "/identities", tag = "devices", params(IdentitiesQuery),
-    responses((status = 200, description = "Newest first", body = Page<IdentityView>)),
+    responses((status = 200, description = "Newest first", body = pages::IdentityPage)),
 )]
 pub(super) async fn list_identities(
     State(app): State<App>,

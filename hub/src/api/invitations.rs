@@ -15,6 +15,7 @@ use utoipa::IntoParams;
 
 use super::{
     extract::{Json, Path, Query, Workspace},
+    pages,
     policy::Asking,
     problem::ApiError,
 };
@@ -63,7 +64,7 @@ pub(super) async fn invite(
 /// List invitations.
 #[utoipa::path(
     get, path = "/invitations", tag = "devices", params(InvitationsQuery),
-    responses((status = 200, description = "Newest first", body = Page<InvitationView>)),
+    responses((status = 200, description = "Newest first", body = pages::InvitationPage)),
 )]
 pub(super) async fn list_invitations(
     State(app): State<App>,

@@ -26,6 +26,7 @@ mod login;
 mod metrics;
 mod models;
 mod openapi;
+mod pages;
 mod people;
 mod policy;
 mod problem;
@@ -35,6 +36,7 @@ mod tap;
 #[cfg(test)]
 mod tests;
 mod throttle;
+mod trust;
 mod truth;
 mod unread;
 
@@ -107,6 +109,11 @@ pub fn router() -> Router<App> {
         .route(OPERATE, routes!(rollouts::resume_rollout))
         .route(OPERATE, routes!(rollouts::abort_rollout))
         .route(OPERATE, routes!(rollouts::widen_rollout))
+        .route(VIEW, routes!(trust::show_trust))
+        .route(ADMINISTER, routes!(trust::plan_keys))
+        .route(OPERATE, routes!(trust::hand_in_signatures))
+        .route(ADMINISTER, routes!(trust::withdraw_plan))
+        .route(OPERATE, routes!(trust::revoke_version))
         .route(LABEL, routes!(truth::import_labels))
         .route(VIEW, routes!(truth::list_captures))
         .route(VIEW, routes!(truth::list_accuracy))

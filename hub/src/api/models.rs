@@ -15,6 +15,7 @@ use utoipa::IntoParams;
 
 use super::{
     extract::{Json, Path, Workspace},
+    pages,
     policy::Asking,
     problem::ApiError,
 };
@@ -39,16 +40,16 @@ pub(super) struct ModelPath {
 pub(super) struct VersionPath {
     /// Name of the model.
     #[param(value_type = String)]
-    model: ModelName,
+    pub(super) model: ModelName,
     /// Number of the version.
     #[param(value_type = u32)]
-    version: ModelVersion,
+    pub(super) version: ModelVersion,
 }
 
 /// List models with their versions.
 #[utoipa::path(
     get, path = "/models", tag = "models",
-    responses((status = 200, description = "All models, by name", body = Page<ModelView>)),
+    responses((status = 200, description = "All models, by name", body = pages::ModelPage)),
 )]
 pub(super) async fn list_models(
     State(app): State<App>,

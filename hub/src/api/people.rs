@@ -13,6 +13,7 @@ use utoipa::IntoParams;
 
 use super::{
     extract::{Json, Path, Workspace},
+    pages,
     policy::Asking,
     problem::ApiError,
 };
@@ -51,7 +52,7 @@ fn page<T>(items: Vec<T>) -> Answer<Page<T>> {
 /// List the members of the workspace.
 #[utoipa::path(
     get, path = "/members", tag = "people",
-    responses((status = 200, description = "By name", body = Page<MemberView>)),
+    responses((status = 200, description = "By name", body = pages::MemberPage)),
 )]
 pub(super) async fn list_members(
     State(app): State<App>,
@@ -114,7 +115,7 @@ fn no_account() -> ApiError {
 /// List API tokens of the workspace: one's own, or everybody's for admins.
 #[utoipa::path(
     get, path = "/tokens", tag = "people",
-    responses((status = 200, description = "Newest first, without their texts", body = Page<TokenView>)),
+    responses((status = 200, description = "Newest first, without their texts", body = pages::TokenPage)),
 )]
 pub(super) async fn list_tokens(
     State(app): State<App>,
@@ -170,7 +171,7 @@ pub(super) async fn revoke_token(
 /// List the workspaces that whoever asks is a member of.
 #[utoipa::path(
     get, path = "/workspaces", tag = "people",
-    responses((status = 200, description = "By id", body = Page<WorkspaceView>)),
+    responses((status = 200, description = "By id", body = pages::WorkspacePage)),
 )]
 pub(super) async fn list_workspaces(
     State(app): State<App>,
@@ -196,7 +197,7 @@ pub(super) async fn create_workspace(
 /// List accounts.
 #[utoipa::path(
     get, path = "/users", tag = "people",
-    responses((status = 200, description = "By name", body = Page<UserView>)),
+    responses((status = 200, description = "By name", body = pages::UserPage)),
 )]
 pub(super) async fn list_users(State(app): State<App>) -> Result<Answer<Page<UserView>>, ApiError> {
     Ok(page(account::users(&app.store).await?))

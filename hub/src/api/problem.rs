@@ -8,6 +8,8 @@ use axum::{
 };
 use tern_protocol::rest::{Finding, Problem};
 
+use tern_trust::author::OfferError;
+
 use crate::{
     access::identity::{DecideError, InviteError, JoinError},
     access::people::PeopleError,
@@ -16,6 +18,7 @@ use crate::{
     registry::PublishError,
     rollout::RolloutError,
     store::{StoreError, chain},
+    trust::{RevokeError, TrustError},
 };
 
 /// An error on its way to a client.
@@ -227,6 +230,7 @@ impl From<JoinError> for ApiError {
                 Self::unprocessable(err.to_string())
             }
             JoinError::Authority(err) => Self::fault(&err),
+            JoinError::Trust(err) => err.into(),
             JoinError::Store(err) => err.into(),
         }
     }
@@ -253,6 +257,34 @@ impl From<DecideError> for ApiError {
     }
 }
 
+impl From<TrustError> for ApiError {
+    fn from(err: TrustError) -> Self {
+        match err {
+            TrustError::Offer(OfferError::Pending | OfferError::Version { .. })
+            | TrustError::NoDraft => Self::conflict(err.to_string()),
+            TrustError::Offer(_)
+            | TrustError::Document(_)
+            | TrustError::Key(_)
+            | TrustError::Threshold
+            | TrustError::EmptyPlan => Self::unprocessable(err.to_string()),
+            TrustError::Blob(err) => err.into(),
+            TrustError::Store(err) => err.into(),
+        }
+    }
+}
+
+impl From<RevokeError> for ApiError {
+    fn from(err: RevokeError) -> Self {
+        match err {
+            RevokeError::NoVersion(..) => Self::not_found(err.to_string()),
+            RevokeError::Reason | RevokeError::Replacement(..) => {
+                Self::unprocessable(err.to_string())
+            }
+            RevokeError::Trust(err) => err.into(),
+        }
+    }
+}
+
 impl From<RolloutError> for ApiError {
     fn from(err: RolloutError) -> Self {
         match err {
@@ -261,9 +293,11 @@ impl From<RolloutError> for ApiError {
             RolloutError::NoVersion { .. } | RolloutError::Percent { .. } => {
                 Self::unprocessable(err.to_string())
             }
-            RolloutError::Narrower { .. } | RolloutError::State { .. } | RolloutError::TooMany => {
-                Self::conflict(err.to_string())
-            }
+            RolloutError::Narrower { .. }
+            | RolloutError::State { .. }
+            | RolloutError::TooMany
+            | RolloutError::Unsigned { .. }
+            | RolloutError::Revoked { .. } => Self::conflict(err.to_string()),
         }
     }
 }

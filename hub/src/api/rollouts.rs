@@ -15,6 +15,7 @@ use utoipa::IntoParams;
 
 use super::{
     extract::{Json, JsonOrDefault, Path, Query, Workspace},
+    pages,
     policy::Asking,
     problem::ApiError,
 };
@@ -56,7 +57,7 @@ pub(super) async fn start_rollout(
 /// List rollouts.
 #[utoipa::path(
     get, path = "/rollouts", tag = "rollouts", params(RolloutsQuery),
-    responses((status = 200, description = "Newest first, without their devices", body = Page<RolloutView>)),
+    responses((status = 200, description = "Newest first, without their devices", body = pages::RolloutPage)),
 )]
 pub(super) async fn list_rollouts(
     State(app): State<App>,

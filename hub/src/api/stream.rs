@@ -53,6 +53,7 @@ const fn name(change: &Change) -> &'static str {
         Change::Rollout { .. } => "rollout",
         Change::Model { .. } => "model",
         Change::Telemetry { .. } => "telemetry",
+        Change::Trust => "trust",
     }
 }
 

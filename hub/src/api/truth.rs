@@ -10,6 +10,7 @@ use utoipa::IntoParams;
 
 use super::{
     extract::{Json, Query, Workspace},
+    pages,
     policy::Asking,
     problem::ApiError,
 };
@@ -71,7 +72,7 @@ pub(super) async fn import_labels(
 /// List captured inputs.
 #[utoipa::path(
     get, path = "/captures", tag = "truth", params(CapturesQuery),
-    responses((status = 200, description = "Newest first", body = Page<CaptureView>)),
+    responses((status = 200, description = "Newest first", body = pages::CapturePage)),
 )]
 pub(super) async fn list_captures(
     State(app): State<App>,
@@ -95,7 +96,7 @@ pub(super) async fn list_captures(
     get, path = "/accuracy", tag = "truth", params(AccuraciesQuery),
     responses((
         status = 200, description = "By model, newest version first, all sites before each",
-        body = Page<AccuracyView>,
+        body = pages::AccuracyPage,
     )),
 )]
 pub(super) async fn list_accuracy(

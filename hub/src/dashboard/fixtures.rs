@@ -72,6 +72,7 @@ pub(super) fn device(index: usize) -> DeviceView {
         inferences: 2_113 + index as u64,
         errors: u64::from(health == Health::Failing) * 3,
         golden_difference: 3.1e-7,
+        confirmed: true,
     };
     let progress = (health == Health::Updating).then(|| ProgressView {
         model: "digits".parse().unwrap(),
@@ -133,6 +134,7 @@ pub(super) fn device(index: usize) -> DeviceView {
         inferences: 18_204 + index as u64 * 97,
         windows: 1_204,
         malformed: 0,
+        trust: None,
     }
 }
 
@@ -282,6 +284,8 @@ pub(super) fn model(versions: u32) -> ModelView {
             load_ms: 3.8,
         },
         devices_serving: u64::from(number) * 4,
+        signed: true,
+        revoked: None,
     };
     ModelView {
         name: "digits".parse().unwrap(),

@@ -60,6 +60,7 @@ fn serving(number: u32) -> Serving {
         inferences: 7,
         errors: 0,
         golden_difference: 0.0,
+        confirmed: false,
     }
 }
 
@@ -82,6 +83,7 @@ fn reported(site: &str, serving: Option<Serving>) -> Reported {
         }],
         outbox: OutboxReport::default(),
         malformed: 0,
+        trust: None,
     }
 }
 

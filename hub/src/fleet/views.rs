@@ -223,6 +223,7 @@ async fn view(
         inferences: unsigned(row.inferences),
         windows: unsigned(row.windows),
         malformed: reported.as_ref().map(|r| r.malformed).unwrap_or_default(),
+        trust: reported.and_then(|r| r.trust),
     })
 }
 
@@ -248,6 +249,7 @@ fn serving_view(serving: &Serving, proven: bool, since: Option<WallTime>) -> Ser
         } else {
             f32::MAX
         },
+        confirmed: serving.confirmed,
     }
 }
 

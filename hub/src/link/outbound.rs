@@ -23,6 +23,7 @@ use crate::{
     },
     store::{StoreError, chain},
     tap::Passing,
+    trust::{self, Announcement},
 };
 
 /// Messages handed to the client and not yet written. Few, so that an acknowledgement does not wait
@@ -52,6 +53,17 @@ pub struct Senders {
     pub tells: mpsc::Sender<Tell>,
     /// Chunks of blobs.
     pub chunks: mpsc::Sender<Chunks>,
+    /// Which signed metadata there are.
+    pub announcements: mpsc::Sender<Announcement>,
+}
+
+/// Where everything retained is handed in again, when the broker may have lost it.
+#[derive(Debug, Clone)]
+pub struct Again {
+    /// What devices should be.
+    pub tells: mpsc::WeakSender<Tell>,
+    /// Which signed metadata there are.
+    pub announcements: mpsc::WeakSender<Announcement>,
 }
 
 /// The other end of [`Senders`].
@@ -60,6 +72,7 @@ pub struct Queues {
     acks: mpsc::Receiver<(WorkspaceId, DeviceId, Ack)>,
     tells: mpsc::Receiver<Tell>,
     chunks: mpsc::Receiver<Chunks>,
+    announcements: mpsc::Receiver<Announcement>,
 }
 
 /// Where what the hub says is handed in.
@@ -67,10 +80,12 @@ pub fn queues() -> (Senders, Queues) {
     let (acks_in, acks) = mpsc::channel(ACKS);
     let (tells_in, tells) = mpsc::channel(TELLS);
     let (chunks_in, chunks) = mpsc::channel(CHUNKS);
+    let (announcements_in, announcements) = trust::queue();
     let senders = Senders {
         acks: acks_in,
         tells: tells_in,
         chunks: chunks_in,
+        announcements: announcements_in,
     };
     (
         senders,
@@ -78,6 +93,7 @@ pub fn queues() -> (Senders, Queues) {
             acks,
             tells,
             chunks,
+            announcements,
         },
     )
 }
@@ -87,13 +103,13 @@ pub async fn run(
     app: App,
     broker: HubDoor,
     queues: Queues,
-    tells: mpsc::WeakSender<Tell>,
+    again: Again,
     ready: Arc<watch::Sender<Ready>>,
 ) {
     let mut options = options("out", &broker);
     options.set_inflight(IN_FLIGHT);
     let (client, connection) = AsyncClient::new(options, WRITING);
-    let writing = tokio::spawn(write(app.clone(), connection, tells, ready));
+    let writing = tokio::spawn(write(app.clone(), connection, again, ready));
     let mut speaker = Speaker {
         app,
         client: client.clone(),
@@ -124,6 +140,8 @@ impl Speaker {
                     self.app.counters.acks.one();
                     self.to_device(workspace, device, Channel::Ack, codec::encode(&ack)).await;
                 }
+                // Before what it signs for is wanted.
+                Some(said) = queues.announcements.recv() => self.announce(said).await,
                 Some(tell) = queues.tells.recv() => self.tell(tell).await,
                 Some(chunk) = queues.chunks.recv() => self.chunk(chunk).await,
                 else => return,
@@ -150,6 +168,14 @@ impl Speaker {
         self.app.counters.desired.one();
         self.to_device(workspace, device, Channel::Desired, codec::encode(&desired))
             .await;
+    }
+
+    async fn announce(&mut self, said: Announcement) {
+        let topic = Topic::Metadata {
+            workspace: said.workspace,
+            role: said.role,
+        };
+        self.publish(&topic, true, said.payload.into()).await;
     }
 
     async fn chunk(&mut self, chunk: Chunks) {
@@ -184,7 +210,7 @@ impl Speaker {
             Topic::Device {
                 workspace, device, ..
             } => (workspace, Some(device)),
-            Topic::Blob { workspace, .. } => (workspace, None),
+            Topic::Blob { workspace, .. } | Topic::Metadata { workspace, .. } => (workspace, None),
         };
         let topic = topic.to_string();
         self.app.tap.tell(|| Passing {
@@ -211,7 +237,7 @@ impl Speaker {
 async fn write(
     app: App,
     mut connection: EventLoop,
-    tells: mpsc::WeakSender<Tell>,
+    again: Again,
     ready: Arc<watch::Sender<Ready>>,
 ) {
     loop {
@@ -220,8 +246,11 @@ async fn write(
                 ready.send_modify(|ready| ready.outbound = true);
                 // The broker may have lost its retained messages, and this client what was on the
                 // way: say everything again.
-                if let Some(tells) = tells.upgrade() {
+                if let Some(tells) = again.tells.upgrade() {
                     tokio::spawn(tell_all(app.clone(), tells));
+                }
+                if let Some(announcements) = again.announcements.upgrade() {
+                    tokio::spawn(trust::announce_all(app.clone(), announcements));
                 }
             }
             Ok(Event::Outgoing(Outgoing::Disconnect)) => return,
@@ -229,7 +258,7 @@ async fn write(
             Err(err) => {
                 ready.send_modify(|ready| ready.outbound = false);
                 app.counters.link_lost.one();
-                if tells.upgrade().is_none() {
+                if again.tells.upgrade().is_none() {
                     // The hub stops, and the broker may be gone before the goodbye.
                     return;
                 }

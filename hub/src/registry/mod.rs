@@ -27,7 +27,7 @@ use tern_protocol::{
     blob::BlobRef,
     digest::Digest,
     id::{ModelName, ModelVersion, WorkspaceId},
-    rest::{ModelView, VersionRef, VersionView},
+    rest::{ModelView, Revoked, VersionRef, VersionView},
     time::WallTime,
 };
 
@@ -46,6 +46,10 @@ pub struct BundleFacts {
     pub weights: Digest,
     /// Bytes that a device fetches: manifest and parts.
     pub total_bytes: u64,
+    /// Whether devices take it: it is signed.
+    pub signed: bool,
+    /// Whether it is revoked.
+    pub revoked: bool,
 }
 
 /// All models of a workspace, by name.
@@ -146,6 +150,8 @@ pub async fn bundle_within(
         bundle: blob_ref(&row.bundle, row.bundle_len)?,
         weights: parsed("digest", &row.onnx)?,
         total_bytes: row.total_bytes.max(0).unsigned_abs(),
+        signed: row.signed,
+        revoked: row.revoked.is_some(),
     }))
 }
 
@@ -219,7 +225,22 @@ fn view(row: rows::version::Model, serving: &Serving) -> Result<VersionView, Sto
         validation_accuracy: row.validation_accuracy,
         vetting: json("vetting", &row.vetting)?,
         devices_serving,
+        signed: row.signed,
+        revoked: revoked(row.revoked, row.revoked_at, row.replacement)?,
     })
+}
+
+fn revoked(
+    reason: Option<String>,
+    at: Option<i64>,
+    replacement: Option<i64>,
+) -> Result<Option<Revoked>, StoreError> {
+    let replacement = replacement.map(number).transpose()?;
+    Ok(reason.map(|reason| Revoked {
+        reason,
+        at: WallTime(at.unwrap_or(0)),
+        replacement,
+    }))
 }
 
 fn blob_ref(digest: &str, len: i64) -> Result<BlobRef, StoreError> {

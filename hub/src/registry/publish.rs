@@ -21,7 +21,8 @@ use crate::{
     access::audit::{self, Actor, Deed},
     app::App,
     blobs::BlobError,
-    store::{Doing as _, StoreError},
+    store::{Doing as _, StoreError, chain},
+    trust,
 };
 
 /// Largest ONNX file that the hub vets (256 MiB). It is read whole and its graph is optimised in
@@ -92,6 +93,21 @@ pub async fn publish(
     let row = insert(app, by, workspace, model, &new, files, &measured).await?;
     let published = match row {
         Inserted::New(row) => {
+            // What does not get there now is signed at the next look.
+            if let Err(err) = trust::sync(app, workspace).await {
+                tracing::error!(
+                    error = chain(&err),
+                    "a version that was published is not signed yet"
+                );
+            }
+            let row = super::row(
+                app.store.read(),
+                workspace,
+                model,
+                super::number(row.version)?,
+            )
+            .await?
+            .unwrap_or(row);
             let view = view(row, &Serving::read(&app.store, workspace).await?)?;
             tracing::info!(%workspace, %model, version = %view.version, bundle = %view.bundle.digest,
                 "published a version");
@@ -326,6 +342,10 @@ fn row(
         note: Set(new.note.clone()),
         validation_accuracy: Set(new.validation_accuracy),
         vetting: Set(text("vetting", serde_json::to_string(measured))?),
+        signed: Set(false),
+        revoked: Set(None),
+        revoked_at: Set(None),
+        replacement: Set(None),
     })
 }
 

@@ -81,6 +81,15 @@ pub mod version {
         /// What vetting measured, JSON of `Vetting`.
         #[sea_orm(column_type = "Text")]
         pub vetting: String,
+        /// Whether the signed metadata in effect list it.
+        pub signed: bool,
+        /// Why it is revoked.
+        #[sea_orm(column_type = "Text", nullable)]
+        pub revoked: Option<String>,
+        /// When that was decided, milliseconds since 1970.
+        pub revoked_at: Option<i64>,
+        /// The version that devices get instead.
+        pub replacement: Option<i64>,
     }
 
     /// None: versions are found by model and number.

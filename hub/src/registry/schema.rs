@@ -9,6 +9,45 @@ use sea_orm_migration::{
 /// Makes the tables.
 pub struct Migration;
 
+/// Adds what is said of a version later: that it is signed, that it is revoked.
+pub struct Signing;
+
+impl MigrationName for Signing {
+    fn name(&self) -> &'static str {
+        "m0011_signing"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Signing {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let columns = [
+            ColumnDef::new("signed")
+                .boolean()
+                .not_null()
+                .default(false)
+                .take(),
+            ColumnDef::new("revoked").text().take(),
+            ColumnDef::new("revoked_at").big_integer().take(),
+            ColumnDef::new("replacement").big_integer().take(),
+        ];
+        for column in columns {
+            if manager
+                .has_column("model_version", &column.get_column_name())
+                .await?
+            {
+                continue;
+            }
+            let add = Table::alter()
+                .table("model_version")
+                .add_column(column)
+                .to_owned();
+            manager.alter_table(add).await?;
+        }
+        Ok(())
+    }
+}
+
 impl MigrationName for Migration {
     fn name(&self) -> &'static str {
         "m0004_registry"

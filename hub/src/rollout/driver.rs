@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     plan::{Candidate, Rollout},
+    revoked,
     step::{Action, Membership, Progress, share, step},
     stored,
 };
@@ -81,7 +82,13 @@ pub async fn pass(app: &App, tell: &mpsc::Sender<Tell>) -> Result<Did, StoreErro
     let mut did = Did::Nothing;
     for workspace in fleet::workspaces(&app.store).await? {
         let mut by_slot: BTreeMap<SlotName, Vec<Rollout>> = BTreeMap::new();
-        for rollout in stored::live(app.store.read(), &workspace).await? {
+        let live = stored::live(app.store.read(), &workspace).await?;
+        if revoked::replace(app, &workspace, &live, tell).await? == Did::Something {
+            // What was read is not what is there now.
+            did = Did::Something;
+            continue;
+        }
+        for rollout in live {
             by_slot
                 .entry(rollout.slot.clone())
                 .or_default()

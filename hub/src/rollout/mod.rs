@@ -19,6 +19,7 @@
 
 pub mod driver;
 pub mod operations;
+mod revoked;
 pub mod schema;
 pub mod step;
 

@@ -39,6 +39,25 @@ pub enum RolloutError {
         /// What is missing, what there is, and what to do.
         text: String,
     },
+    /// Devices would refuse the version.
+    #[error(
+        "version {version} of `{model}` waits for a signature; whoever has a release key signs it \
+         with `tern key sign`"
+    )]
+    Unsigned {
+        /// The model.
+        model: ModelName,
+        /// Its version.
+        version: ModelVersion,
+    },
+    /// Devices would refuse the version.
+    #[error("version {version} of `{model}` is revoked; roll out another")]
+    Revoked {
+        /// The model.
+        model: ModelName,
+        /// Its version.
+        version: ModelVersion,
+    },
     /// A percentage out of its range.
     #[error("a share is 1 to 100 percent, not {percent}")]
     Percent {
@@ -323,8 +342,15 @@ async fn target(
     version: ModelVersion,
 ) -> Result<Target, RolloutError> {
     if let Some(facts) = registry::bundle_of(&app.store, workspace, model, version).await? {
+        let (model, version) = (model.clone(), version);
+        if facts.revoked {
+            return Err(RolloutError::Revoked { model, version });
+        }
+        if !facts.signed {
+            return Err(RolloutError::Unsigned { model, version });
+        }
         return Ok(Target {
-            model: model.clone(),
+            model,
             version,
             bundle: facts.bundle,
             weights: facts.weights,

@@ -191,6 +191,7 @@ impl Device {
             }],
             outbox: OutboxReport::default(),
             malformed: 0,
+            trust: None,
         };
         self.say(Channel::State, codec::encode(&reported)).await;
     }
@@ -234,6 +235,7 @@ fn understand(topic: &str, payload: &[u8]) -> Heard {
             channel: Channel::Ack,
             ..
         } => Heard::Ack(codec::decode(payload).expect("an ack")),
+        Topic::Metadata { .. } => panic!("nobody here subscribes to metadata"),
         Topic::Device { .. } => Heard::Desired(codec::decode(payload).expect("a desired state")),
     }
 }
@@ -303,6 +305,7 @@ async fn from_publishing_to_proof_of_serving_and_over_a_restart() {
         inferences: 0,
         errors: 0,
         golden_difference: 0.0,
+        confirmed: false,
     };
     device.report(Revision(1), Some(serving)).await;
     let show = async || {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     digest::Digest,
     id::{DeviceId, ModelName, ModelVersion, Revision, SiteName, SlotName},
-    reported::{OutboxReport, Phase, Platform, RejectReason, Resources},
+    reported::{OutboxReport, Phase, Platform, RejectReason, Resources, Trust},
     time::WallTime,
 };
 
@@ -48,6 +48,9 @@ pub struct DeviceView {
     pub windows: u64,
     /// MQTT messages that it could not read, since its boot.
     pub malformed: u64,
+    /// Which signed metadata it goes by; none if it has not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<Trust>,
 }
 
 /// Health of a device.
@@ -113,6 +116,8 @@ pub struct ServingView {
     pub errors: u64,
     /// Largest absolute difference from the golden outputs when it was loaded.
     pub golden_difference: f32,
+    /// Whether its trial is over.
+    pub confirmed: bool,
 }
 
 /// A bundle on its way into a slot.

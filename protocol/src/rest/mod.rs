@@ -12,11 +12,12 @@ mod problem;
 mod registry;
 mod rollout;
 mod tap;
+mod trust;
 mod truth;
 
 pub use self::{
     access::*, charts::*, fleet::*, overview::*, problem::*, registry::*, rollout::*, tap::*,
-    truth::*,
+    trust::*, truth::*,
 };
 
 use alloc::{string::String, vec::Vec};
@@ -24,11 +25,52 @@ use serde::{Deserialize, Serialize};
 
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
     /// Ask for `?after=` this for the next page; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+}
+
+#[cfg(feature = "schema")]
+impl<T: utoipa::ToSchema> utoipa::PartialSchema for Page<T> {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        use utoipa::openapi::{Ref, schema};
+        let item = Ref::from_schema_name(T::name());
+        let items = schema::ArrayBuilder::new()
+            .items(item)
+            .description(Some("The items."));
+        let next = schema::ObjectBuilder::new()
+            .schema_type(schema::SchemaType::from_iter([
+                schema::Type::String,
+                schema::Type::Null,
+            ]))
+            .description(Some(
+                "Ask for `?after=` this for the next page; absent on the last.",
+            ));
+        schema::ObjectBuilder::new()
+            .description(Some("A page of a list."))
+            .property("items", items)
+            .required("items")
+            .property("next", next)
+            .into()
+    }
+}
+
+#[cfg(feature = "schema")]
+impl<T: utoipa::ToSchema> utoipa::ToSchema for Page<T> {
+    fn name() -> alloc::borrow::Cow<'static, str> {
+        alloc::format!("Page_{}", T::name()).into()
+    }
+
+    fn schemas(
+        schemas: &mut Vec<(
+            String,
+            utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>,
+        )>,
+    ) {
+        schemas.push((T::name().into(), T::schema()));
+        T::schemas(schemas);
+    }
 }

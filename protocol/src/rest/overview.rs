@@ -106,6 +106,8 @@ pub enum Change {
         /// Which.
         model: ModelName,
     },
+    /// Signed metadata, or what waits for signatures.
+    Trust,
     /// Telemetry or labels were stored.
     Telemetry {
         /// When.

@@ -79,6 +79,23 @@ pub struct VersionView {
     pub vetting: Vetting,
     /// Devices that serve it now.
     pub devices_serving: u64,
+    /// Whether its bundle is signed, so that devices take it.
+    pub signed: bool,
+    /// Why it is revoked, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<Revoked>,
+}
+
+/// A version that must not be loaded any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Revoked {
+    /// Why, for people.
+    pub reason: String,
+    /// When that was decided.
+    pub at: WallTime,
+    /// What devices get instead; none if there is nothing to give them.
+    pub replacement: Option<ModelVersion>,
 }
 
 /// What the hub measured when it vetted a model with the agents' own engine.

@@ -9,10 +9,11 @@ use tern_protocol::{
     id::{BootId, ModelVersion, OutboxId, PredictionId, Revision, Sequence},
     log::{Ack, Batch, Body, Capture, Entry, Event, EventKind, Label},
     manifest::{Golden, GoldenSample, Manifest},
+    metadata::{Newest, Roots},
     profile::{FeatureReference, Reference},
     reported::{
         Link, OutboxReport, Phase, Platform, Progress, RejectReason, Rejected, Reported, Resources,
-        Serving, SlotReport, SlotVersion,
+        Serving, SlotReport, SlotVersion, Trust,
     },
     tensor::{Dtype, Tensor, TensorSpec},
     time::{Instant, Uptime, WallTime},
@@ -80,6 +81,7 @@ pub fn reported() -> Reported {
                 inferences: 4_711,
                 errors: 2,
                 golden_difference: 0.000_001,
+                confirmed: false,
             }),
             previous: Some(slot_version(4)),
             progress: Some(Progress {
@@ -101,6 +103,37 @@ pub fn reported() -> Reported {
             dropped: 2,
         },
         malformed: 5,
+        trust: None,
+    }
+}
+
+pub fn reported_with_trust() -> Reported {
+    let mut reported = reported();
+    reported.trust = Some(Trust {
+        root: 2,
+        targets: 31,
+        expires: Some(WallTime(1_790_600_000_000)),
+        problem: Some("a signature is missing".into()),
+    });
+    for slot in &mut reported.slots {
+        if let Some(serving) = &mut slot.serving {
+            serving.confirmed = true;
+        }
+    }
+    reported
+}
+
+pub fn roots() -> Roots {
+    Roots {
+        roots: vec![blob("root 1"), blob("root 2")],
+    }
+}
+
+pub fn newest() -> Newest {
+    Newest {
+        timestamp: b"{}".to_vec(),
+        snapshot: blob("snapshot"),
+        targets: blob("targets"),
     }
 }
 
@@ -311,6 +344,21 @@ macro_rules! every_message {
             crate::samples::window()
         );
         $each!("batch", tern_protocol::log::Batch, crate::samples::batch());
+        $each!(
+            "reported-trust",
+            tern_protocol::reported::Reported,
+            crate::samples::reported_with_trust()
+        );
+        $each!(
+            "roots",
+            tern_protocol::metadata::Roots,
+            crate::samples::roots()
+        );
+        $each!(
+            "newest",
+            tern_protocol::metadata::Newest,
+            crate::samples::newest()
+        );
         $each!("ack", tern_protocol::log::Ack, crate::samples::ack());
     };
 }

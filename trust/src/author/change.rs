@@ -318,10 +318,7 @@ fn sign_targets(repository: &mut Repository, keys: &Keys, now: WallTime) {
     }
     let lacking = !repository.targets.is_signed(root.role());
     if repository.draft.targets.is_none() && counts_then && lacking {
-        let mut targets = repository.targets.role().clone();
-        targets.version = build::next(targets.version);
-        targets.expires = build::after(now, TARGETS_LIFE);
-        repository.draft.targets = Some(Document::unsigned(targets));
+        repository.draft.targets = Some(super::following(&repository.targets, now));
     }
     if let Some(draft) = &mut repository.draft.targets {
         draft.sign(key);

@@ -214,6 +214,20 @@ impl Repository {
     }
 }
 
+/// Whether a key signs for a role by a root.
+pub fn signs(root: &Root, role: RoleType, key: &PublicKey) -> bool {
+    build::has_key(root, role, key)
+}
+
+/// Targets that list the same as these and follow them, for people to sign: before they expire, or with
+/// other keys.
+pub fn following(targets: &Document<Targets>, now: WallTime) -> Document<Targets> {
+    let mut next = targets.role().clone();
+    next.version = build::next(next.version);
+    next.expires = build::after(now, TARGETS_LIFE);
+    Document::unsigned(next)
+}
+
 /// Reads what was stored of a repository.
 pub fn read(
     roots: &[Vec<u8>],

@@ -25,6 +25,7 @@ use crate::{
     },
     app::App,
     store::{Doing as _, StoreError, parsed},
+    trust::{self, TrustError},
 };
 
 /// Longest secret that is looked at, in bytes.
@@ -75,6 +76,9 @@ pub enum JoinError {
     /// Somebody took the identity's right away.
     #[error("this identity was revoked; ask whoever runs the fleet, and join with a new key")]
     KeyRevoked,
+    /// The root that devices pin could not be read.
+    #[error("the root of the signed metadata")]
+    Trust(#[from] TrustError),
     /// Another key took its place.
     #[error("another key speaks for this device now; join with a new key if this is wrong")]
     Superseded,
@@ -311,6 +315,7 @@ pub(super) async fn stands(
     txn.commit().await.doing("committing an identity")?;
     app.registry.begin(&row)?;
     let labels = labels_of(&row.labels)?;
+    let root = trust::root(app, &workspace).await?;
     Ok(Joined::Active(credentials(
         app,
         workspace,
@@ -318,6 +323,7 @@ pub(super) async fn stands(
         view.site,
         labels,
         issued,
+        root,
     )))
 }
 
@@ -366,6 +372,7 @@ fn credentials(
     site: Option<tern_protocol::id::SiteName>,
     labels: std::collections::BTreeMap<String, String>,
     issued: Issued,
+    root: String,
 ) -> Credentials {
     Credentials {
         workspace,
@@ -378,5 +385,6 @@ fn credentials(
         authorities: app.authorities.trusted().bundle(),
         mqtt: app.reach.mqtt(),
         https: app.reach.https(),
+        root: Some(root),
     }
 }

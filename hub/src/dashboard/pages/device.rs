@@ -234,6 +234,8 @@ fn coming(scope: &Scope, progress: &ProgressView) -> Markup {
         Phase::Fetching => "fetching",
         Phase::Verified => "verified, being vetted",
         Phase::Vetted => "vetted, being loaded",
+        Phase::Unsigned => "waits for signed metadata that list it",
+        Phase::Waiting => "vetted, waits for its activation window",
     };
     let total = progress.bytes_total;
     html! {

@@ -262,4 +262,7 @@ pub struct Credentials {
     pub mqtt: Vec<String>,
     /// Where the hub's HTTPS is, as `https://HOST:PORT`, best first.
     pub https: Vec<String>,
+    /// The root of the signed metadata, as JSON text: what a device pins when it joins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
 }

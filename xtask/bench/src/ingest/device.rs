@@ -229,5 +229,6 @@ fn reported() -> Result<Reported> {
         slots: Vec::new(),
         outbox: OutboxReport::default(),
         malformed: 0,
+        trust: None,
     })
 }

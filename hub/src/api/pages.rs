@@ -1,0 +1,22 @@
+//! Names for pages in the OpenAPI document: its macro cannot spell a generic type where a crate that
+//! is linked has conversions of its own from texts.
+
+use tern_protocol::rest::{
+    AccuracyView, AuditEntry, AuthorityView, CaptureView, DeviceView, EventView, IdentityView,
+    InvitationView, MemberView, ModelView, Page, RolloutView, TokenView, UserView, WorkspaceView,
+};
+
+pub(super) type AccuracyPage = Page<AccuracyView>;
+pub(super) type AuditPage = Page<AuditEntry>;
+pub(super) type AuthorityPage = Page<AuthorityView>;
+pub(super) type CapturePage = Page<CaptureView>;
+pub(super) type DevicePage = Page<DeviceView>;
+pub(super) type EventPage = Page<EventView>;
+pub(super) type IdentityPage = Page<IdentityView>;
+pub(super) type InvitationPage = Page<InvitationView>;
+pub(super) type MemberPage = Page<MemberView>;
+pub(super) type ModelPage = Page<ModelView>;
+pub(super) type RolloutPage = Page<RolloutView>;
+pub(super) type TokenPage = Page<TokenView>;
+pub(super) type UserPage = Page<UserView>;
+pub(super) type WorkspacePage = Page<WorkspaceView>;

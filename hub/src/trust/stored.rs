@@ -1,0 +1,227 @@
+//! Repositories and keys as rows.
+
+use sea_orm::{ConnectionTrait, QueryResult, Statement, TryGetable, Value};
+use tern_protocol::{digest::Digest, id::WorkspaceId};
+use tern_trust::{
+    author::{self, Keys, Repository},
+    document::Document,
+    key::SigningKey,
+    schema,
+};
+
+use super::TrustError;
+use crate::store::{Doing as _, StoreError};
+
+const DOING: &str = "reading or writing signed metadata";
+
+/// Names of the rows.
+const ROOT: &str = "root";
+const TARGETS: &str = "targets";
+const SNAPSHOT: &str = "snapshot";
+const TIMESTAMP: &str = "timestamp";
+const DRAFT_ROOT: &str = "draft-root";
+const DRAFT_TARGETS: &str = "draft-targets";
+
+/// What is stored of a workspace.
+pub(super) struct Stored {
+    pub(super) repository: Repository,
+    pub(super) keys: Keys,
+}
+
+/// Reads it; none if the workspace has none yet.
+pub(super) async fn load<C: ConnectionTrait>(
+    db: &C,
+    workspace: &WorkspaceId,
+) -> Result<Option<Stored>, TrustError> {
+    let sql = "SELECT role, bytes FROM trust_document WHERE workspace = $1 ORDER BY version";
+    let rows = query(db, sql, [workspace.as_str().into()]).await?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let mut roots = Vec::new();
+    let mut one = std::collections::BTreeMap::new();
+    for row in rows {
+        let (role, bytes): (String, Vec<u8>) = (column(&row, "role")?, column(&row, "bytes")?);
+        if role == ROOT {
+            roots.push(bytes);
+        } else {
+            one.insert(role, bytes);
+        }
+    }
+    let get = |role: &str| one.get(role).map(Vec::as_slice);
+    let needed = |role: &'static str| {
+        get(role).ok_or_else(|| StoreError::Value {
+            what: "signed metadata",
+            value: format!("{role} of {workspace} is missing"),
+        })
+    };
+    let repository = author::read(
+        &roots,
+        needed(TARGETS)?,
+        needed(SNAPSHOT)?,
+        needed(TIMESTAMP)?,
+        get(DRAFT_ROOT),
+        get(DRAFT_TARGETS),
+    )?;
+    if repository.roots.is_empty() {
+        return Err(needed(ROOT).expect_err("there is none").into());
+    }
+    Ok(Some(Stored {
+        repository,
+        keys: keys(db, workspace).await?,
+    }))
+}
+
+async fn keys<C: ConnectionTrait>(db: &C, workspace: &WorkspaceId) -> Result<Keys, TrustError> {
+    let sql = "SELECT use, pkcs8 FROM trust_key WHERE workspace = $1";
+    let (mut online, mut next_online, mut release, mut root) = (None, None, None, None);
+    for row in query(db, sql, [workspace.as_str().into()]).await? {
+        let (name, pkcs8): (String, Vec<u8>) = (column(&row, "use")?, column(&row, "pkcs8")?);
+        let key = Some(SigningKey::from_pkcs8(&pkcs8)?);
+        match name.as_str() {
+            "online" => online = key,
+            "next-online" => next_online = key,
+            "release" => release = key,
+            "root" => root = key,
+            _ => {}
+        }
+    }
+    let online = online.ok_or_else(|| StoreError::Value {
+        what: "key of the hub",
+        value: format!("the one of {workspace} is missing"),
+    })?;
+    Ok(Keys {
+        online,
+        next_online,
+        release,
+        root,
+    })
+}
+
+/// Writes what a workspace has from now on.
+pub(super) async fn save<C: ConnectionTrait>(
+    txn: &C,
+    workspace: &WorkspaceId,
+    Stored { repository, keys }: &Stored,
+) -> Result<(), StoreError> {
+    let name: Value = workspace.as_str().into();
+    let sql = "DELETE FROM trust_document WHERE workspace = $1 AND role <> $2";
+    execute(txn, sql, [name.clone(), ROOT.into()]).await?;
+    for root in &repository.roots {
+        write(txn, workspace, ROOT, root).await?;
+    }
+    write(txn, workspace, TARGETS, &repository.targets).await?;
+    write(txn, workspace, SNAPSHOT, &repository.snapshot).await?;
+    write(txn, workspace, TIMESTAMP, &repository.timestamp).await?;
+    if let Some(root) = &repository.draft.root {
+        write(txn, workspace, DRAFT_ROOT, root).await?;
+    }
+    if let Some(targets) = &repository.draft.targets {
+        write(txn, workspace, DRAFT_TARGETS, targets).await?;
+    }
+    execute(
+        txn,
+        "DELETE FROM trust_key WHERE workspace = $1",
+        [name.clone()],
+    )
+    .await?;
+    let held = [
+        ("online", Some(&keys.online)),
+        ("next-online", keys.next_online.as_ref()),
+        ("release", keys.release.as_ref()),
+        ("root", keys.root.as_ref()),
+    ];
+    for (usage, key) in held {
+        let Some(key) = key else { continue };
+        let sql = "INSERT INTO trust_key (workspace, use, pkcs8) VALUES ($1, $2, $3)";
+        let values = [name.clone(), usage.into(), key.pkcs8().to_vec().into()];
+        execute(txn, sql, values).await?;
+    }
+    Ok(())
+}
+
+async fn write<C: ConnectionTrait, T>(
+    txn: &C,
+    workspace: &WorkspaceId,
+    role: &str,
+    document: &Document<T>,
+) -> Result<(), StoreError>
+where
+    T: schema::Role + serde::Serialize + serde::de::DeserializeOwned + Clone + PartialEq,
+{
+    let sql = "INSERT INTO trust_document (workspace, role, version, digest, bytes) \
+               VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+    let values = [
+        workspace.as_str().into(),
+        role.into(),
+        (document.version() as i64).into(),
+        document.blob().digest.to_string().into(),
+        document.bytes().to_vec().into(),
+    ];
+    execute(txn, sql, values).await
+}
+
+/// Marks which versions of models the metadata in effect list.
+pub(super) async fn mark_signed<C: ConnectionTrait>(
+    txn: &C,
+    workspace: &WorkspaceId,
+    repository: &Repository,
+) -> Result<(), StoreError> {
+    let sql = "SELECT model, version, bundle, signed FROM model_version WHERE workspace = $1";
+    let listing = repository.listing();
+    for row in query(txn, sql, [workspace.as_str().into()]).await? {
+        let (model, version): (String, i64) = (column(&row, "model")?, column(&row, "version")?);
+        let (bundle, was): (String, bool) = (column(&row, "bundle")?, column(&row, "signed")?);
+        let digest: Option<Digest> = bundle.parse().ok();
+        let is = listing.iter().any(|((m, v), listed)| {
+            m.as_str() == model
+                && i64::from(v.get()) == version
+                && Some(listed.bundle.digest) == digest
+        });
+        if is != was {
+            let sql = "UPDATE model_version SET signed = $1 \
+                       WHERE workspace = $2 AND model = $3 AND version = $4";
+            let values = [
+                is.into(),
+                workspace.as_str().into(),
+                model.into(),
+                version.into(),
+            ];
+            execute(txn, sql, values).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Digests of all documents of all workspaces: blobs that must stay.
+pub async fn digests<C: ConnectionTrait>(db: &C) -> Result<Vec<Digest>, StoreError> {
+    let sql = "SELECT digest FROM trust_document WHERE role NOT LIKE 'draft-%'";
+    let rows = query(db, sql, []).await?;
+    let digests = rows.iter().map(|row| {
+        let text: String = column(row, "digest")?;
+        crate::store::parsed("digest", &text)
+    });
+    digests.collect()
+}
+
+pub(super) async fn execute<C: ConnectionTrait>(
+    db: &C,
+    sql: &str,
+    values: impl IntoIterator<Item = Value>,
+) -> Result<(), StoreError> {
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    db.execute_raw(statement).await.map(drop).doing(DOING)
+}
+
+pub(super) async fn query<C: ConnectionTrait>(
+    db: &C,
+    sql: &str,
+    values: impl IntoIterator<Item = Value>,
+) -> Result<Vec<QueryResult>, StoreError> {
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    db.query_all_raw(statement).await.doing(DOING)
+}
+
+pub(super) fn column<T: TryGetable>(row: &QueryResult, name: &str) -> Result<T, StoreError> {
+    row.try_get("", name).doing(DOING)
+}
