@@ -15,6 +15,7 @@ use crate::{
         reach::Reach,
     },
     blobs::Blobs,
+    broker::external::External,
     changes::Changes,
     clock::Clock,
     counters::Counters,
@@ -53,6 +54,8 @@ pub struct App {
     pub lives: Lives,
     /// Where the hub is found.
     pub reach: Reach,
+    /// The broker, if it is not the one inside the hub.
+    pub broker: Option<External>,
 }
 
 /// Asks a driver to look again. Carries no data: whoever is woken reads all it needs from the
@@ -80,7 +83,7 @@ impl Wake {
 /// Which parts of the hub are up. The database is, or there would be no hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Ready {
-    /// The broker accepts connections.
+    /// The broker accepts connections. One outside the hub does so when it has accepted one of the hub's.
     pub broker: bool,
     /// The hub hears devices: it is connected to the broker and subscribed.
     pub inbound: bool,
@@ -110,7 +113,7 @@ pub(crate) async fn fresh() -> (tempfile::TempDir, App) {
 pub(crate) async fn over(dir: &std::path::Path, store: Store, clock: Clock) -> App {
     use crate::access::reach::Ports;
     let reach = Reach::new(vec!["localhost".into()]);
-    let (https, mqtt) = (8443, 8883);
+    let (https, mqtt) = (8443, Some(8883));
     reach.listening(Ports { https, mqtt });
     let authorities = Authorities::open(dir, reach.names(), clock.clone()).expect("opens");
     let registry = Registry::load(&store, authorities.clone()).await;
@@ -129,5 +132,6 @@ pub(crate) async fn over(dir: &std::path::Path, store: Store, clock: Clock) -> A
         registry: registry.expect("loads"),
         lives: Lives::default(),
         reach,
+        broker: None,
     }
 }

@@ -169,6 +169,32 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_topics_and_filters_fit_every_broker() {
+        use crate::{id::NAME_MAX, limits};
+        let longest = "x".repeat(NAME_MAX);
+        let workspace: WorkspaceId = longest.parse().expect("a name");
+        let device: DeviceId = longest.parse().expect("a name");
+        let blob = Topic::Blob {
+            workspace: workspace.clone(),
+            digest: Digest::of(b""),
+        };
+        let channels = Channel::ALL.map(|channel| Topic::Device {
+            workspace: workspace.clone(),
+            device: device.clone(),
+            channel,
+        });
+        let topics = channels.into_iter().chain([blob]);
+        let topics = topics.map(|topic| topic.to_string());
+        for text in topics.chain([from_devices(&workspace)]) {
+            assert!(text.split('/').count() <= limits::TOPIC_LEVELS, "{text}");
+            assert!(text.len() <= limits::TOPIC, "{text}");
+        }
+        const { assert!(limits::TOPIC + 9 <= limits::PACKET_HEADER) };
+        // A device that joins has its name in a certificate, which takes `NAME_MAX` bytes in all.
+        const { assert!(NAME_MAX <= limits::CLIENT_ID) };
+    }
+
+    #[test]
     fn anything_else_is_refused() {
         for bad in [
             "",

@@ -25,6 +25,8 @@ use tokio::{
     time::sleep,
 };
 
+#[cfg(test)]
+pub(crate) use self::apply::TEXT_MAX;
 use self::{
     board::{Board, Facts},
     slot::SlotState,

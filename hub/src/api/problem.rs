@@ -227,6 +227,7 @@ impl From<JoinError> for ApiError {
                 Self::unprocessable(err.to_string())
             }
             JoinError::Authority(err) => Self::fault(&err),
+            JoinError::Broker(err) => Self::fault(&err),
             JoinError::Store(err) => err.into(),
         }
     }
@@ -261,9 +262,10 @@ impl From<RolloutError> for ApiError {
             RolloutError::NoVersion { .. } | RolloutError::Percent { .. } => {
                 Self::unprocessable(err.to_string())
             }
-            RolloutError::Narrower { .. } | RolloutError::State { .. } | RolloutError::TooMany => {
-                Self::conflict(err.to_string())
-            }
+            RolloutError::Narrower { .. }
+            | RolloutError::State { .. }
+            | RolloutError::TooMany
+            | RolloutError::TooManySlots => Self::conflict(err.to_string()),
         }
     }
 }

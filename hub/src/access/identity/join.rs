@@ -15,6 +15,7 @@ use tern_protocol::{
 };
 
 use super::{
+    issued,
     judge::{Asked, Known, Verdict, judge},
     rows::{identity, identity_view, invitation, invitation_view, labels_of, state_text},
 };
@@ -24,6 +25,7 @@ use crate::{
         authority::{AuthorityError, DeviceKey, Issued, RequestError, common_name},
     },
     app::App,
+    broker::external::ExternalError,
     store::{Doing as _, StoreError, parsed},
 };
 
@@ -90,6 +92,9 @@ pub enum JoinError {
     /// The certificate could not be made.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
+    /// What vouches for the broker cannot be read.
+    #[error(transparent)]
+    Broker(#[from] ExternalError),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -296,7 +301,7 @@ pub(super) async fn stands(
             .as_ref()
             .is_some_and(|was| *was != new.authority)
             || row.not_after.is_some_and(|until| until <= now.0);
-        row = keep(&txn, row, &new).await?;
+        row = keep(&txn, row, &new, now).await?;
         if why == Why::Renewal && worth_noting {
             let deed = Deed::new("identity.renew", format!("identity {}", view.id))
                 .within(&workspace)
@@ -318,7 +323,7 @@ pub(super) async fn stands(
         view.site,
         labels,
         issued,
-    )))
+    )?))
 }
 
 /// The newest certificate, if it is younger than a tenth of its life and from whom issues now:
@@ -349,6 +354,7 @@ async fn keep(
     txn: &DatabaseTransaction,
     row: identity::Model,
     new: &Issued,
+    now: WallTime,
 ) -> Result<identity::Model, StoreError> {
     let mut row: identity::ActiveModel = row.into();
     row.serial = Set(Some(new.serial.clone()));
@@ -356,7 +362,9 @@ async fn keep(
     row.not_before = Set(Some(new.not_before.0));
     row.not_after = Set(Some(new.not_after.0));
     row.certificate = Set(Some(new.chain.clone()));
-    row.update(txn).await.doing("storing a certificate")
+    let row = row.update(txn).await.doing("storing a certificate")?;
+    issued::record(txn, row.id, new, now).await?;
+    Ok(row)
 }
 
 fn credentials(
@@ -366,8 +374,12 @@ fn credentials(
     site: Option<tern_protocol::id::SiteName>,
     labels: std::collections::BTreeMap<String, String>,
     issued: Issued,
-) -> Credentials {
-    Credentials {
+) -> Result<Credentials, JoinError> {
+    let (mqtt, broker_authorities) = match &app.broker {
+        None => (app.reach.mqtt(), None),
+        Some(broker) => (broker.addresses().to_vec(), broker.authorities()?),
+    };
+    Ok(Credentials {
         workspace,
         device,
         site,
@@ -376,7 +388,8 @@ fn credentials(
         not_before: issued.not_before,
         not_after: issued.not_after,
         authorities: app.authorities.trusted().bundle(),
-        mqtt: app.reach.mqtt(),
+        broker_authorities,
+        mqtt,
         https: app.reach.https(),
-    }
+    })
 }
