@@ -310,8 +310,8 @@ impl Trust {
         let again = now.plus(RETRY);
         self.settled = Some((self.offer.clone(), Some(again)));
         tracing::warn!("signed metadata are refused: {text}");
-        let news = self.problem.as_ref() != Some(&text);
-        self.problem = Some(text.clone());
+        let news = self.problem.as_ref() != Some(&crate::node::shortened(&text));
+        self.problem = Some(crate::node::shortened(&text));
         news.then(|| format!("refused: {text}"))
     }
 

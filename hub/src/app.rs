@@ -15,6 +15,7 @@ use crate::{
         reach::Reach,
     },
     blobs::Blobs,
+    broker::external::External,
     changes::Changes,
     clock::Clock,
     counters::Counters,
@@ -56,6 +57,8 @@ pub struct App {
     pub reach: Reach,
     /// Who changes signed metadata, and whom that wakes.
     pub trust: Trust,
+    /// The broker, if it is not the one inside the hub.
+    pub broker: Option<External>,
 }
 
 /// Asks a driver to look again. Carries no data: whoever is woken reads all it needs from the
@@ -83,7 +86,7 @@ impl Wake {
 /// Which parts of the hub are up. The database is, or there would be no hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Ready {
-    /// The broker accepts connections.
+    /// The broker accepts connections. One outside the hub does so when it has accepted one of the hub's.
     pub broker: bool,
     /// The hub hears devices: it is connected to the broker and subscribed.
     pub inbound: bool,
@@ -113,7 +116,7 @@ pub(crate) async fn fresh() -> (tempfile::TempDir, App) {
 pub(crate) async fn over(dir: &std::path::Path, store: Store, clock: Clock) -> App {
     use crate::access::reach::Ports;
     let reach = Reach::new(vec!["localhost".into()]);
-    let (https, mqtt) = (8443, 8883);
+    let (https, mqtt) = (8443, Some(8883));
     reach.listening(Ports { https, mqtt });
     let authorities = Authorities::open(dir, reach.names(), clock.clone()).expect("opens");
     let registry = Registry::load(&store, authorities.clone()).await;
@@ -133,5 +136,6 @@ pub(crate) async fn over(dir: &std::path::Path, store: Store, clock: Clock) -> A
         lives: Lives::default(),
         reach,
         trust: Trust::default(),
+        broker: None,
     }
 }

@@ -3,6 +3,7 @@
 //! Read once by `main.rs`; each part is handed its own piece.
 
 mod backup;
+mod broker;
 mod certificate;
 mod oidc;
 
@@ -15,6 +16,7 @@ use std::{
 use tern_protocol::id::{UserName, WorkspaceId};
 
 pub use self::backup::{BackupArgs, RestoreArgs};
+pub use self::broker::{BrokerArgs, BrokerSettingsError};
 pub use self::certificate::CertificateArgs;
 pub use self::oidc::OidcArgs;
 use crate::access::{identity::Lives, reach};
@@ -91,6 +93,22 @@ pub enum CaAction {
         #[arg(long)]
         workspace: Option<WorkspaceId>,
     },
+    /// Write what an MQTT broker of your own needs into a directory: its certificate and key, the
+    /// authorities of its clients, and the certificates that are good no more.
+    Broker {
+        /// The directory; made if missing.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// A name under which hub and devices reach the broker. Repeatable.
+        #[arg(long = "name", value_name = "NAME", required = true, value_parser = reach::name)]
+        names: Vec<String>,
+        /// Let in the devices of this workspace, which has authorities of its own, and no others.
+        #[arg(long)]
+        workspace: Option<WorkspaceId>,
+    },
+    /// Print the certificates that are good no more before their end, as lists (CRL) in PEM, one for each
+    /// authority.
+    Crl,
     /// Trust an authority no more, and remove its key.
     Retire {
         /// Its id, as `tern-hub ca list` shows it.
@@ -140,7 +158,7 @@ pub struct Config {
     pub http: Option<SocketAddr>,
     /// Address for MQTT over mutual TLS: devices. Port 0 takes a free one. By default
     /// 127.0.0.1:8883, or 127.0.0.1:1883 for plain MQTT.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", conflicts_with = "broker")]
     pub mqtt: Option<SocketAddr>,
     /// Speak plain HTTP and plain MQTT, without any login: whoever is on this machine may do all.
     /// Refused unless both addresses are on loopback. For trying out and for tests.
@@ -165,6 +183,9 @@ pub struct Config {
     /// How log lines look, on stderr. What is logged is set by `RUST_LOG`, by default `info`.
     #[arg(long, value_enum, default_value_t)]
     pub log_format: LogFormat,
+    /// A broker of the operator's own.
+    #[command(flatten)]
+    pub broker: BrokerArgs,
     /// Login by an OpenID provider. Last: its heading stands over all that follows.
     #[command(flatten)]
     pub oidc: OidcArgs,

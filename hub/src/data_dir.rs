@@ -68,8 +68,9 @@ pub(crate) fn used(dir: &Path) -> Result<(), NoData> {
 pub struct Addresses {
     /// API, dashboard, health.
     pub http: SocketAddr,
-    /// Devices.
-    pub mqtt: SocketAddr,
+    /// Devices; none if they come by a broker of the operator's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mqtt: Option<SocketAddr>,
     /// Whether both speak TLS.
     pub tls: bool,
     /// Digests of the certificates of the authorities that vouch for the hub.

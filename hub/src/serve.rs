@@ -31,10 +31,14 @@ use crate::{
     api::{self, Trust},
     app::{App, Ready, Wake},
     blobs::{BlobError, Blobs},
-    broker::{BACKLOG, BIND_AGAIN, BIND_GRACE, Broker, BrokerError},
+    broker::{
+        BACKLOG, BIND_AGAIN, BIND_GRACE, Broker, BrokerError,
+        external::{External, ExternalError},
+        files,
+    },
     changes::Changes,
     clock::Clock,
-    config::{Config, NotLoopback},
+    config::{BrokerArgs, BrokerSettingsError, Config, NotLoopback},
     counters::{self, Counters},
     dashboard,
     data_dir::{Addresses, DataDir, DataDirError},
@@ -44,6 +48,7 @@ use crate::{
     link::{
         inbound::{self, Sinks},
         outbound::{self, Again, Senders},
+        way::Way,
     },
     monitor::ingest::Ingest,
     rollout,
@@ -77,6 +82,12 @@ pub enum ServeError {
     /// The broker does not start.
     #[error(transparent)]
     Broker(#[from] BrokerError),
+    /// The settings of a broker of the operator's own do not fit together.
+    #[error(transparent)]
+    BrokerSettings(#[from] BrokerSettingsError),
+    /// A broker of the operator's own cannot be reached with these settings.
+    #[error("the broker of `--broker`")]
+    External(#[from] ExternalError),
     /// What is insecure would be open to other machines.
     #[error(transparent)]
     NotLoopback(#[from] NotLoopback),
@@ -144,8 +155,9 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
 pub struct Running {
     addresses: Addresses,
     app: App,
-    broker: Broker,
-    /// The door for devices, unless they speak plainly.
+    /// The embedded broker, unless there is another.
+    broker: Option<Broker>,
+    /// The door for devices, unless they speak plainly or come in elsewhere.
     door: Option<Door>,
     http: JoinHandle<()>,
     /// Parts in the order in which they end: each ends when those before it have.
@@ -160,6 +172,7 @@ pub struct Running {
 /// Starts a hub; it accepts connections when this returns.
 pub async fn start(config: Config) -> Result<Running, ServeError> {
     config.check()?;
+    let elsewhere = config.broker.settings(config.insecure_loopback)?;
     let provider = config.oidc.settings(config.insecure_loopback)?;
     let provider = provider.map(oidc::Provider::new);
     limits::raise();
@@ -173,6 +186,8 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let certified = config.certified_names();
     let authorities = Authorities::open(data.path(), &certified, clock.clone())?;
     let registry = Registry::load(&store, authorities.clone()).await?;
+    let broker_names = elsewhere.as_ref().map(BrokerArgs::names);
+    let external = elsewhere.map(|settings| External::new(settings, authorities.clone()));
     let app = App {
         store,
         blobs,
@@ -189,6 +204,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         lives: config.lives(),
         reach,
         trust: trust::Trust::default(),
+        broker: external,
     };
     intake::all_offline(&app).await?;
     let (others, keeping) = certificate::open(&config, data.path(), &app.clock)?;
@@ -200,22 +216,20 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     };
     let listener = listener.map_err(http_error)?;
     let http = listener.local_addr().map_err(http_error)?;
-    let plain = config.insecure_loopback.then(|| config.mqtt());
-    let broker = Broker::start(plain, Arc::clone(&app.counters)).await?;
-    let door = match broker.plain {
-        Some(_) => None,
-        None => Some(open_door(config.mqtt(), &broker, &app).await?),
-    };
-    let mqtt = door.as_ref().map(|door| door.address).or(broker.plain);
-    let mqtt = mqtt.expect("devices come in by one or the other");
+    let Brokers {
+        way,
+        broker,
+        door,
+        mqtt,
+    } = brokers(&config, &app).await?;
     if config.insecure_loopback {
         tracing::warn!("insecure: whoever is on this machine may do all, without a login");
     }
-    ready.send_modify(|ready| ready.broker = true);
+    ready.send_modify(|ready| ready.broker = broker.is_some());
     if !config.insecure_loopback {
         app.reach.listening(Ports {
             https: http.port(),
-            mqtt: mqtt.port(),
+            mqtt: mqtt.map(|address| address.port()),
         });
     }
     let addresses = Addresses {
@@ -245,16 +259,18 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         },
         queues,
     ) = outbound::queues();
-    let speaking = boxed(outbound::run(
-        app.clone(),
-        broker.hub.clone(),
-        queues,
-        Again {
+    let speaking = {
+        let again = Again {
             tells: tells.downgrade(),
             announcements: announcements.downgrade(),
-        },
-        ready.clone(),
-    ));
+        };
+        let spoken = outbound::run(app.clone(), way.clone(), queues, again, ready.clone());
+        boxed(async {
+            if let Err(err) = spoken.await {
+                tracing::error!(error = chain(&err), "devices are not told anything");
+            }
+        })
+    };
 
     // What the hub hears.
     let (ingest, ingest_done) = Ingest::start(app.clone(), acks);
@@ -266,7 +282,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         wants,
     };
     let hearing = {
-        let heard = inbound::run(app.clone(), broker.hub.clone(), sinks, ready, stop.clone());
+        let heard = inbound::run(app.clone(), way, sinks, ready, stop.clone());
         boxed(async {
             if let Err(err) = heard.await {
                 tracing::error!(error = chain(&err), "devices are not heard");
@@ -294,7 +310,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
             () = keeping => {}
         }
     });
-    let parts = vec![
+    let mut parts = vec![
         part("hearing devices", hearing),
         part("device states", taking_in),
         part("telemetry", ingesting),
@@ -305,6 +321,10 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         part("certificates", certifying),
         part("certificate for browsers", keeping),
     ];
+    if let Some((dir, names)) = config.broker.broker_files.clone().zip(broker_names) {
+        let writing = boxed(files::keep(app.clone(), dir, names, stop.clone()));
+        parts.push(part("files for the broker", writing));
+    }
 
     let flushing = tokio::spawn(flush_counters(app.clone()));
     let stop_http = Handle::new();
@@ -333,7 +353,13 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         })
     };
     data.announce(&addresses)?;
-    tracing::info!("listening http={} mqtt={}", addresses.http, addresses.mqtt);
+    match (addresses.mqtt, &app.broker) {
+        (Some(mqtt), _) => tracing::info!("listening http={} mqtt={mqtt}", addresses.http),
+        (None, Some(broker)) => {
+            tracing::info!("listening http={} broker={}", addresses.http, broker.url());
+        }
+        (None, None) => tracing::info!("listening http={}", addresses.http),
+    }
     Ok(Running {
         addresses,
         app,
@@ -367,6 +393,43 @@ async fn offer_first_account(app: &App, data: &Path) -> Result<(), ServeError> {
         file.display()
     );
     Ok(())
+}
+
+/// The broker of a hub that starts.
+struct Brokers {
+    way: Way,
+    broker: Option<Broker>,
+    door: Option<Door>,
+    /// Where devices come in, if that is here.
+    mqtt: Option<SocketAddr>,
+}
+
+/// Starts the embedded broker and what is before it, or looks whether the way to another one can be
+/// gone. That one need not be there: the hub waits for it.
+async fn brokers(config: &Config, app: &App) -> Result<Brokers, ServeError> {
+    if let Some(external) = &app.broker {
+        let way = Way::External(external.clone());
+        way.check()?;
+        return Ok(Brokers {
+            way,
+            broker: None,
+            door: None,
+            mqtt: None,
+        });
+    }
+    let plain = config.insecure_loopback.then(|| config.mqtt());
+    let broker = Broker::start(plain, Arc::clone(&app.counters)).await?;
+    let door = match broker.plain {
+        Some(_) => None,
+        None => Some(open_door(config.mqtt(), &broker, app).await?),
+    };
+    let mqtt = door.as_ref().map(|door| door.address).or(broker.plain);
+    Ok(Brokers {
+        way: Way::Embedded(broker.hub.clone()),
+        broker: Some(broker),
+        door,
+        mqtt,
+    })
 }
 
 /// Opens the door for devices.
@@ -489,7 +552,9 @@ impl Running {
         if let Some(door) = self.door {
             door.close().await;
         }
-        self.broker.stop();
+        if let Some(broker) = self.broker {
+            broker.stop();
+        }
         self.app.store.close().await;
     }
 }

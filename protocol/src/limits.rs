@@ -4,6 +4,29 @@
 /// (AWS IoT Core: 128 KB a message).
 pub const PAYLOAD: usize = 128 * 1024;
 
+/// What a PUBLISH packet has around its payload, in bytes, at most: five of fixed header, two and the
+/// topic ([`TOPIC`]), two of packet identifier. Rounded up.
+pub const PACKET_HEADER: usize = 512;
+
+/// One MQTT payload as both ends make it, in bytes: with its packet around it, it stays within
+/// [`PAYLOAD`], whichever of the two a broker counts.
+pub const PAYLOAD_OUT: usize = PAYLOAD - PACKET_HEADER;
+
+/// The payload of a retained message, in bytes (Azure Event Grid keeps 64 KiB a message).
+pub const RETAINED: usize = 64 * 1024;
+
+/// Levels of a topic or filter (AWS IoT Core: seven slashes; Azure Event Grid: eight segments).
+pub const TOPIC_LEVELS: usize = 8;
+
+/// A topic or filter, in bytes (both: 256).
+pub const TOPIC: usize = 256;
+
+/// Client identifier, in bytes (AWS IoT Core: 128).
+pub const CLIENT_ID: usize = 128;
+
+/// Subscriptions of one device (AWS IoT Core and Azure Event Grid: 50 a connection).
+pub const SUBSCRIPTIONS: usize = 50;
+
 /// Length of every chunk of a blob but the last, in bytes. With its CBOR frame a chunk stays well
 /// under [`PAYLOAD`].
 pub const CHUNK: usize = 64 * 1024;

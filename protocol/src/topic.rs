@@ -107,9 +107,13 @@ impl MetadataRole {
     }
 }
 
-/// Filter for the metadata of a workspace.
-pub fn metadata(workspace: &WorkspaceId) -> String {
-    alloc::format!("{PREFIX}/{workspace}/meta/+")
+/// Topics of the metadata of a workspace. Not one filter with a wildcard: not every broker gives retained
+/// messages to those (RabbitMQ does not).
+pub fn metadata(workspace: &WorkspaceId) -> impl Iterator<Item = String> {
+    MetadataRole::ALL.into_iter().map(|role| {
+        let workspace = workspace.clone();
+        alloc::string::ToString::to_string(&Topic::Metadata { workspace, role })
+    })
 }
 
 /// Filter for what all devices of a workspace send.
@@ -219,6 +223,32 @@ mod tests {
             digest: Digest::of(b"x"),
         };
         assert_eq!(topic.to_string().parse(), Ok(topic));
+    }
+
+    #[test]
+    fn the_longest_topics_and_filters_fit_every_broker() {
+        use crate::{id::NAME_MAX, limits};
+        let longest = "x".repeat(NAME_MAX);
+        let workspace: WorkspaceId = longest.parse().expect("a name");
+        let device: DeviceId = longest.parse().expect("a name");
+        let blob = Topic::Blob {
+            workspace: workspace.clone(),
+            digest: Digest::of(b""),
+        };
+        let channels = Channel::ALL.map(|channel| Topic::Device {
+            workspace: workspace.clone(),
+            device: device.clone(),
+            channel,
+        });
+        let topics = channels.into_iter().chain([blob]);
+        let topics = topics.map(|topic| topic.to_string());
+        for text in topics.chain([from_devices(&workspace)]) {
+            assert!(text.split('/').count() <= limits::TOPIC_LEVELS, "{text}");
+            assert!(text.len() <= limits::TOPIC, "{text}");
+        }
+        const { assert!(limits::TOPIC + 9 <= limits::PACKET_HEADER) };
+        // A device that joins has its name in a certificate, which takes `NAME_MAX` bytes in all.
+        const { assert!(NAME_MAX <= limits::CLIENT_ID) };
     }
 
     #[test]

@@ -51,14 +51,21 @@ impl Fleet {
     /// A hub with these arguments more, without agents.
     #[track_caller]
     pub fn with_hub(args: &[&str]) -> Self {
+        Self::around(|dir| Hub::start(dir, args))
+    }
+
+    /// The hub that `start` starts in a fresh directory, without agents; set up if it is secured.
+    #[track_caller]
+    pub fn around(start: impl FnOnce(&Path) -> Hub) -> Self {
         let dir = tempfile::tempdir().expect("the system has room for temporary files");
-        let hub = Hub::start(dir.path(), args);
+        let hub = start(dir.path());
         let link = Proxy::start(hub.mqtt());
+        let admin = (hub.doors() == Doors::Secured).then(|| Admin::set_up(&hub));
         Self {
             agents: Vec::new(),
             hub,
             link,
-            admin: None,
+            admin,
             dir,
         }
     }
@@ -73,17 +80,7 @@ impl Fleet {
     /// go by: what tests ask the hub with has the machine's own clock.
     #[track_caller]
     pub fn secured_at(clock: Option<Clock>, args: &[&str]) -> Self {
-        let dir = tempfile::tempdir().expect("the system has room for temporary files");
-        let hub = Hub::start_at(clock, Doors::Secured, dir.path(), args);
-        let link = Proxy::start(hub.mqtt());
-        let admin = Some(Admin::set_up(&hub));
-        Self {
-            agents: Vec::new(),
-            hub,
-            link,
-            admin,
-            dir,
-        }
+        Self::around(|dir| Hub::start_at(clock, Doors::Secured, dir, args))
     }
 
     /// Invites an agent to a secured hub, lets it join, starts it and waits until the hub knows it;

@@ -10,6 +10,7 @@ use std::{
 use serde::Deserialize;
 
 use crate::{
+    beside::{self, Beside},
     binaries,
     http::Http,
     process::{Clock, Process},
@@ -37,12 +38,26 @@ pub struct Hub {
     /// Who vouches for what browsers are shown, if not the hub's own authority.
     browsers: Option<String>,
     running: Option<(Process, Addresses)>,
+    /// Its broker, if it is not inside it. Last: it outlives the hub.
+    broker: Elsewhere,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
 struct Addresses {
     http: SocketAddr,
-    mqtt: SocketAddr,
+    /// None if the broker is elsewhere.
+    mqtt: Option<SocketAddr>,
+}
+
+/// Where the broker is.
+#[derive(Debug)]
+enum Elsewhere {
+    /// Inside the hub.
+    No,
+    /// A Mosquitto beside it.
+    Beside(Box<Beside>),
+    /// One that the test has started.
+    At(SocketAddr),
 }
 
 impl Hub {
@@ -62,6 +77,35 @@ impl Hub {
     /// As [`Self::start_with`], with this clock.
     #[track_caller]
     pub fn start_at(clock: Option<Clock>, doors: Doors, dir: &Path, args: &[&str]) -> Self {
+        let broker = if beside::is_wanted() {
+            Elsewhere::Beside(Box::new(mosquitto(clock.clone(), doors, dir)))
+        } else {
+            Elsewhere::No
+        };
+        Self::start_by(broker, clock, doors, dir, args)
+    }
+
+    /// As [`Self::start_with`], always with a Mosquitto beside it.
+    #[track_caller]
+    pub fn start_beside(doors: Doors, dir: &Path, args: &[&str]) -> Self {
+        let broker = Elsewhere::Beside(Box::new(mosquitto(None, doors, dir)));
+        Self::start_by(broker, None, doors, dir, args)
+    }
+
+    /// As [`Self::start`], with a broker that listens there without TLS.
+    #[track_caller]
+    pub fn start_at_broker(address: SocketAddr, dir: &Path, args: &[&str]) -> Self {
+        Self::start_by(Elsewhere::At(address), None, Doors::Plain, dir, args)
+    }
+
+    #[track_caller]
+    fn start_by(
+        broker: Elsewhere,
+        clock: Option<Clock>,
+        doors: Doors,
+        dir: &Path,
+        args: &[&str],
+    ) -> Self {
         let args = args.iter().map(|&arg| arg.to_owned()).collect();
         let mut hub = Self {
             dir: dir.to_path_buf(),
@@ -71,9 +115,24 @@ impl Hub {
             last: None,
             browsers: None,
             running: None,
+            broker,
         };
         hub.run();
         hub
+    }
+
+    /// The Mosquitto beside it.
+    #[track_caller]
+    pub fn mosquitto(&mut self) -> &mut Beside {
+        match &mut self.broker {
+            Elsewhere::Beside(beside) => beside,
+            _ => panic!("there is no Mosquitto beside this hub"),
+        }
+    }
+
+    /// How it lets others in.
+    pub const fn doors(&self) -> Doors {
+        self.doors
     }
 
     /// Its data directory.
@@ -100,8 +159,12 @@ impl Hub {
         }
     }
 
-    /// The clock that it has when it is started next.
+    /// The clock that it has when it is started next; a Mosquitto beside it has it at once.
+    #[track_caller]
     pub fn set_clock(&mut self, clock: Option<Clock>) {
+        if let Elsewhere::Beside(beside) = &mut self.broker {
+            beside.set_clock(clock.clone());
+        }
         self.clock = clock;
     }
 
@@ -151,7 +214,11 @@ impl Hub {
     /// Where its broker listens now.
     #[track_caller]
     pub fn mqtt(&self) -> SocketAddr {
-        self.now().mqtt
+        match &self.broker {
+            Elsewhere::No => self.now().mqtt.expect("the broker is inside"),
+            Elsewhere::Beside(beside) => beside.address(),
+            Elsewhere::At(address) => *address,
+        }
     }
 
     #[track_caller]
@@ -167,12 +234,20 @@ impl Hub {
         let file = data.join("hub.addresses.json");
         // What an earlier process wrote is not where this one listens.
         let _ = fs::remove_file(&file);
-        let port = |of: fn(&Addresses) -> SocketAddr| {
+        let port = |of: fn(&Addresses) -> Option<SocketAddr>| {
             let last = self.last.as_ref().filter(|_| self.doors == Doors::Secured);
-            last.map_or("127.0.0.1:0".to_owned(), |last| of(last).to_string())
+            let last = last.and_then(of);
+            last.map_or("127.0.0.1:0".to_owned(), |last| last.to_string())
         };
-        let (http, mqtt) = (port(|last| last.http), port(|last| last.mqtt));
-        let mut args = vec!["serve", "--http", &http, "--mqtt", &mqtt, "--data"];
+        let (http, mqtt) = (port(|last| Some(last.http)), port(|last| last.mqtt));
+        let broker = match &self.broker {
+            Elsewhere::No => vec!["--mqtt".to_owned(), mqtt],
+            Elsewhere::Beside(beside) => beside.hub_args(),
+            Elsewhere::At(address) => vec!["--broker".to_owned(), format!("mqtt://{address}")],
+        };
+        let mut args = vec!["serve", "--http", &http];
+        args.extend(broker.iter().map(String::as_str));
+        args.push("--data");
         args.push(
             data.to_str()
                 .expect("a temporary directory has a plain name"),
@@ -221,6 +296,14 @@ impl Hub {
             text.ends_with(digest)
         });
         found.unwrap_or_else(|| panic!("no file of blob {digest} below {}", blobs.display()))
+    }
+}
+
+#[track_caller]
+fn mosquitto(clock: Option<Clock>, doors: Doors, dir: &Path) -> Beside {
+    match doors {
+        Doors::Plain => Beside::plain(dir),
+        Doors::Secured => Beside::secured(clock, dir, &dir.join("hub")),
     }
 }
 

@@ -13,6 +13,7 @@
 pub mod admin;
 pub mod agent;
 pub mod bare;
+pub mod beside;
 pub mod binaries;
 pub mod browser;
 pub mod cli;
@@ -26,6 +27,7 @@ pub mod mqtt;
 pub mod noise;
 pub mod oip;
 pub mod openid;
+pub mod other_brokers;
 pub mod package;
 pub mod pebble;
 pub mod pki;

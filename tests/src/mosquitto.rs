@@ -12,10 +12,19 @@ use crate::{
 };
 
 /// Where the shipped configuration looks for its files.
-const SHIPPED_DIR: &str = "/etc/mosquitto/tern/";
+pub(crate) const SHIPPED_DIR: &str = "/etc/mosquitto/tern/";
 
 /// Where the shipped configuration listens.
-const SHIPPED_LISTENER: &str = "\nlistener 8883\n";
+pub(crate) const SHIPPED_LISTENER: &str = "\nlistener 8883\n";
+
+/// A file as the repository ships it.
+#[track_caller]
+pub(crate) fn shipped(name: &str) -> String {
+    let path = programs::repository()
+        .join("deploy/brokers/mosquitto")
+        .join(name);
+    fs::read_to_string(&path).unwrap_or_else(|err| panic!("{}: {err}", path.display()))
+}
 
 /// A running broker for the workspace `default`, with the authority of its devices.
 pub struct Mosquitto {
@@ -36,20 +45,16 @@ impl Mosquitto {
         let dir = tempfile::tempdir().expect("the system has room for temporary files");
         let authority = Authority::new("Tern hub CA of a test");
         let server = authority.server();
-        let shipped = programs::repository().join("deploy/brokers/mosquitto");
-        let read = |name: &str| {
-            let path = shipped.join(name);
-            fs::read_to_string(&path).unwrap_or_else(|err| panic!("{}: {err}", path.display()))
-        };
         for (name, text) in [
             ("ca.crt", authority.pem()),
             ("server.crt", &server.chain),
             ("server.key", &server.key),
-            ("acl", &read("acl")),
+            ("crl.pem", &authority.revocation_list(&[])),
+            ("acl", &shipped("acl")),
         ] {
             fs::write(dir.path().join(name), text).expect("a file in the test's own");
         }
-        let config = read("mosquitto.conf");
+        let config = shipped("mosquitto.conf");
         assert!(config.contains(SHIPPED_LISTENER), "it listens as shipped");
         let here = format!("{}/", dir.path().display());
         // Mosquitto gives no port by itself: another process may take ours in between.

@@ -3,8 +3,9 @@
 use std::{fs, path::Path, sync::Arc};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName,
+    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    RevokedCertParams, SerialNumber,
 };
 use rustls::{
     ClientConfig, RootCertStore,
@@ -96,6 +97,30 @@ impl Authority {
         let mut params = CertificateParams::new(names).expect("these are names");
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         self.sign(&params, &new_key())
+    }
+
+    /// A list of revoked certificates with these serial numbers, PEM.
+    #[track_caller]
+    pub fn revocation_list(&self, serials: &[SerialNumber]) -> String {
+        let now = OffsetDateTime::now_utc();
+        let revoked = serials.iter().map(|serial| RevokedCertParams {
+            serial_number: serial.clone(),
+            revocation_time: now,
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let params = CertificateRevocationListParams {
+            this_update: now - Duration::days(1),
+            next_update: now + Duration::days(1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let signed = params
+            .signed_by(&self.issuer)
+            .expect("an authority of ours signs");
+        signed.pem().expect("a list is PEM")
     }
 
     fn sign(&self, params: &CertificateParams, key: &KeyPair) -> Credentials {

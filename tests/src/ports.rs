@@ -1,6 +1,9 @@
 //! Ports for programs that do not take one from the system by themselves.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::{
+    net::{SocketAddr, TcpListener, TcpStream},
+    time::Duration,
+};
 
 use crate::{process::Process, wait};
 
@@ -14,9 +17,19 @@ pub fn free() -> SocketAddr {
 
 /// The process, once it listens there; nothing if it ended.
 #[track_caller]
-pub fn listens(mut process: Process, address: SocketAddr) -> Option<Process> {
+pub fn listens(process: Process, address: SocketAddr) -> Option<Process> {
+    listens_within(wait::DEADLINE, process, address)
+}
+
+/// As [`listens`], for a program that takes its time.
+#[track_caller]
+pub fn listens_within(
+    longest: Duration,
+    mut process: Process,
+    address: SocketAddr,
+) -> Option<Process> {
     let what = format!("{} to listen", process.name());
-    wait::until(&what, || {
+    wait::until_within(longest, &what, || {
         if process.has_ended() {
             return Ok(None);
         }

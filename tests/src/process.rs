@@ -24,6 +24,19 @@ const SHOWN_LINES: usize = 60;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Clock(pub String);
 
+impl Clock {
+    /// Gives a program this clock.
+    pub fn apply_to(&self, command: &mut Command) {
+        // Not by the program `faketime`: it stays in between, and would get the signals. The loader
+        // knows where `$LIB` is.
+        command.env("LD_PRELOAD", "/usr/$LIB/faketime/libfaketimeMT.so.1");
+        command.env("FAKETIME", &self.0);
+        // What waits for a span of time waits as long as ever, and files are as old as they are.
+        command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        command.env("NO_FAKE_STAT", "1");
+    }
+}
+
 /// A running process. Its output goes to files; dropping it kills it.
 #[derive(Debug)]
 pub struct Process {
@@ -60,15 +73,9 @@ impl Process {
         let Some(clock) = clock else {
             return Self::start(dir, name, program, args);
         };
-        // Not by the program `faketime`: it stays in between, and would get the signals. The loader
-        // knows where `$LIB` is.
         let mut command = Command::new(program);
         command.args(args);
-        command.env("LD_PRELOAD", "/usr/$LIB/faketime/libfaketimeMT.so.1");
-        command.env("FAKETIME", &clock.0);
-        // What waits for a span of time waits as long as ever, and files are as old as they are.
-        command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-        command.env("NO_FAKE_STAT", "1");
+        clock.apply_to(&mut command);
         Self::spawn(dir, name, command)
     }
 

@@ -22,7 +22,7 @@ pub(crate) struct Packaged {
 }
 
 /// What comes from Debian.
-pub(crate) const PACKAGED: [Packaged; 9] = [
+pub(crate) const PACKAGED: [Packaged; 12] = [
     Packaged {
         program: "chromium",
         package: "chromium",
@@ -41,7 +41,22 @@ pub(crate) const PACKAGED: [Packaged; 9] = [
     Packaged {
         program: "mosquitto",
         package: "mosquitto",
-        used_for: "tests of the topic rules on a Mosquitto of its own",
+        used_for: "tests on a Mosquitto: its topic rules, and both suites a second time",
+    },
+    Packaged {
+        program: "rabbitmq-server",
+        package: "rabbitmq-server",
+        used_for: "the loop on RabbitMQ",
+    },
+    Packaged {
+        program: "epmd",
+        package: "erlang-base",
+        used_for: "the loop on RabbitMQ",
+    },
+    Packaged {
+        program: "nats-server",
+        package: "nats-server",
+        used_for: "the loop on NATS",
     },
     Packaged {
         program: "faketime",

@@ -110,12 +110,16 @@ impl Identity {
         &self.key_pem
     }
 
-    /// Connections to the hub as this device.
+    /// Connections to the hub's broker as this device.
     pub fn tls(&self, floor: Duration) -> Result<Arc<ClientConfig>, String> {
         let chain = certificates(&self.credentials.certificate)?;
         let key = PrivateKeyDer::from_pem_slice(self.key_pem.as_bytes());
         let key = key.map_err(|err| format!("its key: {err}"))?;
-        let config = tls::client(self.trust()?, floor, Some((chain, key)));
+        let trust = match &self.credentials.broker_authorities {
+            Some(others) => certificates(others).map(Trust::Authorities)?,
+            None => self.trust()?,
+        };
+        let config = tls::client(trust, floor, Some((chain, key)));
         config.map(Arc::new).map_err(|err| err.to_string())
     }
 
@@ -282,6 +286,7 @@ pub(super) mod tests {
             not_before: WallTime(0),
             not_after: WallTime(1000),
             authorities: pem,
+            broker_authorities: None,
             mqtt: vec!["hub.example:8883".into()],
             https: vec!["https://hub.example:8443".into()],
             root: None,

@@ -8,6 +8,8 @@
 //!   be said again.
 
 mod owner;
+#[cfg(test)]
+mod sizes;
 
 use std::{
     collections::BTreeSet,
@@ -229,11 +231,17 @@ impl Shared {
 impl State {
     fn say<T: minicbor::Encode<()>>(&self, id: &Identity, channel: Channel, message: &T) -> bool {
         let payload = codec::encode(message);
-        debug_assert!(
-            payload.len() <= limits::PAYLOAD,
-            "{channel:?} fits a payload"
-        );
         let retain = channel.retained();
+        if payload.len() > most(channel) {
+            // Brokers cut the connection at it, again and again.
+            debug_assert!(false, "{channel:?} has {} bytes", payload.len());
+            tracing::error!(
+                ?channel,
+                bytes = payload.len(),
+                "a message is too long and is not sent"
+            );
+            return false;
+        }
         let published =
             self.client
                 .try_publish(topic(id, channel), QoS::AtLeastOnce, retain, payload);
@@ -259,6 +267,15 @@ impl State {
                 self.asked.remove(&topic);
             }
         }
+    }
+}
+
+/// Most bytes of a message that every broker takes.
+const fn most(channel: Channel) -> usize {
+    if channel.retained() {
+        limits::RETAINED
+    } else {
+        limits::PAYLOAD_OUT
     }
 }
 

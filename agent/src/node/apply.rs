@@ -473,11 +473,13 @@ fn ended_the_process() -> Refusal {
     )
 }
 
+/// Longest text of a refusal, in bytes: a report has one for each slot.
+pub(crate) const TEXT_MAX: usize = 480;
+
 /// A few hundred bytes, as events and reports promise.
-fn shortened(text: &str) -> String {
-    const TEXT_MAX: usize = 480;
-    match text.char_indices().nth(TEXT_MAX) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.into(),
+pub(crate) fn shortened(text: &str) -> String {
+    match text.len() {
+        0..=TEXT_MAX => text.into(),
+        _ => format!("{}…", &text[..text.floor_char_boundary(TEXT_MAX)]),
     }
 }

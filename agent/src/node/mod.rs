@@ -26,6 +26,9 @@ use tokio::{
     time::sleep,
 };
 
+#[cfg(test)]
+pub(crate) use self::apply::TEXT_MAX;
+pub(crate) use self::apply::shortened;
 use self::{
     board::{Board, Facts},
     slot::SlotState,

@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Largest entry that is taken in: alone in a batch it still fits one payload.
-const ENTRY_MAX: usize = limits::PAYLOAD - 1024;
+pub(crate) const ENTRY_MAX: usize = limits::PAYLOAD - 1024;
 
 const KEY_MARKS: &str = "outbox-marks";
 

@@ -19,7 +19,8 @@ use tern_protocol::{id::Sequence, time::Uptime};
 
 use crate::chance::Chance;
 
-/// Bytes of entries in one batch; leaves room for the frame in a payload of 128 KiB.
+/// Bytes of entries in one batch; leaves room for the frame in a payload of 128 KiB. One entry that is
+/// larger goes alone.
 pub const BATCH: u64 = 100 * 1024;
 
 /// Entries wait this long for others, so that a burst becomes one batch.

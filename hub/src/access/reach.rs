@@ -22,8 +22,8 @@ struct Inner {
 pub struct Ports {
     /// HTTPS.
     pub https: u16,
-    /// MQTT.
-    pub mqtt: u16,
+    /// MQTT, if devices come in by the hub.
+    pub mqtt: Option<u16>,
 }
 
 impl Reach {
@@ -46,11 +46,11 @@ impl Reach {
     /// `https://HOST:PORT`, best first; none before the hub listens, and if it speaks no
     /// TLS.
     pub fn https(&self) -> Vec<String> {
-        let hosts = self.hosts(|ports| ports.https);
+        let hosts = self.hosts(|ports| Some(ports.https));
         hosts.map(|host| format!("https://{host}")).collect()
     }
 
-    /// `HOST:PORT` of the broker, best first; none as for [`Self::https`].
+    /// `HOST:PORT` of the embedded broker, best first; none as for [`Self::https`].
     pub fn mqtt(&self) -> Vec<String> {
         self.hosts(|ports| ports.mqtt).collect()
     }
@@ -73,8 +73,8 @@ impl Reach {
         }
     }
 
-    fn hosts(&self, port: impl Fn(&Ports) -> u16) -> impl Iterator<Item = String> {
-        let port = self.0.ports.get().map(port);
+    fn hosts(&self, port: impl Fn(&Ports) -> Option<u16>) -> impl Iterator<Item = String> {
+        let port = self.0.ports.get().and_then(port);
         let names = self.0.names.iter();
         names.filter_map(move |name| Some(format!("{}:{}", host(name), port?)))
     }
@@ -114,7 +114,7 @@ mod tests {
     fn addresses_are_known_once_the_hub_listens() {
         let reach = Reach::new(vec!["hub.example".into(), "::1".into()]);
         assert!(reach.https().is_empty());
-        let (https, mqtt) = (8443, 8883);
+        let (https, mqtt) = (8443, Some(8883));
         reach.listening(Ports { https, mqtt });
         assert_eq!(
             reach.https(),
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn an_origin_is_never_a_name_that_is_not_ours() {
         let reach = Reach::new(vec!["hub.example".into(), "::1".into()]);
-        let (https, mqtt) = (8443, 8883);
+        let (https, mqtt) = (8443, Some(8883));
         reach.listening(Ports { https, mqtt });
         for (asked, origin) in [
             (Some("hub.example"), "https://hub.example"),

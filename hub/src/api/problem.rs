@@ -231,6 +231,7 @@ impl From<JoinError> for ApiError {
             }
             JoinError::Authority(err) => Self::fault(&err),
             JoinError::Trust(err) => err.into(),
+            JoinError::Broker(err) => Self::fault(&err),
             JoinError::Store(err) => err.into(),
         }
     }
@@ -297,7 +298,8 @@ impl From<RolloutError> for ApiError {
             | RolloutError::State { .. }
             | RolloutError::TooMany
             | RolloutError::Unsigned { .. }
-            | RolloutError::Revoked { .. } => Self::conflict(err.to_string()),
+            | RolloutError::Revoked { .. }
+            | RolloutError::TooManySlots => Self::conflict(err.to_string()),
         }
     }
 }

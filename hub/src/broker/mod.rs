@@ -9,11 +9,16 @@
 //! and limits that fit a client that hears a whole fleet; and with `--insecure-loopback` whoever is
 //! on this machine by a third, plain one. [`gate`] asks [`rules`] on every step.
 //!
+//! With `--broker` none of this runs: [`external`] says how the operator's own broker is reached, and
+//! [`files`] what the hub gives to it.
+//!
 //! Must never break:
 //! - nobody gets in who fits no rule;
 //! - no limit is rmqtt's default by accident. With its defaults (queue 1,000, in-flight 16) it
 //!   silently drops 90 % of a QoS 1 burst into one subscriber.
 
+pub mod external;
+pub mod files;
 mod gate;
 pub mod password;
 pub mod rules;

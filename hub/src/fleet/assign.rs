@@ -1,5 +1,7 @@
 //! What the hub wants of devices: written here, sent by `link`.
 
+use std::collections::BTreeSet;
+
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, DatabaseTransaction, EntityTrait as _, QueryFilter as _,
     QueryOrder as _, QuerySelect as _,
@@ -19,6 +21,10 @@ use crate::store::{Doing as _, Store, StoreError, parsed};
 
 /// Devices whose desired states are read at once, when all are sent again.
 const PAGE: u64 = 500;
+
+/// Slots of one workspace in which something is wanted, at most: a device is told of all its slots in one
+/// retained message (`limits::RETAINED`), some 200 bytes each.
+pub const SLOTS_WANTED: usize = 256;
 
 /// What to want in one slot of one device. `None` takes back what was wanted: the device keeps what
 /// it serves.
@@ -133,6 +139,24 @@ pub async fn desired<C: ConnectionTrait>(
     }
 }
 
+/// The slots of a workspace in which something is wanted of any device.
+pub async fn slots_wanted<C: ConnectionTrait>(
+    db: &C,
+    workspace: &WorkspaceId,
+) -> Result<BTreeSet<String>, StoreError> {
+    let names: Vec<String> = slot::Entity::find()
+        .select_only()
+        .column(slot::Column::Slot)
+        .distinct()
+        .filter(slot::Column::Workspace.eq(workspace.as_str()))
+        .filter(slot::Column::AssignedModel.is_not_null())
+        .into_tuple()
+        .all(db)
+        .await
+        .doing("reading slots in which something is wanted")?;
+    Ok(names.into_iter().collect())
+}
+
 /// A page of what all devices should be, in the order of ids; empty after the last.
 pub async fn all_desired(
     store: &Store,
@@ -162,4 +186,37 @@ pub async fn all_desired(
         }
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use tern_protocol::{
+        blob::BlobRef,
+        codec,
+        digest::Digest,
+        id::{ModelVersion, NAME_MAX},
+        limits,
+    };
+
+    use super::*;
+
+    #[test]
+    fn as_many_slots_as_there_may_be_fit_a_retained_message() {
+        let longest = "x".repeat(NAME_MAX);
+        let slots = (0..SLOTS_WANTED).map(|_| DesiredSlot {
+            slot: longest.parse().expect("a name"),
+            model: longest.parse().expect("a name"),
+            version: ModelVersion::new(u32::MAX).expect("not zero"),
+            bundle: BlobRef {
+                digest: Digest::of(b""),
+                len: u64::MAX,
+            },
+        });
+        let desired = Desired {
+            revision: Revision(u64::MAX),
+            slots: slots.collect(),
+        };
+        let len = codec::encode(&desired).len();
+        assert!(len <= limits::RETAINED, "{len} bytes");
+    }
 }

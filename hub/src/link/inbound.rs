@@ -4,25 +4,29 @@ use std::{
     collections::HashSet,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::Arc,
+    time::Duration,
 };
 
-use rumqttc::{AsyncClient, Event, Packet, Publish, QoS, SubscribeFilter};
+use rumqttc::{
+    AsyncClient, Event, EventLoop, Packet, Publish, QoS, SubAck, SubscribeFilter,
+    SubscribeReasonCode,
+};
 use tern_protocol::{id::WorkspaceId, topic};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
+    time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
-    RECONNECT,
     message::{Envelope, Inbound, Unreadable},
-    options,
     roster::{Admission, Roster},
+    way::{End, Way},
 };
 use crate::{
     app::{App, Ready},
-    broker::HubDoor,
+    broker::external::ExternalError,
     delivery::Wanted,
     fleet::{
         self,
@@ -36,6 +40,15 @@ use crate::{
 /// Messages that wait to be decoded, per decoder. When they are full the socket is not read, and
 /// the broker holds what comes.
 const WAITING: usize = 1_024;
+
+/// Requests to the connection that wait to be written.
+const REQUESTS: usize = 16;
+
+/// Topic filters in one packet: AWS IoT Core takes no more.
+const FILTERS: usize = 8;
+
+/// Wait before the database is asked again for the workspaces.
+const ASK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Decoders, at most. Decoding is about a tenth of the work of storing.
 const DECODERS: usize = 4;
@@ -51,14 +64,26 @@ pub struct Sinks {
     pub wants: mpsc::Sender<Wanted>,
 }
 
+/// Why devices are not heard.
+#[derive(Debug, thiserror::Error)]
+pub enum InboundError {
+    /// The database does not say which devices there are.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The way to the broker is of no use.
+    #[error(transparent)]
+    Way(#[from] ExternalError),
+}
+
 /// Hears devices until `stop`; returns when all that was heard is handed on.
 pub async fn run(
     app: App,
-    broker: HubDoor,
+    way: Way,
     sinks: Sinks,
     ready: Arc<watch::Sender<Ready>>,
     stop: CancellationToken,
-) -> Result<(), StoreError> {
+) -> Result<(), InboundError> {
+    let (client, connection) = AsyncClient::new(way.options(End::In)?, REQUESTS);
     let roster = Roster::load(&app.store).await?;
     let decoders = std::thread::available_parallelism()
         .map_or(1, usize::from)
@@ -73,11 +98,15 @@ pub async fn run(
     drop(sinks);
     let reader = Reader {
         app,
+        way,
         roster,
         queues,
+        client,
+        unanswered: 0,
+        subscribing: None,
     };
     tokio::select! {
-        () = reader.read(broker, &ready) => {}
+        () = reader.read(connection, &ready) => {}
         () = stop.cancelled() => {}
     }
     ready.send_modify(|ready| ready.inbound = false);
@@ -94,42 +123,94 @@ struct Admitted {
 
 struct Reader {
     app: App,
+    way: Way,
     roster: Roster,
     queues: Vec<mpsc::Sender<Admitted>>,
+    client: AsyncClient,
+    /// Subscriptions that the broker has not answered since it is connected.
+    unanswered: usize,
+    subscribing: Option<AbortOnDropHandle<()>>,
 }
 
 impl Reader {
-    async fn read(mut self, broker: HubDoor, ready: &watch::Sender<Ready>) {
-        let (client, mut connection) = AsyncClient::new(options("in", &broker), 16);
+    async fn read(mut self, mut connection: EventLoop, ready: &watch::Sender<Ready>) {
         let known = self.roster.workspaces().cloned().collect();
-        let subscribing = tokio::spawn(subscribe_to_new(self.app.clone(), client.clone(), known));
+        let subscribing = tokio::spawn(subscribe_to_new(
+            self.app.clone(),
+            self.client.clone(),
+            known,
+        ));
         let _ends_with_this = AbortOnDropHandle::new(subscribing);
+        let mut trouble = self.way.trouble();
         loop {
-            match connection.poll().await {
+            let failed = match connection.poll().await {
                 Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                    ready.send_modify(|ready| ready.broker = true);
                     self.take_in_new_workspaces().await;
-                    let filters = self.roster.workspaces().map(|workspace| {
-                        SubscribeFilter::new(topic::from_devices(workspace), QoS::AtLeastOnce)
-                    });
-                    // Fails only if its queue of 16 is full, and it was just made empty.
-                    if let Err(err) = client.try_subscribe_many(filters) {
-                        tracing::error!(error = %err, "could not subscribe to devices");
+                    self.subscribe();
+                    continue;
+                }
+                Ok(Event::Incoming(Packet::SubAck(ack))) if is_granted(&ack) => {
+                    self.unanswered = self.unanswered.saturating_sub(1);
+                    if self.unanswered == 0 {
+                        trouble.stands(Instant::now());
+                        ready.send_modify(|ready| ready.inbound = true);
+                        tracing::info!("hears devices");
                     }
+                    continue;
                 }
                 Ok(Event::Incoming(Packet::SubAck(_))) => {
-                    ready.send_modify(|ready| ready.inbound = true);
-                    tracing::info!("hears devices");
+                    "the broker refuses to let the hub hear devices: check its access rules for \
+                     `tern/1/+/d/+/up/#`"
+                        .to_owned()
                 }
-                Ok(Event::Incoming(Packet::Publish(publish))) => self.handle(publish).await,
-                Ok(_) => {}
-                Err(err) => {
-                    ready.send_modify(|ready| ready.inbound = false);
-                    self.app.counters.link_lost.one();
-                    tracing::warn!(error = %err, "lost the broker, devices are not heard");
-                    tokio::time::sleep(RECONNECT).await;
+                Ok(Event::Incoming(Packet::Publish(publish))) => {
+                    self.handle(publish).await;
+                    continue;
                 }
+                Ok(_) => continue,
+                Err(err) => self.way.explain(&err),
+            };
+            ready.send_modify(|ready| {
+                ready.inbound = false;
+                ready.broker = ready.outbound;
+            });
+            self.app.counters.link_lost.one();
+            let again_in = trouble.again_in(Instant::now());
+            if trouble.is_news(&failed) {
+                tracing::warn!(
+                    reason = failed,
+                    "no link to the broker, devices are not heard"
+                );
+            }
+            self.subscribing = None;
+            connection.clean();
+            tokio::time::sleep(again_in).await;
+            match self.way.options(End::In) {
+                Ok(options) => connection.mqtt_options = options,
+                Err(err) => tracing::warn!(error = chain(&err), "the old settings are used"),
             }
         }
+    }
+
+    /// Asks for all workspaces, in packets that every broker takes.
+    fn subscribe(&mut self) {
+        let filters = self
+            .roster
+            .workspaces()
+            .map(|workspace| SubscribeFilter::new(topic::from_devices(workspace), QoS::AtLeastOnce))
+            .collect::<Vec<_>>();
+        self.unanswered = filters.len().div_ceil(FILTERS);
+        let client = self.client.clone();
+        let subscribing = tokio::spawn(async move {
+            for some in filters.chunks(FILTERS) {
+                // Only if the connection's task is gone, and the hub with it.
+                if let Err(err) = client.subscribe_many(some.to_vec()).await {
+                    tracing::debug!(error = %err, "could not subscribe to devices");
+                }
+            }
+        });
+        self.subscribing = Some(AbortOnDropHandle::new(subscribing));
     }
 
     async fn take_in_new_workspaces(&mut self) {
@@ -161,6 +242,13 @@ impl Reader {
         let Envelope {
             workspace, device, ..
         } = &envelope;
+        if self.way.asks_for_identities() && !self.app.registry.speaks(workspace, device) {
+            // The embedded broker has no such sessions. Others may let somebody in, or keep them in,
+            // who may not speak any more.
+            counters.refused_publishes.one();
+            tracing::debug!(%workspace, %device, "no active identity speaks for this device");
+            return;
+        }
         let mut admission = self.roster.admit(workspace, device, now);
         if admission == Admission::NoWorkspace {
             // The first word from a workspace that was just made: others are not subscribed to.
@@ -190,6 +278,10 @@ impl Reader {
     }
 }
 
+fn is_granted(ack: &SubAck) -> bool {
+    !ack.return_codes.contains(&SubscribeReasonCode::Failure)
+}
+
 /// Subscribes to workspaces that are made while the hub runs. The reader does so again, for all, at
 /// each connection.
 async fn subscribe_to_new(app: App, client: AsyncClient, mut known: HashSet<WorkspaceId>) {
@@ -200,7 +292,7 @@ async fn subscribe_to_new(app: App, client: AsyncClient, mut known: HashSet<Work
             Err(err) => {
                 tracing::warn!(error = chain(&err), "new workspaces are not heard yet");
                 app.new_workspace.notify();
-                tokio::time::sleep(RECONNECT).await;
+                tokio::time::sleep(ASK_AGAIN).await;
                 continue;
             }
         };

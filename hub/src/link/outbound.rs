@@ -7,15 +7,19 @@ use rumqttc::{AsyncClient, Event, EventLoop, Outgoing, Packet, QoS};
 use tern_protocol::{
     codec,
     id::{DeviceId, Revision, WorkspaceId},
+    limits,
     log::Ack,
     topic::{Channel, Topic},
 };
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 
-use super::{RECONNECT, options};
+use super::way::{End, Way};
 use crate::{
     app::{App, Ready},
-    broker::HubDoor,
+    broker::external::ExternalError,
     delivery::Chunks,
     fleet::{
         self,
@@ -29,9 +33,6 @@ use crate::{
 /// Messages handed to the client and not yet written. Few, so that an acknowledgement does not wait
 /// behind many chunks.
 const WRITING: usize = 16;
-
-/// Messages that the broker has not confirmed.
-const IN_FLIGHT: u16 = 256;
 
 /// Acknowledgements, desired states and chunks that wait. Their makers wait when these are full; a
 /// chunk is 64 KiB.
@@ -101,15 +102,13 @@ pub fn queues() -> (Senders, Queues) {
 /// Speaks until all senders are gone and what they sent is written.
 pub async fn run(
     app: App,
-    broker: HubDoor,
+    way: Way,
     queues: Queues,
     again: Again,
     ready: Arc<watch::Sender<Ready>>,
-) {
-    let mut options = options("out", &broker);
-    options.set_inflight(IN_FLIGHT);
-    let (client, connection) = AsyncClient::new(options, WRITING);
-    let writing = tokio::spawn(write(app.clone(), connection, again, ready));
+) -> Result<(), ExternalError> {
+    let (client, connection) = AsyncClient::new(way.options(End::Out)?, WRITING);
+    let writing = tokio::spawn(write(app.clone(), way, connection, again, ready));
     let mut speaker = Speaker {
         app,
         client: client.clone(),
@@ -121,6 +120,7 @@ pub async fn run(
     if !said_all || tokio::time::timeout(LAST_WORDS, writing).await.is_err() {
         tracing::warn!("the last messages to devices were not written; devices ask again");
     }
+    Ok(())
 }
 
 struct Speaker {
@@ -213,6 +213,21 @@ impl Speaker {
             Topic::Blob { workspace, .. } | Topic::Metadata { workspace, .. } => (workspace, None),
         };
         let topic = topic.to_string();
+        let most = if retain {
+            limits::RETAINED
+        } else {
+            limits::PAYLOAD_OUT
+        };
+        if payload.len() > most {
+            // Brokers cut the connection at it, again and again.
+            debug_assert!(false, "{topic} has {} bytes", payload.len());
+            tracing::error!(
+                topic,
+                bytes = payload.len(),
+                "a message is too long and is not sent"
+            );
+            return;
+        }
         self.app.tap.tell(|| Passing {
             at: self.app.clock.now(),
             workspace: workspace.clone(),
@@ -236,14 +251,20 @@ impl Speaker {
 /// Keeps the connection and writes what is handed in, until it has said goodbye.
 async fn write(
     app: App,
+    way: Way,
     mut connection: EventLoop,
     again: Again,
     ready: Arc<watch::Sender<Ready>>,
 ) {
+    let mut trouble = way.trouble();
     loop {
         match connection.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(_))) => {
-                ready.send_modify(|ready| ready.outbound = true);
+                trouble.stands(Instant::now());
+                ready.send_modify(|ready| {
+                    ready.outbound = true;
+                    ready.broker = true;
+                });
                 // The broker may have lost its retained messages, and this client what was on the
                 // way: say everything again.
                 if let Some(tells) = again.tells.upgrade() {
@@ -256,14 +277,28 @@ async fn write(
             Ok(Event::Outgoing(Outgoing::Disconnect)) => return,
             Ok(_) => {}
             Err(err) => {
-                ready.send_modify(|ready| ready.outbound = false);
+                ready.send_modify(|ready| {
+                    ready.outbound = false;
+                    ready.broker = ready.inbound;
+                });
                 app.counters.link_lost.one();
                 if again.tells.upgrade().is_none() {
                     // The hub stops, and the broker may be gone before the goodbye.
                     return;
                 }
-                tracing::warn!(error = %err, "lost the broker, devices are not told anything");
-                tokio::time::sleep(RECONNECT).await;
+                let again_in = trouble.again_in(Instant::now());
+                let reason = way.explain(&err);
+                if trouble.is_news(&reason) {
+                    tracing::warn!(
+                        reason,
+                        "no link to the broker, devices are not told anything"
+                    );
+                }
+                tokio::time::sleep(again_in).await;
+                match way.options(End::Out) {
+                    Ok(options) => connection.mqtt_options = options,
+                    Err(err) => tracing::warn!(error = chain(&err), "the old settings are used"),
+                }
             }
         }
     }

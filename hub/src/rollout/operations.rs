@@ -15,7 +15,10 @@ use super::{
 use crate::{
     access::audit::{self, Actor, Deed},
     app::App,
-    fleet::facts::{self, Target},
+    fleet::{
+        assign::{SLOTS_WANTED, slots_wanted},
+        facts::{self, Target},
+    },
     registry,
     store::{Doing as _, StoreError},
 };
@@ -88,6 +91,12 @@ pub enum RolloutError {
     /// Too many rollouts go on.
     #[error("{LIVE_MAX} rollouts go on in this workspace; abort some that are no longer needed")]
     TooMany,
+    /// Too many slots.
+    #[error(
+        "something is wanted in {SLOTS_WANTED} slots of this workspace already, and a device is told of \
+         all in one message; abort rollouts of slots that are no longer needed"
+    )]
+    TooManySlots,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -108,8 +117,15 @@ pub async fn start(
         .begin()
         .await
         .doing("beginning to start a rollout")?;
-    if stored::live(&txn, workspace).await?.len() >= LIVE_MAX {
+    let live = stored::live(&txn, workspace).await?;
+    if live.len() >= LIVE_MAX {
         return Err(RolloutError::TooMany);
+    }
+    let mut slots = slots_wanted(&txn, workspace).await?;
+    slots.extend(live.iter().map(|rollout| rollout.slot.to_string()));
+    slots.insert(new.slot.to_string());
+    if slots.len() > SLOTS_WANTED {
+        return Err(RolloutError::TooManySlots);
     }
     let now = app.clock.now();
     let mut rollout = Rollout {

@@ -36,6 +36,7 @@ fn workspace() -> WorkspaceId {
 fn config(dir: &Path) -> Config {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     Config {
+        broker: BrokerArgs::default(),
         data: dir.to_owned(),
         http: Some(any),
         mqtt: Some(any),
@@ -264,6 +265,7 @@ async fn from_publishing_to_proof_of_serving_and_over_a_restart() {
     let running = ready(dir.path()).await;
     let app = running.app().clone();
     let Addresses { mqtt, http, .. } = running.addresses().clone();
+    let mqtt = mqtt.expect("the broker is inside");
     let mut device = Device::connect("meter-01", mqtt).await;
     device.report(Revision(0), None).await;
     publish_a_model(&app, 1.0).await;
@@ -378,7 +380,11 @@ async fn from_publishing_to_proof_of_serving_and_over_a_restart() {
 async fn entries_are_acknowledged_after_they_are_stored() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let running = ready(dir.path()).await;
-    let mut device = Device::connect("meter-01", running.addresses().mqtt).await;
+    let mut device = Device::connect(
+        "meter-01",
+        running.addresses().mqtt.expect("the broker is inside"),
+    )
+    .await;
     let now = Instant {
         boot: BootId(1),
         uptime: Uptime(5),
@@ -430,7 +436,11 @@ async fn malformed_messages_are_counted_and_change_nothing() {
         app.ready.borrow().all().then_some(())
     })
     .await;
-    let device = Device::connect("meter-01", running.addresses().mqtt).await;
+    let device = Device::connect(
+        "meter-01",
+        running.addresses().mqtt.expect("the broker is inside"),
+    )
+    .await;
     device.report(Revision(0), None).await;
     let known = async || {
         let view = fleet::device(&app.store, &workspace(), &device.id)

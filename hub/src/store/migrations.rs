@@ -29,6 +29,7 @@ impl MigratorTrait for Steps {
             Box::new(crate::access::people::oidc::schema::Migration),
             Box::new(crate::trust::schema::Migration),
             Box::new(crate::registry::schema::Signing),
+            Box::new(crate::access::identity::schema::Certificates),
         ]
     }
 }

@@ -273,6 +273,10 @@ fn a_revoked_version_is_refused_and_replaced() {
 
     // A device that comes later, and a broker that still says what was wanted before.
     fleet.add(&meter(3));
+    wait::until("it to know what is signed", || {
+        let status = fleet.agents[2].status();
+        wait::that(status.trust.targets >= 4, || format!("{status:?}"))
+    });
     say_desired(&fleet, 2, 1_000, &bad.version.to_string(), bad.bundle);
     let rejected = rejection(&fleet, 2);
     assert_eq!(rejected.0, RejectReason::Revoked, "{rejected:?}");

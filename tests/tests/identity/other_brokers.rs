@@ -18,13 +18,21 @@ fn down(device: &str, channel: &str) -> String {
     format!("tern/1/default/d/{device}/down/{channel}")
 }
 
-/// A hub's connection that hears all that it may.
+/// A hub's two connections: one hears all that it may, one speaks.
+struct Hub {
+    ears: Mqtt,
+    voice: Mqtt,
+}
+
 #[track_caller]
-fn hub(broker: &Mosquitto) -> Mqtt {
-    let credentials = broker.authority.client("tern-hub", Days(-1, 30));
-    let hub = Mqtt::connect_tls(broker.address, "tern-hub", broker.tls(&credentials));
-    hub.hear("#");
-    hub
+fn hub(broker: &Mosquitto) -> Hub {
+    let connect = |name: &str| {
+        let credentials = broker.authority.client(name, Days(-1, 30));
+        Mqtt::connect_tls(broker.address, name, broker.tls(&credentials))
+    };
+    let (ears, voice) = (connect("tern-hub-in"), connect("tern-hub-out"));
+    ears.hear("#");
+    Hub { ears, voice }
 }
 
 #[track_caller]
@@ -58,7 +66,7 @@ fn mosquitto_lets_a_device_do_what_it_needs() {
     meter.hear("tern/1/default/meta/+");
     for channel in ["link", "state", "log", "want"] {
         meter.say(&up("meter-01", channel), false, channel.into());
-        hears(&hub, &up("meter-01", channel), channel.as_bytes());
+        hears(&hub.ears, &up("meter-01", channel), channel.as_bytes());
     }
     let blob = "tern/1/default/b/00ff";
     for topic in [
@@ -67,12 +75,13 @@ fn mosquitto_lets_a_device_do_what_it_needs() {
         blob,
         "tern/1/default/meta/root",
     ] {
-        hub.say(topic, false, topic.as_bytes().to_vec());
+        hub.voice.say(topic, false, topic.as_bytes().to_vec());
         hears(&meter, topic, topic.as_bytes());
     }
     // What is retained waits for whoever comes later.
-    hub.say(&down("meter-02", "desired"), true, b"kept".to_vec());
-    hub.settled();
+    hub.voice
+        .say(&down("meter-02", "desired"), true, b"kept".to_vec());
+    hub.voice.settled();
     let late = device(&broker, "meter-02");
     late.hear(&down("meter-02", "desired"));
     hears(&late, &down("meter-02", "desired"), b"kept");
@@ -104,10 +113,11 @@ fn mosquitto_denies_what_is_said_on_the_topics_of_others() {
     }
     thief.settled();
     thief.say(&up("thief", "log"), false, b"true".to_vec());
-    hears(&hub, &up("thief", "log"), b"true");
-    hub.say(&down("meter-01", "desired"), false, b"true".to_vec());
+    hears(&hub.ears, &up("thief", "log"), b"true");
+    hub.voice
+        .say(&down("meter-01", "desired"), false, b"true".to_vec());
     hears(&victim, &down("meter-01", "desired"), b"true");
-    for client in [&hub, &victim] {
+    for client in [&hub.ears, &victim] {
         let heard = client.heard(|_| true);
         assert!(!heard.contains(&b"false".to_vec()), "{heard:?}");
     }
@@ -115,7 +125,8 @@ fn mosquitto_denies_what_is_said_on_the_topics_of_others() {
     let late = device(&broker, "meter-01");
     late.hear(&down("meter-01", "desired"));
     late.hear("tern/1/default/b/+");
-    hub.say("tern/1/default/b/01", false, b"after".to_vec());
+    hub.voice
+        .say("tern/1/default/b/01", false, b"after".to_vec());
     hears(&late, "tern/1/default/b/01", b"after");
     assert_eq!(late.heard(|_| true).len(), 1);
 }
@@ -143,10 +154,12 @@ fn mosquitto_lets_nobody_hear_what_is_for_others() {
         other.asks_to_hear(filter);
     }
     curious.hear(&down("curious", "ack"));
-    hub.say(&down("meter-01", "desired"), true, b"secret".to_vec());
+    hub.voice
+        .say(&down("meter-01", "desired"), true, b"secret".to_vec());
     victim.say(&up("meter-01", "log"), false, b"secret".to_vec());
-    hears(&hub, &up("meter-01", "log"), b"secret");
-    hub.say(&down("curious", "ack"), false, b"mine".to_vec());
+    hears(&hub.ears, &up("meter-01", "log"), b"secret");
+    hub.voice
+        .say(&down("curious", "ack"), false, b"mine".to_vec());
     hears(&curious, &down("curious", "ack"), b"mine");
     for client in [&curious, &other] {
         let heard = client.heard(|topic| !topic.ends_with("curious/down/ack"));
@@ -164,14 +177,14 @@ fn mosquitto_refuses_messages_that_are_too_large() {
     let limit = tern_protocol::limits::PAYLOAD;
     let meter = device(&broker, "meter-01");
     meter.say(&up("meter-01", "log"), false, vec![1; limit]);
-    hears(&hub, &up("meter-01", "log"), &vec![1; limit]);
+    hears(&hub.ears, &up("meter-01", "log"), &vec![1; limit]);
     let flood = device(&broker, "flood");
     flood.say(&up("flood", "log"), false, vec![2; limit + 1]);
     flood.say(&up("flood", "log"), false, vec![3; 3 * limit]);
     flood.ended();
     meter.say(&up("meter-01", "log"), false, b"after".to_vec());
-    hears(&hub, &up("meter-01", "log"), b"after");
-    let heard = hub.heard(|topic| topic == up("flood", "log"));
+    hears(&hub.ears, &up("meter-01", "log"), b"after");
+    let heard = hub.ears.heard(|topic| topic == up("flood", "log"));
     assert!(heard.is_empty(), "{} messages", heard.len());
 }
 
@@ -187,10 +200,11 @@ fn mosquitto_keeps_a_session_from_another_certificate_with_its_client_id() {
     // It gets in as itself, whatever it calls itself.
     let thief = Mqtt::connect_tls(broker.address, "default/d/meter-01", broker.tls(&thief));
     thief.asks_to_hear(&down("meter-01", "desired"));
-    hub.say(&down("meter-01", "desired"), false, b"mine".to_vec());
+    hub.voice
+        .say(&down("meter-01", "desired"), false, b"mine".to_vec());
     hears(&victim, &down("meter-01", "desired"), b"mine");
     thief.say(&up("thief", "log"), false, b"as itself".to_vec());
-    hears(&hub, &up("thief", "log"), b"as itself");
+    hears(&hub.ears, &up("thief", "log"), b"as itself");
     assert!(!victim.has_ended());
     assert_eq!(thief.heard(|_| true), Vec::<Vec<u8>>::new());
 }
@@ -226,10 +240,12 @@ fn mosquitto_refuses_certificates_that_prove_nothing() {
             greedy.asks_to_hear("tern/1/default/d/meter-01/down/desired");
             greedy.asks_to_hear("#");
             let hub = hub(&broker);
-            hub.say(&down("meter-01", "desired"), false, b"secret".to_vec());
-            hub.settled();
-            hub.say("tern/1/default/b/00", false, b"public".to_vec());
-            hub.settled();
+            hub.voice
+                .say(&down("meter-01", "desired"), false, b"secret".to_vec());
+            hub.voice.settled();
+            hub.voice
+                .say("tern/1/default/b/00", false, b"public".to_vec());
+            hub.voice.settled();
             assert!(!greedy.heard(|_| true).contains(&b"secret".to_vec()));
         }
     }
@@ -243,12 +259,12 @@ fn mosquitto_silences_a_revoked_device_that_is_connected() {
     let hub = hub(&broker);
     let (revoked, meter) = (device(&broker, "meter-01"), device(&broker, "meter-02"));
     revoked.say(&up("meter-01", "log"), false, b"before".to_vec());
-    hears(&hub, &up("meter-01", "log"), b"before");
+    hears(&hub.ears, &up("meter-01", "log"), b"before");
     broker.add_rules("\nuser default/d/meter-01\ntopic deny #\n");
     revoked.say(&up("meter-01", "log"), false, b"after".to_vec());
     revoked.settled();
     meter.say(&up("meter-02", "log"), false, b"after".to_vec());
-    hears(&hub, &up("meter-02", "log"), b"after");
-    let heard = hub.heard(|topic| topic == up("meter-01", "log"));
+    hears(&hub.ears, &up("meter-02", "log"), b"after");
+    let heard = hub.ears.heard(|topic| topic == up("meter-01", "log"));
     assert_eq!(heard, [b"before".to_vec()]);
 }

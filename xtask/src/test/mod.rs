@@ -8,6 +8,7 @@
 //! - what could not be checked is said at the end, and under `CI=true` counts as a failure.
 
 mod counts;
+mod embedded;
 mod steps;
 
 use std::{env, time::Instant};
@@ -108,10 +109,11 @@ fn chosen(options: &Options) -> Result<Vec<Step>> {
         steps::build(),
         steps::unit(&suites, &options.filters),
         steps::whole_system(&suites, &options.filters),
+        steps::on_mosquitto(&suites, &options.filters),
     ];
-    let [build, unit, whole] = tests;
+    let [build, unit, whole, on_mosquitto] = tests;
     Ok(if !options.filters.is_empty() {
-        vec![build, unit, whole]
+        vec![build, unit, whole, on_mosquitto]
     } else if options.quick {
         vec![steps::format(), steps::lints(), unit]
     } else {
@@ -122,6 +124,7 @@ fn chosen(options: &Options) -> Result<Vec<Step>> {
             build,
             unit,
             whole,
+            on_mosquitto,
             steps::doc_tests(),
             steps::documentation(),
         ]

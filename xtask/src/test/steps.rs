@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-use super::{Counts, Outcome, Skip};
+use super::{Counts, Outcome, Skip, embedded};
 use crate::{tools, workspace};
 
 /// Package of the whole-system tests: they need all binaries built.
@@ -89,6 +89,58 @@ pub(super) fn whole_system(suites: &Suites, filters: &[String]) -> Step {
         .flat_map(|name| ["--test".into(), name.clone()])
         .collect();
     tests("whole-system tests", selection, filters)
+}
+
+/// The whole-system suites once more, with a Mosquitto beside each hub in place of the broker inside it.
+pub(super) fn on_mosquitto(suites: &Suites, filters: &[String]) -> Step {
+    const NAME: &str = "whole-system tests on Mosquitto";
+    let each = suites.whole_system.iter();
+    let selection: Vec<String> = each
+        .filter(|name| !embedded::SUITES_WITH_BROKERS.contains(&name.as_str()))
+        .flat_map(|name| ["--test".into(), name.clone()])
+        .collect();
+    let filters = filters.to_vec();
+    let run: Run = Box::new(move |counts, skips| {
+        if tools::on_path("mosquitto").is_none() {
+            // Said already, by the list of missing programs.
+            return Ok(Outcome::Skipped);
+        }
+        let stale = embedded::stale(&listed(&selection)?);
+        if !stale.is_empty() {
+            println!("no test has these names, which are not to run on Mosquitto: {stale:?}");
+            return Ok(Outcome::Failed);
+        }
+        let mut arguments = filters;
+        for (test, _) in embedded::EMBEDDED_ONLY {
+            arguments.extend(["--skip".into(), test.into()]);
+        }
+        let again = tests_with(
+            &[("TERN_TEST_BROKER", "mosquitto")],
+            NAME,
+            selection,
+            &arguments,
+        );
+        (again.run)(counts, skips)
+    });
+    Step {
+        name: NAME,
+        others_need_it: false,
+        run,
+    }
+}
+
+/// Names of all tests in these suites.
+fn listed(selection: &[String]) -> Result<String> {
+    let mut command = workspace::cargo(["test", "--workspace", "--quiet"]);
+    command.args(selection).args(["--", "--list"]);
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cargo test -- --list")?;
+    if !output.status.success() {
+        bail!("cargo test -- --list: {}", output.status);
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Dependencies against `deny.toml`.
@@ -187,6 +239,17 @@ impl Suites {
 
 /// A call of `cargo test` whose results are counted while they are shown.
 fn tests(name: &'static str, selection: Vec<String>, filters: &[String]) -> Step {
+    tests_with(&[], name, selection, filters)
+}
+
+/// As [`tests`], with these variables in the environment.
+fn tests_with(
+    variables: &[(&'static str, &'static str)],
+    name: &'static str,
+    selection: Vec<String>,
+    filters: &[String],
+) -> Step {
+    let variables = variables.to_vec();
     let filters = filters.to_vec();
     let run: Run = Box::new(move |counts, _| {
         if selection.is_empty() {
@@ -194,6 +257,7 @@ fn tests(name: &'static str, selection: Vec<String>, filters: &[String]) -> Step
         }
         let mut command = workspace::cargo(["test", "--workspace", "--no-fail-fast"]);
         command.args(selection).arg("--").args(filters);
+        command.envs(variables);
         command.env("TERN_PYTHON", tools::python());
         command.env("TERN_OPENID", tools::openid());
         if env::var("CI").is_ok_and(|ci| ci == "true") {

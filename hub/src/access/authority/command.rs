@@ -9,15 +9,16 @@ use std::{
 
 use tern_protocol::rest::AuthorityView;
 
-use super::{AuthorityError, CaDir, change, keeper};
+use super::{Authorities, AuthorityError, CaDir, Revoked, change, keeper};
 use crate::{
     access::{
         audit::{self, Deed},
         identity,
     },
+    broker::files::{self, FilesError},
     clock::Clock,
     config::{CaAction, CaArgs},
-    data_dir::NoData,
+    data_dir::{NoData, used},
     file_error::io_error,
     store::{Store, StoreError},
 };
@@ -42,6 +43,12 @@ pub enum CommandError {
         /// How many.
         identities: u64,
     },
+    /// Files for a broker.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    /// Which certificates are revoked is not known.
+    #[error("the database does not say which certificates are revoked")]
+    Revoked(#[source] StoreError),
     /// Who depends on an authority is not known.
     #[error("the database cannot be read, so nobody knows who depends on it; `--force` retires it")]
     Unknown(#[source] StoreError),
@@ -98,6 +105,28 @@ pub async fn run(args: CaArgs) -> Result<String, CommandError> {
             note(&args.data, &clock, "authority.import", &view).await;
             Ok(in_force(&view))
         }
+        CaAction::Broker {
+            out,
+            names,
+            workspace,
+        } => {
+            let authorities = Authorities::open(&args.data, &[], clock.clone())?;
+            let revoked = revoked(&args.data, &clock).await?;
+            files::write(&out, &names, &authorities, workspace.as_ref(), &revoked)?;
+            Ok(format!(
+                "wrote {}, {}, {} and {} into {}\n",
+                files::CERTIFICATE,
+                files::KEY,
+                files::AUTHORITIES,
+                files::REVOKED,
+                out.display()
+            ))
+        }
+        CaAction::Crl => {
+            let authorities = Authorities::open(&args.data, &[], clock.clone())?;
+            let revoked = revoked(&args.data, &clock).await?;
+            Ok(authorities.revocation_lists(&revoked)?)
+        }
         CaAction::Retire { id, force } => {
             if !force {
                 let needed = needed(&args.data, &dir, &id).await?;
@@ -111,6 +140,17 @@ pub async fn run(args: CaArgs) -> Result<String, CommandError> {
             Ok(format!("{} is not trusted any more\n", view.id))
         }
     }
+}
+
+/// Certificates that are good no more. Before the hub's first start nobody has one.
+async fn revoked(data: &Path, clock: &Clock) -> Result<Vec<Revoked>, CommandError> {
+    if used(data).is_err() {
+        return Ok(Vec::new());
+    }
+    let store = Store::beside(data).await.map_err(CommandError::Revoked)?;
+    let revoked = identity::revoked(store.read(), clock.now()).await;
+    store.close().await;
+    revoked.map_err(CommandError::Revoked)
 }
 
 async fn needed(data: &Path, dir: &CaDir, id: &str) -> Result<u64, CommandError> {

@@ -278,6 +278,34 @@ impl Authority {
         Ok(Made { certificate, key })
     }
 
+    /// A certificate for a client that is no device, and its key.
+    pub(super) fn client(
+        &self,
+        common_name: &str,
+        now: WallTime,
+        life: Duration,
+    ) -> Result<Made, AuthorityError> {
+        const DOING: &str = "issuing the hub's certificate for its broker";
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(making(DOING))?;
+        let mut params = params(now, plus(now, life).min(self.not_after));
+        params
+            .distinguished_name
+            .push(DnType::CommonName, common_name);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.use_authority_key_identifier_extension = true;
+        let leaf = params
+            .signed_by(&key, &self.issuer)
+            .map_err(making(DOING))?;
+        let certificate = leaf.der().clone();
+        Ok(Made { certificate, key })
+    }
+
+    /// What signs.
+    pub(super) const fn issuer(&self) -> &Issuer<'static, KeyPair> {
+        &self.issuer
+    }
+
     /// Whether it signed this certificate.
     pub(super) fn signed(&self, leaf: &X509Certificate<'_>) -> bool {
         let Ok((_, own)) = X509Certificate::from_der(&self.certificate) else {
@@ -347,7 +375,7 @@ pub(in crate::access) fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
-fn plus(time: WallTime, by: Duration) -> WallTime {
+pub(super) fn plus(time: WallTime, by: Duration) -> WallTime {
     let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
     WallTime(time.0.saturating_add(by))
 }
@@ -358,7 +386,7 @@ fn earlier(time: WallTime, by: Duration) -> WallTime {
 }
 
 /// The year 9999 is the last that a certificate can name.
-fn moment(time: WallTime) -> OffsetDateTime {
+pub(super) fn moment(time: WallTime) -> OffsetDateTime {
     let seconds = time
         .0
         .div_euclid(1_000)

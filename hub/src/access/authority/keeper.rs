@@ -159,6 +159,11 @@ impl Authorities {
         issuer.device(&name, key, self.0.clock.now(), life)
     }
 
+    /// The hub's clock.
+    pub(super) fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
     fn with<T>(&self, look: impl FnOnce(&Now) -> T) -> T {
         look(&self.0.now.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -224,7 +229,7 @@ impl Trusted {
         &self.0
     }
 
-    fn hub(&self) -> Option<&Arc<Authority>> {
+    pub(super) fn hub(&self) -> Option<&Arc<Authority>> {
         let mut hub = self.0.iter().filter(|a| a.workspace.is_none());
         hub.find(|authority| authority.issues)
     }
@@ -237,7 +242,7 @@ impl Trusted {
 
     /// What goes with a certificate of the hub, so that whoever trusts one of them verifies it: the
     /// authority in force, then for each the certificates by those before it.
-    fn chain(&self) -> Vec<CertificateDer<'static>> {
+    pub(super) fn chain(&self) -> Vec<CertificateDer<'static>> {
         let mut chain: Vec<CertificateDer<'static>> = Vec::new();
         let mut hub: Vec<_> = self.0.iter().filter(|a| a.workspace.is_none()).collect();
         hub.sort_by_key(|a| !a.issues);

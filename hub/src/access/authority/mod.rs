@@ -9,6 +9,7 @@
 //! - a device that trusts any authority that was not retired can verify the hub;
 //! - what is on the disk is whole: an authority counts once the index names it.
 
+mod broker;
 pub mod change;
 pub mod command;
 mod files;
@@ -24,6 +25,7 @@ use crate::file_error::FileError;
 
 pub(in crate::access) use self::issue::{BACKDATED, random};
 pub use self::{
+    broker::{BROKER_LIFE, BrokerCertificate, Revoked},
     files::CaDir,
     issue::{DeviceKey, Issued, RequestError, common_name},
     keeper::{Authorities, Trusted},

@@ -220,6 +220,10 @@ fn an_imported_intermediate_leads_to_its_root_and_to_the_authority_before() {
         shake(&authorities, &clock, &anchor, &client, "localhost").expect("verifies");
     }
 
+    // It may not sign lists, and keeps the other authority from nothing.
+    let lists = authorities.revocation_lists(&[]).expect("signs");
+    assert_eq!(lists.matches("BEGIN X509 CRL").count(), 1);
+
     let other = KeyPair::generate().expect("a key").serialize_pem();
     let leaf = CertificateParams::default();
     let leaf = leaf.signed_by(&key, &root).expect("signs");
@@ -266,4 +270,74 @@ fn signing_requests_prove_a_key_of_one_kind() {
     for garbage in ["", "x", &armour(b""), &armour(&[0x30; 4_000])] {
         assert_eq!(DeviceKey::from_request(garbage), Err(RequestError::Format));
     }
+}
+
+/// The lists in a PEM text.
+fn lists(pem: &str) -> Vec<x509_parser::pem::Pem> {
+    let all = x509_parser::pem::Pem::iter_from_buffer(pem.as_bytes());
+    all.collect::<Result<_, _>>().expect("PEM")
+}
+
+#[test]
+fn a_list_names_the_revoked_certificates_of_its_authority_alone() {
+    use x509_parser::prelude::{FromDer as _, X509Certificate, parse_x509_crl};
+    let (dir, authorities, clock) = fresh();
+    let ca = CaDir::within(dir.path()).expect("is there");
+    let first = authorities.trusted().all()[0].id.clone();
+    change::rotate(&ca, None, clock.now()).expect("rotates");
+    authorities.look().expect("looks");
+    let revoked = [
+        Revoked {
+            authority: first,
+            serial: "4a00ff".into(),
+        },
+        Revoked {
+            authority: "another".into(),
+            serial: "01".into(),
+        },
+    ];
+    let printed = authorities.revocation_lists(&revoked).expect("signs");
+    let lists = lists(&printed);
+    let trusted = authorities.trusted();
+    assert_eq!(lists.len(), trusted.all().len(), "empty ones too");
+    for (place, (list, authority)) in lists.iter().zip(trusted.all()).enumerate() {
+        let (_, list) = parse_x509_crl(&list.contents).expect("a list");
+        let (_, own) = X509Certificate::from_der(&authority.certificate).expect("one");
+        list.verify_signature(own.public_key()).expect("is its own");
+        let serials: Vec<_> = list.iter_revoked_certificates().collect();
+        assert_eq!(serials.len(), usize::from(place == 0));
+        for serial in serials {
+            assert_eq!(serial.raw_serial_as_string(), "4a:00:ff");
+        }
+    }
+}
+
+#[test]
+fn the_hub_as_a_client_shows_no_root_that_a_broker_may_not_know() {
+    let (dir, authorities, clock) = fresh();
+    let before = anchors(&authorities);
+    let ca = CaDir::within(dir.path()).expect("is there");
+    change::rotate(&ca, None, clock.now()).expect("rotates");
+    authorities.look().expect("looks");
+    let (chain, _) = authorities.client("tern-hub-in").expect("issues");
+    let roots = authorities.trusted().anchors();
+    assert!(chain.iter().all(|one| !roots.contains(one)));
+    // Who knows the authority before alone finds the way by the cross certificate.
+    let roots = Arc::new(RootCertStore {
+        roots: before.iter().map(|one| webpki_anchor(one)).collect(),
+    });
+    let provider = Arc::new(ring::default_provider());
+    let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(roots, provider);
+    let verifier = verifier.build().expect("has a root");
+    let ms = u64::try_from(clock.now().0).expect("after 1970");
+    let now = rustls::pki_types::UnixTime::since_unix_epoch(Duration::from_millis(ms));
+    verifier
+        .verify_client_cert(&chain[0], &chain[1..], now)
+        .expect("vouched for");
+}
+
+fn webpki_anchor(root: &CertificateDer<'static>) -> rustls::pki_types::TrustAnchor<'static> {
+    let mut store = RootCertStore::empty();
+    store.add(root.clone()).expect("a root");
+    store.roots.remove(0)
 }

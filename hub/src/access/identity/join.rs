@@ -15,6 +15,7 @@ use tern_protocol::{
 };
 
 use super::{
+    issued,
     judge::{Asked, Known, Verdict, judge},
     rows::{identity, identity_view, invitation, invitation_view, labels_of, state_text},
 };
@@ -24,6 +25,7 @@ use crate::{
         authority::{AuthorityError, DeviceKey, Issued, RequestError, common_name},
     },
     app::App,
+    broker::external::ExternalError,
     store::{Doing as _, StoreError, parsed},
     trust::{self, TrustError},
 };
@@ -94,6 +96,9 @@ pub enum JoinError {
     /// The certificate could not be made.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
+    /// What vouches for the broker cannot be read.
+    #[error(transparent)]
+    Broker(#[from] ExternalError),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -300,7 +305,7 @@ pub(super) async fn stands(
             .as_ref()
             .is_some_and(|was| *was != new.authority)
             || row.not_after.is_some_and(|until| until <= now.0);
-        row = keep(&txn, row, &new).await?;
+        row = keep(&txn, row, &new, now).await?;
         if why == Why::Renewal && worth_noting {
             let deed = Deed::new("identity.renew", format!("identity {}", view.id))
                 .within(&workspace)
@@ -324,7 +329,7 @@ pub(super) async fn stands(
         labels,
         issued,
         root,
-    )))
+    )?))
 }
 
 /// The newest certificate, if it is younger than a tenth of its life and from whom issues now:
@@ -355,6 +360,7 @@ async fn keep(
     txn: &DatabaseTransaction,
     row: identity::Model,
     new: &Issued,
+    now: WallTime,
 ) -> Result<identity::Model, StoreError> {
     let mut row: identity::ActiveModel = row.into();
     row.serial = Set(Some(new.serial.clone()));
@@ -362,7 +368,9 @@ async fn keep(
     row.not_before = Set(Some(new.not_before.0));
     row.not_after = Set(Some(new.not_after.0));
     row.certificate = Set(Some(new.chain.clone()));
-    row.update(txn).await.doing("storing a certificate")
+    let row = row.update(txn).await.doing("storing a certificate")?;
+    issued::record(txn, row.id, new, now).await?;
+    Ok(row)
 }
 
 fn credentials(
@@ -373,8 +381,12 @@ fn credentials(
     labels: std::collections::BTreeMap<String, String>,
     issued: Issued,
     root: String,
-) -> Credentials {
-    Credentials {
+) -> Result<Credentials, JoinError> {
+    let (mqtt, broker_authorities) = match &app.broker {
+        None => (app.reach.mqtt(), None),
+        Some(broker) => (broker.addresses().to_vec(), broker.authorities()?),
+    };
+    Ok(Credentials {
         workspace,
         device,
         site,
@@ -383,8 +395,9 @@ fn credentials(
         not_before: issued.not_before,
         not_after: issued.not_after,
         authorities: app.authorities.trusted().bundle(),
-        mqtt: app.reach.mqtt(),
+        broker_authorities,
+        mqtt,
         https: app.reach.https(),
         root: Some(root),
-    }
+    })
 }

@@ -12,6 +12,7 @@
 
 mod decide;
 mod invite;
+mod issued;
 mod join;
 mod judge;
 mod registry;
@@ -26,6 +27,7 @@ use std::time::Duration;
 pub use self::{
     decide::{DecideError, IdentityFilter, accept, count_by_authority, identities, reject, revoke},
     invite::{InviteError, invitations, invite, revoke_invitation},
+    issued::revoked,
     join::{JoinError, join},
     registry::{Admitted, Bound, Refusal, Registry},
     renew::renew,

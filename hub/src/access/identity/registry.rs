@@ -150,6 +150,12 @@ impl Registry {
         self.read(|active| Some(active.by_name.get(&name)?.bound.clone()))
     }
 
+    /// Whether an active identity speaks for a device.
+    pub fn speaks(&self, workspace: &WorkspaceId, device: &DeviceId) -> bool {
+        let name = common_name(workspace, device);
+        name.is_some_and(|name| self.read(|active| active.by_name.contains_key(&name)))
+    }
+
     /// The right to change identities, in the tables and here.
     pub(super) async fn turn(&self) -> MutexGuard<'_, ()> {
         self.0.turn.lock().await

@@ -6,7 +6,7 @@ use sea_orm_migration::{
     schema::{big_integer, big_integer_null, big_pk_auto, blob_uniq, boolean, text, text_null},
 };
 
-use crate::store::schema::{index, table};
+use crate::store::schema::{index, key, table};
 
 /// Makes them.
 pub struct Migration;
@@ -81,5 +81,37 @@ impl MigrationTrait for Migration {
                    (workspace, device) WHERE state = 'active'";
         let db = manager.get_connection();
         db.execute_unprepared(one).await.map(|_| ())
+    }
+}
+
+/// Makes the table of certificates that were issued.
+pub struct Certificates;
+
+impl MigrationName for Certificates {
+    fn name(&self) -> &'static str {
+        "m0012_certificate"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Certificates {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        // All that may still be shown: a key has several while it renews, and each has to be on the list
+        // of a broker that knows certificates and not keys.
+        let certificate = table("certificate")
+            .col(text("serial"))
+            .col(text("authority"))
+            .col(big_integer("identity"))
+            .col(big_integer("not_after"))
+            .primary_key(&mut key(&["authority", "serial"]))
+            .take();
+        manager.create_table(certificate).await?;
+        let by_identity = index("certificate_by_identity", "certificate", &["identity"]);
+        manager.create_index(by_identity).await?;
+        let known = "INSERT OR IGNORE INTO certificate (serial, authority, identity, not_after) \
+                     SELECT serial, authority, id, not_after FROM identity \
+                     WHERE serial IS NOT NULL AND authority IS NOT NULL AND not_after IS NOT NULL";
+        let db = manager.get_connection();
+        db.execute_unprepared(known).await.map(|_| ())
     }
 }

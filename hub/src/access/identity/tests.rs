@@ -329,3 +329,43 @@ async fn the_authority_of_another_workspace_does_not_vouch() {
         assert!(expected, "{device} itself stays");
     }
 }
+
+#[tokio::test]
+async fn every_certificate_of_a_key_that_ended_is_on_the_list_until_it_ends_by_itself() {
+    let (_dir, app) = app::fresh().await;
+    let listed = async || {
+        let listed = revoked(app.store.read(), app.clock.now()).await;
+        listed.expect("reads")
+    };
+    let token = invited(&app, new(2)).await;
+    let (stolen, honest) = (key(), key());
+    in_(join(&app, &asks(&token, "d1", &stolen), None)
+        .await
+        .expect("joins"));
+    in_(join(&app, &asks(&token, "d2", &honest), None)
+        .await
+        .expect("joins"));
+    // Renewed once: the first certificate has not ended.
+    app.clock.advance(app.lives.certificate / 2);
+    let csr = request(&stolen);
+    let renewed = in_(renew(&app, &Renew { csr }, None).await.expect("renews"));
+    assert_eq!(listed().await, []);
+
+    let id = app
+        .registry
+        .admit(&chain(&renewed))
+        .expect("speaks")
+        .identity;
+    let ended = revoke(&app, &workspace(), id, "stolen", &Actor::hub()).await;
+    let last = ended.expect("revokes").certificate.expect("it has one");
+    let now = listed().await;
+    assert_eq!(now.len(), 2, "{now:?}");
+    assert!(now.iter().any(|one| one.serial == last.serial), "{now:?}");
+    let printed = app.authorities.revocation_lists(&now).expect("signs");
+    assert_eq!(printed.matches("BEGIN X509 CRL").count(), 1);
+
+    app.clock.advance(app.lives.certificate / 2);
+    assert_eq!(listed().await.len(), 1, "the first one has ended");
+    app.clock.advance(app.lives.certificate);
+    assert_eq!(listed().await, []);
+}

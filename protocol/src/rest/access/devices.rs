@@ -258,6 +258,9 @@ pub struct Credentials {
     pub not_after: WallTime,
     /// The authorities that vouch for the hub: PEM, one or more.
     pub authorities: String,
+    /// The authorities that vouch for the broker, if they are others: PEM, one or more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broker_authorities: Option<String>,
     /// Where the broker is, as `HOST:PORT`, best first.
     pub mqtt: Vec<String>,
     /// Where the hub's HTTPS is, as `https://HOST:PORT`, best first.
