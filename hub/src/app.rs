@@ -18,6 +18,7 @@ use crate::{
     changes::Changes,
     clock::Clock,
     counters::Counters,
+    delivery::egress::Egress,
     store::Store,
     tap::Tap,
 };
@@ -53,6 +54,8 @@ pub struct App {
     pub lives: Lives,
     /// Where the hub is found.
     pub reach: Reach,
+    /// What leaves the hub for devices.
+    pub egress: Egress,
 }
 
 /// Asks a driver to look again. Carries no data: whoever is woken reads all it needs from the
@@ -129,5 +132,6 @@ pub(crate) async fn over(dir: &std::path::Path, store: Store, clock: Clock) -> A
         registry: registry.expect("loads"),
         lives: Lives::default(),
         reach,
+        egress: Egress::new(None, 4),
     }
 }

@@ -40,7 +40,7 @@ use tokio::{
 };
 
 use self::owner::{Owner, keep};
-use crate::{chance::Chance, config::Broker};
+use crate::{chance::Chance, config::Broker, fetch::download::Ended};
 
 /// Requests to the connection that wait to be written. When it is full the rest is said later.
 const REQUESTS: usize = 64;
@@ -69,8 +69,10 @@ pub enum Heard {
     Desired(Desired),
     /// What the hub has stored.
     Ack(Ack),
-    /// A piece of a blob.
+    /// A piece of a blob, by the link or by a download.
     Chunk(Digest, Chunk),
+    /// A download of a blob ended. Chunks that it brought came before.
+    Downloaded(Ended),
     /// Something that cannot be read; it is counted already.
     Noise,
 }

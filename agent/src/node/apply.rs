@@ -383,7 +383,7 @@ fn ended_the_process() -> Refusal {
 }
 
 /// A few hundred bytes, as events and reports promise.
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     const TEXT_MAX: usize = 480;
     match text.char_indices().nth(TEXT_MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),

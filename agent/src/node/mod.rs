@@ -32,7 +32,7 @@ use self::{
 use crate::{
     clock::Clock,
     config::{self, SLOTS_MAX},
-    fetch::{Blobs, Errand, files::BlobError},
+    fetch::{Blobs, Errand, download::Downloads, fetcher::Notice, files::BlobError},
     link::{Heard, Link},
     outbox::{Acked, Outbox},
     report::{self, Reporter},
@@ -94,6 +94,8 @@ pub struct Parts {
     pub store: Store,
     /// What is fetched.
     pub blobs: Blobs,
+    /// What is fetched by HTTPS.
+    pub downloads: Downloads,
     /// What waits for the hub.
     pub outbox: Outbox,
     /// What serves.
@@ -126,6 +128,7 @@ pub struct Node {
     clock: Clock,
     store: Store,
     blobs: Blobs,
+    downloads: Downloads,
     outbox: Outbox,
     slots: Arc<Slots>,
     link: Link,
@@ -158,6 +161,7 @@ impl Node {
             clock: parts.clock,
             store: parts.store,
             blobs: parts.blobs,
+            downloads: parts.downloads,
             outbox: parts.outbox,
             slots: parts.slots,
             link: parts.link,
@@ -218,6 +222,8 @@ impl Node {
                     // What does not leave now is asked again when patience ends.
                     self.link.say(Channel::Want, &want);
                 }
+                Errand::Download(download) => self.downloads.begin(download),
+                Errand::Tell(notice) => self.tell(notice)?,
                 Errand::Verify(blob) => {
                     let files = self.blobs.files().clone();
                     self.job(move || Done::Verified(blob, files.finish(blob)));
@@ -227,6 +233,7 @@ impl Node {
         // A blob that could not be opened or has failed is a fact like any other.
         self.settle()?;
         self.link.listen(&self.blobs.listening());
+        self.downloads.keep(&self.blobs.downloading());
         let now = self.clock.uptime();
         if now >= self.next_window {
             self.close_windows()?;
@@ -262,6 +269,11 @@ impl Node {
                 }
                 Some(Heard::Offline | Heard::Noise) => {}
                 Some(Heard::Chunk(digest, chunk)) => self.blobs.chunk(digest, &chunk, now),
+                Some(Heard::Downloaded(ended)) => {
+                    if self.downloads.is_newest(&ended) {
+                        self.blobs.downloaded(ended.digest, ended.result, now);
+                    }
+                }
                 Some(Heard::Ack(ack)) => match self.outbox.ack(&ack)? {
                     Acked::Windows(windows) => self.facts.windows_acked += windows,
                     Acked::Ignored => tracing::debug!(?ack, "an ack says nothing new"),
@@ -303,6 +315,27 @@ impl Node {
                 Ok(())
             }
         }
+    }
+
+    /// Says how a blob fares; at the hub too, if it is worth it.
+    fn tell(&mut self, notice: Notice) -> Result<(), NodeError> {
+        let Notice {
+            digest,
+            text,
+            event,
+        } = notice;
+        tracing::warn!(%digest, "fetching: {text}");
+        if !event {
+            return Ok(());
+        }
+        let event = tern_protocol::log::Event {
+            kind: EventKind::Fetching,
+            slot: None,
+            model: None,
+            version: None,
+            text: apply::shortened(&format!("blob {}: {text}", digest.short())),
+        };
+        self.write(Body::Event(event.into()))
     }
 
     /// Runs something that takes its time, where it holds up nobody.
