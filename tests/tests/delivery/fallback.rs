@@ -28,12 +28,10 @@ fn when_no_more_chunks_come_by_mqtt_the_rest_comes_by_https_and_the_hub_is_told(
         "what was here was not downloaded"
     );
     wait::until("the hub to know why it came late", || {
-        let device = &fleet.device("meter-01");
-        let told = device
-            .events
-            .iter()
-            .any(|event| event.text.contains("silent: no chunk by MQTT"));
-        wait::that(told, || format!("{:?}", device.events))
+        let events = fleet.client().events(100).map_err(|err| err.to_string())?;
+        let mut texts = events.iter().map(|event| &event.text);
+        let told = texts.any(|text| text.contains("silent: no chunk by MQTT"));
+        wait::that(told, || format!("{events:?}"))
     });
 }
 
