@@ -28,8 +28,16 @@ use crate::chance::Chance;
 /// Blobs under way at once: a manifest, or the three parts of a bundle.
 pub const ACTIVE_MAX: usize = 4;
 
-/// Wait for chunks before asking again. The hub gathers wants for a fraction of a second.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// Wait for the first chunk before asking again. The hub gathers wants for up to a second, and a fleet
+/// that fetches at once may wait longer than that for its first chunk.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Least wait for the next chunk once some came: what is late is most often still at the broker, and who
+/// asks for it gets it twice. Chunks get lost only if a broker drops them.
+const FLOWING: Duration = Duration::from_secs(10);
+
+/// As many times the longest gap between two chunks so far: who has waited long once waits longer.
+const GAPS: u32 = 4;
 
 /// Longest wait between two wants: a hub that comes back is asked within this time.
 const PATIENCE_MAX: Duration = Duration::from_mins(1);
@@ -42,9 +50,6 @@ const MISMATCH_WAIT: Duration = Duration::from_secs(2);
 
 /// Wait before trying the disk again after an error.
 const DISK_WAIT: Duration = Duration::from_secs(10);
-
-/// Wants that stay without an answer before chunks are taken for lost on their way.
-const WANTS_MIN: u32 = 2;
 
 /// So long after MQTT was silent other blobs do not wait for it either.
 const SILENT: Duration = Duration::from_mins(10);
@@ -90,11 +95,15 @@ struct Fetch {
 
 #[derive(Debug)]
 struct ByMqtt {
+    /// Wait after a want that follows one that was answered.
+    base: Duration,
+    /// Wait after the next want; doubles while nothing comes.
     patience: Duration,
     /// Chunks of the last want that have not come.
     awaited: u32,
-    /// Wants without an answer, and when the first of them was said.
+    /// Wants that were not answered, or not in full.
     unanswered: u32,
+    /// When the last chunk came, or the first want was said.
     since: Uptime,
 }
 
@@ -111,6 +120,7 @@ struct ByHttps {
 
 impl ByMqtt {
     const FRESH: Self = Self {
+        base: PATIENCE,
         patience: PATIENCE,
         awaited: 0,
         unanswered: 0,
@@ -321,16 +331,18 @@ impl Fetcher {
         match fetch.way {
             Way::Mqtt => {
                 let awaited = fetch.mqtt.awaited.saturating_sub(1);
+                let gap = now.since(fetch.mqtt.since);
+                let base = fetch.mqtt.base.max(FLOWING).max(gap * GAPS);
+                let base = base.min(PATIENCE_MAX);
                 fetch.mqtt = ByMqtt {
+                    base,
+                    patience: base,
                     awaited,
-                    ..ByMqtt::FRESH
+                    unanswered: u32::from(awaited > 0),
+                    since: now,
                 };
                 // Something comes: wait from here. What the last want did not cover is asked at once.
-                fetch.next_ask = if awaited == 0 {
-                    now
-                } else {
-                    now.plus(PATIENCE)
-                };
+                fetch.next_ask = if awaited == 0 { now } else { now.plus(base) };
                 // So MQTT serves.
                 self.silent = None;
             }
@@ -508,15 +520,21 @@ impl Fetcher {
 impl Fetch {
     /// When MQTT is given up, if nothing comes.
     fn gives_up(&self, policy: &Policy) -> Option<Uptime> {
-        let may = policy.may_change() && self.mqtt.unanswered >= WANTS_MIN;
-        may.then(|| self.mqtt.since.plus(policy.silence).max(self.https.rests))
+        if !policy.may_change() || self.mqtt.unanswered == 0 {
+            return None;
+        }
+        let silent = self.mqtt.since.plus(policy.silence).max(self.https.rests);
+        // A want has its time to be answered.
+        let answered = Some(self.next_ask).filter(|_| self.mqtt.unanswered == 1);
+        Some(silent.max(answered.unwrap_or_default()))
     }
 
     fn ask(&mut self, now: Uptime, chance: &mut Chance) -> Want {
         let ranges = self.have.missing(limits::WANT_RANGES);
         let mqtt = &mut self.mqtt;
         mqtt.awaited = ranges.iter().map(|range| range.count).sum();
-        if mqtt.unanswered == 0 {
+        if mqtt.unanswered == 0 && mqtt.base == PATIENCE {
+            // The first one; after that silence is counted from the last chunk.
             mqtt.since = now;
         }
         mqtt.unanswered = mqtt.unanswered.saturating_add(1);

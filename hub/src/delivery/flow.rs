@@ -13,7 +13,7 @@ use super::pace::Pace;
 /// Bytes a second that a blob is never slowed below: a chunk.
 pub const LEAST: u64 = tern_protocol::limits::CHUNK as u64;
 
-/// Bytes a second at which repeating begins if nothing is known of the speed before.
+/// Bytes a second that repeating begins with half of, at most.
 const BEGIN: u64 = 4 << 20;
 
 /// Bytes a second that are added each [`RAISE`] without a loss.
@@ -46,7 +46,7 @@ pub struct Flow {
     /// Those that lost in this span, and in the one before.
     losers: [u32; 2],
     span: u64,
-    /// Bytes of repeats in this second, to begin with the speed that was.
+    /// Which second it is, with the bytes that went out in it, to begin with the speed that was.
     second: (u64, u64),
     measured: u64,
 }
@@ -71,11 +71,9 @@ impl Flow {
         if self.rate.is_some() && now < self.changed + CUT {
             return;
         }
-        let before = self.rate.unwrap_or(if self.measured > 0 {
-            self.measured
-        } else {
-            BEGIN
-        });
+        let measured = Some(self.measured).filter(|measured| *measured > 0);
+        let first = || measured.unwrap_or(BEGIN).min(BEGIN);
+        let before = self.rate.unwrap_or_else(first);
         self.rate = Some((before / 2).max(LEAST));
         self.changed = now;
     }

@@ -5,7 +5,7 @@ use tern_tests::{
     wait,
 };
 
-use super::{DOWNLOADED, PUBLISHED, counter, plain, publish_big};
+use super::{DOWNLOADED, counter, plain, publish_big};
 
 /// After its first chunk a blob is published for hours: as a broker that drops it.
 const STUCK: [&str; 2] = ["--blob-egress-limit", "1"];
@@ -65,16 +65,24 @@ fn by_setting_mqtt_alone_is_waited_for() {
 }
 
 #[test]
-fn when_the_hub_serves_no_downloads_mqtt_has_its_turn_again() {
-    let mut fleet = Fleet::with_hub(&["--blob-egress-limit", "300000", "--downloads", "0"]);
-    // Nothing listens there: HTTPS fails at once, and is not left in silence for ever.
+fn when_https_fails_too_mqtt_has_its_turn_again() {
+    let mut fleet = Fleet::with_hub(&STUCK);
+    // Nobody listens there.
     let settings = meter(1).delivery("hub = \"http://127.0.0.1:9\"\nsilence = \"1s\"");
     fleet.add(&settings);
     let (_, version) = publish_big(&fleet, 1);
     fleet.roll_out(version.version);
+    wait::until("the agent to have tried both", || {
+        let status = fleet.agents[0].status();
+        let by_mqtt = status.coming.iter().any(|coming| coming.via == "MQTT");
+        wait::that(status.way_changes >= 2 && by_mqtt, || format!("{status:?}"))
+    });
+    fleet.hub.terminate();
+    fleet.hub.set_args(&[]);
+    fleet.run_hub();
     let status = fleet.agents[0].serves(version.version.get());
     assert_eq!(status.https_bytes, 0, "{status:?}");
-    assert!(counter(&fleet, PUBLISHED) >= version.total_bytes);
+    assert_eq!(status.chunk_bytes, version.total_bytes, "{status:?}");
 }
 
 #[test]

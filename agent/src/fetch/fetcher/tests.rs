@@ -54,7 +54,25 @@ fn only_what_is_missing_is_asked_for_and_ever_less_often() {
         waits.iter().all(|wait| *wait <= PATIENCE_MAX * 2),
         "{waits:?}"
     );
-    assert!(waits[5] > waits[0] * 3, "{waits:?}");
+    assert!(waits[0] >= FLOWING, "{waits:?}");
+    assert!(waits[5] > waits[0] * 2, "{waits:?}");
+}
+
+#[test]
+fn who_has_waited_long_for_a_chunk_waits_longer_for_the_next() {
+    let (mut fetcher, blob) = fetching(10);
+    asked(fetcher.poll(Uptime(0), true));
+    fetcher.wrote(blob.digest, 0, Uptime(1_000));
+    assert_eq!(fetcher.deadline(true), Some(Uptime(1_000).plus(FLOWING)));
+    fetcher.wrote(blob.digest, 1, Uptime(9_000));
+    assert_eq!(fetcher.deadline(true), Some(Uptime(9_000 + 8_000 * 4)));
+    fetcher.wrote(blob.digest, 2, Uptime(90_000));
+    assert_eq!(
+        fetcher.deadline(true),
+        Some(Uptime(90_000).plus(PATIENCE_MAX))
+    );
+    fetcher.online(Uptime(91_000));
+    assert_eq!(asked(fetcher.poll(Uptime(91_000), true)), [(3, 7)]);
 }
 
 #[test]
