@@ -186,10 +186,11 @@ impl Carousel {
             let end = range.first.saturating_add(range.count).min(chunks);
             (range.first < end).then_some(range.first..end)
         });
-        let indices: BTreeSet<u32> = ranges.flatten().collect();
-        if indices.is_empty() {
+        let ranges: Vec<_> = ranges.collect();
+        if ranges.is_empty() {
             return Err(Ignored::Nothing);
         }
+        let indices = ranges.into_iter().flatten();
         if self.blobs.len() >= self.limits.blobs && !self.blobs.contains_key(&key) {
             self.forget_one()?;
         }

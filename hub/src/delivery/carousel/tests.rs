@@ -258,11 +258,12 @@ fn a_chunk_for_two_sites_does_not_starve_beside_those_for_one() {
 #[track_caller]
 fn took(rate: u64, times: &[Duration]) {
     let (start, end) = (times[0], times[times.len() - 1]);
-    let bytes = times.len() as f64 * limits::CHUNK as f64;
+    let bytes = (times.len() - 1) as f64 * limits::CHUNK as f64;
     let took = (end - start).as_secs_f64();
     let ideal = bytes / rate as f64;
+    // A tenth of a second's worth may go ahead.
     assert!(
-        took > ideal * 0.95 && took < ideal * 1.05,
+        took > ideal - 0.11 && took < ideal * 1.05,
         "took {took} s, ideal {ideal} s"
     );
 }
@@ -304,10 +305,12 @@ fn memory_does_not_grow_with_the_fleet_and_what_rests_is_forgotten() {
         digest: Digest::of(b"largest"),
         len: limits::BLOB,
     };
+    let _ = want(&mut carousel, ms(0), 0, largest, &all(largest));
     for number in 0..20_000 {
         let site = format!("site-{}", number % 1_000);
         let from = (number, Some(site.as_str()));
-        let _ = want_at(&mut carousel, ms(0), from, largest, &all(largest));
+        let first = [ChunkRange { first: 0, count: 1 }];
+        let _ = want_at(&mut carousel, ms(0), from, largest, &first);
     }
     let wanted = carousel.blobs.values().next().expect("it is wanted");
     assert!(wanted.sites.len() <= Limits::default().sites + 1);
