@@ -1,9 +1,11 @@
 //! The real binary against real files, HTTP and MQTT; the hub's side is a fake at the wire.
 
 mod device;
+mod downloads;
 #[path = "../../src/engine/fixture.rs"]
 mod fixture;
 mod hub;
+mod server;
 
 use std::{
     fs,
