@@ -446,13 +446,9 @@ impl Fetcher {
                     return Some(Request::Verify(fetch.blob));
                 }
                 Stage::Fetching if fetch.way == Way::Https => {
-                    if !fetch.https.under_way && fetch.next_ask <= now {
-                        fetch.https.under_way = true;
-                        fetch.https.came = false;
-                        return Some(Request::Download(Download {
-                            blob: fetch.blob,
-                            ranges: fetch.have.missing(limits::WANT_RANGES),
-                        }));
+                    let download = fetch.download(now);
+                    if download.is_some() {
+                        return download.map(Request::Download);
                     }
                 }
                 Stage::Fetching
@@ -527,6 +523,19 @@ impl Fetch {
         // A want has its time to be answered.
         let answered = Some(self.next_ask).filter(|_| self.mqtt.unanswered == 1);
         Some(silent.max(answered.unwrap_or_default()))
+    }
+
+    /// What to download now, unless it is under way.
+    fn download(&mut self, now: Uptime) -> Option<Download> {
+        if self.https.under_way || now < self.next_ask {
+            return None;
+        }
+        self.https.under_way = true;
+        self.https.came = false;
+        Some(Download {
+            blob: self.blob,
+            ranges: self.have.missing(limits::WANT_RANGES),
+        })
     }
 
     fn ask(&mut self, now: Uptime, chance: &mut Chance) -> Want {

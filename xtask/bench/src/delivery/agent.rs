@@ -68,6 +68,20 @@ pub(super) fn client(name: &str, broker: &str) -> Result<(AsyncClient, EventLoop
     Ok((client, events))
 }
 
+/// Connects; on a busy machine not always at once.
+pub(super) async fn connected(events: &mut EventLoop) -> Result<()> {
+    const ATTEMPTS: u32 = 20;
+    let mut failed = 0;
+    loop {
+        match events.poll().await {
+            Ok(Event::Incoming(Packet::ConnAck(_))) => return Ok(()),
+            Ok(_) => {}
+            Err(err) if failed == ATTEMPTS => return Err(err.into()),
+            Err(_) => failed += 1,
+        }
+    }
+}
+
 impl Agent {
     pub(super) async fn connect(number: u32, broker: &str, model: &Model) -> Result<Self> {
         let device: DeviceId = format!("bench-{number:05}").parse()?;
@@ -78,11 +92,7 @@ impl Agent {
             device,
             channel: Channel::Want,
         };
-        loop {
-            if let Event::Incoming(Packet::ConnAck(_)) = events.poll().await? {
-                break;
-            }
-        }
+        connected(&mut events).await?;
         Ok(Self {
             client,
             events,

@@ -15,7 +15,10 @@ use tern_agent::fetch::bitmap::Bitmap;
 use tern_protocol::{blob::Chunk, codec};
 use tokio::task::JoinSet;
 
-use super::{agent::client, model::Model};
+use super::{
+    agent::{client, connected},
+    model::Model,
+};
 use crate::parts::wait_for;
 
 /// How long it may take to listen.
@@ -70,6 +73,7 @@ impl Mosquitto {
         let mut hearing = JoinSet::new();
         for number in 0..subscribers {
             let (client, mut events) = client(&format!("bench-{number:05}"), &self.address)?;
+            connected(&mut events).await?;
             client.subscribe(&topic, QoS::AtLeastOnce).await?;
             loop {
                 if let Event::Incoming(Packet::SubAck(_)) = events.poll().await? {
@@ -97,6 +101,7 @@ impl Mosquitto {
             });
         }
         let (client, mut events) = client("bench-hub", &self.address)?;
+        connected(&mut events).await?;
         let writing = tokio::spawn(async move { while events.poll().await.is_ok() {} });
         let start = Instant::now();
         for chunk in model.chunks() {
