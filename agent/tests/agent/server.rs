@@ -56,7 +56,7 @@ impl Server {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let server = accepting.clone();
-                thread::spawn(move || server.converse(stream));
+                thread::spawn(move || server.converse(&stream));
             }
         });
         server
@@ -66,7 +66,7 @@ impl Server {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn converse(&self, stream: TcpStream) {
+    fn converse(&self, stream: &TcpStream) {
         let mut lines = BufReader::new(stream.try_clone().expect("a socket can be cloned")).lines();
         loop {
             let mut head = Vec::new();
@@ -77,7 +77,7 @@ impl Server {
                     _ => return,
                 }
             }
-            if self.answer(&head, &stream).is_none() {
+            if self.answer(&head, stream).is_none() {
                 return;
             }
         }

@@ -59,7 +59,7 @@ mod tests {
                 let mut bytes = 0;
                 for (end, more) in &went[first..] {
                     // The last of them may begin at the end of the span.
-                    let span = (*end - *start + BURST).as_secs_f64();
+                    let span = (end.saturating_sub(*start) + BURST).as_secs_f64();
                     prop_assert!(bytes as f64 <= rate as f64 * span + 1.0, "{bytes} in {span} s");
                     bytes += more;
                 }

@@ -71,7 +71,7 @@ mod tests {
         assert!(!wanters.wants(2, &device(1)).again, "another blob");
         let known = wanters.wants(1, &device(1));
         assert!(known.again);
-        let now = Duration::from_secs(60);
+        let now = Duration::from_mins(1);
         assert!(wanters.loses(known, now));
         assert!(!wanters.loses(known, now));
         assert!(wanters.loses(known, now * 2));

@@ -11,7 +11,7 @@ use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use tern_tests::fleet::Fleet;
 
 /// Longest wait for bytes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// An answer whose body is still to be read.
 pub struct Asked {
@@ -61,7 +61,7 @@ pub fn get(fleet: &Fleet, tls: &Arc<ClientConfig>, path: &str, range: Option<&st
 impl Asked {
     /// The body, as far as it comes before the hub hangs up.
     pub fn body(mut self) -> Vec<u8> {
-        let mut some = [0; 64 * 1024];
+        let mut some = [0; 4096];
         while let Ok(n @ 1..) = self.stream.read(&mut some) {
             self.rest.extend_from_slice(&some[..n]);
         }

@@ -111,7 +111,7 @@ impl World {
             self.step();
             let waiting = self.devices.iter().filter(|device| device.done.is_none());
             assert!(
-                self.now < Duration::from_secs(3_600),
+                self.now < Duration::from_hours(1),
                 "{} devices never get it",
                 waiting.count()
             );
@@ -172,7 +172,7 @@ fn a_fleet_that_is_slow_as_one_makes_the_blob_slow_down() {
 
 #[test]
 fn devices_that_keep_up_get_each_chunk_once() {
-    let mut world = World::new(320, 2_048, (0..500).map(|n| 100.0 + n as f64));
+    let mut world = World::new(320, 2_048, (0..500).map(|n| 100.0 + f64::from(n)));
     for (number, device) in world.devices.iter_mut().enumerate() {
         device.joins = ms(number as u64 / 2);
         device.asks = device.joins;
