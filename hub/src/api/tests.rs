@@ -210,6 +210,7 @@ async fn every_route_is_documented_and_every_reference_resolves() {
         "get /models/{model}",
         "get /models/{model}/versions/{version}",
         "post /models/{model}/versions",
+        "get /delivery/blobs/{digest}",
         "get /devices",
         "get /devices/{device}",
         "get /devices/{device}/events",
