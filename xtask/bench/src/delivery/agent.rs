@@ -51,6 +51,8 @@ pub(super) struct Agent {
 pub(super) struct Done {
     pub(super) wants: u64,
     pub(super) ignored: u64,
+    /// When its first chunk came.
+    pub(super) began: Option<Instant>,
 }
 
 /// A connection with its options as the agent has them.
@@ -119,6 +121,7 @@ impl Agent {
         let mut done = Done {
             wants: 0,
             ignored: 0,
+            began: None,
         };
         fetcher.want(self.blob);
         loop {
@@ -144,6 +147,7 @@ impl Agent {
             let wait = start + deadline.since(Uptime(0)).min(Duration::from_hours(1));
             tokio::select! {
                 event = self.events.poll() => if let Event::Incoming(Packet::Publish(publish)) = event? {
+                    done.began.get_or_insert_with(Instant::now);
                     let chunk: Chunk = codec::decode(&publish.payload)?;
                     self.take(&mut fetcher, &chunk, now(), &mut done)?;
                 },

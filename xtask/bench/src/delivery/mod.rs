@@ -109,9 +109,10 @@ fn measure(
     });
     figure("wave_s", took, "s", "", facts);
     let goal = if devices == 50 { ">= 0.7" } else { "" };
-    let theirs = theirs.as_secs_f64();
-    let facts = json!({"devices": devices, "mosquitto_s": theirs, "ours_s": took});
-    figure("over_mosquitto", theirs / took, "", goal, facts);
+    // Both from the first chunk on: that the hub gathers wants before is in `wave_s`.
+    let (theirs, ours) = (theirs.as_secs_f64(), wave.fanned_out.as_secs_f64());
+    let facts = json!({"devices": devices, "mosquitto_s": theirs, "ours_s": ours});
+    figure("over_mosquitto", theirs / ours, "", goal, facts);
     let facts = json!({
         "devices": devices,
         "connected_bytes": wave.connected,
@@ -130,6 +131,8 @@ struct Wave {
     took: Duration,
     /// Until the first had.
     first: Duration,
+    /// From the first chunk at any agent until the last agent had all.
+    fanned_out: Duration,
     wants: u64,
     ignored: u64,
     cpu_s: f64,
@@ -172,12 +175,14 @@ async fn wave(hub: &Hub, model: &Model, devices: u32) -> Result<Wave> {
     let start = Instant::now();
     word.send_replace(true);
     let (mut wants, mut ignored, mut first) = (0, 0, None);
+    let mut began = None;
     let all = async {
         while let Some(done) = fetching.join_next().await {
             let done = done??;
             first.get_or_insert(start.elapsed());
             wants += done.wants;
             ignored += done.ignored;
+            began = [began, done.began].into_iter().flatten().min();
         }
         Ok::<_, anyhow::Error>(())
     };
@@ -185,11 +190,13 @@ async fn wave(hub: &Hub, model: &Model, devices: u32) -> Result<Wave> {
         .await
         .context("the wave does not end")??;
     let took = start.elapsed();
+    let fanned_out = began.map_or(took, |began| began.elapsed());
     over.store(true, Ordering::Relaxed);
     ensure!(looking.join().is_ok(), "nobody looked at the memory");
     Ok(Wave {
         took,
         first: first.unwrap_or(took),
+        fanned_out,
         wants,
         ignored,
         cpu_s: hub.cpu_s() - cpu,
