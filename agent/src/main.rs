@@ -15,7 +15,11 @@ use tern_agent::{
     chance::Chance,
     clock::Clock,
     config::Config,
-    fetch::{Blobs, files::Files},
+    fetch::{
+        Blobs,
+        download::{Downloads, Route},
+        files::Files,
+    },
     identity::{self, renew::Renewer, standing::Standing},
     link::{Identity, Link, Settings, Way},
     node::{Ears, Node, Parts, board::Board},
@@ -139,14 +143,22 @@ fn way(config: &Config, joined: Option<&identity::file::Identity>) -> Result<Way
     })
 }
 
-/// Starts what renews the identity and tells the link.
+/// How the hub is reached by HTTPS as this identity.
+fn route(config: &Config, joined: Option<&identity::file::Identity>, way: &Way) -> Route {
+    Route {
+        bases: config.hubs(joined),
+        tls: way.tls.clone(),
+    }
+}
+
+/// Starts what renews the identity and tells the link and the downloads.
 fn renew(
     config: &Config,
     standing: Standing,
     clock: Clock,
     chance: Chance,
     doubt: Arc<Notify>,
-    ways: watch::Sender<Way>,
+    (ways, routes): (watch::Sender<Way>, watch::Sender<Route>),
 ) {
     let mut newest = standing.newest();
     let renewer = Renewer {
@@ -162,7 +174,10 @@ fn renew(
         while newest.changed().await.is_ok() {
             let joined = newest.borrow_and_update().clone();
             match way(&config, Some(&joined)) {
-                Ok(way) => drop(ways.send_replace(way)),
+                Ok(way) => {
+                    routes.send_replace(route(&config, Some(&joined), &way));
+                    ways.send_replace(way);
+                }
                 Err(err) => tracing::warn!("the renewed certificate cannot be used: {err}"),
             }
         }
@@ -194,6 +209,7 @@ fn run(config: &Path) -> anyhow::Result<()> {
     let clock = Clock::start(store.next_boot()?);
     let mut chance = Chance::from_system().context("seeding")?;
     let blobs = Blobs::open(Files::open(config.state.join("blobs"))?, chance.split())?;
+    let blobs = blobs.by(config.fetching(), chance.split());
     let pinned = config
         .joined
         .as_ref()
@@ -250,6 +266,8 @@ fn run(config: &Path) -> anyhow::Result<()> {
             boot: clock.boot(),
         };
         let first = way(&config, config.joined.as_ref()).map_err(anyhow::Error::msg)?;
+        let first_route = route(&config, config.joined.as_ref(), &first);
+        let (routes, route) = watch::channel(first_route);
         let (ways, way) = watch::channel(first);
         let doubt = Arc::new(Notify::new());
         let settings = Settings {
@@ -258,8 +276,10 @@ fn run(config: &Path) -> anyhow::Result<()> {
             doubt: Arc::clone(&doubt),
         };
         if let Some(standing) = standing {
-            renew(&config, standing, clock, chance.split(), doubt, ways);
+            let newer = (ways, routes);
+            renew(&config, standing, clock, chance.split(), doubt, newer);
         }
+        let downloads = Downloads::new(config.workspace.clone(), route, heard_in.clone());
         let link = Link::start(identity, settings, heard_in, chance.split());
         tokio::spawn(stop_on_signal(stop_in)?);
         let parts = Parts {
@@ -268,6 +288,7 @@ fn run(config: &Path) -> anyhow::Result<()> {
             store,
             blobs,
             trust,
+            downloads,
             outbox,
             slots,
             link,

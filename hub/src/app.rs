@@ -19,6 +19,7 @@ use crate::{
     changes::Changes,
     clock::Clock,
     counters::Counters,
+    delivery::egress::Egress,
     store::Store,
     tap::Tap,
     trust::Trust,
@@ -59,6 +60,8 @@ pub struct App {
     pub trust: Trust,
     /// The broker, if it is not the one inside the hub.
     pub broker: Option<External>,
+    /// What leaves the hub for devices.
+    pub egress: Egress,
 }
 
 /// Asks a driver to look again. Carries no data: whoever is woken reads all it needs from the
@@ -137,5 +140,6 @@ pub(crate) async fn over(dir: &std::path::Path, store: Store, clock: Clock) -> A
         reach,
         trust: Trust::default(),
         broker: None,
+        egress: Egress::new(None, 4),
     }
 }

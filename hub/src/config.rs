@@ -177,9 +177,19 @@ pub struct Config {
     /// How long after its expiry a certificate may still be renewed with its key.
     #[arg(long, value_name = "TIME", default_value = "180d", value_parser = duration)]
     pub expired_grace: Duration,
-    /// Most bytes of model chunks to publish a second, over all models; no limit by default.
+    /// Most bytes of models to send a second, over all models, by MQTT and HTTPS; no limit by default.
     #[arg(long, value_name = "BYTES_PER_S", value_parser = clap::value_parser!(u64).range(1..))]
     pub egress_limit: Option<u64>,
+    /// Most bytes of chunks to publish a second for the devices of one site, each chunk counted once
+    /// however many of them listen; no limit by default.
+    #[arg(long, value_name = "BYTES_PER_S", value_parser = clap::value_parser!(u64).range(1..))]
+    pub site_egress_limit: Option<u64>,
+    /// Most bytes of chunks to publish a second of one blob, as a model's weights; no limit by default.
+    #[arg(long, value_name = "BYTES_PER_S", value_parser = clap::value_parser!(u64).range(1..))]
+    pub blob_egress_limit: Option<u64>,
+    /// Most downloads of devices by HTTPS at a time; more are told to come again. 0: none.
+    #[arg(long, value_name = "COUNT", default_value_t = 64, value_parser = downloads)]
+    pub downloads: usize,
     /// How log lines look, on stderr. What is logged is set by `RUST_LOG`, by default `info`.
     #[arg(long, value_enum, default_value_t)]
     pub log_format: LogFormat,
@@ -242,6 +252,13 @@ impl Config {
             expired_grace: self.expired_grace,
         }
     }
+}
+
+/// Downloads at a time: each is a connection and half a megabyte.
+fn downloads(text: &str) -> Result<usize, String> {
+    const MOST: usize = 10_000;
+    let count = text.parse().ok().filter(|count| *count <= MOST);
+    count.ok_or_else(|| format!("a whole number up to {MOST}"))
 }
 
 /// `90s`, `5m`, `12h`, `30d`; at least a second, at most a hundred years.

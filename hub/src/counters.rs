@@ -97,6 +97,14 @@ counters! {
     desired as "tern_desired_total";
     /// Wants that came in.
     wants as "tern_wants_total";
+    /// Wants for chunks that their device had been sent and lost.
+    wants_lost as "tern_wants_lost_total";
+    /// Bytes of blobs that devices downloaded by HTTPS.
+    download_bytes as "tern_download_bytes_total";
+    /// Downloads of devices by HTTPS that began.
+    downloads as "tern_downloads_total";
+    /// Downloads that found no place and were told to come again.
+    downloads_refused as "tern_downloads_refused_total";
     /// Connections to the broker that the hub's own clients lost.
     link_lost as "tern_link_lost_total";
     /// Transactions of the fleet's intake.

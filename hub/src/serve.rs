@@ -42,7 +42,7 @@ use crate::{
     counters::{self, Counters},
     dashboard,
     data_dir::{Addresses, DataDir, DataDirError},
-    delivery::{self, carousel::Limits},
+    delivery::{self, carousel::Limits, egress::Egress},
     door::{Behind, Door},
     fleet::intake,
     link::{
@@ -205,6 +205,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         reach,
         trust: trust::Trust::default(),
         broker: external,
+        egress: Egress::new(config.egress_limit, config.downloads),
     };
     intake::all_offline(&app).await?;
     let (others, keeping) = certificate::open(&config, data.path(), &app.clock)?;
@@ -290,7 +291,8 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         })
     };
     let limits = Limits {
-        egress: config.egress_limit,
+        blob: config.blob_egress_limit,
+        site: config.site_egress_limit,
         ..Limits::default()
     };
     let delivering = boxed(delivery::run(app.clone(), limits, wanted, chunks));

@@ -109,8 +109,9 @@ impl MetadataRole {
 
 /// Topics of the metadata of a workspace. Not one filter with a wildcard: not every broker gives retained
 /// messages to those (RabbitMQ does not).
-pub fn metadata(workspace: &WorkspaceId) -> impl Iterator<Item = String> {
-    MetadataRole::ALL.into_iter().map(|role| {
+pub fn metadata(workspace: &WorkspaceId) -> impl Iterator<Item = String> + use<> {
+    let workspace = workspace.clone();
+    MetadataRole::ALL.into_iter().map(move |role| {
         let workspace = workspace.clone();
         alloc::string::ToString::to_string(&Topic::Metadata { workspace, role })
     })

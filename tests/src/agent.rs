@@ -34,6 +34,8 @@ pub struct Settings {
     pub captures: String,
     /// Lines of the one `[[slots]]` table, besides its name.
     pub slot: String,
+    /// Lines of the `[delivery]` table.
+    pub delivery: String,
 }
 
 /// The slot of every agent in the tests.
@@ -48,6 +50,7 @@ impl Settings {
             labels: Vec::new(),
             captures: "enabled = false".into(),
             slot: String::new(),
+            delivery: String::new(),
         }
     }
 
@@ -74,6 +77,13 @@ impl Settings {
         self
     }
 
+    /// With these lines in its table of delivery.
+    #[must_use]
+    pub fn delivery(mut self, lines: &str) -> Self {
+        self.delivery = lines.into();
+        self
+    }
+
     /// A joined agent has its addresses from the hub.
     fn toml(&self, broker: Option<SocketAddr>) -> String {
         let broker = broker.map(|broker| format!("broker = \"{broker}\"\n"));
@@ -88,12 +98,14 @@ impl Settings {
              [http]\nlisten = \"127.0.0.1:0\"\n\n\
              [telemetry]\nwindow = \"1s\"\n\n\
              [captures]\n{captures}\n\n\
+             [delivery]\n{delivery}\n\n\
              [[slots]]\nname = \"{SLOT}\"\n{slot}\n",
             broker = broker.unwrap_or_default(),
             device = self.device,
             site = self.site,
             labels = labels.collect::<String>(),
             captures = self.captures,
+            delivery = self.delivery,
             slot = self.slot,
         )
     }
@@ -124,9 +136,21 @@ pub struct Status {
     pub captures_made: u64,
     pub chunk_bytes: u64,
     pub chunks_ignored: u64,
+    pub https_bytes: u64,
+    pub way_changes: u64,
+    pub coming: Vec<Coming>,
     pub outbox: OutboxReport,
     pub trust: Trust,
     pub slots: Vec<Slot>,
+}
+
+/// A blob on its way, in [`Status`].
+#[derive(Debug, Clone, Deserialize)]
+#[allow(missing_docs)] // the names are those of the agent's documentation
+pub struct Coming {
+    pub blob: String,
+    pub via: String,
+    pub trouble: Option<String>,
 }
 
 /// A slot in [`Status`].
@@ -213,6 +237,13 @@ impl Agent {
             clock: None,
             running: None,
         }
+    }
+
+    /// The settings that it has when it is started next.
+    #[track_caller]
+    pub fn configure(&self, settings: &Settings, broker: Option<SocketAddr>) {
+        let file = self.dir.join("agent.toml");
+        fs::write(file, settings.toml(broker)).expect("a file in the test's own");
     }
 
     /// The clock that it has when it is started next.

@@ -35,6 +35,8 @@ pub(crate) enum Name {
     Inference,
     /// Devices that join and connect a second, over TLS, and what each costs the hub in memory
     Handshake,
+    /// One model wanted by a whole fleet: egress, time, memory, against mosquitto
+    Delivery,
     /// Telemetry windows a second, durable and acknowledged
     Ingest,
 }

@@ -18,7 +18,11 @@ use tern_protocol::id::{DeviceId, SiteName, SlotName, WorkspaceId};
 
 use crate::{
     activation::Activation,
-    identity::file::{Identity, IdentityError},
+    fetch::way::{Policy, Via},
+    identity::{
+        file::{Identity, IdentityError},
+        https,
+    },
     vetting::Budget,
 };
 
@@ -36,6 +40,10 @@ const WINDOW_MIN: Duration = Duration::from_millis(100);
 /// Keep-alive bounds: MQTT sends whole seconds, and brokers give up on devices silent for longer.
 const KEEP_ALIVE: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_mins(20);
+
+/// Bounds of the silence after which MQTT is left: shorter is hasty, longer is never.
+const SILENCE: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_hours(24);
 
 /// The smallest outbox: it has to hold a few batches.
 const OUTBOX_MIN: ByteCount = ByteCount(512 << 10);
@@ -129,6 +137,9 @@ pub struct Config {
     /// The link to the hub.
     #[serde(default)]
     pub mqtt: Mqtt,
+    /// How models come.
+    #[serde(default)]
+    pub delivery: Delivery,
     /// The HTTP server for local programs.
     #[serde(default)]
     pub http: Http,
@@ -190,6 +201,19 @@ pub struct Mqtt {
     pub broker: Option<Broker>,
     /// Longest silence before either side takes the connection for dead.
     pub keep_alive: Span,
+}
+
+/// How models come.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Delivery {
+    /// By MQTT, by HTTPS, or by MQTT and by HTTPS when no chunks come.
+    pub via: Via,
+    /// Where the hub is reached by HTTPS, `https://HOST:PORT`; if unset, where it said when the device
+    /// joined. `http://HOST:PORT` for a hub without TLS on this machine.
+    pub hub: Option<String>,
+    /// How long chunks may stay away, though they were asked for, before a blob is fetched by HTTPS.
+    pub silence: Span,
 }
 
 /// Host and port.
@@ -351,6 +375,55 @@ impl Config {
         }
     }
 
+    /// Where the hub is reached by HTTPS as this identity, best first.
+    pub fn hubs(&self, joined: Option<&Identity>) -> Vec<String> {
+        match (&self.delivery.hub, joined) {
+            (Some(hub), _) => vec![hub.clone()],
+            (None, Some(identity)) => identity.credentials.https.clone(),
+            (None, None) => Vec::new(),
+        }
+    }
+
+    /// How blobs are fetched.
+    pub fn fetching(&self) -> Policy {
+        Policy {
+            via: self.delivery.via,
+            https: !self.hubs(self.joined.as_ref()).is_empty(),
+            silence: self.delivery.silence.0,
+        }
+    }
+
+    /// What cannot be meant about delivery.
+    fn delivery_fault(&self) -> Option<(&'static str, String, String)> {
+        let silence = self.delivery.silence;
+        if !SILENCE.contains(&silence.0) {
+            let must = "from 1s to 24h".into();
+            return Some(("delivery.silence", silence.to_string(), must));
+        }
+        if let Some(hub) = &self.delivery.hub {
+            let plain = hub
+                .strip_prefix("http://")
+                .map(|rest| rest.trim_end_matches('/'));
+            let here = plain
+                .and_then(|rest| https::host_and_port(rest, 80))
+                .is_some_and(|(host, _)| https::is_this_machine(host));
+            let over_tls = https::address(hub).is_some();
+            if over_tls && self.joined.is_none() {
+                let must = "left out until the device has joined with `tern-agent join`".into();
+                return Some(("delivery.hub", hub.clone(), must));
+            }
+            if !here && !over_tls {
+                let must = "`https://HOST:PORT`, or `http://HOST:PORT` of this machine".into();
+                return Some(("delivery.hub", hub.clone(), must));
+            }
+        }
+        let policy = self.fetching();
+        (policy.via == Via::Https && !policy.https).then(|| {
+            let must = "`auto` or `mqtt` until the device has joined or `delivery.hub` is set";
+            ("delivery.via", "https".into(), must.into())
+        })
+    }
+
     /// The first setting that is out of its range: its key, its value, what it must be.
     fn fault(&self) -> Option<(&'static str, String, String)> {
         let shares = [
@@ -381,6 +454,9 @@ impl Config {
                 limit.to_string(),
                 format!("at least {OUTBOX_MIN}"),
             ));
+        }
+        if let Some(fault) = self.delivery_fault() {
+            return Some(fault);
         }
         let names: BTreeSet<_> = self.slots.iter().map(|slot| &slot.name).collect();
         if names.len() < self.slots.len() {
@@ -498,6 +574,17 @@ impl Default for Mqtt {
     }
 }
 
+impl Default for Delivery {
+    fn default() -> Self {
+        let policy = Policy::default();
+        Self {
+            via: policy.via,
+            hub: None,
+            silence: Span(policy.silence),
+        }
+    }
+}
+
 impl Default for Http {
     fn default() -> Self {
         Self {
@@ -580,6 +667,18 @@ mod tests {
                 "is not a whole number with one of the units",
             ),
             ("[telemetry]\nwindow = \"1ms\"", "`telemetry.window`"),
+            ("[delivery]\nvia = \"pigeon\"", "unknown variant `pigeon`"),
+            ("[delivery]\nvia = \"https\"", "`delivery.via` is https"),
+            ("[delivery]\nsilence = \"1ms\"", "`delivery.silence` is 1ms"),
+            (
+                "[delivery]\nhub = \"http://hub.example:8080\"",
+                "`http://HOST:PORT` of this machine",
+            ),
+            (
+                "[delivery]\nhub = \"https://hub.example\"",
+                "`delivery.hub` is https://hub.example",
+            ),
+            ("[delivery]\nhub = \"here\"", "`delivery.hub` is here"),
             ("[outbox]\nlimit = \"1KiB\"", "`outbox.limit` is 1KiB"),
             (
                 "[captures]\nunsure_share = 1.5",

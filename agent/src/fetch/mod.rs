@@ -1,12 +1,15 @@
 //! Gets blobs: asks for chunks, writes them, verifies the whole.
 //!
-//! Called by `node`. The decisions are in [`fetcher`], the disk in [`files`]; this joins the two.
+//! Called by `node`. The decisions are in [`fetcher`] and [`way`], the disk in [`files`]; this joins the
+//! two. Chunks come by the link, or by HTTPS from [`download`].
 //! Must never break: what was fetched once is not fetched again, not even after `kill -9`, unless
 //! its bytes are wrong.
 
 pub mod bitmap;
+pub mod download;
 pub mod fetcher;
 pub mod files;
+pub mod way;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,8 +21,9 @@ use tern_protocol::{
 };
 
 use self::{
-    fetcher::{Acceptance, Fetcher, Request, Stage},
+    fetcher::{Acceptance, Download, Fetcher, Notice, Request, Stage},
     files::{BlobError, Files, Partial},
+    way::{Policy, Setback, Way},
 };
 use crate::chance::Chance;
 
@@ -50,6 +54,21 @@ pub struct Traffic {
     pub ignored: u64,
     /// Chunks that came and do not fit their blob.
     pub malformed: u64,
+    /// Those of the bytes of chunks that came by HTTPS.
+    pub https_bytes: u64,
+    /// How often one way was left for the other.
+    pub way_changes: u64,
+}
+
+/// A blob on its way, for people.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Coming {
+    /// Its digest.
+    pub blob: Digest,
+    /// By which way: `MQTT` or `HTTPS`.
+    pub via: String,
+    /// What went wrong last, if nothing came since.
+    pub trouble: Option<String>,
 }
 
 /// The blobs of this device.
@@ -73,6 +92,10 @@ pub struct Blobs {
 pub enum Errand {
     /// Send this want.
     Ask(Want),
+    /// Download this; hand the chunks to [`Blobs::chunk`] and the end to [`Blobs::downloaded`].
+    Download(Download),
+    /// Tell people.
+    Tell(Notice),
     /// Call [`Files::finish`] where it may take its time, then [`Blobs::finished`].
     Verify(BlobRef),
 }
@@ -83,7 +106,7 @@ impl Blobs {
         let (whole, partial) = files.list()?;
         Ok(Self {
             files,
-            fetcher: Fetcher::new(chance),
+            fetcher: Fetcher::new(Policy::default(), chance),
             whole,
             partial,
             open: BTreeMap::new(),
@@ -94,6 +117,13 @@ impl Blobs {
         })
     }
 
+    /// The same blobs, fetched as this says. To be said before anything is wanted.
+    #[must_use]
+    pub fn by(mut self, policy: Policy, chance: Chance) -> Self {
+        self.fetcher = Fetcher::new(policy, chance);
+        self
+    }
+
     /// The files, for readers in other threads.
     pub fn files(&self) -> &Files {
         &self.files
@@ -101,7 +131,23 @@ impl Blobs {
 
     /// What moved so far.
     pub fn traffic(&self) -> Traffic {
-        self.traffic
+        Traffic {
+            way_changes: self.fetcher.changes(),
+            ..self.traffic
+        }
+    }
+
+    /// The blobs on their way.
+    pub fn coming(&self) -> Vec<Coming> {
+        let coming = self.fetcher.wanted().filter_map(|blob| {
+            let (way, trouble) = self.fetcher.way(blob)?;
+            Some(Coming {
+                blob,
+                via: way.to_string(),
+                trouble: trouble.map(Into::into),
+            })
+        });
+        coming.collect()
     }
 
     /// How far a blob is.
@@ -174,8 +220,26 @@ impl Blobs {
         self.fetcher.listening().collect()
     }
 
-    /// A chunk came.
+    /// The blobs that are or will be downloaded; other downloads are to end.
+    pub fn downloading(&self) -> BTreeSet<Digest> {
+        self.fetcher.downloading().collect()
+    }
+
+    /// A download ended.
+    pub fn downloaded(&mut self, digest: Digest, result: Result<(), Setback>, now: Uptime) {
+        self.fetcher.downloaded(digest, result, now);
+    }
+
+    /// A chunk came, by either way.
     pub fn chunk(&mut self, digest: Digest, chunk: &Chunk, now: Uptime) {
+        self.write(digest, chunk, now);
+        if !self.fetcher.received(digest, chunk.bytes.len(), now) {
+            self.commit(now);
+            self.open.remove(&digest);
+        }
+    }
+
+    fn write(&mut self, digest: Digest, chunk: &Chunk, now: Uptime) {
         let partial = self.open.get(&digest);
         let acceptance = self.fetcher.accepts(digest, chunk.index, chunk.bytes.len());
         let (Acceptance::Awaited, Some(partial)) = (acceptance, partial) else {
@@ -187,6 +251,9 @@ impl Blobs {
         };
         if let Err(err) = partial.write(chunk.index, &chunk.bytes) {
             return self.fault(digest, &err, now);
+        }
+        if let Some((Way::Https, _)) = self.fetcher.way(digest) {
+            self.traffic.https_bytes += chunk.bytes.len() as u64;
         }
         self.fetcher.wrote(digest, chunk.index, now);
         *self.dirty.entry(digest).or_default() += chunk.bytes.len() as u64;
@@ -221,6 +288,8 @@ impl Blobs {
         loop {
             match self.fetcher.poll(now, online)? {
                 Request::Ask(want) => return Some(Errand::Ask(want)),
+                Request::Download(download) => return Some(Errand::Download(download)),
+                Request::Tell(notice) => return Some(Errand::Tell(notice)),
                 Request::Verify(blob) => {
                     self.commit(now);
                     // A fault while committing has put it back into the queue.
@@ -351,6 +420,7 @@ mod tests {
                     let result = blobs.files().finish(blob);
                     blobs.finished(blob, result, now);
                 }
+                Some(other) => panic!("it is about MQTT alone: {other:?}"),
                 None => now = blobs.deadline(true).expect("it tries again").max(now),
             }
         }

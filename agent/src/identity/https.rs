@@ -1,11 +1,11 @@
-//! Asking the hub over HTTPS: one request, one small answer.
+//! Asking the hub over HTTPS: connections to it, and one request with one small answer.
 
-use std::{fmt::Write as _, sync::Arc, time::Duration};
+use std::{fmt::Write as _, pin::Pin, sync::Arc, time::Duration};
 
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{
     Request,
-    body::Bytes,
+    body::{Body, Bytes},
     client::conn::http1,
     header::{CONTENT_TYPE, HOST},
 };
@@ -46,13 +46,12 @@ pub enum HttpsError {
 
 /// Posts JSON to the first of `bases` (`https://HOST:PORT`) that answers.
 pub async fn post<T: DeserializeOwned>(
-    mut tls: ClientConfig,
+    tls: ClientConfig,
     bases: &[String],
     path: &str,
     body: &impl Serialize,
 ) -> Result<T, HttpsError> {
-    tls.alpn_protocols = ALPN.map(Vec::from).into();
-    let tls = TlsConnector::from(Arc::new(tls));
+    let tls = Arc::new(tls);
     let unreachable = |err: &dyn std::error::Error| HttpsError::Unreachable(crate::chain(err));
     let body = serde_json::to_vec(body).map_err(|err| unreachable(&err))?;
     let body = Bytes::from(body);
@@ -76,21 +75,85 @@ pub async fn post<T: DeserializeOwned>(
     Err(HttpsError::Unreachable(troubles))
 }
 
+/// A connection to the hub, which lives while `driver` is polled.
+pub(crate) struct Connection<B> {
+    /// Requests go here.
+    pub(crate) sender: http1::SendRequest<B>,
+    /// Ends with the connection.
+    pub(crate) driver: Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>,
+    /// What `Host` says.
+    pub(crate) authority: String,
+}
+
+/// Connects to the hub at a base address: `https://HOST:PORT` with TLS as given, whose ALPN is set here;
+/// or `http://HOST:PORT` if that is this machine.
+pub(crate) async fn connect<B>(
+    tls: Option<&Arc<ClientConfig>>,
+    base: &str,
+) -> Result<Connection<B>, String>
+where
+    B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + 'static,
+{
+    const FORM: &str = "not an address like https://HOST:PORT";
+    let base = base.trim_end_matches('/');
+    let text = |err: hyper::Error| crate::chain(&err);
+    if let Some(authority) = base.strip_prefix("http://") {
+        let (host, port) = host_and_port(authority, 80).ok_or(FORM)?;
+        if !is_this_machine(host) {
+            return Err("another machine is spoken to over HTTPS only".into());
+        }
+        let socket = dial(host, port).await?;
+        let (sender, driver) = http1::handshake(TokioIo::new(socket)).await.map_err(text)?;
+        return Ok(Connection {
+            sender,
+            driver: Box::pin(driver),
+            authority: authority.into(),
+        });
+    }
+    let (host, port) = address(base).ok_or(FORM)?;
+    let tls = tls.ok_or("this device has not joined, and has no certificate to show")?;
+    let mut tls = ClientConfig::clone(tls);
+    tls.alpn_protocols = ALPN.map(Vec::from).into();
+    let name = ServerName::try_from(host.to_owned()).map_err(|err| err.to_string())?;
+    let socket = dial(host, port).await?;
+    let stream = TlsConnector::from(Arc::new(tls))
+        .connect(name, socket)
+        .await;
+    let stream = TokioIo::new(stream.map_err(|err| err.to_string())?);
+    let (sender, driver) = http1::handshake(stream).await.map_err(text)?;
+    Ok(Connection {
+        sender,
+        driver: Box::pin(driver),
+        authority: base.trim_start_matches("https://").into(),
+    })
+}
+
+async fn dial(host: &str, port: u16) -> Result<TcpStream, String> {
+    let socket = TcpStream::connect((host, port)).await;
+    let socket = socket.map_err(|err| err.to_string())?;
+    // Small requests wait for nothing.
+    socket.set_nodelay(true).map_err(|err| err.to_string())?;
+    Ok(socket)
+}
+
+/// Whether a host, without brackets, is this machine.
+pub(crate) fn is_this_machine(host: &str) -> bool {
+    let address = host.parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
 async fn ask(
-    tls: &TlsConnector,
+    tls: &Arc<ClientConfig>,
     base: &str,
     path: &str,
     body: Bytes,
 ) -> Result<(u16, Bytes), String> {
-    let (host, port) = address(base).ok_or("not an address like https://HOST:PORT")?;
-    let name = ServerName::try_from(host.to_owned()).map_err(|err| err.to_string())?;
-    let socket = TcpStream::connect((host, port)).await;
-    let socket = socket.map_err(|err| err.to_string())?;
-    let stream = tls.connect(name, socket).await;
-    let stream = TokioIo::new(stream.map_err(|err| err.to_string())?);
     let text = |err: hyper::Error| crate::chain(&err);
-    let (mut sender, connection) = http1::handshake(stream).await.map_err(text)?;
-    let authority = base.trim_start_matches("https://").trim_end_matches('/');
+    let Connection {
+        mut sender,
+        driver,
+        authority,
+    } = connect(Some(tls), base).await?;
     let request = Request::post(path)
         .header(HOST, authority)
         .header(CONTENT_TYPE, "application/json")
@@ -106,7 +169,7 @@ async fn ask(
     let mut exchange = std::pin::pin!(exchange);
     tokio::select! {
         done = &mut exchange => done,
-        ended = connection => match ended {
+        ended = driver => match ended {
             // The connection may end with the answer, before it was read.
             Ok(()) => exchange.await,
             Err(err) => Err(text(err)),
@@ -130,14 +193,18 @@ fn answer<T: DeserializeOwned>(status: u16, bytes: &[u8]) -> Result<T, HttpsErro
 }
 
 /// Host without brackets, and port.
-fn address(base: &str) -> Option<(&str, u16)> {
-    let rest = base.strip_prefix("https://")?.trim_end_matches('/');
+pub(crate) fn address(base: &str) -> Option<(&str, u16)> {
+    host_and_port(base.strip_prefix("https://")?.trim_end_matches('/'), 443)
+}
+
+/// Host without brackets, and port, of `HOST` or `HOST:PORT`.
+pub(crate) fn host_and_port(rest: &str, usual: u16) -> Option<(&str, u16)> {
     if rest.contains(['/', '@', '?', '#']) {
         return None;
     }
     let (host, port) = match rest.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
-        _ => (rest, 443),
+        _ => (rest, usual),
     };
     let host = host.trim_start_matches('[').trim_end_matches(']');
     (!host.is_empty()).then_some((host, port))

@@ -43,7 +43,7 @@ use tokio::{
 };
 
 use self::owner::{Owner, keep};
-use crate::{chance::Chance, config::Broker};
+use crate::{chance::Chance, config::Broker, fetch::download::Ended};
 
 /// Requests to the connection that wait to be written. When it is full the rest is said later.
 const REQUESTS: usize = 64;
@@ -72,12 +72,14 @@ pub enum Heard {
     Desired(Desired),
     /// What the hub has stored.
     Ack(Ack),
-    /// A piece of a blob.
+    /// A piece of a blob, by the link or by a download.
     Chunk(Digest, Chunk),
     /// Which roots of the signed metadata there are.
     Roots(Roots),
     /// Which signed metadata are the newest.
     Newest(Newest),
+    /// A download of a blob ended. Chunks that it brought came before.
+    Downloaded(Ended),
     /// Something that cannot be read; it is counted already.
     Noise,
 }
@@ -323,8 +325,7 @@ fn offline(identity: &Identity) -> reported::Link {
 /// What is listened to at all times.
 fn always(identity: &Identity) -> impl Iterator<Item = String> {
     let own = [Channel::Desired, Channel::Ack].map(|c| topic(identity, c));
-    own.into_iter()
-        .chain([topic::metadata(&identity.workspace)])
+    own.into_iter().chain(topic::metadata(&identity.workspace))
 }
 
 fn topic(identity: &Identity, channel: Channel) -> String {

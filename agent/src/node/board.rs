@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tern_protocol::reported::{OutboxReport, SlotReport, Trust};
 
-use crate::slots::Slots;
+use crate::{fetch::Coming, slots::Slots};
 
 /// The latest facts, replaced as a whole.
 #[derive(Debug)]
@@ -27,6 +27,12 @@ pub struct Facts {
     pub chunk_bytes: u64,
     /// Chunks that came and were not needed.
     pub chunks_ignored: u64,
+    /// Those of the bytes of chunks that came by HTTPS.
+    pub https_bytes: u64,
+    /// How often one way of fetching was left for the other.
+    pub way_changes: u64,
+    /// The blobs on their way.
+    pub coming: Vec<Coming>,
     /// The outbox.
     pub outbox: OutboxReport,
     /// The signed metadata.

@@ -36,7 +36,7 @@ use self::{
 use crate::{
     clock::Clock,
     config::{self, SLOTS_MAX},
-    fetch::{Blobs, Errand, files::BlobError},
+    fetch::{Blobs, Errand, download::Downloads, fetcher::Notice, files::BlobError},
     link::{Heard, Link},
     outbox::{Acked, Outbox},
     report::{self, Reporter},
@@ -105,6 +105,8 @@ pub struct Parts {
     pub blobs: Blobs,
     /// What is signed.
     pub trust: Trust,
+    /// What is fetched by HTTPS.
+    pub downloads: Downloads,
     /// What waits for the hub.
     pub outbox: Outbox,
     /// What serves.
@@ -138,6 +140,7 @@ pub struct Node {
     store: Store,
     blobs: Blobs,
     trust: Trust,
+    downloads: Downloads,
     outbox: Outbox,
     slots: Arc<Slots>,
     link: Link,
@@ -171,6 +174,7 @@ impl Node {
             store: parts.store,
             blobs: parts.blobs,
             trust: parts.trust,
+            downloads: parts.downloads,
             outbox: parts.outbox,
             slots: parts.slots,
             link: parts.link,
@@ -232,6 +236,8 @@ impl Node {
                     // What does not leave now is asked again when patience ends.
                     self.link.say(Channel::Want, &want);
                 }
+                Errand::Download(download) => self.downloads.begin(download),
+                Errand::Tell(notice) => self.tell(notice)?,
                 Errand::Verify(blob) => {
                     let files = self.blobs.files().clone();
                     self.job(move || Done::Verified(blob, files.finish(blob)));
@@ -241,6 +247,7 @@ impl Node {
         // A blob that could not be opened or has failed is a fact like any other.
         self.settle()?;
         self.link.listen(&self.blobs.listening());
+        self.downloads.keep(&self.blobs.downloading());
         let now = self.clock.uptime();
         if now >= self.next_window {
             self.close_windows()?;
@@ -276,6 +283,11 @@ impl Node {
                 }
                 Some(Heard::Offline | Heard::Noise) => {}
                 Some(Heard::Chunk(digest, chunk)) => self.blobs.chunk(digest, &chunk, now),
+                Some(Heard::Downloaded(ended)) => {
+                    if self.downloads.is_newest(&ended) {
+                        self.blobs.downloaded(ended.digest, ended.result, now);
+                    }
+                }
                 Some(Heard::Ack(ack)) => match self.outbox.ack(&ack)? {
                     Acked::Windows(windows) => self.facts.windows_acked += windows,
                     Acked::Ignored => tracing::debug!(?ack, "an ack says nothing new"),
@@ -320,6 +332,27 @@ impl Node {
                 Ok(())
             }
         }
+    }
+
+    /// Says how a blob fares; at the hub too, if it is worth it.
+    fn tell(&mut self, notice: Notice) -> Result<(), NodeError> {
+        let Notice {
+            digest,
+            text,
+            event,
+        } = notice;
+        tracing::warn!(%digest, "fetching: {text}");
+        if !event {
+            return Ok(());
+        }
+        let event = tern_protocol::log::Event {
+            kind: EventKind::Fetching,
+            slot: None,
+            model: None,
+            version: None,
+            text: apply::shortened(&format!("blob {}: {text}", digest.short())),
+        };
+        self.write(Body::Event(event.into()))
     }
 
     /// Runs something that takes its time, where it holds up nobody.

@@ -153,6 +153,9 @@ impl Node {
         self.facts.malformed = self.link.malformed() + traffic.malformed;
         self.facts.chunk_bytes = traffic.chunk_bytes;
         self.facts.chunks_ignored = traffic.ignored;
+        self.facts.https_bytes = traffic.https_bytes;
+        self.facts.way_changes = traffic.way_changes;
+        self.facts.coming = self.blobs.coming();
         self.facts.outbox = self.outbox.report();
         self.facts.slots.clone_from(&slots);
         self.facts.trust = self.trust.report();

@@ -10,6 +10,7 @@ use tern_protocol::{
 
 use super::Shared;
 use crate::{
+    fetch::Coming,
     identity::standing::{Shown, Standing},
     slots::Slot,
 };
@@ -32,6 +33,9 @@ pub struct Status {
     captures_skipped: u64,
     chunk_bytes: u64,
     chunks_ignored: u64,
+    https_bytes: u64,
+    way_changes: u64,
+    coming: Vec<Coming>,
     outbox: OutboxReport,
     trust: Trust,
     slots: Vec<SlotStatus>,
@@ -111,6 +115,9 @@ pub(super) fn status(shared: &Shared) -> Status {
         captures_skipped: predictor.captures_skipped(),
         chunk_bytes: facts.chunk_bytes,
         chunks_ignored: facts.chunks_ignored,
+        https_bytes: facts.https_bytes,
+        way_changes: facts.way_changes,
+        coming: facts.coming,
         outbox: facts.outbox,
         trust: facts.trust,
         slots: facts.slots.into_iter().map(slot).collect(),

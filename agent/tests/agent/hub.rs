@@ -239,12 +239,9 @@ impl Hub {
                     let retained = Publish::new(filter.as_str(), QoS::AtMostOnce, payload);
                     write(&state, &Packet::Publish(retained));
                 }
-                if filter.ends_with("/meta/+") {
-                    for (topic, payload) in &state.metadata {
-                        let retained =
-                            Publish::new(topic.as_str(), QoS::AtMostOnce, payload.clone());
-                        write(&state, &Packet::Publish(retained));
-                    }
+                if let Some(payload) = state.metadata.get(&filter) {
+                    let retained = Publish::new(filter.as_str(), QoS::AtMostOnce, payload.clone());
+                    write(&state, &Packet::Publish(retained));
                 }
                 state.subscriptions.insert(filter);
             }
@@ -342,8 +339,8 @@ pub fn topic(channel: Channel) -> String {
     topic.to_string()
 }
 
-/// The filter with which devices hear of metadata.
-pub fn metadata_filter() -> String {
+/// The topics on which devices hear of metadata.
+pub fn metadata_topics() -> impl Iterator<Item = String> {
     tern_protocol::topic::metadata(&workspace())
 }
 

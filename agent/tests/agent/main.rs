@@ -1,9 +1,11 @@
 //! The real binary against real files, HTTP and MQTT; the hub's side is a fake at the wire.
 
 mod device;
+mod downloads;
 #[path = "../../src/engine/fixture.rs"]
 mod fixture;
 mod hub;
+mod server;
 
 use std::{
     fs,
@@ -303,7 +305,7 @@ fn a_lost_connection_comes_back_with_its_subscriptions() {
     }
     let topics = hub.state().subscriptions.clone();
     let own = [Channel::Desired, Channel::Ack].map(hub::topic);
-    let own = own.into_iter().chain([hub::metadata_filter()]).collect();
+    let own = own.into_iter().chain(hub::metadata_topics()).collect();
     wait_for("no topic but its own", || {
         (hub.state().subscriptions == own).then_some(())
     });

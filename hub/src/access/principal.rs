@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, net::IpAddr};
 
 use tern_protocol::{
-    id::{TokenId, UserName, WorkspaceId},
+    id::{DeviceId, IdentityId, TokenId, UserName, WorkspaceId},
     rest::Role,
 };
 
@@ -41,6 +41,16 @@ pub enum Who {
         /// Whether it may run the hub: its user may, and it was made for that.
         hub_admin: bool,
     },
+    /// A device, by the certificate of its connection. It is no member of anything: it may fetch what
+    /// ships in its workspace, and nothing else.
+    Device {
+        /// By which identity.
+        identity: IdentityId,
+        /// Its workspace.
+        workspace: WorkspaceId,
+        /// Its name.
+        device: DeviceId,
+    },
 }
 
 /// A person's account, as it stands while the request is served.
@@ -77,7 +87,7 @@ impl Principal {
     /// The role in a workspace, if there is one.
     pub fn role_in(&self, workspace: &WorkspaceId) -> Option<Role> {
         match &self.who {
-            Who::Anonymous => None,
+            Who::Anonymous | Who::Device { .. } => None,
             Who::Loopback => Some(Role::Admin),
             Who::User(account) if account.hub_admin => Some(Role::Admin),
             Who::User(account) => account.roles.get(workspace).copied(),
@@ -101,7 +111,7 @@ impl Principal {
             Who::Loopback => true,
             Who::User(account) => account.hub_admin,
             Who::Token { hub_admin, .. } => *hub_admin,
-            Who::Anonymous => false,
+            Who::Anonymous | Who::Device { .. } => false,
         }
     }
 
@@ -110,15 +120,22 @@ impl Principal {
         match &self.who {
             Who::User(account) => Some(&account.user),
             Who::Token { user, .. } => Some(user),
-            Who::Anonymous | Who::Loopback => None,
+            Who::Anonymous | Who::Loopback | Who::Device { .. } => None,
         }
     }
 
     /// The one decision on access: what `policy` says about this, with the workspace of the path.
     pub fn access(&self, policy: Policy, workspace: Option<&WorkspaceId>) -> Access {
-        let known = self.who != Who::Anonymous;
+        let known = !matches!(self.who, Who::Anonymous | Who::Device { .. });
         match policy {
             Policy::Public | Policy::Proof => Access::Granted,
+            Policy::Device => match &self.who {
+                Who::Anonymous => Access::Unknown,
+                Who::Loopback => Access::Granted,
+                Who::Device { workspace: own, .. } if Some(own) == workspace => Access::Granted,
+                Who::Device { .. } => Access::Hidden,
+                Who::User(_) | Who::Token { .. } => Access::Forbidden,
+            },
             _ if !known => Access::Unknown,
             Policy::Member => Access::Granted,
             Policy::HubAdmin if self.is_hub_admin() => Access::Granted,
@@ -146,6 +163,7 @@ impl fmt::Display for Principal {
             Who::Loopback => f.write_str("somebody on this machine"),
             Who::User(account) => write!(f, "user {}", account.user),
             Who::Token { id, user, .. } => write!(f, "token {id} of {user}"),
+            Who::Device { device, .. } => write!(f, "device {device}"),
         }
     }
 }
@@ -192,6 +210,34 @@ mod tests {
             let access = nobody.access(policy, Some(&workspace("own")));
             assert_eq!(access, Access::Unknown, "{policy:?}");
         }
+    }
+
+    #[test]
+    fn a_device_fetches_in_its_workspace_and_does_nothing_else() {
+        let device = Principal {
+            who: Who::Device {
+                identity: IdentityId(1),
+                workspace: workspace("own"),
+                device: "meter-01".parse().expect("a name"),
+            },
+            from: None,
+        };
+        let access = |policy, name| device.access(policy, Some(&workspace(name)));
+        assert_eq!(access(Policy::Device, "own"), Access::Granted);
+        assert_eq!(access(Policy::Device, "other"), Access::Hidden);
+        assert_eq!(device.access(Policy::Device, None), Access::Hidden);
+        for policy in [
+            Policy::Member,
+            Policy::HubAdmin,
+            Policy::Workspace(Permission::View),
+        ] {
+            assert_eq!(access(policy, "own"), Access::Unknown, "{policy:?}");
+        }
+        let ada = member(Role::Admin);
+        let own = workspace("own");
+        assert_eq!(ada.access(Policy::Device, Some(&own)), Access::Forbidden);
+        let nobody = Principal::ANONYMOUS.access(Policy::Device, Some(&own));
+        assert_eq!(nobody, Access::Unknown);
     }
 
     #[test]

@@ -101,6 +101,8 @@ pub enum Policy {
     Member,
     /// A permission in the workspace of the path.
     Workspace(Permission),
+    /// To be a device of the workspace of the path, by its certificate.
+    Device,
     /// To run the hub.
     HubAdmin,
 }
@@ -113,6 +115,7 @@ impl Policy {
             Self::Proof => "proof",
             Self::Member => "member",
             Self::Workspace(permission) => permission.name(),
+            Self::Device => "device",
             Self::HubAdmin => "hub-admin",
         }
     }

@@ -6,7 +6,7 @@
 //! - a browser changes nothing for another site: requests with a cookie that change something come
 //!   from our own pages, or are refused.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     extract::{ConnectInfo, Request, State},
@@ -16,6 +16,7 @@ use axum::{
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use cookie::{Cookie, SameSite};
+use rustls::pki_types::CertificateDer;
 
 use super::problem::ApiError;
 use crate::{
@@ -40,6 +41,11 @@ pub enum Trust {
     Loopback,
 }
 
+/// The certificates that a device showed on its connection, verified, leaf first. In the extensions of
+/// each of its requests; put there by the listener.
+#[derive(Debug, Clone)]
+pub struct Shown(pub Arc<[CertificateDer<'static>]>);
+
 /// Puts the principal into the request's extensions.
 pub(super) async fn authenticate(
     State((app, trust)): State<(App, Trust)>,
@@ -49,9 +55,10 @@ pub(super) async fn authenticate(
     let from = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let from = from.map(|ConnectInfo(address)| address.ip().to_canonical());
     let headers = request.headers();
-    let who = match trust {
-        Trust::Loopback => Ok(Who::Loopback),
-        Trust::Nobody => who(&app, headers, request.method()).await,
+    let who = match (trust, request.extensions().get::<Shown>()) {
+        (Trust::Loopback, _) => Ok(Who::Loopback),
+        (Trust::Nobody, Some(shown)) => Ok(device(&app, shown)),
+        (Trust::Nobody, None) => who(&app, headers, request.method()).await,
     };
     let who = match who {
         Ok(who) => who,
@@ -59,6 +66,21 @@ pub(super) async fn authenticate(
     };
     request.extensions_mut().insert(Principal { who, from });
     next.run(request).await
+}
+
+/// The device that a certificate speaks for, if it may speak now.
+fn device(app: &App, Shown(chain): &Shown) -> Who {
+    match app.registry.admit(chain) {
+        Ok(admitted) => Who::Device {
+            identity: admitted.identity,
+            workspace: admitted.workspace,
+            device: admitted.device,
+        },
+        Err(refusal) => {
+            tracing::debug!(%refusal, "a certificate speaks for nobody");
+            Who::Anonymous
+        }
+    }
 }
 
 async fn who(app: &App, headers: &HeaderMap, method: &Method) -> Result<Who, ApiError> {

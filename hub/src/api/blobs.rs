@@ -29,7 +29,7 @@ const PAUSE: Duration = Duration::from_mins(1);
 pub(super) struct BlobPath {
     /// SHA-256 of the bytes, 64 lower-case hex digits.
     #[param(value_type = String)]
-    digest: Digest,
+    pub(super) digest: Digest,
 }
 
 /// Upload bytes under their digest.
@@ -112,7 +112,7 @@ pub(super) async fn get_blob(
 }
 
 /// A blob never changes, and a browser that is shown one must not take it for a page.
-fn facts(blob: BlobRef) -> HeaderMap {
+pub(super) fn facts(blob: BlobRef) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let fixed = HeaderValue::from_static;
     headers.insert(header::CONTENT_LENGTH, blob.len.into());

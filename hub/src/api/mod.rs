@@ -16,6 +16,7 @@ mod blobs;
 mod charts;
 mod coalesce;
 mod devices;
+mod downloads;
 mod events;
 mod extract;
 mod health;
@@ -56,10 +57,10 @@ use tower_http::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub use self::authenticate::Trust;
 pub(crate) use self::authenticate::{
     Page, cookie, cookie_of, no_cookie_of, page, secret_cookie, session_of,
 };
+pub use self::authenticate::{Shown, Trust};
 use self::{policy::Guarded, problem::ApiError, throttle::Throttle};
 use crate::{
     access::role::{Permission, Policy},
@@ -142,6 +143,7 @@ pub fn router() -> Router<App> {
         .route(PUBLISH, routes!(models::publish_version))
         .route(PUBLISH, routes!(blobs::put_blob))
         .route(VIEW, routes!(blobs::head_blob, blobs::get_blob))
+        .route(Policy::Device, routes!(downloads::download))
         .route(VIEW, routes!(stream::stream))
         .route(VIEW, routes!(tap::tap))
         .into_router();

@@ -69,9 +69,11 @@ async fn check(policy: Policy, params: RawPathParams, request: Request, next: Ne
     };
     match access {
         Access::Granted => next.run(request).await,
-        Access::Unknown => ApiError::unauthorized(
-            "log in first: `tern login`, or send `Authorization: Bearer` with an API token",
-        )
+        Access::Unknown => ApiError::unauthorized(if policy == Policy::Device {
+            "this is for devices that have joined and may speak, with their certificates"
+        } else {
+            "log in first: `tern login`, or send `Authorization: Bearer` with an API token"
+        })
         .into_response(),
         Access::Hidden => {
             let text: String = named

@@ -66,6 +66,8 @@ kinds! {
     not_found = NOT_FOUND "not-found" "There is no such thing";
     /// The path is there, not with this method.
     method = METHOD_NOT_ALLOWED "method-not-allowed" "The path has no such method";
+    /// Bytes that are not there.
+    range = RANGE_NOT_SATISFIABLE "range" "There are no such bytes";
     /// The thing is in a state that does not allow this.
     conflict = CONFLICT "conflict" "This cannot be done now";
     /// More bytes or items than allowed.
@@ -101,6 +103,12 @@ impl ApiError {
             status if status.is_server_error() => Self::internal("the hub's log says why"),
             _ => Self::bad_request(text),
         }
+    }
+
+    /// The same, to be tried again after so many seconds.
+    pub(super) const fn again_in(mut self, seconds: u64) -> Self {
+        self.again_in_s = Some(seconds);
+        self
     }
 
     fn with(mut self, findings: Vec<Finding>) -> Self {

@@ -215,6 +215,7 @@ async fn every_route_is_documented_and_every_reference_resolves() {
         "post /trust/plan",
         "post /trust/signatures",
         "post /trust/withdraw",
+        "get /delivery/blobs/{digest}",
         "get /devices",
         "get /devices/{device}",
         "get /devices/{device}/events",

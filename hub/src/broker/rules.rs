@@ -13,7 +13,7 @@ use tern_protocol::{
     digest::Digest,
     id::{DeviceId, WorkspaceId},
     limits,
-    topic::{Channel, PREFIX, Topic},
+    topic::{Channel, MetadataRole, PREFIX, Topic},
 };
 
 /// Highest quality of service that anybody needs: what matters is acknowledged end to end.
@@ -136,7 +136,9 @@ pub fn may_subscribe(speaker: &Speaker, filter: &str) -> Result<(), Refused> {
             .and_then(|rest| rest.strip_prefix('/'))
             .is_some_and(|below| matches!(below, "down/+" | "down/desired" | "down/ack")),
         Some(("b", blob)) => blob == "+" || blob.parse::<Digest>().is_ok(),
-        Some(("meta", which)) => which == "+",
+        Some(("meta", which)) => {
+            which == "+" || MetadataRole::ALL.iter().any(|role| role.level() == which)
+        }
         _ => false,
     });
     granted.then_some(()).ok_or(Refused::Filter)

@@ -7,18 +7,21 @@ use tern_protocol::{
     blob::{BlobRef, Chunk, Want},
     codec,
     digest::Digest,
-    id::WorkspaceId,
+    id::{DeviceId, SiteName, WorkspaceId},
 };
 use tokio::{sync::mpsc, time::Instant};
 
-use super::carousel::{Carousel, Job, Limits, Next};
-use crate::{app::App, store::chain};
+use super::carousel::{Asker, Carousel, Job, Limits, Next, Taken};
+use crate::{app::App, fleet, registry, store::chain};
 
 /// Wants that wait to be looked at. A want is small, and a device whose want is dropped asks again.
 const WANTS: usize = 4_096;
 
-/// Lengths of blobs that are remembered, so that five hundred wants for one blob ask the disk once.
-const LENGTHS: usize = 1_024;
+/// Blobs that are remembered, so that five hundred wants for one blob ask the database once.
+const KNOWN: usize = 1_024;
+
+/// Devices whose sites are remembered; a device that moves is noticed when all are forgotten.
+const SITES: usize = 4_096;
 
 /// A chunk on its way to the link, encoded.
 #[derive(Debug, Clone)]
@@ -31,8 +34,8 @@ pub struct Chunks {
     pub payload: Bytes,
 }
 
-/// A want and the workspace that it came from.
-pub type Wanted = (WorkspaceId, Want);
+/// A want, and the workspace and device that it came from.
+pub type Wanted = (WorkspaceId, DeviceId, Want);
 
 /// Where wants are handed in.
 pub fn queue() -> (mpsc::Sender<Wanted>, mpsc::Receiver<Wanted>) {
@@ -46,31 +49,48 @@ pub async fn run(
     mut wants: mpsc::Receiver<Wanted>,
     chunks: mpsc::Sender<Chunks>,
 ) {
-    let start = Instant::now();
-    let mut carousel = Carousel::new(limits);
-    let mut lengths = Lengths::default();
+    let mut driver = Driver {
+        app,
+        start: Instant::now(),
+        sited: limits.site.is_some(),
+        carousel: Carousel::new(limits),
+        blobs: HashMap::new(),
+        sites: HashMap::new(),
+    };
+    // A chunk that goes out as soon as the limit of the hub and the link let it.
+    let mut outgoing: Option<(Chunks, Instant)> = None;
     loop {
         // Wants first: what is wanted by more devices before it goes out goes out once.
         loop {
             match wants.try_recv() {
-                Ok(want) => take(&app, &mut carousel, &mut lengths, start, want).await,
+                Ok(want) => driver.take(want).await,
                 Err(mpsc::error::TryRecvError::Empty) => break,
                 Err(mpsc::error::TryRecvError::Disconnected) => return,
             }
         }
-        let wait = match carousel.next(start.elapsed()) {
-            Next::Send(job) => {
-                if let Some(chunk) = read(&app, &job).await {
-                    let bytes = chunk.payload.len();
-                    if chunks.send(chunk).await.is_err() {
-                        return;
-                    }
-                    carousel.sent(bytes);
+        let mut wait = None;
+        if outgoing.is_none() {
+            match driver.carousel.next(driver.start.elapsed()) {
+                Next::Send(job) => {
+                    let Some(chunk) = driver.read(&job).await else {
+                        continue;
+                    };
+                    let at = driver.app.egress.take(chunk.payload.len());
+                    outgoing = Some((chunk, at));
                 }
-                continue;
+                Next::WaitUntil(at) => wait = Some(driver.start + at),
+                Next::Idle => {}
             }
-            Next::WaitUntil(at) => Some(start + at),
-            Next::Idle => None,
+        }
+        let at = outgoing.as_ref().map(|(_, at)| *at);
+        let room = async {
+            match at {
+                Some(at) => {
+                    tokio::time::sleep_until(at).await;
+                    chunks.reserve().await
+                }
+                None => std::future::pending().await,
+            }
         };
         let deadline = async {
             match wait {
@@ -80,28 +100,80 @@ pub async fn run(
         };
         tokio::select! {
             want = wants.recv() => match want {
-                Some(want) => take(&app, &mut carousel, &mut lengths, start, want).await,
+                Some(want) => driver.take(want).await,
                 None => return,
+            },
+            place = room => match (place, outgoing.take()) {
+                (Ok(place), Some((chunk, _))) => place.send(chunk),
+                _ => return,
             },
             () = deadline => {}
         }
     }
 }
 
-#[derive(Default)]
-struct Lengths(HashMap<Digest, u64>);
+struct Driver {
+    app: App,
+    start: Instant,
+    /// Whether sites are limited, so that it matters where a device is.
+    sited: bool,
+    carousel: Carousel,
+    /// Lengths of blobs that ship in a workspace.
+    blobs: HashMap<(WorkspaceId, Digest), u64>,
+    sites: HashMap<(WorkspaceId, DeviceId), Option<SiteName>>,
+}
 
-impl Lengths {
-    async fn of(&mut self, app: &App, digest: Digest) -> Option<u64> {
-        if let Some(len) = self.0.get(&digest) {
+impl Driver {
+    async fn take(&mut self, (workspace, device, want): Wanted) {
+        self.app.counters.wants.one();
+        let Some(len) = self.len(&workspace, want.blob).await else {
+            tracing::debug!(%workspace, digest = %want.blob, "a blob is wanted that does not ship here");
+            return;
+        };
+        let site = self.site(&workspace, &device).await;
+        let asker = Asker {
+            workspace: &workspace,
+            device: &device,
+            site: site.as_ref(),
+        };
+        let blob = BlobRef {
+            digest: want.blob,
+            len,
+        };
+        let now = self.start.elapsed();
+        match self.carousel.want(now, asker, blob, &want.ranges) {
+            Ok(Taken::Fresh) => {}
+            Ok(Taken::Lost) => {
+                self.app.counters.wants_lost.one();
+                let rate = self.carousel.repeats_at(&(workspace.clone(), want.blob));
+                tracing::debug!(%workspace, %device, digest = %want.blob, rate, "a device lost chunks");
+            }
+            Err(why) => {
+                tracing::debug!(%workspace, digest = %want.blob, ?why, "a want was ignored");
+            }
+        }
+    }
+
+    /// Length of a blob that ships in this workspace.
+    async fn len(&mut self, workspace: &WorkspaceId, digest: Digest) -> Option<u64> {
+        let key = (workspace.clone(), digest);
+        if let Some(len) = self.blobs.get(&key) {
             return Some(*len);
         }
-        match app.blobs.head(digest).await {
+        match registry::ships(&self.app.store, workspace, digest).await {
+            Ok(true) => {}
+            Ok(false) => return None,
+            Err(err) => {
+                tracing::error!(%digest, error = chain(&err), "the database does not say what ships");
+                return None;
+            }
+        }
+        match self.app.blobs.head(digest).await {
             Ok(Some(len)) => {
-                if self.0.len() >= LENGTHS {
-                    self.0.clear();
+                if self.blobs.len() >= KNOWN {
+                    self.blobs.clear();
                 }
-                self.0.insert(digest, len);
+                self.blobs.insert(key, len);
                 Some(len)
             }
             Ok(None) => None,
@@ -111,47 +183,52 @@ impl Lengths {
             }
         }
     }
-}
 
-async fn take(
-    app: &App,
-    carousel: &mut Carousel,
-    lengths: &mut Lengths,
-    start: Instant,
-    (workspace, want): Wanted,
-) {
-    app.counters.wants.one();
-    let Some(len) = lengths.of(app, want.blob).await else {
-        tracing::debug!(%workspace, digest = %want.blob, "a blob is wanted that is not here");
-        return;
-    };
-    let blob = BlobRef {
-        digest: want.blob,
-        len,
-    };
-    if let Err(why) = carousel.want(start.elapsed(), &workspace, blob, &want.ranges) {
-        tracing::debug!(%workspace, digest = %want.blob, ?why, "a want was ignored");
-    }
-}
-
-async fn read(app: &App, job: &Job) -> Option<Chunks> {
-    let (offset, len) = job.blob.place(job.index)?;
-    match app.blobs.get_range(job.blob.digest, offset, len).await {
-        Ok(bytes) => {
-            let chunk = Chunk {
-                index: job.index,
-                bytes: bytes.into(),
-            };
-            Some(Chunks {
-                workspace: job.workspace.clone(),
-                blob: job.blob.digest,
-                payload: codec::encode(&chunk).into(),
-            })
+    async fn site(&mut self, workspace: &WorkspaceId, device: &DeviceId) -> Option<SiteName> {
+        if !self.sited {
+            return None;
         }
-        Err(err) => {
-            let digest = job.blob.digest;
-            tracing::error!(%digest, index = job.index, error = chain(&err), "chunk not read");
-            None
+        let key = (workspace.clone(), device.clone());
+        if let Some(site) = self.sites.get(&key) {
+            return site.clone();
+        }
+        match fleet::site_of(&self.app.store, workspace, device).await {
+            Ok(site) => {
+                if self.sites.len() >= SITES {
+                    self.sites.clear();
+                }
+                // A device that is not stored yet will be soon.
+                if site.is_some() {
+                    self.sites.insert(key, site.clone());
+                }
+                site
+            }
+            Err(err) => {
+                tracing::error!(%device, error = chain(&err), "the database does not say where it is");
+                None
+            }
+        }
+    }
+
+    async fn read(&self, job: &Job) -> Option<Chunks> {
+        let (offset, len) = job.blob.place(job.index)?;
+        let digest = job.blob.digest;
+        match self.app.blobs.get_range(digest, offset, len).await {
+            Ok(bytes) => {
+                let chunk = Chunk {
+                    index: job.index,
+                    bytes: bytes.into(),
+                };
+                Some(Chunks {
+                    workspace: job.workspace.clone(),
+                    blob: digest,
+                    payload: codec::encode(&chunk).into(),
+                })
+            }
+            Err(err) => {
+                tracing::error!(%digest, index = job.index, error = chain(&err), "chunk not read");
+                None
+            }
         }
     }
 }

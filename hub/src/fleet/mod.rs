@@ -35,7 +35,7 @@ pub use self::{
 };
 
 use sea_orm::{ConnectionTrait as _, Statement};
-use tern_protocol::id::{DeviceId, WorkspaceId};
+use tern_protocol::id::{DeviceId, SiteName, WorkspaceId};
 
 use crate::store::{Doing as _, Store, StoreError, parsed};
 
@@ -80,4 +80,22 @@ pub async fn device_ids(
         parsed("device id", &id)
     });
     ids.collect()
+}
+
+/// The site of a device, if it is known.
+pub async fn site_of(
+    store: &Store,
+    workspace: &WorkspaceId,
+    device: &DeviceId,
+) -> Result<Option<SiteName>, StoreError> {
+    const DOING: &str = "reading the site of a device";
+    let select = Statement::from_sql_and_values(
+        store.backend(),
+        "SELECT site FROM device WHERE workspace = $1 AND id = $2",
+        [workspace.as_str().into(), device.as_str().into()],
+    );
+    let row = store.read().query_one_raw(select).await.doing(DOING)?;
+    let Some(row) = row else { return Ok(None) };
+    let site: String = row.try_get("", "site").doing(DOING)?;
+    parsed("site", &site).map(Some)
 }

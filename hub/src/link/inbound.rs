@@ -362,7 +362,9 @@ async fn hand_on(app: &App, sinks: &Sinks, envelope: Envelope, inbound: Inbound,
         }
         Inbound::Want(want) => {
             // A full queue drops it; the device wants again.
-            let _ = sinks.wants.try_send((workspace.clone(), want));
+            let _ = sinks
+                .wants
+                .try_send((workspace.clone(), device.clone(), want));
             (alive && freshness == Freshness::Live).then_some(Said::Something)
         }
     };

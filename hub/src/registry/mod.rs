@@ -21,7 +21,9 @@ mod vetting;
 
 use std::collections::BTreeMap;
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+};
 use serde::de::DeserializeOwned;
 use tern_protocol::{
     blob::BlobRef,
@@ -35,6 +37,7 @@ pub use self::publish::{PublishError, Published, publish};
 use crate::{
     fleet,
     store::{Doing as _, Store, StoreError, parsed},
+    trust,
 };
 
 /// What a rollout and the proof of serving need of a version.
@@ -124,6 +127,28 @@ pub async fn version(
     };
     let serving = Serving::read(store, workspace).await?;
     view(row, &serving).map(Some)
+}
+
+/// Whether a version of a model of this workspace names a blob, or it is signed metadata of its: only such
+/// blobs leave the hub for its devices.
+pub async fn ships(
+    store: &Store,
+    workspace: &WorkspaceId,
+    digest: Digest,
+) -> Result<bool, StoreError> {
+    let digest = digest.to_string();
+    let names = Condition::any()
+        .add(rows::version::Column::Bundle.eq(&digest))
+        .add(rows::version::Column::Onnx.eq(&digest))
+        .add(rows::version::Column::Golden.eq(&digest))
+        .add(rows::version::Column::Reference.eq(&digest));
+    let found = rows::version::Entity::find()
+        .filter(rows::version::Column::Workspace.eq(workspace.as_str()))
+        .filter(names)
+        .count(store.read())
+        .await
+        .doing("looking for a version that names a blob")?;
+    Ok(found > 0 || trust::ships(store, workspace, &digest).await?)
 }
 
 /// What a rollout assigns and what proves that a device serves it.

@@ -2,19 +2,27 @@
 //!
 //! Must never break:
 //! - a device, which offers `tern-device` first, always sees the certificate of the hub's own authority;
+//!   if it shows one of its own, that is verified, and each of its requests says so;
 //! - a plain listener answers only requests that name this machine, so that a page from elsewhere
 //!   cannot reach it through somebody's browser.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use axum::{
     Router,
     extract::Request,
-    http::{HeaderValue, header},
+    http::{self, HeaderValue, header},
     middleware::{self, Next},
     response::Response,
 };
-use axum_server::{Handle, tls_rustls::RustlsConfig};
+use axum_server::{Handle, accept::Accept};
 use rustls::{
     ServerConfig,
     server::{ClientHello, ResolvesServerCert},
@@ -22,20 +30,25 @@ use rustls::{
     version::TLS13,
 };
 use rustls_acme::is_tls_alpn_challenge;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    time::timeout,
+};
+use tokio_rustls::{LazyConfigAcceptor, rustls::server::Acceptor as Hello, server::TlsStream};
+use tower::Service;
 
 use super::certificate::Shown;
 use crate::{
-    access::authority::Tls,
+    access::authority::{DEVICE, Tls},
     api::{self, Page},
 };
 
-/// What a device offers first, to see the certificate of the hub's own authority.
-const DEVICE: &[u8] = b"tern-device";
+/// Protocols that a browser or an ACME authority may offer, who looks whether the name is ours.
+const ALPN: [&[u8]; 2] = [b"http/1.1", b"acme-tls/1"];
 
-/// Protocols that a client may offer: devices, HTTP/1.1, an ACME authority that looks whether the
-/// name is ours.
-const ALPN: [&[u8]; 3] = [DEVICE, b"http/1.1", b"acme-tls/1"];
+/// Longest that a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// Longest that the headers of a request may take.
 const HEADERS: Duration = Duration::from_secs(20);
@@ -43,7 +56,7 @@ const HEADERS: Duration = Duration::from_secs(20);
 /// A browser speaks HTTPS only with this name for a year.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
-/// Shows the certificates that stand at the moment.
+/// Shows browsers the certificates that stand at the moment.
 #[derive(Debug)]
 struct Certificates {
     own: watch::Receiver<Arc<Tls>>,
@@ -53,18 +66,80 @@ struct Certificates {
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let own = || Arc::clone(&self.own.borrow().own);
-        let is_device = hello
-            .alpn()
-            .is_some_and(|mut offered| offered.any(|protocol| protocol == DEVICE));
-        if is_device {
-            return Some(own());
-        }
         match &self.others {
             Shown::Own => Some(own()),
             Shown::Operators(now) => Some(Arc::clone(&now.borrow())),
             Shown::Acme(acme) if is_tls_alpn_challenge(&hello) => acme.resolve(hello),
             Shown::Acme(acme) => Some(acme.resolve(hello).unwrap_or_else(own)),
         }
+    }
+}
+
+/// Ends TLS as the client's first words ask for: a device is asked for its certificate, a browser never,
+/// which would ask its user.
+#[derive(Clone)]
+struct Acceptor {
+    own: watch::Receiver<Arc<Tls>>,
+    browsers: Arc<ServerConfig>,
+}
+
+impl<S: Send + 'static> Accept<TcpStream, S> for Acceptor {
+    type Stream = TlsStream<TcpStream>;
+    type Service = Shows<S>;
+    type Future = Pin<Box<dyn Future<Output = io::Result<(Self::Stream, Self::Service)>> + Send>>;
+
+    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+        let Self { own, browsers } = self.clone();
+        Box::pin(async move {
+            let stream = timeout(HANDSHAKE, handshake(stream, own, browsers)).await??;
+            let chain = stream.get_ref().1.peer_certificates();
+            let chain = chain.map(|chain| chain.iter().map(|c| c.clone().into_owned()).collect());
+            let shown = chain.map(api::Shown);
+            Ok((stream, Shows { service, shown }))
+        })
+    }
+}
+
+async fn handshake(
+    stream: TcpStream,
+    own: watch::Receiver<Arc<Tls>>,
+    browsers: Arc<ServerConfig>,
+) -> io::Result<TlsStream<TcpStream>> {
+    let start = LazyConfigAcceptor::new(Hello::default(), stream).await?;
+    let is_device = start
+        .client_hello()
+        .alpn()
+        .is_some_and(|mut offered| offered.any(|protocol| protocol == DEVICE));
+    let config = if is_device {
+        // As they are now: rotation and renewal need no restart.
+        Arc::clone(&own.borrow().devices)
+    } else {
+        browsers
+    };
+    start.into_stream(config).await
+}
+
+/// Puts the certificate of the connection into each of its requests.
+#[derive(Clone)]
+struct Shows<S> {
+    service: S,
+    shown: Option<api::Shown>,
+}
+
+impl<S: Service<http::Request<B>>, B> Service<http::Request<B>> for Shows<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.service.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: http::Request<B>) -> S::Future {
+        if let Some(shown) = &self.shown {
+            request.extensions_mut().insert(shown.clone());
+        }
+        self.service.call(request)
     }
 }
 
@@ -81,11 +156,19 @@ pub(super) async fn secure(
         .with_protocol_versions(&[&TLS13])
         .map_err(io::Error::other)?
         .with_no_client_auth()
-        .with_cert_resolver(Arc::new(Certificates { own, others }));
+        .with_cert_resolver(Arc::new(Certificates {
+            own: own.clone(),
+            others,
+        }));
     config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
-    let config = RustlsConfig::from_config(Arc::new(config));
+    let acceptor = Acceptor {
+        own,
+        browsers: Arc::new(config),
+    };
     let router = router.layer(middleware::map_response(strict));
-    let mut server = axum_server::from_tcp_rustls(listener.into_std()?, config)?.handle(handle);
+    let mut server = axum_server::from_tcp(listener.into_std()?)?
+        .acceptor(acceptor)
+        .handle(handle);
     server.http_builder().http1().header_read_timeout(HEADERS);
     server
         .serve(router.into_make_service_with_connect_info::<SocketAddr>())

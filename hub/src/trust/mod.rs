@@ -38,7 +38,7 @@ use self::stored::Stored;
 pub use self::{
     driver::{Announcement, announce_all, queue, run},
     revoke::{RevokeError, revoke},
-    stored::digests,
+    stored::{digests, ships},
 };
 use crate::{
     access::audit::{self, Actor, Deed},

@@ -10,7 +10,7 @@ use tern_trust::{
 };
 
 use super::TrustError;
-use crate::store::{Doing as _, StoreError};
+use crate::store::{Doing as _, Store, StoreError};
 
 const DOING: &str = "reading or writing signed metadata";
 
@@ -191,6 +191,18 @@ pub(super) async fn mark_signed<C: ConnectionTrait>(
         }
     }
     Ok(())
+}
+
+/// Whether a blob is a document of this workspace that devices are told of.
+pub async fn ships(
+    store: &Store,
+    workspace: &WorkspaceId,
+    digest: &str,
+) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM trust_document \
+               WHERE workspace = $1 AND digest = $2 AND role NOT LIKE 'draft-%' LIMIT 1";
+    let values = [workspace.as_str().into(), digest.into()];
+    Ok(!query(store.read(), sql, values).await?.is_empty())
 }
 
 /// Digests of all documents of all workspaces: blobs that must stay.

@@ -5,6 +5,7 @@
 //!   drawn;
 //! - a figure is printed only if what it measured was also right: counts are checked first.
 
+mod delivery;
 mod footprint;
 mod handshake;
 mod inference;
@@ -61,6 +62,15 @@ enum Bench {
         #[arg(long, default_value_t = 32)]
         at_once: usize,
     },
+    /// One model wanted by a whole fleet: egress, time, memory, against mosquitto
+    Delivery {
+        /// Agents of the large wave; a small one has 50
+        #[arg(long, default_value_t = 500)]
+        devices: u32,
+        /// Size of the model in MiB
+        #[arg(long, default_value_t = 20)]
+        mib: usize,
+    },
     /// Telemetry windows a second, durable and acknowledged
     Ingest {
         /// Devices that send
@@ -84,6 +94,7 @@ fn main() -> Result<()> {
         Bench::Handshake { devices, at_once } => {
             handshake::run(&args.binaries, devices, at_once, &report)
         }
+        Bench::Delivery { devices, mib } => delivery::run(&args.binaries, devices, mib, &report),
         Bench::Ingest {
             devices,
             windows,

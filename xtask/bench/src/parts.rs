@@ -148,6 +148,12 @@ impl Hub {
         memory(self.process.0.id(), "VmRSS")
     }
 
+    /// Reads its resident memory in bytes, from another thread.
+    pub(crate) fn look(&self) -> impl Fn() -> Result<u64> + Send + 'static {
+        let pid = self.process.0.id();
+        move || memory(pid, "VmRSS")
+    }
+
     /// Processor time that it has used, in seconds.
     pub(crate) fn cpu_s(&self) -> f64 {
         cpu_s(self.process.0.id())

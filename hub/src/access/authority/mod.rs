@@ -29,7 +29,7 @@ pub use self::{
     files::CaDir,
     issue::{DeviceKey, Issued, RequestError, common_name},
     keeper::{Authorities, Trusted},
-    tls::Tls,
+    tls::{DEVICE, Tls},
 };
 
 /// Why certificates cannot be had.

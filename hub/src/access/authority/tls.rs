@@ -18,6 +18,9 @@ use super::{
 };
 use crate::clock::Clock;
 
+/// What a device offers first by ALPN, to see the certificate of the hub's own authority.
+pub const DEVICE: &[u8] = b"tern-device";
+
 /// What the hub's TLS doors stand on, at one moment.
 #[derive(Debug)]
 pub struct Tls {
@@ -26,6 +29,9 @@ pub struct Tls {
     /// MQTT: own certificate, certificates of clients demanded and verified against all trusted
     /// authorities, TLS 1.3.
     pub mqtt: Arc<ServerConfig>,
+    /// HTTPS for devices: the same, but a certificate of the client is not demanded, since without one
+    /// it may still join and renew; offers `tern-device` by ALPN.
+    pub devices: Arc<ServerConfig>,
 }
 
 /// Tells TLS the hub's time.
@@ -71,18 +77,31 @@ pub(super) fn build(
     for authority in trusted {
         anchors.add(authority.certificate.clone())?;
     }
+    let anchors = Arc::new(anchors);
     let verifier =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(anchors), Arc::clone(&provider))
-            .build()
-            .map_err(|err| rustls::Error::General(err.to_string()))?;
-    let time = Arc::new(Time(clock.clone()));
-    let mut mqtt = ServerConfig::builder_with_details(provider, time)
-        .with_protocol_versions(&[&TLS13])?
-        .with_client_cert_verifier(verifier)
-        .with_cert_resolver(Arc::new(Own(Arc::clone(&own))));
-    // A session that is taken up again would skip the look at the client's certificate.
-    mqtt.session_storage = Arc::new(NoServerSessionStorage {});
-    mqtt.send_tls13_tickets = 0;
-    let mqtt = Arc::new(mqtt);
-    Ok(Tls { own, mqtt })
+        || WebPkiClientVerifier::builder_with_provider(Arc::clone(&anchors), Arc::clone(&provider));
+    let general =
+        |err: rustls::server::VerifierBuilderError| rustls::Error::General(err.to_string());
+    let demanding = verifier().build().map_err(general)?;
+    let asking = verifier()
+        .allow_unauthenticated()
+        .build()
+        .map_err(general)?;
+    let time: Arc<dyn TimeProvider> = Arc::new(Time(clock.clone()));
+    let server = |verifier| {
+        let builder = ServerConfig::builder_with_details(Arc::clone(&provider), Arc::clone(&time));
+        let mut server = builder
+            .with_protocol_versions(&[&TLS13])?
+            .with_client_cert_verifier(verifier)
+            .with_cert_resolver(Arc::new(Own(Arc::clone(&own))));
+        // A session that is taken up again would skip the look at the client's certificate.
+        server.session_storage = Arc::new(NoServerSessionStorage {});
+        server.send_tls13_tickets = 0;
+        Ok::<_, rustls::Error>(server)
+    };
+    let mqtt = Arc::new(server(demanding)?);
+    let mut devices = server(asking)?;
+    devices.alpn_protocols = vec![DEVICE.to_vec()];
+    let devices = Arc::new(devices);
+    Ok(Tls { own, mqtt, devices })
 }

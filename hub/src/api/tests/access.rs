@@ -16,6 +16,7 @@ fn policy_named(name: &str) -> Policy {
         Policy::Proof,
         Policy::Member,
         Policy::HubAdmin,
+        Policy::Device,
     ];
     let found = all
         .into_iter()
@@ -51,6 +52,13 @@ fn askers() -> Vec<Principal> {
                 hub_admin: false,
             });
         }
+    }
+    for workspace in [&own, &other] {
+        all.push(Who::Device {
+            identity: tern_protocol::id::IdentityId(1),
+            workspace: workspace.clone(),
+            device: "meter-01".parse().expect("a name"),
+        });
     }
     let with = |who| Principal { who, from: None };
     all.into_iter().map(with).collect()
