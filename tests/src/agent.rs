@@ -135,6 +135,7 @@ pub struct Status {
     pub windows_acked: u64,
     pub captures_made: u64,
     pub chunk_bytes: u64,
+    pub metadata_bytes: u64,
     pub chunks_ignored: u64,
     pub https_bytes: u64,
     pub way_changes: u64,

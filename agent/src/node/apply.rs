@@ -134,6 +134,8 @@ impl Node {
             Action::Reject(slot, reason, text) => self.reject(&slot, &Refusal::new(reason, text)),
             Action::SwapBack(slot, reason, text) => self.swap_back(&slot, reason, &text),
             Action::VerifyMetadata => {
+                let needs = self.trust.needs(self.clock.uptime()).unwrap_or_default();
+                self.facts.metadata_bytes += needs.iter().map(|blob| blob.len).sum::<u64>();
                 if let Some(work) = self.trust.verification(self.blobs.files()) {
                     self.job(move || Done::Metadata(work().map(Box::new)));
                 }

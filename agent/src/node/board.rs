@@ -25,6 +25,8 @@ pub struct Facts {
     pub captures_made: u64,
     /// Bytes of chunks newly written to disk.
     pub chunk_bytes: u64,
+    /// Of these, bytes of signed metadata.
+    pub metadata_bytes: u64,
     /// Chunks that came and were not needed.
     pub chunks_ignored: u64,
     /// Those of the bytes of chunks that came by HTTPS.

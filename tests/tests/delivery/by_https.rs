@@ -16,10 +16,21 @@ fn by_setting_a_model_comes_by_https_each_byte_once_and_nothing_is_published() {
     let (big, version) = publish_big(&fleet, 1);
     fleet.roll_out(version.version);
     let status = fleet.agents[0].serves(version.version.get());
-    assert_eq!(status.https_bytes, version.total_bytes, "{status:?}");
-    assert_eq!(status.chunk_bytes, version.total_bytes, "{status:?}");
+    assert_eq!(
+        status.https_bytes,
+        version.total_bytes + status.metadata_bytes,
+        "{status:?}"
+    );
+    assert_eq!(
+        status.chunk_bytes,
+        version.total_bytes + status.metadata_bytes,
+        "{status:?}"
+    );
     assert_eq!(status.way_changes, 0, "{status:?}");
-    assert_eq!(counter(&fleet, DOWNLOADED), version.total_bytes);
+    assert_eq!(
+        counter(&fleet, DOWNLOADED),
+        version.total_bytes + status.metadata_bytes
+    );
     assert_eq!(counter(&fleet, PUBLISHED), 0);
     let input = &big.samples()[0];
     package::assert_same(&fleet.agents[0].infer(input), &big.bare(), input);
@@ -32,8 +43,15 @@ fn a_joined_device_fetches_as_itself_over_mutual_tls_from_where_the_hub_said() {
     let (_, version) = publish_big(&fleet, 1);
     fleet.roll_out(version.version);
     let status = fleet.agents[0].serves(version.version.get());
-    assert_eq!(status.https_bytes, version.total_bytes, "{status:?}");
-    assert_eq!(counter(&fleet, DOWNLOADED), version.total_bytes);
+    assert_eq!(
+        status.https_bytes,
+        version.total_bytes + status.metadata_bytes,
+        "{status:?}"
+    );
+    assert_eq!(
+        counter(&fleet, DOWNLOADED),
+        version.total_bytes + status.metadata_bytes
+    );
     assert_eq!(counter(&fleet, PUBLISHED), 0);
 }
 
@@ -45,7 +63,11 @@ fn by_setting_a_model_comes_by_mqtt_alone() {
     let version = fleet.serve(package::digits(0));
     let status = fleet.agents[0].status();
     assert_eq!(status.https_bytes, 0, "{status:?}");
-    assert_eq!(status.chunk_bytes, version.total_bytes, "{status:?}");
+    assert_eq!(
+        status.chunk_bytes,
+        version.total_bytes + status.metadata_bytes,
+        "{status:?}"
+    );
     assert_eq!(counter(&fleet, DOWNLOADED), 0);
 }
 

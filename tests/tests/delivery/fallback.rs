@@ -20,7 +20,11 @@ fn when_no_more_chunks_come_by_mqtt_the_rest_comes_by_https_and_the_hub_is_told(
     let status = fleet.agents[0].serves(version.version.get());
     let by_mqtt = status.chunk_bytes - status.https_bytes;
     assert!(by_mqtt > 0, "the first chunks came by MQTT: {status:?}");
-    assert_eq!(status.chunk_bytes, version.total_bytes, "{status:?}");
+    assert_eq!(
+        status.chunk_bytes,
+        version.total_bytes + status.metadata_bytes,
+        "{status:?}"
+    );
     assert_eq!(status.way_changes, 1, "{status:?}");
     assert_eq!(
         counter(&fleet, DOWNLOADED),
@@ -82,7 +86,11 @@ fn when_https_fails_too_mqtt_has_its_turn_again() {
     fleet.run_hub();
     let status = fleet.agents[0].serves(version.version.get());
     assert_eq!(status.https_bytes, 0, "{status:?}");
-    assert_eq!(status.chunk_bytes, version.total_bytes, "{status:?}");
+    assert_eq!(
+        status.chunk_bytes,
+        version.total_bytes + status.metadata_bytes,
+        "{status:?}"
+    );
 }
 
 #[test]

@@ -94,7 +94,11 @@ fn two_devices_of_one_model_have_it_by_different_ways() {
     fleet.add(&meter(2));
     let version = fleet.serve(package::digits(0));
     let status = fleet.agents[0].status();
-    assert_eq!(status.https_bytes, version.total_bytes, "{status:?}");
+    assert_eq!(
+        status.https_bytes,
+        version.total_bytes + status.metadata_bytes,
+        "{status:?}"
+    );
     let status = fleet.agents[1].status();
     assert_eq!(status.https_bytes, 0, "{status:?}");
     assert!(counter(&fleet, PUBLISHED) >= version.total_bytes);

@@ -82,7 +82,8 @@ fn a_hub_killed_in_mid_download_is_found_again_and_goes_on_where_it_was() {
     fleet.run_hub();
     let status = fleet.agents[0].serves(version.version.get());
     assert_eq!(
-        status.chunk_bytes, version.total_bytes,
+        status.chunk_bytes,
+        version.total_bytes + status.metadata_bytes,
         "each byte was written once: {status:?}"
     );
     assert_eq!(status.way_changes, 0, "{status:?}");
