@@ -15,6 +15,7 @@
 
 extern crate alloc;
 
+pub mod agent_version;
 pub mod codec;
 pub mod digest;
 pub mod id;
@@ -28,6 +29,7 @@ pub mod log;
 pub mod manifest;
 pub mod profile;
 pub mod reported;
+pub mod steps;
 pub mod tensor;
 pub mod window;
 

@@ -237,6 +237,9 @@ pub enum RejectReason {
     /// It failed while it served, and was swapped back.
     #[n(5)]
     FailedServing,
+    /// The manifest asks for a newer agent.
+    #[n(6)]
+    AgentTooOld,
 }
 
 impl core::fmt::Display for RejectReason {
@@ -248,6 +251,7 @@ impl core::fmt::Display for RejectReason {
             Self::NotLoadable => "not-loadable",
             Self::GoldenMismatch => "golden-mismatch",
             Self::FailedServing => "failed-serving",
+            Self::AgentTooOld => "agent-too-old",
         })
     }
 }
