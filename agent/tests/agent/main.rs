@@ -80,6 +80,12 @@ fn release(hub: &Hub, n: u32, weights: &[f32]) -> Desired {
         inputs,
         outputs,
         classes: vec!["cat".into(), "dog".into()],
+        pre: vec![],
+        post: vec![],
+        min_agent: None,
+        operators: vec![],
+        measured: vec![],
+        bases: vec![],
     };
     let desired = Desired {
         revision: Revision(n.into()),

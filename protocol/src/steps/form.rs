@@ -108,6 +108,12 @@ impl Form {
         (usize::try_from(*sample.get(axis)?) == Ok(numbers)).then_some(Some(axis))
     }
 
+    /// What a step that was checked makes of this; the same where it does not fit.
+    #[must_use]
+    pub fn after(&self, step: &PreStep) -> Self {
+        self.pre(step).unwrap_or_else(|_| self.clone())
+    }
+
     fn pre(&self, step: &PreStep) -> Result<Self, Wrong> {
         let finite = |numbers: &[f32]| numbers.iter().all(|number| number.is_finite());
         let not_finite = || {
