@@ -18,6 +18,7 @@ use crate::{
     changes::Changes,
     clock::Clock,
     counters::Counters,
+    registry::vetting::Program,
     store::Store,
     tap::Tap,
 };
@@ -29,6 +30,8 @@ pub struct App {
     pub store: Store,
     /// The blobs.
     pub blobs: Blobs,
+    /// What is run to vet a model.
+    pub vetting: Program,
     /// Where changes are announced.
     pub changes: Changes,
     /// Where messages between devices and hub go by.
@@ -117,6 +120,7 @@ pub(crate) async fn over(dir: &std::path::Path, store: Store, clock: Clock) -> A
     App {
         store,
         blobs: Blobs::open(&dir.join("blobs")).expect("opens"),
+        vetting: Program::this(),
         changes: Changes::new(),
         tap: Tap::default(),
         counters: Arc::new(Counters::default()),

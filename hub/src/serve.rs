@@ -41,11 +41,13 @@ use crate::{
     delivery::{self, carousel::Limits},
     door::{Behind, Door},
     fleet::intake,
+    garbage,
     link::{
         inbound::{self, Sinks},
         outbound::{self, Senders},
     },
     monitor::ingest::Ingest,
+    registry::vetting::Program,
     rollout,
     store::{Store, StoreError, chain},
     tap::Tap,
@@ -175,6 +177,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let app = App {
         store,
         blobs,
+        vetting: Program::this(),
         changes: Changes::new(),
         tap: Tap::default(),
         counters,
@@ -279,6 +282,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
             tracing::error!(error = chain(&err), "telemetry ingest broke");
         }
     });
+    let collecting = boxed(garbage::run(app.clone(), config.blob_grace, stop.clone()));
     let certifying = boxed(app.authorities.clone().run(stop.clone()));
     let stopped = stop.clone();
     let keeping = boxed(async move {
@@ -295,6 +299,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         part("rollouts", rolling_out),
         part("speaking to devices", speaking),
         part("certificates", certifying),
+        part("garbage", collecting),
         part("certificate for browsers", keeping),
     ];
 

@@ -9,6 +9,7 @@ mod form;
 pub use self::form::{Form, StepError, graph_input, request_output, scores};
 
 use alloc::{string::String, vec::Vec};
+use core::fmt;
 
 use minicbor::{Decode, Encode};
 
@@ -26,7 +27,10 @@ pub const ELEMENTS: usize = 16 * 1024 * 1024;
 /// One step between a request's input and the graph's.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 #[cfg_attr(feature = "rest", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "rest", serde(tag = "step", rename_all = "lowercase"))]
+#[cfg_attr(
+    feature = "rest",
+    serde(tag = "step", rename_all = "lowercase", deny_unknown_fields)
+)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum PreStep {
     /// `x × factor + offset` of each element; floats only.
@@ -137,7 +141,10 @@ pub enum Channels {
 /// One step between the graph's output and the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Encode, Decode)]
 #[cfg_attr(feature = "rest", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "rest", serde(tag = "step", rename_all = "lowercase"))]
+#[cfg_attr(
+    feature = "rest",
+    serde(tag = "step", rename_all = "lowercase", deny_unknown_fields)
+)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum PostStep {
     /// Softmax over the last dimension; floats only.
@@ -214,6 +221,43 @@ impl PostStep {
             Self::Argmax {} => "argmax",
             Self::Threshold { .. } => "threshold",
             Self::Labels {} => "labels",
+        }
+    }
+}
+
+/// A step for people: its name and what sets it apart; long lists by their length.
+impl fmt::Display for PreStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scale { factor, offset } => write!(f, "scale ×{factor} +{offset}"),
+            Self::Normalise { mean, std, .. } if mean.len() <= 4 => {
+                write!(f, "normalise mean {mean:?} std {std:?}")
+            }
+            Self::Normalise { mean, .. } => write!(f, "normalise {} elements", mean.len()),
+            Self::Resize {
+                height,
+                width,
+                method,
+                ..
+            } => {
+                let method = match method {
+                    Method::Nearest => "nearest",
+                    Method::Bilinear => "bilinear",
+                };
+                write!(f, "resize {height}×{width} {method}")
+            }
+            Self::Cast { to } => write!(f, "cast {to}"),
+            Self::Reshape { shape } => write!(f, "reshape {shape:?}"),
+            Self::Transpose { axes } => write!(f, "transpose {axes:?}"),
+        }
+    }
+}
+
+impl fmt::Display for PostStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Threshold { at } => write!(f, "threshold {at}"),
+            step => f.write_str(step.name()),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
 use tern_protocol::{
     manifest::Manifest,
     steps::{self, InputSteps, OutputSteps, PostStep},
@@ -11,7 +12,7 @@ use tern_protocol::{
 use super::{LoadError, Place, Port, load};
 
 /// What requests carry and answers hold, and the steps from one to the other around the graph.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Interface {
     /// Inputs of a request, in the graph's order.
     pub inputs: Vec<TensorSpec>,

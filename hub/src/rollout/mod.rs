@@ -22,6 +22,7 @@ pub mod operations;
 pub mod schema;
 pub mod step;
 
+mod fit;
 mod plan;
 mod rows;
 mod stored;

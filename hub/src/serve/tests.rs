@@ -44,6 +44,7 @@ fn config(dir: &Path) -> Config {
         certificate_life: Duration::from_hours(24),
         expired_grace: Duration::from_hours(24),
         egress_limit: None,
+        blob_grace: Duration::from_hours(24),
         log_format: crate::config::LogFormat::Text,
         certificate: crate::config::CertificateArgs::default(),
         oidc: crate::config::OidcArgs::default(),

@@ -27,6 +27,7 @@ impl MigratorTrait for Steps {
             Box::new(crate::access::identity::schema::Migration),
             Box::new(crate::access::people::schema::Migration),
             Box::new(crate::access::people::oidc::schema::Migration),
+            Box::new(crate::registry::schema::Declarations),
         ]
     }
 }
