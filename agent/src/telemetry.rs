@@ -34,6 +34,16 @@ impl Prediction {
         }
         best
     }
+
+    /// One score decided by a threshold: class 1 from the threshold up, class 0 below; `None` if it
+    /// is not a number. The confidence is that in the class that was chosen.
+    pub fn from_score(score: f32, threshold: f32) -> Option<Self> {
+        let above = score >= threshold;
+        score.is_finite().then_some(Self {
+            class: above.into(),
+            confidence: if above { score } else { 1.0 - score },
+        })
+    }
 }
 
 /// Counters of the open window of one loaded model.
@@ -143,6 +153,14 @@ mod tests {
             boot: BootId(1),
             uptime: Uptime(milliseconds),
         }
+    }
+
+    #[test]
+    fn one_score_stands_for_two_classes() {
+        let said = |score| Prediction::from_score(score, 0.3).map(|p| (p.class, p.confidence));
+        assert_eq!(said(0.4), Some((1, 0.4)));
+        assert_eq!(said(0.25), Some((0, 0.75)));
+        assert_eq!(said(f32::NAN), None);
     }
 
     #[test]

@@ -11,9 +11,10 @@ use std::{
 
 use serde::Deserialize;
 use tern_protocol::{
+    agent_version::AgentVersion,
     digest::{Digest, Hasher},
     limits,
-    rest::NewVersion,
+    rest::{NewInputSteps, NewOutputSteps, NewVersion},
     tensor::TensorSpec,
 };
 
@@ -97,6 +98,12 @@ struct Description {
     #[serde(default)]
     classes: Vec<String>,
     #[serde(default)]
+    pre: Vec<NewInputSteps>,
+    #[serde(default)]
+    post: Vec<NewOutputSteps>,
+    #[serde(default)]
+    min_agent: Option<AgentVersion>,
+    #[serde(default)]
     note: String,
     #[serde(default)]
     validation_accuracy: Option<f64>,
@@ -120,6 +127,9 @@ impl Package {
             inputs: description.inputs,
             outputs: description.outputs,
             classes: description.classes,
+            pre: description.pre,
+            post: description.post,
+            min_agent: description.min_agent,
             note: description.note,
             validation_accuracy: description.validation_accuracy,
         };
@@ -200,13 +210,20 @@ impl Part {
 mod tests {
     use std::fs;
 
+    use tern_protocol::{
+        rest::{NewPreStep, UnknownStep},
+        steps::PostStep,
+    };
+
     use super::*;
 
     const WHOLE: &str = r#"{
         "onnx": "model.onnx", "golden": "golden.cbor", "reference": "reference.cbor",
         "inputs": [{"name": "x", "dtype": "f32", "shape": [-1, 64]}],
         "outputs": [{"name": "p", "dtype": "f32", "shape": [-1, 10]}],
-        "classes": ["0", "1"], "note": "first", "validation_accuracy": 0.97
+        "classes": ["0", "1"], "min_agent": "0.2.0",
+        "pre": [{"input": "x", "steps": [{"step": "scale", "factor": 0.5}, {"step": "blur"}]}],
+        "post": [{"output": "p", "steps": [{"step": "softmax"}]}], "note": "first", "validation_accuracy": 0.97
     }"#;
 
     fn package(description: &str, files: &[(&str, &[u8])]) -> Result<Package, String> {
@@ -233,6 +250,14 @@ mod tests {
         assert_eq!(package.new.onnx, Digest::of(b"m"));
         assert_eq!(package.new.reference, Some(Digest::of(b"r")));
         assert_eq!(package.new.inputs[0].shape, [-1, 64]);
+        let blur = UnknownStep {
+            step: "blur".into(),
+        };
+        // The hub says what is wrong with it, with all else that is.
+        assert_eq!(package.new.pre[0].steps[1], NewPreStep::Unknown(blur));
+        assert_eq!(package.new.known_pre()[0].steps.len(), 1);
+        assert_eq!(package.new.known_post()[0].steps, [PostStep::Softmax {}]);
+        assert_eq!(package.new.min_agent, "0.2.0".parse().ok());
         let lens: Vec<_> = package
             .parts
             .iter()

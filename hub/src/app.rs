@@ -20,6 +20,7 @@ use crate::{
     clock::Clock,
     counters::Counters,
     delivery::egress::Egress,
+    registry::vetting::Program,
     store::Store,
     tap::Tap,
     trust::Trust,
@@ -32,6 +33,8 @@ pub struct App {
     pub store: Store,
     /// The blobs.
     pub blobs: Blobs,
+    /// What is run to vet a model.
+    pub vetting: Program,
     /// Where changes are announced.
     pub changes: Changes,
     /// Where messages between devices and hub go by.
@@ -126,6 +129,7 @@ pub(crate) async fn over(dir: &std::path::Path, store: Store, clock: Clock) -> A
     App {
         store,
         blobs: Blobs::open(&dir.join("blobs")).expect("opens"),
+        vetting: Program::this(),
         changes: Changes::new(),
         tap: Tap::default(),
         counters: Arc::new(Counters::default()),

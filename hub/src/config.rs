@@ -44,6 +44,29 @@ pub enum Command {
     Backup(BackupArgs),
     /// Make a data directory of a backup.
     Restore(RestoreArgs),
+    /// Remove blobs that nothing refers to; the hub may run, and does it by itself now and then.
+    Gc(GcArgs),
+    /// Vet the model on standard input: what the hub runs for each that is published.
+    #[command(hide = true)]
+    Vet,
+}
+
+/// Settings of `tern-hub gc`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct GcArgs {
+    /// Directory of the hub, as `tern-hub serve` has it.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub data: PathBuf,
+    /// Keep what was uploaded or asked for within this time, at least 10m: it may be about to be
+    /// published.
+    #[arg(long, value_name = "TIME", default_value = "1d", value_parser = grace)]
+    pub grace: Duration,
+    /// Only say what would go.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Settings of `tern-hub ca`.
@@ -190,6 +213,10 @@ pub struct Config {
     /// Most downloads of devices by HTTPS at a time; more are told to come again. 0: none.
     #[arg(long, value_name = "COUNT", default_value_t = 64, value_parser = downloads)]
     pub downloads: usize,
+    /// Keep blobs that nothing refers to for this time after they were uploaded or asked for, at least
+    /// 10m; then they go.
+    #[arg(long, value_name = "TIME", default_value = "1d", value_parser = grace)]
+    pub blob_grace: Duration,
     /// How log lines look, on stderr. What is logged is set by `RUST_LOG`, by default `info`.
     #[arg(long, value_enum, default_value_t)]
     pub log_format: LogFormat,
@@ -279,6 +306,16 @@ fn duration(text: &str) -> Result<Duration, String> {
         Some(seconds @ 1..=LONGEST_S) => Ok(Duration::from_secs(seconds)),
         _ => Err("a time is as `90s`, `5m`, `12h` or `30d`".into()),
     }
+}
+
+/// As [`duration`], and longer than publishing takes.
+fn grace(text: &str) -> Result<Duration, String> {
+    const SHORTEST: Duration = Duration::from_mins(10);
+    let grace = duration(text)?;
+    if grace < SHORTEST {
+        return Err("at least 10m: a model that is being vetted must not lose its files".into());
+    }
+    Ok(grace)
 }
 
 /// How log lines look.

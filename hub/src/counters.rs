@@ -109,6 +109,10 @@ counters! {
     link_lost as "tern_link_lost_total";
     /// Transactions of the fleet's intake.
     fleet_commits as "tern_fleet_commits_total";
+    /// Blobs that nothing referred to, removed by this process.
+    blobs_collected as "tern_blobs_collected_total";
+    /// Bytes of those blobs.
+    blob_bytes_collected as "tern_blob_bytes_collected_total";
     /// Transactions of telemetry ingest.
     ingest_commits as "tern_ingest_commits_total";
 }

@@ -36,6 +36,7 @@ pub mod blobs;
 pub mod changes;
 pub mod clock;
 pub mod counters;
+pub mod garbage;
 pub mod store;
 pub mod tap;
 pub mod trust;

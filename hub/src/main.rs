@@ -8,7 +8,10 @@ use std::{
 use anyhow::Context as _;
 use clap::Parser as _;
 use nix::sys::stat::{Mode, umask};
-use tern_hub::config::{Args, Command, LogFormat};
+use tern_hub::{
+    config::{Args, Command, LogFormat},
+    registry::vetting,
+};
 use tracing_subscriber::EnvFilter;
 
 /// What is logged if `RUST_LOG` does not say otherwise: the hub's own words, and of the libraries
@@ -28,6 +31,9 @@ fn main() -> ExitCode {
         Command::User(args) => printed(tern_hub::access::people::command::run(args)),
         Command::Backup(args) => printed(tern_hub::backup::make(args)),
         Command::Restore(args) => printed(tern_hub::backup::restore(args)),
+        Command::Gc(args) => printed(tern_hub::garbage::command(args)),
+        // No log: its parent reads what it says.
+        Command::Vet => vetting::child::run().inspect_err(|err| eprintln!("{err:#}")),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

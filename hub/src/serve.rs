@@ -45,12 +45,14 @@ use crate::{
     delivery::{self, carousel::Limits, egress::Egress},
     door::{Behind, Door},
     fleet::intake,
+    garbage,
     link::{
         inbound::{self, Sinks},
         outbound::{self, Again, Senders},
         way::Way,
     },
     monitor::ingest::Ingest,
+    registry::vetting::Program,
     rollout,
     store::{Store, StoreError, chain},
     tap::Tap,
@@ -191,6 +193,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let app = App {
         store,
         blobs,
+        vetting: Program::this(),
         changes: Changes::new(),
         tap: Tap::default(),
         counters,
@@ -304,6 +307,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         }
     });
     let signing = boxed(trust::run(app.clone(), announcements, stop.clone()));
+    let collecting = boxed(garbage::run(app.clone(), config.blob_grace, stop.clone()));
     let certifying = boxed(app.authorities.clone().run(stop.clone()));
     let stopped = stop.clone();
     let keeping = boxed(async move {
@@ -321,6 +325,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         part("signed metadata", signing),
         part("speaking to devices", speaking),
         part("certificates", certifying),
+        part("garbage", collecting),
         part("certificate for browsers", keeping),
     ];
     if let Some((dir, names)) = config.broker.broker_files.clone().zip(broker_names) {

@@ -10,9 +10,11 @@ use std::{
 
 use serde::Serialize;
 use tern_protocol::{
+    agent_version::AgentVersion,
     codec,
     manifest::{Golden, GoldenSample},
     profile::Reference,
+    steps::{InputSteps, OutputSteps},
     tensor::{Tensor, TensorSpec},
 };
 
@@ -42,6 +44,12 @@ pub struct Package {
     pub note: String,
     /// Accuracy on the validation part, unless it means nothing.
     pub validation_accuracy: Option<f64>,
+    /// Steps of inputs; the inputs of the package are those of a request, before them.
+    pub pre: Vec<InputSteps>,
+    /// Steps of outputs.
+    pub post: Vec<OutputSteps>,
+    /// The oldest agent that may run it.
+    pub min_agent: Option<AgentVersion>,
 }
 
 /// Why there is no package.
@@ -76,6 +84,12 @@ struct Description<'p> {
     note: &'p str,
     #[serde(skip_serializing_if = "Option::is_none")]
     validation_accuracy: Option<f64>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pre: &'p [InputSteps],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    post: &'p [OutputSteps],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min_agent: Option<AgentVersion>,
 }
 
 const ONNX: &str = "model.onnx";
@@ -96,6 +110,9 @@ impl Package {
             reference: reference(learnt, &trained.validation),
             note: note.into(),
             validation_accuracy: Some(trained.validation.accuracy),
+            pre: Vec::new(),
+            post: Vec::new(),
+            min_agent: None,
         })
     }
 }
@@ -130,6 +147,9 @@ pub fn write(dir: &Path, package: &Package) -> Result<(), PackageError> {
         classes: (0..CLASSES).map(|digit| digit.to_string()).collect(),
         note: &package.note,
         validation_accuracy: package.validation_accuracy,
+        pre: &package.pre,
+        post: &package.post,
+        min_agent: package.min_agent,
     };
     let mut text = serde_json::to_vec_pretty(&description).expect("plain data becomes JSON");
     text.push(b'\n');
@@ -164,6 +184,9 @@ pub fn random(dir: &Path, seed: u64, hidden: usize) -> Result<(), PackageError> 
         reference: reference(&data.part(Part::Train), &validation),
         note: format!("random weights, seed {seed}, {hidden} hidden units"),
         validation_accuracy: None,
+        pre: Vec::new(),
+        post: Vec::new(),
+        min_agent: None,
     };
     write(dir, &package)
 }

@@ -15,6 +15,7 @@
 
 extern crate alloc;
 
+pub mod agent_version;
 pub mod codec;
 pub mod digest;
 pub mod id;
@@ -29,6 +30,7 @@ pub mod manifest;
 pub mod metadata;
 pub mod profile;
 pub mod reported;
+pub mod steps;
 pub mod tensor;
 pub mod window;
 

@@ -270,6 +270,9 @@ pub enum RejectReason {
     /// It failed while it served, and was swapped back.
     #[n(5)]
     FailedServing,
+    /// The manifest asks for a newer agent.
+    #[n(6)]
+    AgentTooOld,
     /// The signed metadata do not list it, or list another bundle under its name.
     #[n(7)]
     Unsigned,
@@ -293,6 +296,7 @@ impl core::fmt::Display for RejectReason {
             Self::Unsigned => "unsigned",
             Self::Revoked => "revoked",
             Self::Exhausting => "exhausting",
+            Self::AgentTooOld => "agent-too-old",
         })
     }
 }

@@ -200,6 +200,9 @@ impl Package {
             inputs: self.inputs.clone(),
             outputs: self.outputs.clone(),
             classes: self.classes.clone(),
+            pre: Vec::new(),
+            post: Vec::new(),
+            min_agent: None,
             note: "from a test".into(),
             validation_accuracy: None,
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use tern_protocol::tensor::Dtype;
+use tern_protocol::{steps::StepError, tensor::Dtype};
 
 /// Input or output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +83,28 @@ pub enum LoadError {
         /// As in the graph.
         found: String,
     },
+    /// Declared steps are wrong, or do not lead to what the graph takes or the answer declares.
+    #[error("the {place} `{name}`: {detail}")]
+    Step {
+        /// Input or output.
+        place: Place,
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        detail: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The classes do not fit the scores.
+    #[error("{classes} classes are named, the scores of `{name}` are {found} a sample")]
+    Classes {
+        /// The first output.
+        name: String,
+        /// How many are named.
+        classes: usize,
+        /// What the scores are.
+        found: String,
+    },
     /// Shapes do not fit together somewhere inside, or a step of the optimiser failed.
     #[error("cannot be optimised with a batch of one: {detail}")]
     Optimise {
@@ -92,14 +114,26 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    /// Name of the check that failed, for programs: `parse`, `operator`, `shape`, `dtype` or
-    /// `optimise`.
+    /// What is wrong with a step.
+    pub(super) fn step(place: Place, name: &str, err: &StepError) -> Self {
+        Self::Step {
+            place,
+            name: name.into(),
+            detail: err.to_string(),
+            remedy: err.remedy.clone(),
+        }
+    }
+
+    /// Name of the check that failed, for programs: `parse`, `operator`, `shape`, `dtype`, `steps`,
+    /// `classes` or `optimise`.
     pub fn check(&self) -> &'static str {
         match self {
             Self::Parse { .. } | Self::ExternalData { .. } => "parse",
             Self::UnsupportedOperator { .. } => "operator",
             Self::Port { .. } | Self::Shape { .. } => "shape",
             Self::Dtype { .. } => "dtype",
+            Self::Step { .. } => "steps",
+            Self::Classes { .. } => "classes",
             Self::Optimise { .. } => "optimise",
         }
     }
@@ -110,9 +144,11 @@ impl LoadError {
             Self::Parse { .. } | Self::Optimise { .. } => "onnx".into(),
             Self::ExternalData { tensor } => tensor.clone(),
             Self::UnsupportedOperator { op, .. } => op.clone(),
-            Self::Port { name, .. } | Self::Dtype { name, .. } | Self::Shape { name, .. } => {
-                name.clone()
-            }
+            Self::Port { name, .. }
+            | Self::Dtype { name, .. }
+            | Self::Shape { name, .. }
+            | Self::Step { name, .. }
+            | Self::Classes { name, .. } => name.clone(),
         }
     }
 
@@ -143,6 +179,12 @@ impl LoadError {
             Self::Shape { name, found, .. } => format!(
                 "declare `{name}` with shape {found}, -1 standing for the batch in the first place"
             ),
+            Self::Step { remedy, .. } => remedy.clone(),
+            Self::Classes { .. } => {
+                "name one class an element of the first output as it is before `argmax` or \
+                 `threshold`, in its order; or two classes for one element and a `threshold`"
+                    .into()
+            }
             Self::Optimise { .. } => {
                 "export the model with a dynamic first dimension only and run \
                  `onnx.shape_inference.infer_shapes(model, strict_mode=True)` on it, which finds \

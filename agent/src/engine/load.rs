@@ -3,25 +3,27 @@
 use std::collections::BTreeSet;
 
 use prost::Message as _;
-use tern_protocol::{digest::Digest, tensor::TensorSpec};
+use tern_protocol::{
+    digest::Digest,
+    steps::{self as declared, Form, PostStep},
+    tensor::{Dtype, TensorSpec},
+};
 use tract_onnx::{
     Onnx,
     pb::{GraphProto, ModelProto, NodeProto, TensorProto, tensor_proto},
     prelude::{
         Framework as _, InferenceFact, InferenceModelExt as _, IntoRunnable as _, TractError,
+        TypedModel,
     },
 };
 
 use super::{
-    LoadError, Model, Place, Port,
+    Interface, LoadError, Model, Place, Port,
     check::{self, Declared},
+    steps,
 };
 
-pub(super) fn load(
-    onnx: &[u8],
-    inputs: &[TensorSpec],
-    outputs: &[TensorSpec],
-) -> Result<Model, LoadError> {
+pub(super) fn load(onnx: &[u8], interface: &Interface) -> Result<Model, LoadError> {
     let proto = ModelProto::decode(onnx).map_err(|err| LoadError::Parse {
         detail: err.to_string(),
     })?;
@@ -31,8 +33,9 @@ pub(super) fn load(
     let engine = engine();
     let operators = check_operators(&engine, graph)?;
     check_weights(graph)?;
-    let inputs = ports(Place::Input, inputs)?;
-    let outputs = ports(Place::Output, outputs)?;
+    interface.check_names()?;
+    let inputs = ports(Place::Input, &interface.inputs)?;
+    let outputs = ports(Place::Output, &interface.outputs)?;
 
     let mut model = engine
         .model_for_proto_model(&proto)
@@ -44,15 +47,24 @@ pub(super) fn load(
     Declared::new(Place::Input, &inputs).check_names(&sources)?;
     Declared::new(Place::Output, &outputs).check_names(&names)?;
     for (index, port) in inputs.iter().enumerate() {
-        check::input(port, model.input_fact(index).map_err(optimise)?)?;
-        let fact = InferenceFact::dt_shape(check::datum_type(port.spec.dtype), &port.row[..]);
+        let inner = interface.graph_input(port)?;
+        let found = model.input_fact(index).map_err(optimise)?;
+        check::input(&inner, found).map_err(|err| after_steps(interface, err))?;
+        let fact = InferenceFact::dt_shape(check::datum_type(inner.spec.dtype), &inner.row[..]);
         model.set_input_fact(index, fact).map_err(optimise)?;
     }
     drop(proto);
 
+    let mut model = model.into_typed().map_err(optimise)?;
+    let (outputs, threshold) = with_steps(&mut model, interface, &inputs, outputs)?;
     let model = model.into_optimized().map_err(optimise)?;
-    for (index, port) in outputs.iter().enumerate() {
-        check::output(port, model.output_fact(index).map_err(optimise)?)?;
+    let declared = interface.outputs.len();
+    for (index, port) in outputs[..declared].iter().enumerate() {
+        let found = model.output_fact(index).map_err(optimise)?;
+        check::output(port, found).map_err(|err| after_steps(interface, err))?;
+    }
+    if interface.classes > 0 {
+        check_classes(interface, outputs.get(declared), threshold)?;
     }
     let plan = model.into_runnable().map_err(optimise)?;
     let state = plan.spawn().map_err(optimise)?;
@@ -61,11 +73,144 @@ pub(super) fn load(
         plan,
         inputs,
         outputs,
+        declared,
+        threshold,
         operators,
         weights: Digest::of(onnx),
         idle: Vec::new().into(),
         remembers,
     })
+}
+
+/// Wires the steps; the outputs of the plan, and at how much the first is decided.
+fn with_steps(
+    model: &mut TypedModel,
+    interface: &Interface,
+    inputs: &[Port],
+    mut outputs: Vec<Port>,
+) -> Result<(Vec<Port>, Option<f32>), LoadError> {
+    for (index, port) in inputs.iter().enumerate() {
+        let steps = declared::of_input(&interface.pre, &port.spec.name);
+        if !steps.is_empty() {
+            steps::before(model, index, port, steps).map_err(optimise)?;
+        }
+    }
+    let mut outlets = model.output_outlets().map_err(optimise)?.to_vec();
+    let mut hidden = None;
+    let mut threshold = None;
+    for (index, port) in outputs.iter().enumerate() {
+        let steps = declared::of_output(&interface.post, &port.spec.name);
+        if steps.is_empty() {
+            continue;
+        }
+        let after = steps::after(model, index, port, steps)?;
+        outlets[index] = after.answer;
+        if let Some((_, scores)) = &after.scores {
+            check_labels(interface, &port.spec, steps, scores)?;
+        }
+        if index == 0 && interface.classes > 0 {
+            hidden = after.scores;
+            threshold = steps::threshold(steps);
+        }
+    }
+    if let Some((outlet, form)) = hidden {
+        outlets.push(outlet);
+        let Form { dtype, shape } = form;
+        let name = format!("{}, before it is decided", outputs[0].spec.name);
+        outputs.push(port(Place::Output, &TensorSpec { name, dtype, shape })?);
+    }
+    model.select_output_outlets(&outlets).map_err(optimise)?;
+    Ok((outputs, threshold))
+}
+
+/// The classes are those of the scores, or the two sides of one score.
+fn check_classes(
+    interface: &Interface,
+    hidden: Option<&Port>,
+    threshold: Option<f32>,
+) -> Result<(), LoadError> {
+    let Some(first) = interface.outputs.first() else {
+        return Ok(());
+    };
+    let scores = hidden.map_or(first, |port| &port.spec);
+    let len = scores.sample_len();
+    let fits = len == Some(interface.classes)
+        || len == Some(1) && interface.classes == 2 && threshold.is_some();
+    if fits && matches!(scores.dtype, Dtype::F32 | Dtype::F64) {
+        return Ok(());
+    }
+    Err(LoadError::Classes {
+        name: first.name.clone(),
+        classes: interface.classes,
+        found: format!("{} {}", len.unwrap_or(0), scores.dtype),
+    })
+}
+
+/// Names are those of the elements that `argmax` chose from, or of the two sides of one score.
+fn check_labels(
+    interface: &Interface,
+    output: &TensorSpec,
+    steps: &[PostStep],
+    scores: &Form,
+) -> Result<(), LoadError> {
+    if !steps.contains(&PostStep::Labels {}) {
+        return Ok(());
+    }
+    let sample = scores.sample();
+    let fits = match steps::threshold(steps) {
+        Some(_) => interface.classes == 2 && sample.iter().product::<i64>() == 1,
+        None => sample.last().copied() == i64::try_from(interface.classes).ok(),
+    };
+    if fits {
+        return Ok(());
+    }
+    Err(LoadError::Classes {
+        name: output.name.clone(),
+        classes: interface.classes,
+        found: check::shown(sample),
+    })
+}
+
+/// A contradiction to the graph, told as one of the steps if there are some in between.
+fn after_steps(interface: &Interface, err: LoadError) -> LoadError {
+    let (place, name, declared, found) = match &err {
+        LoadError::Dtype {
+            place,
+            name,
+            declared,
+            found,
+        } => (*place, name, declared.to_string(), found),
+        LoadError::Shape {
+            place,
+            name,
+            declared,
+            found,
+        } => (*place, name, declared.clone(), found),
+        _ => return err,
+    };
+    let steps = match place {
+        Place::Input => declared::of_input(&interface.pre, name).len(),
+        Place::Output => declared::of_output(&interface.post, name).len(),
+    };
+    if steps == 0 {
+        return err;
+    }
+    let (detail, remedy) = match place {
+        Place::Input => (
+            format!("after its {steps} steps it is {declared}, the graph takes {found}"),
+            format!("change the steps so that they end with {found}"),
+        ),
+        Place::Output => (
+            format!("after its {steps} steps it is {found}, declared is {declared}"),
+            format!("declare it as {found}, -1 standing for the batch in the first place"),
+        ),
+    };
+    LoadError::Step {
+        place,
+        name: name.clone(),
+        detail,
+        remedy,
+    }
 }
 
 /// tract with its operators. What `value_info` says about inner shapes is left out: with a batch
@@ -78,7 +223,7 @@ fn ports(place: Place, specs: &[TensorSpec]) -> Result<Vec<Port>, LoadError> {
     specs.iter().map(|spec| port(place, spec)).collect()
 }
 
-fn port(place: Place, spec: &TensorSpec) -> Result<Port, LoadError> {
+pub(super) fn port(place: Place, spec: &TensorSpec) -> Result<Port, LoadError> {
     let unusable = || LoadError::Shape {
         place,
         name: spec.name.clone(),
@@ -162,7 +307,7 @@ fn untranslatable(graph: &GraphProto, err: &TractError) -> LoadError {
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
-fn optimise(err: TractError) -> LoadError {
+pub(super) fn optimise(err: TractError) -> LoadError {
     LoadError::Optimise {
         detail: format!("{err:#}"),
     }

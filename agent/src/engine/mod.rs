@@ -16,7 +16,10 @@ mod error;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod golden;
+mod interface;
 mod load;
+pub mod measure;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -32,7 +35,10 @@ use tern_protocol::{
 };
 use tract_onnx::prelude::{TypedSimplePlan, TypedSimpleState};
 
-pub use self::error::{LoadError, Place, RunError};
+pub use self::{
+    error::{LoadError, Place, RunError},
+    interface::Interface,
+};
 
 /// Idle execution states kept for reuse, each with the model's scratch memory. More threads than
 /// this at once make new ones.
@@ -45,13 +51,25 @@ pub const ROWS_MAX: usize = 4096;
 pub struct Model {
     plan: Arc<TypedSimplePlan>,
     inputs: Vec<Port>,
+    /// Those of the plan: the declared ones, and the scores if no declared one shows them.
     outputs: Vec<Port>,
+    declared: usize,
+    threshold: Option<f32>,
     operators: Vec<String>,
     weights: Digest,
     /// Setting up a state costs as much as running a small model, so they are kept. Only of models
     /// without operators that remember things from run to run.
     idle: Mutex<Vec<TypedSimpleState>>,
     remembers: bool,
+}
+
+/// What one run gave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answered {
+    /// One tensor an output, as declared.
+    pub outputs: Vec<Tensor>,
+    /// What the first output was before it was decided, if it was.
+    pub scores: Option<Tensor>,
 }
 
 /// One input or output, as declared and as bound.
@@ -67,13 +85,19 @@ struct Port {
 }
 
 impl Model {
-    /// Loads, checks and optimises a model. `inputs` and `outputs` are in the graph's order.
+    /// Loads, checks and optimises a model without steps. `inputs` and `outputs` are in the graph's
+    /// order.
     pub fn load(
         onnx: &[u8],
         inputs: &[TensorSpec],
         outputs: &[TensorSpec],
     ) -> Result<Self, LoadError> {
-        caught(|| load::load(onnx, inputs, outputs)).unwrap_or_else(|panic| {
+        Self::load_as(onnx, &Interface::plain(inputs, outputs))
+    }
+
+    /// Loads, checks and optimises a model together with its steps.
+    pub fn load_as(onnx: &[u8], interface: &Interface) -> Result<Self, LoadError> {
+        caught(|| load::load(onnx, interface)).unwrap_or_else(|panic| {
             Err(LoadError::Optimise {
                 detail: format!("the engine panicked: {panic}"),
             })
@@ -83,6 +107,11 @@ impl Model {
     /// Runs the model on one tensor an input, in the graph's order. The first dimension of batched
     /// inputs says how many rows there are.
     pub fn run(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, RunError> {
+        Ok(self.answer(inputs)?.outputs)
+    }
+
+    /// As [`Self::run`], with the scores behind a decided output.
+    pub fn answer(&self, inputs: &[Tensor]) -> Result<Answered, RunError> {
         let rows = values::rows(&self.inputs, &self.outputs, inputs)?;
         let mut outputs = values::empty(&self.outputs, rows);
         let mut state = self.state()?;
@@ -98,7 +127,13 @@ impl Model {
             }
         }
         self.keep(state);
-        Ok(outputs)
+        let scores = outputs.drain(self.declared..).next();
+        Ok(Answered { outputs, scores })
+    }
+
+    /// At how much its first output is decided, if by a threshold.
+    pub fn threshold(&self) -> Option<f32> {
+        self.threshold
     }
 
     /// The kinds of operators in the model, sorted, each once.
@@ -118,7 +153,7 @@ impl Model {
 
     /// Its outputs as declared.
     pub fn outputs(&self) -> impl ExactSizeIterator<Item = &TensorSpec> {
-        self.outputs.iter().map(|port| &port.spec)
+        self.outputs[..self.declared].iter().map(|port| &port.spec)
     }
 
     fn state(&self) -> Result<TypedSimpleState, RunError> {

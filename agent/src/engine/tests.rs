@@ -11,6 +11,8 @@ use tract_onnx::pb::GraphProto;
 
 use super::{golden, *};
 
+mod steps;
+
 /// Class 0 likes the first two inputs, class 1 the others.
 const WEIGHTS: [f32; 8] = [1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 1.0];
 

@@ -16,7 +16,7 @@ use tern_protocol::{
     desired::Desired,
     id::SlotName,
     log::{Body, Capture, EventKind, Label},
-    reported::Platform,
+    reported::{Platform, RejectReason, Rejected},
     time::Uptime,
     topic::Channel,
 };
@@ -163,7 +163,10 @@ impl Node {
         let (done, jobs) = mpsc::channel(JOBS);
         let mut states = BTreeMap::new();
         for slot in parts.slots.iter() {
-            let record = parts.store.slot(slot.name())?;
+            let mut record = parts.store.slot(slot.name())?;
+            // This process may be the newer agent that was asked for.
+            let too_old = |rejected: &mut Rejected| rejected.reason == RejectReason::AgentTooOld;
+            record.rejected.take_if(too_old);
             states.insert(slot.name().clone(), SlotState::new(record));
         }
         let node = Self {

@@ -10,7 +10,10 @@ use super::{
     numbers::{Numbers, Values},
     predict::{Answer, PredictError, Predictor},
 };
-use crate::slots::{Loaded, Slot};
+use crate::{
+    engine::Interface,
+    slots::{Loaded, Slot},
+};
 
 /// An infer request.
 #[derive(Debug, Deserialize)]
@@ -56,7 +59,16 @@ struct ResponseTensor<'a> {
     name: &'a str,
     datatype: &'static str,
     shape: &'a [u32],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameters: Option<Labels<'a>>,
     data: Values<'a>,
+}
+
+/// What the step `labels` adds to an output.
+#[derive(Debug, Serialize)]
+struct Labels<'a> {
+    /// The name of the class of each element, in their order.
+    labels: Vec<&'a str>,
 }
 
 /// Facts about a model.
@@ -184,6 +196,7 @@ fn respond(slot: &Slot, answer: &Answer, id: Option<String>, chosen: &[usize]) -
             name: &specs[*place].name,
             datatype: datatype(tensor.dtype),
             shape: &tensor.shape,
+            parameters: labels(&answer.loaded, specs[*place], tensor),
             data: Values(tensor),
         }
     });
@@ -198,6 +211,20 @@ fn respond(slot: &Slot, answer: &Answer, id: Option<String>, chosen: &[usize]) -
         outputs: outputs.collect(),
     };
     serde_json::to_vec(&response).expect("strings and numbers are JSON")
+}
+
+/// Names of the classes that an output holds, if its steps end with `labels`.
+fn labels<'a>(loaded: &'a Loaded, spec: &TensorSpec, tensor: &Tensor) -> Option<Labels<'a>> {
+    if !Interface::names_classes(&loaded.manifest.post, &spec.name) {
+        return None;
+    }
+    let classes = &loaded.manifest.classes;
+    // Indices of at most 1,024 classes: a float holds them exactly.
+    let indices = tensor.to_f32()?;
+    let name = |index: &f32| classes.get(*index as usize).map_or("", String::as_str);
+    Some(Labels {
+        labels: indices.iter().map(name).collect(),
+    })
 }
 
 /// Facts about what a slot serves.

@@ -20,7 +20,7 @@ use super::recent::{FeedbackError, Recent};
 use crate::{
     capture::Policy,
     clock::Clock,
-    engine::RunError,
+    engine::{Answered, RunError},
     node::Input,
     slots::{Loaded, Slot, Slots},
     telemetry::Prediction,
@@ -123,12 +123,12 @@ impl Predictor {
     ) -> Result<Answer, PredictError> {
         let watch = self.clock.stopwatch();
         let (inputs, result) = if loaded.is_quick() {
-            let result = loaded.model.run(&inputs);
+            let result = loaded.model.answer(&inputs);
             (inputs, result)
         } else {
             let model = Arc::clone(&loaded);
             let run = tokio::task::spawn_blocking(move || {
-                let result = model.model.run(&inputs);
+                let result = model.model.answer(&inputs);
                 (inputs, result)
             });
             // `run` catches panics itself; a task that is gone means that the agent ends.
@@ -139,22 +139,22 @@ impl Predictor {
             })?
         };
         let micros = watch.micros();
-        let outputs = match result {
-            Ok(outputs) => outputs,
+        let answered = match result {
+            Ok(answered) => answered,
             Err(err) if err.is_callers() => return Err(PredictError::Request(err)),
             Err(err) => {
                 self.failed(slot, &loaded);
                 return Err(PredictError::Engine(err));
             }
         };
-        let Some(predictions) = said(&loaded, &outputs) else {
+        let Some(predictions) = said(&loaded, &answered) else {
             self.failed(slot, &loaded);
             return Err(PredictError::NotANumber);
         };
         let predictions = self.count(&loaded, &inputs, &predictions, micros);
         Ok(Answer {
             loaded,
-            outputs,
+            outputs: answered.outputs,
             predictions,
         })
     }
@@ -236,10 +236,11 @@ impl Predictor {
 }
 
 /// What each row of the first output says; all `None` unless the model is a classifier. `None` if
-/// a probability is not a number.
-fn said(loaded: &Loaded, outputs: &[Tensor]) -> Option<Vec<Option<Prediction>>> {
+/// a probability is not a number. An output that steps decided is read as it was before: what was
+/// decided alone has no confidence to count.
+fn said(loaded: &Loaded, answered: &Answered) -> Option<Vec<Option<Prediction>>> {
     let classes = loaded.manifest.classes.len();
-    let first = outputs.first()?;
+    let first = answered.outputs.first()?;
     let batched = loaded.model.outputs().next()?.shape.first() == Some(&-1);
     let rows = if batched {
         *first.shape.first()? as usize
@@ -249,10 +250,18 @@ fn said(loaded: &Loaded, outputs: &[Tensor]) -> Option<Vec<Option<Prediction>>> 
     if classes == 0 {
         return Some(vec![None; rows]);
     }
-    let probabilities = first.to_f32()?;
-    let rows = probabilities.chunks(classes);
-    rows.map(|row| Prediction::from_probabilities(row).map(Some))
-        .collect()
+    let scores = answered.scores.as_ref().unwrap_or(first).to_f32()?;
+    match loaded.model.threshold() {
+        // Two sides of one score.
+        Some(threshold) if classes != scores.len() / rows => scores
+            .iter()
+            .map(|score| Prediction::from_score(*score, threshold).map(Some))
+            .collect(),
+        _ => scores
+            .chunks(classes)
+            .map(|row| Prediction::from_probabilities(row).map(Some))
+            .collect(),
+    }
 }
 
 /// One row of the first input, if it is small enough to be kept.

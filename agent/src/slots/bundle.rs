@@ -6,14 +6,16 @@
 use std::io;
 
 use tern_protocol::{
+    agent_version::AgentVersion,
     blob::BlobRef,
     codec,
     digest::Digest,
     id::SlotName,
     limits,
-    manifest::{Golden, Manifest},
+    manifest::{Golden, Manifest, Requirement},
     profile::Reference,
     reported::RejectReason,
+    steps,
     tensor::{Dtype, TensorSpec},
     time::Uptime,
 };
@@ -23,7 +25,7 @@ use super::{Loaded, Trial};
 use crate::{
     chain,
     clock::Clock,
-    engine::{Model, golden},
+    engine::{Interface, Model, golden},
     fetch::files::{BlobError, Files},
     state::slot::Kept,
 };
@@ -57,6 +59,10 @@ impl Refusal {
 pub fn manifest(files: &Files, kept: &Kept) -> Result<Manifest, Refusal> {
     let bytes = read(files, kept.bundle, limits::MANIFEST as u64)?;
     let bad = |text: String| Refusal::new(RejectReason::BadManifest, text);
+    let requirement: Requirement = codec::decode_within(&bytes, limits::MANIFEST)
+        .map_err(|err| bad(format!("the manifest cannot be read: {err}")))?;
+    // Before anything else in it: what is new there cannot be read by an older agent.
+    check_agent(requirement.min_agent)?;
     let manifest: Manifest = codec::decode_within(&bytes, limits::MANIFEST)
         .map_err(|err| bad(format!("the manifest cannot be read: {err}")))?;
     let version = &kept.version;
@@ -72,6 +78,20 @@ pub fn manifest(files: &Files, kept: &Kept) -> Result<Manifest, Refusal> {
         return Err(bad("a part of the bundle is larger than any may be".into()));
     }
     Ok(manifest)
+}
+
+/// Refuses what asks for a newer agent than this one.
+fn check_agent(min: Option<AgentVersion>) -> Result<(), Refusal> {
+    let own: AgentVersion = env!("CARGO_PKG_VERSION")
+        .parse()
+        .expect("a package's version has three numbers");
+    match min {
+        Some(min) if own < min => Err(Refusal::new(
+            RejectReason::AgentTooOld,
+            format!("the model asks for agent {min} or newer, this is {own}; update the agent"),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Loads a bundle whose blobs are all here.
@@ -94,7 +114,7 @@ pub fn load(
     check_classes(&manifest).map_err(bad)?;
     let golden: Golden = decode(files, manifest.golden, "golden samples")?;
     let onnx = read(files, manifest.onnx, ONNX_MAX)?;
-    let model = Model::load(&onnx, &manifest.inputs, &manifest.outputs).map_err(|err| {
+    let model = Model::load_as(&onnx, &Interface::from(&manifest)).map_err(|err| {
         Refusal::new(
             RejectReason::NotLoadable,
             format!("{err}; {}", err.remedy()),
@@ -141,10 +161,17 @@ fn edges(manifest: &Manifest, reference: &Reference) -> Result<Vec<Edges>, Strin
         .map_err(|err| err.to_string())
 }
 
-/// The first output of a classifier gives a probability a class.
+/// The first output of a classifier gives a probability a class. If it is decided, only the graph
+/// knows how many scores it had, and the engine looks.
 fn check_classes(manifest: &Manifest) -> Result<(), String> {
     let classes = manifest.classes.len();
     let first = manifest.outputs.first();
+    if let Some(spec) = first {
+        let steps = steps::of_output(&manifest.post, &spec.name);
+        if steps::before_decision(steps) < steps.len() {
+            return Ok(());
+        }
+    }
     let fits = first.is_some_and(|spec| {
         spec.sample_len() == Some(classes) && matches!(spec.dtype, Dtype::F32 | Dtype::F64)
     });

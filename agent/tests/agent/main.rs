@@ -33,7 +33,8 @@ use tern_protocol::{
     },
     manifest::{Golden, GoldenSample, Manifest},
     profile::{FeatureReference, Reference},
-    tensor::Tensor,
+    steps::{OutputSteps, PostStep},
+    tensor::{Dtype, Tensor},
     topic::Channel,
 };
 
@@ -49,19 +50,24 @@ const WEIGHTS: [f32; 8] = [1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 1.0];
 
 /// Publishes a model of `features` inputs as version `n`, signs it and desires it.
 fn release(hub: &Hub, n: u32, weights: &[f32]) -> Desired {
-    let desired = publish(hub, n, weights);
+    release_as(hub, n, weights, |_| ())
+}
+
+/// As [`release`], with another manifest.
+fn release_as(hub: &Hub, n: u32, weights: &[f32], change: impl FnOnce(&mut Manifest)) -> Desired {
+    let desired = publish(hub, n, weights, change);
     hub.desire(desired.clone());
     desired
 }
 
 /// As [`release`], unsigned.
 fn release_unsigned(hub: &Hub, n: u32, weights: &[f32]) -> Desired {
-    let desired = publish(hub, n, weights);
+    let desired = publish(hub, n, weights, |_| ());
     hub.desire_unsigned(desired.clone());
     desired
 }
 
-fn publish(hub: &Hub, n: u32, weights: &[f32]) -> Desired {
+fn publish(hub: &Hub, n: u32, weights: &[f32], change: impl FnOnce(&mut Manifest)) -> Desired {
     let features = weights.len() / 2;
     let onnx = fixture::classifier(weights, 2);
     let (inputs, outputs) = fixture::specs(features as i64, 2);
@@ -86,7 +92,7 @@ fn publish(hub: &Hub, n: u32, weights: &[f32]) -> Desired {
         features: vec![feature; features],
         ..Reference::default()
     });
-    let manifest = Manifest {
+    let mut manifest = Manifest {
         model: "pets".parse().expect("a name"),
         version: ModelVersion::new(n).expect("from 1"),
         onnx: hub.offer(onnx),
@@ -95,7 +101,14 @@ fn publish(hub: &Hub, n: u32, weights: &[f32]) -> Desired {
         inputs,
         outputs,
         classes: vec!["cat".into(), "dog".into()],
+        pre: vec![],
+        post: vec![],
+        min_agent: None,
+        operators: vec![],
+        measured: vec![],
+        bases: vec![],
     };
+    change(&mut manifest);
     Desired {
         revision: Revision(n.into()),
         slots: vec![DesiredSlot {
@@ -111,6 +124,72 @@ fn publish(hub: &Hub, n: u32, weights: &[f32]) -> Desired {
 fn nowhere() -> SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("it is bound")
+}
+
+#[test]
+fn a_model_for_newer_agents_is_refused_by_name_and_the_old_one_serves_on() {
+    let hub = Hub::start();
+    release(&hub, 1, &WEIGHTS);
+    let device = Device::start(hub.address, SLOT);
+    device.wait_serving(1);
+    release_as(&hub, 2, &WEIGHTS, |manifest| {
+        manifest.min_agent = "999.0.0".parse().ok();
+    });
+    let rejected = wait_for("the refusal", || {
+        let reported = hub.state().reported.clone()?;
+        reported.slots[0].rejected.clone()
+    });
+    assert_eq!(rejected.reason.to_string(), "agent-too-old");
+    assert!(rejected.text.contains("999.0.0"), "{}", rejected.text);
+    assert_eq!(device.infer(&[9.0, 0.0, 0.0, 0.0]).0, 200);
+}
+
+#[test]
+fn decided_answers_name_classes_and_are_counted_by_their_scores() {
+    let hub = Hub::start();
+    release_as(&hub, 1, &WEIGHTS, |manifest| {
+        let argmax = OutputSteps {
+            output: manifest.outputs[0].name.clone(),
+            steps: vec![PostStep::Argmax {}, PostStep::Labels {}],
+        };
+        manifest.post = vec![argmax];
+        manifest.outputs[0].dtype = Dtype::I64;
+        manifest.outputs[0].shape = vec![-1];
+        let sample = GoldenSample {
+            inputs: vec![Tensor::from_f32(&[1, 4], &[0.0, 0.0, 9.0, 0.0])],
+            outputs: vec![Tensor {
+                dtype: Dtype::I64,
+                shape: vec![1],
+                data: 1i64.to_le_bytes().into(),
+            }],
+        };
+        let golden = Golden {
+            tolerance: 0.0,
+            samples: vec![sample],
+        };
+        manifest.golden = hub.offer(codec::encode(&golden));
+    });
+    let more = format!("{SLOT}[telemetry]\nwindow = \"500ms\"");
+    let device = Device::start(hub.address, &more);
+    device.wait_serving(1);
+    let (_, answer) = device.infer(&[0.0, 0.0, 0.0, 9.0]);
+    let output = &answer["outputs"][0];
+    assert_eq!(output["datatype"], "INT64", "{answer}");
+    assert_eq!(output["data"], json!([1]));
+    assert_eq!(output["parameters"]["labels"], json!(["dog"]));
+    wait_for("the hub to count", || (hub.inferences() == 1).then_some(()));
+    let state = hub.state();
+    let windows = state
+        .entries
+        .values()
+        .filter_map(|entry| match &entry.body {
+            Body::Window(window) if window.inferences > 0 => Some(window),
+            _ => None,
+        });
+    let windows: Vec<_> = windows.collect();
+    assert_eq!(windows[0].classes, [0, 1]);
+    // Sure of it: the last of twenty bins, not the first, where an index would be.
+    assert_eq!(windows[0].confidence[19], 1, "{:?}", windows[0].confidence);
 }
 
 #[test]

@@ -146,13 +146,32 @@ fn facts(version: &VersionView, look: Look) -> Facts {
         micros(vetting.load_ms * 1000.0)
     );
     facts.fact("speed", speed);
+    for measured in &version.measured {
+        let peak = measured.peak_rss.map_or("not known".into(), bytes);
+        facts.fact("memory", format!("{peak} at most on {}", measured.target));
+    }
+    if let Some(min) = version.min_agent {
+        facts.fact("agent", format!("{min} or newer"));
+    }
     facts.fact("operators", vetting.operators.join(" "));
     facts.fact("inputs", tensors(&version.inputs));
     facts.fact("outputs", tensors(&version.outputs));
+    for of in &version.pre {
+        facts.fact("before", steps(&of.input, &of.steps));
+    }
+    for of in &version.post {
+        facts.fact("after", steps(&of.output, &of.steps));
+    }
     if !version.classes.is_empty() {
         facts.fact("classes", classes(&version.classes));
     }
     facts
+}
+
+/// `image: cast f32, scale ×0.5 +0`.
+fn steps<T: ToString>(name: &str, steps: &[T]) -> String {
+    let steps: Vec<_> = steps.iter().map(ToString::to_string).collect();
+    format!("{}: {}", clean(name), steps.join(", "))
 }
 
 fn validation(accuracy: Option<f64>) -> Cell {
@@ -200,7 +219,10 @@ mod tests {
             "outputs":[{"name":"probabilities","dtype":"f32","shape":[-1,10]}],
             "classes":["0","1","2"],"note":"with fog","validation_accuracy":0.9714,
             "vetting":{"operators":["Gemm","Relu"],"golden_samples":12,"golden_difference":1.19e-7,
-            "latency_us":41.3,"load_ms":3.14},"devices_serving":0}"#;
+            "latency_us":41.3,"load_ms":3.14},"devices_serving":0,"min_agent":"0.2.0",
+            "pre":[{"input":"image","steps":[{"step":"cast","to":"f32"},{"step":"scale","factor":0.5}]}],
+            "post":[{"output":"probabilities","steps":[{"step":"softmax"}]}],
+            "measured":[{"target":"x86_64","latency_us":41,"load_us":3140,"peak_rss":14680064}]}"#;
         let version: VersionView = serde_json::from_str(json).expect("a version");
         insta::assert_snapshot!(published(&version, true, Look::PLAIN), @r"
         published digit-reader v2
@@ -209,9 +231,13 @@ mod tests {
           size        50.8 KiB for a device to fetch, ONNX 39.1 KiB
           vetting     12 golden samples reproduced, largest difference 1.2e-7
           speed       41 µs a sample on the hub, loads in 3.1 ms
+          memory      14.0 MiB at most on x86_64
+          agent       0.2.0 or newer
           operators   Gemm Relu
           inputs      image f32 [batch, 64]
           outputs     probabilities f32 [batch, 10]
+          before      image: cast f32, scale ×0.5 +0
+          after       probabilities: softmax
           classes     0 1 2
         ");
     }

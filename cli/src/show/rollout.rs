@@ -114,6 +114,9 @@ pub(crate) fn rollout(view: &RolloutView, now: WallTime, look: Look) -> String {
     );
     facts.fact("share", who);
     facts.fact("devices", counts(&view.counts));
+    for warning in &view.warnings {
+        facts.toned("warning", warning, Tone::Busy);
+    }
     facts.fact("started", ago(view.created, now));
     facts.fact("changed", ago(view.updated, now));
     let mut text = format!("{title}  {}\n{}", what(view), facts.text());

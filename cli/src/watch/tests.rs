@@ -41,6 +41,7 @@ fn view(state: RolloutState, serving: u64, failed: u64) -> RolloutView {
             serving,
             failed,
         },
+        warnings: vec![],
         devices: (0..3).map(device).collect(),
     }
 }

@@ -17,7 +17,10 @@ use super::{
     extract::{Path, Workspace},
     problem::ApiError,
 };
-use crate::{app::App, blobs::Put};
+use crate::{
+    app::App,
+    blobs::{BlobError, Put},
+};
 
 /// Longest pause in the middle of an upload. Slower senders are gone, or hold a connection on
 /// purpose.
@@ -81,6 +84,8 @@ pub(super) async fn put_blob(
 }
 
 /// Ask whether a blob is there.
+///
+/// One that is stays for a while, also if nothing refers to it yet: whoever asks is about to publish.
 #[utoipa::path(
     head, path = "/blobs/{digest}", tag = "models", params(BlobPath),
     responses((status = 200, description = "It is; Content-Length is its length")),
@@ -90,7 +95,8 @@ pub(super) async fn head_blob(
     Workspace(_): Workspace,
     Path(BlobPath { digest }): Path<BlobPath>,
 ) -> Result<Response, ApiError> {
-    let blob = app.blobs.find(digest).await?;
+    let blob = app.blobs.claim(digest).await?;
+    let blob = blob.ok_or(BlobError::Missing(digest))?;
     Ok((facts(blob), Body::empty()).into_response())
 }
 

@@ -173,6 +173,7 @@ impl From<PublishError> for ApiError {
                 Self::not_vetted(detail.unwrap_or_default()).with(findings)
             }
             PublishError::Busy => Self::unavailable(err.to_string()),
+            PublishError::Start(_) => Self::fault(&err),
             PublishError::Blob(err) => err.into(),
             PublishError::Store(err) => err.into(),
         }

@@ -254,9 +254,17 @@ impl<W: Write> Archive<'_, W> {
             if kind.is_dir() {
                 self.directory(&name, &path)?;
             } else if kind.is_file() && !crate::blobs::is_staged(&entry.file_name()) {
-                self.file(&name, &path)?;
-                self.blobs += u64::from(name.starts_with(BLOBS));
-                self.say();
+                let blob = name.starts_with(BLOBS);
+                match self.file(&name, &path) {
+                    // Garbage that was collected since it was listed: no row of the copy names it.
+                    Err(FileError { source, .. })
+                        if blob && source.kind() == io::ErrorKind::NotFound => {}
+                    added => {
+                        added?;
+                        self.blobs += u64::from(blob);
+                        self.say();
+                    }
+                }
             }
         }
         Ok(())

@@ -7,13 +7,17 @@
 //! - a blob that can be read is whole and has the digest that names it: bytes go to a staged file
 //!   and are renamed into place only after the digest held, so `kill -9` leaves no half blob;
 //! - a blob that was acknowledged is on the disk (file and directory are flushed);
-//! - nobody can make the hub take more bytes than the caller's limit.
+//! - nobody can make the hub take more bytes than the caller's limit;
+//! - a blob that was claimed is not removed before its grace is over ([`claims`]).
 
+pub mod claims;
 #[cfg(test)]
 mod tests;
 
-use std::{error::Error, fmt, path::Path, sync::Arc};
+use std::{error::Error, fmt, path::Path, sync::Arc, time::SystemTime};
 
+use self::claims::Claims;
+pub use self::claims::Unclaimed;
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt};
 use object_store::{
@@ -33,6 +37,7 @@ const PART: usize = 1024 * 1024;
 #[derive(Clone)]
 pub struct Blobs {
     files: Arc<LocalFileSystem>,
+    claims: Claims,
 }
 
 /// What became of a `put`.
@@ -126,6 +131,15 @@ impl Blobs {
     /// Opens the store in `dir`, makes the directory if it is missing, and removes staged files
     /// that a killed hub left behind.
     pub fn open(dir: &Path) -> Result<Self, BlobError> {
+        remove_staged(dir).map_err(|err| BlobError::Storage {
+            doing: "removing staged files of blobs",
+            err: err.into(),
+        })?;
+        Self::beside(dir)
+    }
+
+    /// Opens the store in `dir` beside a hub that may be running, and so leaves its uploads alone.
+    pub fn beside(dir: &Path) -> Result<Self, BlobError> {
         let io = |doing| {
             move |err: std::io::Error| BlobError::Storage {
                 doing,
@@ -133,11 +147,11 @@ impl Blobs {
             }
         };
         std::fs::create_dir_all(dir).map_err(io("making the directory of blobs"))?;
-        remove_staged(dir).map_err(io("removing staged files of blobs"))?;
         let files = LocalFileSystem::new_with_prefix(dir)
             .map_err(BlobError::storage("opening the directory of blobs"))?;
         Ok(Self {
             files: Arc::new(files.with_fsync(true)),
+            claims: Claims::within(dir),
         })
     }
 
@@ -154,7 +168,7 @@ impl Blobs {
         S: Stream<Item = Result<Bytes, E>> + Unpin,
         E: Into<Box<dyn Error + Send + Sync>>,
     {
-        let known = self.head(expected).await?.is_some();
+        let known = self.claim(expected).await?.is_some();
         let mut staged = Staged::new(self, expected, known).await?;
         let mut hasher = Hasher::new();
         let mut received = 0u64;
@@ -183,6 +197,10 @@ impl Blobs {
             return Err(BlobError::DigestMismatch { expected, found });
         }
         staged.complete().await?;
+        // Who sends for longer than a grace lasts may have lost it on the way.
+        if known && self.claim(expected).await?.is_none() {
+            return Err(BlobError::Missing(expected));
+        }
         let blob = BlobRef {
             digest: expected,
             len: received,
@@ -199,6 +217,29 @@ impl Blobs {
         let (digest, limit) = (Digest::of(&bytes), bytes.len() as u64);
         let once = futures::stream::iter([Ok::<_, std::convert::Infallible>(bytes)]);
         self.put(once, digest, limit).await.map(Put::blob)
+    }
+
+    /// The reference to a blob if the hub has it, which then stays for a grace from now on.
+    pub async fn claim(&self, digest: Digest) -> Result<Option<BlobRef>, BlobError> {
+        let claims = self.claims.clone();
+        on_disk("claiming a blob", move || claims.claim(digest)).await
+    }
+
+    /// Everything that nobody has claimed since `before`; whether something refers to it is not known
+    /// here.
+    pub async fn unclaimed(&self, before: SystemTime) -> Result<Vec<Unclaimed>, BlobError> {
+        let claims = self.claims.clone();
+        on_disk("listing blobs", move || claims.unclaimed(before)).await
+    }
+
+    /// Removes what is still unclaimed since `before`; its bytes, or `None` if it is not.
+    pub async fn remove(
+        &self,
+        unclaimed: Unclaimed,
+        before: SystemTime,
+    ) -> Result<Option<u64>, BlobError> {
+        let claims = self.claims.clone();
+        on_disk("removing a blob", move || claims.remove(&unclaimed, before)).await
     }
 
     /// Length of a blob in bytes, if the hub has it.
@@ -272,6 +313,19 @@ impl Blobs {
             pieces.map(|piece| piece.map_err(BlobError::storage("reading a blob"))),
         ))
     }
+}
+
+/// Does what waits for the disk where it may.
+async fn on_disk<T: Send + 'static>(
+    doing: &'static str,
+    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> Result<T, BlobError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    let done = done.unwrap_or_else(|ended| Err(std::io::Error::other(ended)));
+    done.map_err(|err| BlobError::Storage {
+        doing,
+        err: err.into(),
+    })
 }
 
 /// An upload on its way: bytes pile up to a part, parts go to the staged file. Of a blob that is

@@ -244,6 +244,7 @@ pub(super) fn rollout(id: u32, state: RolloutState, devices: usize) -> RolloutVi
             serving: many(RolloutDeviceState::Serving),
             failed: many(RolloutDeviceState::Failed),
         },
+        warnings: Vec::new(),
         devices,
     }
 }
@@ -270,6 +271,11 @@ pub(super) fn model(versions: u32) -> ModelView {
             shape: vec![-1, 10],
         }],
         classes: (0..10).map(|class| class.to_string()).collect(),
+        pre: Vec::new(),
+        post: Vec::new(),
+        min_agent: None,
+        measured: Vec::new(),
+        bases: Vec::new(),
         note: if number == 1 {
             "first".into()
         } else {

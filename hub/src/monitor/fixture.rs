@@ -28,7 +28,7 @@ pub(crate) struct World {
     pub(crate) app: App,
     pub(crate) workspace: WorkspaceId,
     pub(crate) ready: watch::Sender<Ready>,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 /// Any id from its text.
@@ -62,8 +62,13 @@ impl World {
             app,
             workspace: name("default"),
             ready,
-            _dir: dir,
+            dir: dir,
         }
+    }
+
+    /// Where its blobs are.
+    pub(crate) fn blobs(&self) -> std::path::PathBuf {
+        self.dir.path().join("blobs")
     }
 
     /// Ingests batches in this order until all are committed; gives the acknowledgements.

@@ -6,7 +6,8 @@ use tern_protocol::{
     limits,
     manifest::Golden,
     profile::Reference,
-    rest::{Finding, NewVersion},
+    rest::{Finding, NewPostStep, NewPreStep, NewVersion, UnknownStep},
+    steps,
     tensor::TensorSpec,
 };
 
@@ -34,6 +35,7 @@ pub(super) fn check(
     let mut findings = Vec::new();
     tensors("inputs", &new.inputs, &mut findings);
     tensors("outputs", &new.outputs, &mut findings);
+    steps(new, &mut findings);
     classes(new, &mut findings);
     texts(new, &mut findings);
     samples(new, golden, &mut findings);
@@ -107,6 +109,77 @@ fn tensors(what: &str, specs: &[TensorSpec], findings: &mut Vec<Finding>) {
     }
 }
 
+/// Steps by themselves: what the graph makes of them is for the engine to say.
+fn steps(new: &NewVersion, findings: &mut Vec<Finding>) {
+    let mut unknown = |subject: String, step: &UnknownStep, known: &str| {
+        findings.push(finding(
+            "steps",
+            subject,
+            format!(
+                "`{}` is no step, or not with the fields that were given",
+                shown(&step.step)
+            ),
+            format!("there are {known}; the manual says what each takes"),
+        ));
+    };
+    for of in &new.pre {
+        for step in &of.steps {
+            if let NewPreStep::Unknown(step) = step {
+                let known = "scale, normalise, resize, cast, reshape, transpose";
+                unknown(format!("input `{}`", shown(&of.input)), step, known);
+            }
+        }
+    }
+    for of in &new.post {
+        for step in &of.steps {
+            if let NewPostStep::Unknown(step) = step {
+                let known = "softmax, argmax, threshold, labels";
+                unknown(format!("output `{}`", shown(&of.output)), step, known);
+            }
+        }
+    }
+    if !findings.is_empty() {
+        return;
+    }
+    for of in new.known_pre() {
+        let spec = new.inputs.iter().find(|spec| spec.name == of.input);
+        let wrong = spec.map(|spec| steps::graph_input(spec, &of.steps));
+        if let Some(Err(err)) = wrong {
+            findings.push(finding(
+                "steps",
+                format!("input `{}`", shown(&of.input)),
+                err.to_string(),
+                err.remedy,
+            ));
+        }
+    }
+    let sides = [
+        (
+            new.pre.iter().map(|of| &of.input).collect::<Vec<_>>(),
+            &new.inputs,
+            "input",
+        ),
+        (
+            new.post.iter().map(|of| &of.output).collect(),
+            &new.outputs,
+            "output",
+        ),
+    ];
+    for (names, specs, what) in sides {
+        let mut seen = BTreeSet::new();
+        for name in names {
+            if !seen.insert(name) || !specs.iter().any(|spec| spec.name == *name) {
+                findings.push(finding(
+                    "steps",
+                    format!("{what} `{}`", shown(name)),
+                    format!("there is no such {what}, or its steps are there twice"),
+                    format!("give each {what} its steps once, under its name"),
+                ));
+            }
+        }
+    }
+}
+
 fn classes(new: &NewVersion, findings: &mut Vec<Finding>) {
     if new.classes.is_empty() {
         return;
@@ -137,6 +210,12 @@ fn classes(new: &NewVersion, findings: &mut Vec<Finding>) {
     let Some(len) = first.sample_len() else {
         return;
     };
+    let post = new.known_post();
+    let post = steps::of_output(&post, &first.name);
+    if steps::before_decision(post) < post.len() {
+        // Only the graph knows how many scores were decided on; the engine looks.
+        return;
+    }
     if len != new.classes.len() {
         findings.push(finding(
             "shape",
@@ -261,6 +340,7 @@ mod tests {
         digest::Digest,
         manifest::GoldenSample,
         profile::FeatureReference,
+        rest::{NewInputSteps, NewOutputSteps},
         tensor::{Dtype, Tensor},
     };
 
@@ -282,6 +362,9 @@ mod tests {
             inputs: vec![spec("image", &[-1, 2])],
             outputs: vec![spec("probabilities", &[-1, 2])],
             classes: vec!["no".into(), "yes".into()],
+            pre: Vec::new(),
+            post: Vec::new(),
+            min_agent: None,
             note: String::new(),
             validation_accuracy: Some(0.9),
         };
@@ -343,6 +426,28 @@ mod tests {
             found(|new, _, _| new.inputs[0].shape = vec![-1, 3]),
             "reference features",
         );
+        let on_image = |json: &str| NewInputSteps {
+            input: "image".into(),
+            steps: serde_json::from_str(json).expect("what a request holds"),
+        };
+        for bad in [
+            r#"[{"step": "blur", "radius": 2}]"#,
+            r#"[{"step": "scale", "factor": 2, "offest": 1}]"#,
+            r#"[{"step": "scale", "factor": 1e39}]"#,
+            r#"[{"step": "normalise", "mean": [0], "std": [0]}]"#,
+            r#"[{"step": "resize", "height": 8, "width": 8, "method": "bilinear"}]"#,
+            r#"[{"step": "cast", "to": "f16"}]"#,
+        ] {
+            expect(
+                found(|new, _, _| new.pre.push(on_image(bad))),
+                "steps input `image`",
+            );
+        }
+        let odd = NewOutputSteps {
+            output: "odd".into(),
+            steps: vec![],
+        };
+        expect(found(|new, _, _| new.post.push(odd)), "steps output `odd`");
         expect(
             found(|new, _, _| new.validation_accuracy = Some(97.0)),
             "manifest validation_accuracy",

@@ -11,8 +11,9 @@ use tern_protocol::{
     tensor::{Dtype, Tensor, TensorSpec},
 };
 use tract_onnx::pb::{
-    GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto,
-    TypeProto, ValueInfoProto,
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
+    TensorShapeProto, TypeProto, ValueInfoProto,
+    attribute_proto::AttributeType,
     tensor_proto::DataType,
     tensor_shape_proto::{Dimension, dimension},
     type_proto,
@@ -69,13 +70,33 @@ impl Package {
                 .expect("stores")
                 .digest
         };
+        put(self.onnx.clone()).await;
+        put(codec::encode(&self.golden)).await;
+        put(codec::encode(&self.reference)).await;
+        self.facts()
+    }
+
+    /// The bytes of its files.
+    pub(crate) fn parts(&self) -> [Vec<u8>; 3] {
+        [
+            self.onnx.clone(),
+            codec::encode(&self.golden),
+            codec::encode(&self.reference),
+        ]
+    }
+
+    /// What to publish.
+    pub(crate) fn facts(&self) -> NewVersion {
         NewVersion {
-            onnx: put(self.onnx.clone()).await,
-            golden: put(codec::encode(&self.golden)).await,
-            reference: Some(put(codec::encode(&self.reference)).await),
+            onnx: Digest::of(&self.onnx),
+            golden: Digest::of(&codec::encode(&self.golden)),
+            reference: Some(Digest::of(&codec::encode(&self.reference))),
             inputs: vec![spec("image")],
             outputs: vec![spec("probabilities")],
             classes: self.classes.clone(),
+            pre: Vec::new(),
+            post: Vec::new(),
+            min_agent: None,
             note: "a test".into(),
             validation_accuracy: Some(0.9),
         }
@@ -114,6 +135,40 @@ fn classifier(weights: &[f32; 4]) -> Vec<u8> {
 pub(crate) fn single(op: &str) -> Vec<u8> {
     bytes(GraphProto {
         node: vec![node(op, "odd", &["image"], "probabilities")],
+        input: vec![value("image")],
+        output: vec![value("probabilities")],
+        ..GraphProto::default()
+    })
+}
+
+/// A model of a few hundred bytes that takes 8 × `times` bytes while it runs: it repeats its input
+/// so often along a new dimension and takes the largest again.
+pub(crate) fn hungry(times: i64) -> Vec<u8> {
+    let repeats = TensorProto {
+        name: "shape".into(),
+        dims: vec![3],
+        data_type: DataType::Int64 as i32,
+        int64_data: vec![times, 1, 2],
+        ..TensorProto::default()
+    };
+    let mut largest = node("ReduceMax", "largest", &["many"], "probabilities");
+    let ints = |name: &str, ints: &[i64]| AttributeProto {
+        name: name.into(),
+        r#type: AttributeType::Ints as i32,
+        ints: ints.into(),
+        ..AttributeProto::default()
+    };
+    largest.attribute.push(ints("axes", &[0]));
+    let keep = AttributeProto {
+        name: "keepdims".into(),
+        r#type: AttributeType::Int as i32,
+        i: 0,
+        ..AttributeProto::default()
+    };
+    largest.attribute.push(keep);
+    bytes(GraphProto {
+        node: vec![node("Expand", "many", &["image", "shape"], "many"), largest],
+        initializer: vec![repeats],
         input: vec![value("image")],
         output: vec![value("probabilities")],
         ..GraphProto::default()

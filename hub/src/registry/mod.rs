@@ -17,19 +17,22 @@ pub mod rows;
 pub mod schema;
 #[cfg(test)]
 mod tests;
-mod vetting;
+pub mod vetting;
 
 use std::collections::BTreeMap;
 
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
 };
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tern_protocol::{
+    agent_version::AgentVersion,
     blob::BlobRef,
     digest::Digest,
     id::{ModelName, ModelVersion, WorkspaceId},
-    rest::{ModelView, Revoked, VersionRef, VersionView},
+    manifest::Measured,
+    rest::{ModelView, NewVersion, Revoked, VersionRef, VersionView},
+    steps::{InputSteps, OutputSteps},
     time::WallTime,
 };
 
@@ -53,6 +56,15 @@ pub struct BundleFacts {
     pub signed: bool,
     /// Whether it is revoked.
     pub revoked: bool,
+}
+
+/// What a version asks of a device.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Needs {
+    /// The oldest agent that may run it.
+    pub min_agent: Option<AgentVersion>,
+    /// What vetting measured.
+    pub measured: Vec<Measured>,
 }
 
 /// All models of a workspace, by name.
@@ -180,6 +192,22 @@ pub async fn bundle_within(
     }))
 }
 
+/// What a version asks of a device; nothing if there is no such version.
+pub async fn needs(
+    db: &impl ConnectionTrait,
+    workspace: &WorkspaceId,
+    model: &ModelName,
+    version: ModelVersion,
+) -> Result<Needs, StoreError> {
+    let Some(row) = row(db, workspace, model, version).await? else {
+        return Ok(Needs::default());
+    };
+    Ok(Needs {
+        min_agent: Declared::read(&row.declared)?.min_agent,
+        measured: json("measurements", &row.measured)?,
+    })
+}
+
 /// Names of the classes of each version of each model; what charts and captures show.
 pub async fn classes(
     db: &impl ConnectionTrait,
@@ -235,6 +263,7 @@ fn view(row: rows::version::Model, serving: &Serving) -> Result<VersionView, Sto
         model: parsed("model name", &row.model)?,
         version: number(row.version)?,
     };
+    let declared = Declared::read(&row.declared)?;
     let devices_serving = serving.0.get(&of).copied().unwrap_or(0);
     Ok(VersionView {
         model: of.model,
@@ -246,6 +275,11 @@ fn view(row: rows::version::Model, serving: &Serving) -> Result<VersionView, Sto
         inputs: json("inputs", &row.inputs)?,
         outputs: json("outputs", &row.outputs)?,
         classes: json("classes", &row.classes)?,
+        pre: declared.pre,
+        post: declared.post,
+        min_agent: declared.min_agent,
+        measured: json("measurements", &row.measured)?,
+        bases: json("bases", &row.bases)?,
         note: row.note,
         validation_accuracy: row.validation_accuracy,
         vetting: json("vetting", &row.vetting)?,
@@ -266,6 +300,44 @@ fn revoked(
         at: WallTime(at.unwrap_or(0)),
         replacement,
     }))
+}
+
+/// What a publisher declares beyond the files, and what tells versions of the same files apart.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+struct Declared {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pre: Vec<InputSteps>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    post: Vec<OutputSteps>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    min_agent: Option<AgentVersion>,
+}
+
+impl Declared {
+    fn of(new: &NewVersion) -> Self {
+        Self {
+            pre: new.known_pre(),
+            post: new.known_post(),
+            min_agent: new.min_agent,
+        }
+    }
+
+    /// As it is stored: nothing for nothing, as versions have it that are older than steps.
+    fn text(&self) -> String {
+        if *self == Self::default() {
+            String::new()
+        } else {
+            serde_json::to_string(self).expect("declarations are JSON")
+        }
+    }
+
+    fn read(text: &str) -> Result<Self, StoreError> {
+        if text.is_empty() {
+            Ok(Self::default())
+        } else {
+            json("declarations", text)
+        }
+    }
 }
 
 fn blob_ref(digest: &str, len: i64) -> Result<BlobRef, StoreError> {

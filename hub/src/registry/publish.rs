@@ -4,19 +4,25 @@ use std::time::Duration;
 
 use sea_orm::{
     ActiveModelTrait as _, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait,
-    QueryFilter, TransactionTrait, sea_query::OnConflict,
+    QueryFilter, QueryOrder as _, QuerySelect as _, TransactionTrait, sea_query::OnConflict,
 };
+use tern_agent::engine::measure::Measurement;
 use tern_protocol::{
     blob::BlobRef,
     codec,
+    digest::Digest,
     id::{ModelName, ModelVersion, WorkspaceId},
     limits,
-    manifest::Manifest,
-    rest::{Change, Finding, NewVersion, VersionView, Vetting},
+    manifest::{Base, Manifest, Measured},
+    rest::{Change, Finding, NewPostStep, NewPreStep, NewVersion, VersionView, Vetting},
 };
 use tokio::sync::Semaphore;
 
-use super::{Serving, facts, rows, vetting, view};
+use super::{
+    Declared, Serving, facts, rows,
+    vetting::{self, VettingError},
+    view,
+};
 use crate::{
     access::audit::{self, Actor, Deed},
     app::App,
@@ -29,9 +35,11 @@ use crate::{
 /// memory, which takes a few times as much; devices of this fleet have less.
 pub const ONNX: u64 = 256 * 1024 * 1024;
 
-/// Longest that vetting of one model may take. The slowest model that a small device could use
-/// loads in a few seconds; what takes a minute hangs.
-pub const VETTING_TIME: Duration = Duration::from_mins(1);
+/// Longest wait for the vetting of another model.
+pub const VETTING_WAIT: Duration = Duration::from_mins(1);
+
+/// Versions that a delta may start from: a device that is further behind fetches the whole.
+const BASES: u64 = 4;
 
 /// Models vetted at the same time. One: vetting measures latency, and takes memory.
 static VETTING: Semaphore = Semaphore::const_new(1);
@@ -58,6 +66,9 @@ pub enum PublishError {
     /// Another model is being vetted for too long.
     #[error("another model is being vetted; try again in a minute")]
     Busy,
+    /// The process that vets did not start.
+    #[error("starting a process to vet the model")]
+    Start(#[source] std::io::Error),
     /// A blob could not be read or stored.
     #[error("reading or storing the files of the model")]
     Blob(#[from] BlobError),
@@ -82,7 +93,9 @@ pub async fn publish(
     model: &ModelName,
     new: NewVersion,
 ) -> Result<Published, PublishError> {
-    if let Some(known) = known(app.store.read(), workspace, model, &new).await? {
+    if is_understood(&new)
+        && let Some(known) = known(app.store.read(), workspace, model, &new).await?
+    {
         return Ok(Published::Known(view(
             known,
             &Serving::read(&app.store, workspace).await?,
@@ -127,6 +140,17 @@ pub async fn publish(
     Ok(published)
 }
 
+/// Whether all of its steps are steps; a declaration that is not understood is like no other.
+fn is_understood(new: &NewVersion) -> bool {
+    let pre = new.pre.iter().flat_map(|of| &of.steps);
+    let post = new.post.iter().flat_map(|of| &of.steps);
+    pre.into_iter()
+        .all(|step| matches!(step, NewPreStep::Known(_)))
+        && post
+            .into_iter()
+            .all(|step| matches!(step, NewPostStep::Known(_)))
+}
+
 /// The uploaded files of a version.
 #[derive(Clone, Copy)]
 struct Files {
@@ -147,13 +171,8 @@ impl Files {
         let mut findings = Vec::new();
         for (place, (name, digest, limit)) in found.iter_mut().zip(wanted) {
             let Some(digest) = digest else { continue };
-            match app.blobs.head(digest).await? {
-                None => findings.push(Finding {
-                    check: "manifest".into(),
-                    subject: name.into(),
-                    message: format!("blob {digest} was not uploaded"),
-                    remedy: format!("upload the file with PUT /blobs/{digest}, then publish again"),
-                }),
+            match app.blobs.claim(digest).await?.map(|blob| blob.len) {
+                None => findings.push(not_uploaded(name, digest)),
                 Some(len) if len > limit => findings.push(Finding {
                     check: "manifest".into(),
                     subject: name.into(),
@@ -175,9 +194,39 @@ impl Files {
     }
 }
 
-/// Reads the files and vets them on a thread of its own, within [`VETTING_TIME`].
-async fn vet(app: &App, new: &NewVersion) -> Result<Vetting, PublishError> {
-    let turn = tokio::time::timeout(VETTING_TIME, VETTING.acquire()).await;
+impl Files {
+    /// Makes sure that all of them are there, and a bundle, and stay for a while.
+    async fn claim(&self, app: &App, bundle: Option<BlobRef>) -> Result<(), PublishError> {
+        let all = [
+            ("onnx", Some(self.onnx)),
+            ("golden", Some(self.golden)),
+            ("reference", self.reference),
+            ("bundle", bundle),
+        ];
+        for (name, blob) in all {
+            let Some(BlobRef { digest, .. }) = blob else {
+                continue;
+            };
+            if app.blobs.claim(digest).await?.is_none() {
+                return Err(PublishError::Refused(vec![not_uploaded(name, digest)]));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn not_uploaded(name: &str, digest: Digest) -> Finding {
+    facts::finding(
+        "manifest",
+        name,
+        format!("blob {digest} was not uploaded"),
+        format!("upload the file with PUT /blobs/{digest}, then publish again"),
+    )
+}
+
+/// Reads the files and has them vetted, one model at a time.
+async fn vet(app: &App, new: &NewVersion) -> Result<Measurement, PublishError> {
+    let turn = tokio::time::timeout(VETTING_WAIT, VETTING.acquire()).await;
     let turn = turn
         .map_err(|_| PublishError::Busy)?
         .expect("the semaphore is never closed");
@@ -191,30 +240,18 @@ async fn vet(app: &App, new: &NewVersion) -> Result<Vetting, PublishError> {
         },
         facts: new.clone(),
     };
-    // The turn goes with the thread: a model that hangs is refused after a while, and until its
-    // thread ends no other is vetted beside it.
+    let program = app.vetting.clone();
+    // The turn goes with the thread: whoever asked may leave, and still no other is vetted beside it.
     let vetted = tokio::task::spawn_blocking(move || {
-        let vetted = vetting::vet(&candidate);
+        let vetted = vetting::vet(&program, &candidate, vetting::Limits::DEFAULT);
         drop(turn);
         vetted
     });
-    match tokio::time::timeout(VETTING_TIME, vetted).await {
-        Ok(Ok(Ok(measured))) => Ok(measured),
-        Ok(Ok(Err(findings))) => Err(PublishError::Refused(findings)),
-        Ok(Err(_crashed)) => Err(PublishError::Refused(vec![Finding {
-            check: "optimise".into(),
-            subject: "graph".into(),
-            message: "the engine crashed while it loaded or ran the model".into(),
-            remedy: "simplify the graph (for example with onnxsim) or export it with another \
-                     opset, then publish again"
-                .into(),
-        }])),
-        Err(_late) => Err(PublishError::Refused(vec![Finding {
-            check: "optimise".into(),
-            subject: "graph".into(),
-            message: format!("vetting did not end within {} s", VETTING_TIME.as_secs()),
-            remedy: "publish a smaller model".into(),
-        }])),
+    match vetted.await {
+        Ok(Ok(measured)) => Ok(measured),
+        Ok(Err(VettingError::Refused(findings))) => Err(PublishError::Refused(findings)),
+        Ok(Err(VettingError::Start(err))) => Err(PublishError::Start(err)),
+        Err(ended) => Err(PublishError::Start(std::io::Error::other(ended))),
     }
 }
 
@@ -234,12 +271,15 @@ async fn insert(
     model: &ModelName,
     new: &NewVersion,
     files: Files,
-    measured: &Vetting,
+    measured: &Measurement,
 ) -> Result<Inserted, PublishError> {
     for _ in 0..ATTEMPTS {
         let version = next_number(app.store.read(), workspace, model).await?;
-        let bundle = store_manifest(app, model, version, new, files).await?;
-        let row = row(app, workspace, model, version, new, files, bundle, measured)?;
+        let bases = bases(app.store.read(), workspace, model).await?;
+        let bundle = store_manifest(app, model, version, new, files, measured, &bases).await?;
+        let row = row(
+            app, workspace, model, version, new, files, bundle, measured, &bases,
+        )?;
 
         let txn = app
             .store
@@ -254,6 +294,9 @@ async fn insert(
             continue;
         }
         take_number(&txn, workspace, model, version, app.clock.now().0).await?;
+        // From here on nobody else writes, whoever collects garbage among them: what is there now is
+        // there when the row is.
+        files.claim(app, Some(bundle)).await?;
         let row = row
             .insert(&txn)
             .await
@@ -278,6 +321,8 @@ async fn store_manifest(
     version: ModelVersion,
     new: &NewVersion,
     files: Files,
+    measured: &Measurement,
+    bases: &[Base],
 ) -> Result<BlobRef, PublishError> {
     let manifest = codec::encode(&Manifest {
         model: model.clone(),
@@ -288,6 +333,12 @@ async fn store_manifest(
         inputs: new.inputs.clone(),
         outputs: new.outputs.clone(),
         classes: new.classes.clone(),
+        pre: new.known_pre(),
+        post: new.known_post(),
+        min_agent: new.min_agent,
+        operators: measured.operators.clone(),
+        measured: vec![of_target(measured)],
+        bases: bases.to_vec(),
     });
     if manifest.len() > limits::MANIFEST {
         return Err(PublishError::Refused(vec![facts::manifest_too_large(
@@ -295,6 +346,39 @@ async fn store_manifest(
         )]));
     }
     Ok(app.blobs.put_bytes(manifest.into()).await?)
+}
+
+/// What vetting measured, for the class of target that the hub itself is.
+fn of_target(measured: &Measurement) -> Measured {
+    Measured {
+        target: std::env::consts::ARCH.into(),
+        latency_us: measured.latency_us.round() as u64,
+        load_us: measured.load_us.round() as u64,
+        peak_rss: measured.peak_rss,
+    }
+}
+
+/// The newest versions of a model before the next.
+async fn bases(
+    db: &impl ConnectionTrait,
+    workspace: &WorkspaceId,
+    model: &ModelName,
+) -> Result<Vec<Base>, StoreError> {
+    let newest = rows::version::Entity::find()
+        .filter(rows::version::Column::Workspace.eq(workspace.as_str()))
+        .filter(rows::version::Column::Model.eq(model.as_str()))
+        .order_by_desc(rows::version::Column::Version)
+        .limit(BASES)
+        .all(db)
+        .await
+        .doing("reading versions of a model")?;
+    let base = |row: rows::version::Model| {
+        Ok(Base {
+            version: super::number(row.version)?,
+            onnx: super::blob_ref(&row.onnx, row.onnx_len)?,
+        })
+    };
+    newest.into_iter().map(base).collect()
 }
 
 #[expect(
@@ -309,7 +393,8 @@ fn row(
     new: &NewVersion,
     files: Files,
     bundle: BlobRef,
-    measured: &Vetting,
+    measured: &Measurement,
+    bases: &[Base],
 ) -> Result<rows::version::ActiveModel, StoreError> {
     let parts = [
         Some(bundle),
@@ -323,6 +408,13 @@ fn row(
             what,
             value: err.to_string(),
         })
+    };
+    let vetting = Vetting {
+        operators: measured.operators.clone(),
+        golden_samples: measured.golden_samples,
+        golden_difference: measured.golden_difference,
+        latency_us: measured.latency_us,
+        load_ms: measured.load_us / 1e3,
     };
     Ok(rows::version::ActiveModel {
         workspace: Set(workspace.to_string()),
@@ -341,11 +433,17 @@ fn row(
         classes: Set(text("classes", serde_json::to_string(&new.classes))?),
         note: Set(new.note.clone()),
         validation_accuracy: Set(new.validation_accuracy),
-        vetting: Set(text("vetting", serde_json::to_string(measured))?),
+        vetting: Set(text("vetting", serde_json::to_string(&vetting))?),
         signed: Set(false),
         revoked: Set(None),
         revoked_at: Set(None),
         replacement: Set(None),
+        declared: Set(Declared::of(new).text()),
+        measured: Set(text(
+            "measurements",
+            serde_json::to_string(&[of_target(measured)]),
+        )?),
+        bases: Set(text("bases", serde_json::to_string(bases))?),
     })
 }
 
@@ -404,6 +502,7 @@ async fn known(
         .filter(rows::version::Column::Onnx.eq(new.onnx.to_string()))
         .filter(rows::version::Column::Golden.eq(new.golden.to_string()))
         .filter(rows::version::Column::Reference.eq(reference_key(new)))
+        .filter(rows::version::Column::Declared.eq(Declared::of(new).text()))
         .one(db)
         .await
         .doing("looking for the same files")

@@ -90,6 +90,15 @@ pub mod version {
         pub revoked_at: Option<i64>,
         /// The version that devices get instead.
         pub replacement: Option<i64>,
+        /// Steps and the oldest agent, JSON of `Declared`; empty for none.
+        #[sea_orm(column_type = "Text")]
+        pub declared: String,
+        /// What vetting measured on each class of target, JSON of `Vec<Measured>`.
+        #[sea_orm(column_type = "Text")]
+        pub measured: String,
+        /// Versions that a delta may start from, JSON of `Vec<Base>`.
+        #[sea_orm(column_type = "Text")]
+        pub bases: String,
     }
 
     /// None: versions are found by model and number.

@@ -108,3 +108,50 @@ impl MigrationTrait for Migration {
         manager.create_index(same).await
     }
 }
+
+/// Adds what a version declares beyond its files and what was measured of it; versions of the same
+/// files with other declarations are other versions from now on.
+pub struct Declarations;
+
+impl MigrationName for Declarations {
+    fn name(&self) -> &'static str {
+        "m0013_declarations"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Declarations {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for (name, before) in [("declared", ""), ("measured", "[]"), ("bases", "[]")] {
+            if manager.has_column("model_version", name).await? {
+                continue;
+            }
+            let mut column = ColumnDef::new(name);
+            column.text().not_null().default(before);
+            let add = Table::alter()
+                .table("model_version")
+                .add_column(&mut column)
+                .to_owned();
+            manager.alter_table(add).await?;
+        }
+        let same = Index::create()
+            .name("model_version_same")
+            .if_not_exists()
+            .table("model_version")
+            .col("workspace")
+            .col("model")
+            .col("onnx")
+            .col("golden")
+            .col("reference")
+            .col("declared")
+            .unique()
+            .to_owned();
+        manager.create_index(same).await?;
+        let old = Index::drop()
+            .name("model_version_content")
+            .table("model_version")
+            .if_exists()
+            .to_owned();
+        manager.drop_index(old).await
+    }
+}

@@ -1,4 +1,4 @@
-use tern_protocol::{codec, manifest::Manifest, rest::NewVersion};
+use tern_protocol::{codec, manifest::Manifest};
 
 use super::{
     fixture::{Package, package, single},
@@ -180,4 +180,97 @@ async fn a_race_of_the_same_files_gives_one_version() {
         .await
         .expect("lists");
     assert_eq!(models[0].versions.len(), 1);
+}
+
+#[tokio::test]
+async fn declarations_make_another_version_and_stand_in_the_manifest() {
+    let world = World::new().await;
+    let Published::New(first) = published(&world, &package(1.0)).await else {
+        panic!("known")
+    };
+    let by = crate::access::audit::Actor::machine();
+    let with_factor = |factor: f32| {
+        let steps = format!(r#"[{{"step": "scale", "factor": {factor}}}]"#);
+        NewVersion {
+            pre: vec![tern_protocol::rest::NewInputSteps {
+                input: "image".into(),
+                steps: serde_json::from_str(&steps).expect("steps"),
+            }],
+            min_agent: "0.1.0".parse().ok(),
+            ..package(1.0).facts()
+        }
+    };
+    // The golden samples are of the whole: with another factor they come out differently.
+    assert_eq!(
+        refused(&world, with_factor(2.0)).await,
+        ["golden golden samples"]
+    );
+    let model = name("digits");
+    let publish = || publish(&world.app, &by, &world.workspace, &model, with_factor(1.0));
+    let Published::New(second) = publish().await.expect("publishes") else {
+        panic!("the same files with steps are another version")
+    };
+    assert_eq!(second.pre, with_factor(1.0).known_pre());
+    assert_eq!(second.min_agent, "0.1.0".parse().ok());
+    assert_eq!(second.bases[0].version, first.version);
+    assert_eq!(second.bases[0].onnx, first.onnx);
+    assert_eq!(
+        publish().await.expect("is known"),
+        Published::Known(second.clone())
+    );
+
+    let bytes = world
+        .app
+        .blobs
+        .read_all(second.bundle.digest, 1 << 20)
+        .await;
+    let manifest: Manifest = codec::decode(&bytes.expect("is stored")).expect("decodes");
+    assert_eq!(manifest.pre, second.pre);
+    assert_eq!(manifest.min_agent, second.min_agent);
+    assert_eq!(manifest.bases, second.bases);
+    assert_eq!(manifest.operators, second.vetting.operators);
+    assert_eq!(manifest.measured, second.measured);
+    let measured = &manifest.measured[0];
+    assert_eq!(measured.target, std::env::consts::ARCH);
+    assert!(measured.peak_rss.is_some_and(|peak| peak > 1 << 20));
+    assert!(measured.load_us > 0);
+}
+
+#[tokio::test]
+async fn what_is_decided_on_has_to_be_probabilities() {
+    let world = World::new().await;
+    let mut scores = package(1.0);
+    scores.onnx = single("Identity");
+    let sample = tern_protocol::manifest::GoldenSample {
+        inputs: vec![tern_protocol::tensor::Tensor::from_f32(
+            &[1, 2],
+            &[1.0, 3.0],
+        )],
+        outputs: vec![tern_protocol::tensor::Tensor {
+            dtype: tern_protocol::tensor::Dtype::I64,
+            shape: vec![1],
+            data: 1i64.to_le_bytes().into(),
+        }],
+    };
+    scores.golden.samples = vec![sample];
+    let decided = |steps: &str, facts: NewVersion| NewVersion {
+        outputs: vec![tern_protocol::tensor::TensorSpec {
+            name: "probabilities".into(),
+            dtype: tern_protocol::tensor::Dtype::I64,
+            shape: vec![-1],
+        }],
+        post: vec![tern_protocol::rest::NewOutputSteps {
+            output: "probabilities".into(),
+            steps: serde_json::from_str(steps).expect("steps"),
+        }],
+        ..facts
+    };
+    let facts = scores.upload(&world.app.blobs).await;
+    let bare = decided(r#"[{"step": "argmax"}, {"step": "labels"}]"#, facts.clone());
+    assert_eq!(refused(&world, bare).await, ["classes golden samples"]);
+    let by = crate::access::audit::Actor::machine();
+    let soft = r#"[{"step": "softmax"}, {"step": "argmax"}, {"step": "labels"}]"#;
+    let (model, soft) = (name("digits"), decided(soft, facts));
+    let done = publish(&world.app, &by, &world.workspace, &model, soft).await;
+    assert!(matches!(done, Ok(Published::New(_))), "{done:?}");
 }

@@ -23,6 +23,7 @@ mod revoked;
 pub mod schema;
 pub mod step;
 
+mod fit;
 mod plan;
 mod rows;
 mod stored;

@@ -8,6 +8,7 @@ use tern_protocol::{
 };
 
 use super::{
+    fit,
     plan::{Candidate, Rollout},
     step::step,
     stored, views,
@@ -157,6 +158,9 @@ pub async fn start(
     rollout.reason = progress.reason;
     rollout.counts = progress.counts;
     stored::save(&txn, &rollout).await?;
+    let selected = facts.iter().filter(|facts| rollout.selects(facts));
+    let selected = selected.map(|facts| &facts.device).collect();
+    let warnings = fit::warnings(&txn, &rollout, &selected).await?;
     let deed = Deed::new("rollout.start", format!("rollout {}", rollout.id))
         .within(workspace)
         .after(&views::view(&rollout))
@@ -170,7 +174,10 @@ pub async fn start(
         version = %rollout.target.version, percent = rollout.percent,
         selected = rollout.counts.selected, "rollout started");
     announce(app, &rollout);
-    Ok(views::view(&rollout))
+    Ok(RolloutView {
+        warnings,
+        ..views::view(&rollout)
+    })
 }
 
 /// Assigns nothing more until resumed.

@@ -6,6 +6,7 @@ use tern_protocol::{
 };
 
 use super::{
+    fit,
     plan::{Before, Candidate, Rollout},
     step::{Membership, place, share},
     stored,
@@ -56,7 +57,10 @@ pub async fn show(
             let concerned = membership != Membership::Outside || candidate.before.is_some();
             concerned.then(|| device(&rollout, candidate, membership))
         });
+    let selected = facts.iter().filter(|facts| rollout.selects(facts));
+    let selected = selected.map(|facts| &facts.device).collect();
     Ok(Some(RolloutView {
+        warnings: fit::warnings(db, &rollout, &selected).await?,
         devices: devices.collect(),
         ..view(&rollout)
     }))
@@ -92,6 +96,7 @@ pub(super) fn view(rollout: &Rollout) -> RolloutView {
         created: rollout.created,
         updated: rollout.updated,
         counts: rollout.counts,
+        warnings: Vec::new(),
         devices: Vec::new(),
     }
 }

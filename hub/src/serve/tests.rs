@@ -48,6 +48,7 @@ fn config(dir: &Path) -> Config {
         site_egress_limit: None,
         blob_egress_limit: None,
         downloads: 4,
+        blob_grace: Duration::from_hours(24),
         log_format: crate::config::LogFormat::Text,
         certificate: crate::config::CertificateArgs::default(),
         oidc: crate::config::OidcArgs::default(),

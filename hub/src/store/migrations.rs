@@ -30,6 +30,7 @@ impl MigratorTrait for Steps {
             Box::new(crate::trust::schema::Migration),
             Box::new(crate::registry::schema::Signing),
             Box::new(crate::access::identity::schema::Certificates),
+            Box::new(crate::registry::schema::Declarations),
         ]
     }
 }

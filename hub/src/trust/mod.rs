@@ -20,6 +20,7 @@ use std::{num::NonZeroU64, sync::Arc};
 use sea_orm::TransactionTrait as _;
 use tern_protocol::{
     codec,
+    digest::Digest,
     id::{ModelName, ModelVersion, WorkspaceId},
     metadata::{Newest, Roots},
     rest::{Change, RoleKeys, Signatures, TrustPlan, TrustView},
@@ -38,7 +39,7 @@ use self::stored::Stored;
 pub use self::{
     driver::{Announcement, announce_all, queue, run},
     revoke::{RevokeError, revoke},
-    stored::{digests, ships},
+    stored::ships,
 };
 use crate::{
     access::audit::{self, Actor, Deed},
@@ -244,6 +245,13 @@ async fn change(
     let txn = txn.doing("beginning to change signed metadata")?;
     stored::save(&txn, workspace, &stored).await?;
     stored::mark_signed(&txn, workspace, &stored.repository).await?;
+    // Under the lock of writers, which whoever collects garbage takes as well: what is gone meanwhile is put
+    // again, and what was there for long is in use from here on.
+    for bytes in documents(&stored.repository) {
+        if app.blobs.claim(Digest::of(bytes)).await?.is_none() {
+            app.blobs.put_bytes(bytes.to_vec().into()).await?;
+        }
+    }
     if let Some((by, deed)) = deed {
         audit::record(&txn, &app.clock, by, deed).await?;
     }

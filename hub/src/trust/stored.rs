@@ -205,17 +205,6 @@ pub async fn ships(
     Ok(!query(store.read(), sql, values).await?.is_empty())
 }
 
-/// Digests of all documents of all workspaces: blobs that must stay.
-pub async fn digests<C: ConnectionTrait>(db: &C) -> Result<Vec<Digest>, StoreError> {
-    let sql = "SELECT digest FROM trust_document WHERE role NOT LIKE 'draft-%'";
-    let rows = query(db, sql, []).await?;
-    let digests = rows.iter().map(|row| {
-        let text: String = column(row, "digest")?;
-        crate::store::parsed("digest", &text)
-    });
-    digests.collect()
-}
-
 pub(super) async fn execute<C: ConnectionTrait>(
     db: &C,
     sql: &str,

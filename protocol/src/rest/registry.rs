@@ -2,9 +2,12 @@ use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    agent_version::AgentVersion,
     blob::BlobRef,
     digest::Digest,
     id::{ModelName, ModelVersion},
+    manifest::{Base, Measured},
+    steps::{InputSteps, OutputSteps, PostStep, PreStep},
     tensor::TensorSpec,
     time::WallTime,
 };
@@ -22,19 +25,109 @@ pub struct NewVersion {
     /// Reference profile (CBOR, `protocol::profile::Reference`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<Digest>,
-    /// Its inputs.
+    /// Its inputs, as requests carry them: before their steps.
     pub inputs: Vec<TensorSpec>,
-    /// Its outputs.
+    /// Its outputs, as answers hold them: after their steps.
     pub outputs: Vec<TensorSpec>,
     /// Names of the classes, if it is a classifier.
     #[serde(default)]
     pub classes: Vec<String>,
+    /// Steps between a request and the graph.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pre: Vec<NewInputSteps>,
+    /// Steps between the graph and an answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub post: Vec<NewOutputSteps>,
+    /// The oldest agent that may run it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_agent: Option<AgentVersion>,
     /// What is new, for people.
     #[serde(default)]
     pub note: String,
     /// Accuracy on the trainer's validation part, 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_accuracy: Option<f64>,
+}
+
+/// Steps of an input, as they are declared.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct NewInputSteps {
+    /// Name of the input.
+    pub input: String,
+    /// Its steps, in order.
+    pub steps: Vec<NewPreStep>,
+}
+
+/// Steps of an output, as they are declared.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct NewOutputSteps {
+    /// Name of the output.
+    pub output: String,
+    /// Its steps, in order.
+    pub steps: Vec<NewPostStep>,
+}
+
+/// A step before the graph. What is not one is taken too, so that the hub can say what is wrong with
+/// it together with all else that is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub enum NewPreStep {
+    /// A step.
+    Known(PreStep),
+    /// None that this hub knows, or not with these fields.
+    Unknown(UnknownStep),
+}
+
+/// A step after the graph.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub enum NewPostStep {
+    /// A step.
+    Known(PostStep),
+    /// None that this hub knows, or not with these fields.
+    Unknown(UnknownStep),
+}
+
+/// The name of what is no step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct UnknownStep {
+    /// As it was declared.
+    pub step: String,
+}
+
+impl NewVersion {
+    /// The steps of inputs that are steps.
+    pub fn known_pre(&self) -> Vec<InputSteps> {
+        let known = |step: &NewPreStep| match step {
+            NewPreStep::Known(step) => Some(step.clone()),
+            NewPreStep::Unknown(_) => None,
+        };
+        let of = |of: &NewInputSteps| InputSteps {
+            input: of.input.clone(),
+            steps: of.steps.iter().filter_map(known).collect(),
+        };
+        self.pre.iter().map(of).collect()
+    }
+
+    /// The steps of outputs that are steps.
+    pub fn known_post(&self) -> Vec<OutputSteps> {
+        let known = |step: &NewPostStep| match step {
+            NewPostStep::Known(step) => Some(*step),
+            NewPostStep::Unknown(_) => None,
+        };
+        let of = |of: &NewOutputSteps| OutputSteps {
+            output: of.output.clone(),
+            steps: of.steps.iter().filter_map(known).collect(),
+        };
+        self.post.iter().map(of).collect()
+    }
 }
 
 /// A model.
@@ -71,6 +164,21 @@ pub struct VersionView {
     pub outputs: Vec<TensorSpec>,
     /// Names of the classes.
     pub classes: Vec<String>,
+    /// Steps between a request and the graph.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pre: Vec<InputSteps>,
+    /// Steps between the graph and an answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub post: Vec<OutputSteps>,
+    /// The oldest agent that may run it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_agent: Option<AgentVersion>,
+    /// What vetting measured, one entry a class of target.
+    #[serde(default)]
+    pub measured: Vec<Measured>,
+    /// Versions that a delta may start from, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bases: Vec<Base>,
     /// What is new.
     pub note: String,
     /// Accuracy on the trainer's validation part.

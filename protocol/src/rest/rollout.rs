@@ -102,6 +102,9 @@ pub struct RolloutView {
     pub updated: WallTime,
     /// Devices by where they are.
     pub counts: RolloutCounts,
+    /// What stands in the way on some of its devices, for people; left out in lists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Each device; left out in lists.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<RolloutDevice>,

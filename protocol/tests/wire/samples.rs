@@ -8,13 +8,14 @@ use tern_protocol::{
     digest::Digest,
     id::{BootId, ModelVersion, OutboxId, PredictionId, Revision, Sequence},
     log::{Ack, Batch, Body, Capture, Entry, Event, EventKind, Label},
-    manifest::{Golden, GoldenSample, Manifest},
+    manifest::{Base, Golden, GoldenSample, Manifest, Measured},
     metadata::{Newest, Roots},
     profile::{FeatureReference, Reference},
     reported::{
         Link, OutboxReport, Phase, Platform, Progress, RejectReason, Rejected, Reported, Resources,
         Serving, SlotReport, SlotVersion, Trust,
     },
+    steps::{Channels, InputSteps, Method, OutputSteps, PostStep, PreStep},
     tensor::{Dtype, Tensor, TensorSpec},
     time::{Instant, Uptime, WallTime},
     window::{FeatureCounts, Sketch, SketchBin, Window},
@@ -184,6 +185,66 @@ pub fn manifest() -> Manifest {
             shape: vec![-1, 10],
         }],
         classes: vec!["0".into(), "1".into()],
+        pre: vec![],
+        post: vec![],
+        min_agent: None,
+        operators: vec![],
+        measured: vec![],
+        bases: vec![],
+    }
+}
+
+pub fn manifest_with_steps() -> Manifest {
+    let pre = vec![
+        PreStep::Cast { to: Dtype::F32 },
+        PreStep::Resize {
+            height: 8,
+            width: 8,
+            method: Method::Bilinear,
+            channels: Channels::Last,
+        },
+        PreStep::Scale {
+            factor: 0.0625,
+            offset: -0.5,
+        },
+        PreStep::Normalise {
+            mean: vec![0.5, 0.25],
+            std: vec![0.25, 2.0],
+            channels: Channels::Last,
+        },
+        PreStep::Transpose {
+            axes: vec![2, 0, 1],
+        },
+        PreStep::Reshape { shape: vec![128] },
+    ];
+    let post = vec![
+        PostStep::Softmax {},
+        PostStep::Threshold { at: 0.5 },
+        PostStep::Argmax {},
+        PostStep::Labels {},
+    ];
+    Manifest {
+        pre: vec![InputSteps {
+            input: "image".into(),
+            steps: pre,
+        }],
+        post: vec![OutputSteps {
+            output: "probabilities".into(),
+            steps: post,
+        }],
+        min_agent: Some("0.2.0".parse().expect("a version")),
+        operators: vec!["Gemm".into(), "Relu".into()],
+        measured: vec![Measured {
+            target: "x86_64".into(),
+            latency_us: 41,
+            load_us: 3_140,
+            peak_rss: Some(14 << 20),
+        }],
+        bases: vec![Base {
+            version: version(1),
+            onnx: blob("older onnx"),
+        }],
+        ..manifest()
     }
 }
 
@@ -327,6 +388,11 @@ macro_rules! every_message {
             "manifest",
             tern_protocol::manifest::Manifest,
             crate::samples::manifest()
+        );
+        $each!(
+            "manifest-with-steps",
+            tern_protocol::manifest::Manifest,
+            crate::samples::manifest_with_steps()
         );
         $each!(
             "golden",

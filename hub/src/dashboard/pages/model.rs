@@ -119,9 +119,15 @@ fn vetting(version: &VersionView) -> Markup {
                 }))
                 (parts::fact("Load and optimise", &html! { (format::microseconds(vetting.load_ms * 1000.0)) }))
                 (parts::fact("Median latency", &html! { (format::microseconds(vetting.latency_us)) span.dim { " one sample, on the hub" } }))
+                @for measured in &version.measured { (parts::fact("Memory", &html! {
+                    @match measured.peak_rss { Some(peak) => { (format::bytes(peak)) } None => { "not known" } }
+                    span.dim { " at most, loading and running on " (measured.target) }
+                })) }
+                @if let Some(min) = version.min_agent { (parts::fact("Agent", &html! { (min) " or newer" })) }
                 (parts::fact("Operators", &html! { @for operator in &vetting.operators { span.chip { (operator) } } }))
                 (parts::fact("Inputs", &tensors(&version.inputs)))
                 (parts::fact("Outputs", &tensors(&version.outputs)))
+                @if !version.pre.is_empty() || !version.post.is_empty() { (parts::fact("Steps", &steps(version))) }
                 (parts::fact("Classes", &html! {
                     @if version.classes.is_empty() { span.dim { "none" } }
                     @for class in &version.classes { span.chip { (class) } }
@@ -129,6 +135,18 @@ fn vetting(version: &VersionView) -> Markup {
                 (parts::fact("Bundle", &html! { code.digest { (version.bundle.digest) } }))
                 (parts::fact("ONNX file", &html! { code.digest { (version.onnx.digest) } span.dim { " " (format::bytes(version.onnx.len)) } }))
             }
+        }
+    }
+}
+
+/// Each input and output with its steps, in order.
+fn steps(version: &VersionView) -> Markup {
+    html! {
+        @for of in &version.pre {
+            div { code { (of.input) } @for step in &of.steps { " " span.chip { (step) } } }
+        }
+        @for of in &version.post {
+            div { code { (of.output) } @for step in &of.steps { " " span.chip { (step) } } }
         }
     }
 }

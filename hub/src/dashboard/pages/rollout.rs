@@ -38,6 +38,7 @@ pub(in crate::dashboard) fn page(frame: Frame, rollout: &RolloutView) -> Markup 
                     dl.facts {
                         (parts::fact("For", &html! { (rollout.percent) " % of " (rollouts::selected(&rollout.selector)) }))
                         (parts::fact("Devices", &html! { (format::count(rollout.counts.targeted)) span.dim { " of " (format::count(rollout.counts.selected)) " selected" } }))
+                        @for warning in &rollout.warnings { (parts::fact("Warning", &html! { (warning) })) }
                         (parts::fact("Started", &parts::ago(rollout.created)))
                         (parts::fact("Last change", &parts::ago(rollout.updated)))
                     }
