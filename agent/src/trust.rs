@@ -301,17 +301,17 @@ impl Trust {
         self.verifying = false;
         match result {
             Ok(trusted) => self.keep(trusted),
-            Err(refused) => Ok(self.refused(refused.text, now)),
+            Err(refused) => Ok(self.refused(&refused.text, now)),
         }
     }
 
     /// What is offered is refused. Says what to tell the hub, if that is news.
-    pub(crate) fn refused(&mut self, text: String, now: Uptime) -> Option<String> {
+    pub(crate) fn refused(&mut self, text: &str, now: Uptime) -> Option<String> {
         let again = now.plus(RETRY);
         self.settled = Some((self.offer.clone(), Some(again)));
         tracing::warn!("signed metadata are refused: {text}");
-        let news = self.problem.as_ref() != Some(&crate::node::shortened(&text));
-        self.problem = Some(crate::node::shortened(&text));
+        let news = self.problem.as_ref() != Some(&crate::node::shortened(text));
+        self.problem = Some(crate::node::shortened(text));
         news.then(|| format!("refused: {text}"))
     }
 
@@ -382,17 +382,16 @@ impl Work {
             offered.roots.insert(*version, read(*blob, ROOT_MAX)?);
         }
         let refused = |text: String| Refused { text, rotten: None };
-        let root = match self.root {
-            Some(root) => root,
-            None => {
-                let newest = offered.roots.last_key_value();
-                let (version, root) = newest.ok_or_else(|| refused("there is no root".into()))?;
-                tracing::warn!(
-                    version,
-                    "this device has no root of its own and takes the first that it hears of"
-                );
-                root.clone()
-            }
+        let root = if let Some(root) = self.root {
+            root
+        } else {
+            let newest = offered.roots.last_key_value();
+            let (version, root) = newest.ok_or_else(|| refused("there is no root".into()))?;
+            tracing::warn!(
+                version,
+                "this device has no root of its own and takes the first that it hears of"
+            );
+            root.clone()
         };
         let trusted = client::verify(
             &self.scratch,

@@ -120,7 +120,7 @@ pub fn vet(
             return Err(Refusal::new(RejectReason::NoSpace, text));
         }
     };
-    let said = converse(&mut child, task, budget.time);
+    let said = converse(&mut child, &task, budget.time);
     // Also when it has ended: what is not waited for stays as a zombie.
     let _ = child.kill();
     let _ = child.wait();
@@ -138,12 +138,12 @@ fn start() -> std::io::Result<Child> {
         .spawn()
 }
 
-fn converse(child: &mut Child, task: Vec<u8>, time: Duration) -> Result<Measured, Refusal> {
+fn converse(child: &mut Child, task: &[u8], time: Duration) -> Result<Measured, Refusal> {
     let mut stdin = child.stdin.take();
     let mut stdout = child.stdout.take();
     let exhausting = |text: String| Refusal::new(RejectReason::Exhausting, text);
     // A child that is gone already says why by how it ended.
-    let told = stdin.as_mut().map(|stdin| stdin.write_all(&task));
+    let told = stdin.as_mut().map(|stdin| stdin.write_all(task));
     drop((stdin, told));
     let wall = time * 2;
     let status = ended(child, wall).ok_or_else(|| {

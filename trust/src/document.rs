@@ -91,6 +91,7 @@ impl<T: Role + Serialize + DeserializeOwned + Clone + PartialEq> Document<T> {
     }
 
     /// Without the signatures that neither of these roots counts.
+    #[must_use]
     pub fn pruned(&self, roots: &[&Root]) -> Self {
         let mut signed = self.signed.clone();
         let role = signed.signed.clone();

@@ -1,6 +1,9 @@
 //! Keys that sign metadata: Ed25519 (RFC 8032).
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt::{self, Write as _},
+    str::FromStr,
+};
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use tough::schema::{
@@ -111,7 +114,11 @@ pub fn id(id: &Decoded<Hex>) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        write!(text, "{byte:02x}").expect("to memory");
+    }
+    text
 }
 
 impl fmt::Display for PublicKey {

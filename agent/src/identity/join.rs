@@ -130,7 +130,7 @@ pub async fn join(config: &Path, device: Option<DeviceId>, token: &str) -> Resul
     let mut waits = false;
     let credentials = loop {
         let again = match https::post(tls.clone(), &token.https, "/api/v1/join", &request).await {
-            Ok(Joined::Active(credentials)) => break credentials,
+            Ok(Joined::Active(credentials)) => break *credentials,
             Ok(Joined::Pending {
                 identity,
                 reason,

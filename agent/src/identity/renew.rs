@@ -171,7 +171,7 @@ async fn renew(identity: &Identity, floor: Duration) -> Result<Identity, RenewEr
     let bases = &identity.credentials.https;
     match https::post(tls, bases, "/api/v1/renew", &request).await? {
         Joined::Active(credentials) => identity
-            .renewed(credentials)
+            .renewed(*credentials)
             .map_err(RenewError::Credentials),
         Joined::Pending { reason, .. } => Err(RenewError::Pending(reason)),
     }

@@ -142,7 +142,7 @@ impl Node {
                 Ok(())
             }
             Action::RefuseMetadata(text) => {
-                let news = self.trust.refused(text, self.clock.uptime());
+                let news = self.trust.refused(&text, self.clock.uptime());
                 self.tell_of_metadata(news)
             }
             Action::Drop(digest) => {

@@ -62,7 +62,7 @@ impl World {
             app,
             workspace: name("default"),
             ready,
-            dir: dir,
+            dir,
         }
     }
 

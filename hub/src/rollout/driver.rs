@@ -23,7 +23,7 @@ use crate::{
     app::App,
     fleet::{
         self,
-        assign::{Assignment, Tell, assign},
+        assign::{Assignment, Done, Tell, assign},
         facts::{self, DeviceFacts},
     },
     store::{Doing as _, StoreError, chain},
@@ -179,26 +179,36 @@ async fn act(
         }
         txn.commit().await.doing("committing assignments")?;
         tracing::debug!(%workspace, rollout = %rollout.id, devices = done.len(), "assigned");
-        for done in done {
-            let device = done.device;
-            app.changes.send(
-                workspace,
-                Change::Device {
-                    device: device.clone(),
-                },
-            );
-            let workspace = workspace.clone();
-            // Closed only when the hub stops; its next start sends all desired states again.
-            let _ = tell
-                .send(Tell {
-                    workspace,
-                    device,
-                    desired: done.desired,
-                })
-                .await;
-        }
+        tell_all(app, workspace, done, tell).await;
     }
     Ok(Did::Something)
+}
+
+/// Tells devices what was assigned to them, once it is committed.
+pub(super) async fn tell_all(
+    app: &App,
+    workspace: &WorkspaceId,
+    done: Vec<Done>,
+    tell: &mpsc::Sender<Tell>,
+) {
+    for Done {
+        device, desired, ..
+    } in done
+    {
+        let changed = Change::Device {
+            device: device.clone(),
+        };
+        app.changes.send(workspace, changed);
+        let workspace = workspace.clone();
+        // Closed only when the hub stops; its next start sends all desired states again.
+        let _ = tell
+            .send(Tell {
+                workspace,
+                device,
+                desired,
+            })
+            .await;
+    }
 }
 
 fn assignment(rollout: &Rollout, action: &Action) -> Assignment {

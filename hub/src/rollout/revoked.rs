@@ -11,7 +11,11 @@ use tern_protocol::{
 };
 use tokio::sync::mpsc;
 
-use super::{driver::Did, plan::Rollout, stored};
+use super::{
+    driver::{Did, tell_all},
+    plan::Rollout,
+    stored,
+};
 use crate::{
     access::audit::{self, Actor, Deed},
     app::App,
@@ -141,23 +145,6 @@ async fn move_on(
     let done = assign(&txn, workspace, slot, assignments).await?;
     txn.commit().await.doing(DOING)?;
     tracing::warn!(%workspace, %slot, devices = done.len(), "a revoked version is replaced");
-    for done in done {
-        let device = done.device;
-        app.changes.send(
-            workspace,
-            Change::Device {
-                device: device.clone(),
-            },
-        );
-        let workspace = workspace.clone();
-        // Closed only when the hub stops; its next start sends all desired states again.
-        let _ = tell
-            .send(Tell {
-                workspace,
-                device,
-                desired: done.desired,
-            })
-            .await;
-    }
+    tell_all(app, workspace, done, tell).await;
     Ok(())
 }

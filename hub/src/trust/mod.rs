@@ -129,8 +129,8 @@ pub async fn plan(
         .within(workspace)
         .after(&plan);
     let plan = RootPlan {
-        root: plan.root.map(keys_of).transpose()?,
-        release: plan.release.map(keys_of).transpose()?,
+        root: plan.root.as_ref().map(keys_of).transpose()?,
+        release: plan.release.as_ref().map(keys_of).transpose()?,
         online: plan.online,
     };
     let stored = change(app, workspace, Some((by, deed)), |stored, now| {
@@ -177,7 +177,7 @@ pub async fn withdraw(
     Ok(view::view(&stored.await?))
 }
 
-fn keys_of(keys: RoleKeys) -> Result<(Vec<PublicKey>, NonZeroU64), TrustError> {
+fn keys_of(keys: &RoleKeys) -> Result<(Vec<PublicKey>, NonZeroU64), TrustError> {
     let threshold = NonZeroU64::new(keys.threshold).ok_or(TrustError::Threshold)?;
     let keys: Result<Vec<PublicKey>, _> = keys.keys.iter().map(|key| key.parse()).collect();
     Ok((keys?, threshold))
@@ -224,13 +224,12 @@ async fn change(
     let now = app.clock.now();
     let known = stored::load(app.store.read(), workspace).await?;
     let before = known.as_ref().map(|stored| stored.repository.clone());
-    let mut stored = match known {
-        Some(stored) => stored,
-        None => {
-            let keys = Keys::development()?;
-            let repository = Repository::create(&keys, now);
-            Stored { repository, keys }
-        }
+    let mut stored = if let Some(stored) = known {
+        stored
+    } else {
+        let keys = Keys::development()?;
+        let repository = Repository::create(&keys, now);
+        Stored { repository, keys }
     };
     change(&mut stored, now)?;
     if before.as_ref() == Some(&stored.repository) {

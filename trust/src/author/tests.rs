@@ -265,8 +265,10 @@ fn a_hub_that_was_taken_over_cannot_make_devices_trust_its_own() {
         .expect_err("the release key did not sign");
     assert!(matches!(refusal, TrustError::Refused(_)), "{refusal}");
 
-    let mut plan = RootPlan::default();
-    plan.release = Some((vec![keys.online.public()], NonZeroU64::MIN));
+    let plan = RootPlan {
+        release: Some((vec![keys.online.public()], NonZeroU64::MIN)),
+        ..RootPlan::default()
+    };
     let mut root = Document::unsigned(build::next_root(
         repository.root().role(),
         &plan,

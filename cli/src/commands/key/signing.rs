@@ -71,7 +71,9 @@ fn prepared(
     let mut signatures = Signatures::default();
     if let Some(draft) = &mut draft {
         let ours = ours(RoleType::Root);
-        ours.iter().for_each(|key| draft.sign(key));
+        for key in &ours {
+            draft.sign(key);
+        }
         signatures.root = (!ours.is_empty()).then(|| text(draft));
     }
     let ours = ours(RoleType::Targets);
@@ -88,7 +90,9 @@ fn prepared(
         None => None,
     };
     if let Some(mut targets) = waiting {
-        ours.iter().for_each(|key| targets.sign(key));
+        for key in &ours {
+            targets.sign(key);
+        }
         signatures.targets = Some(text(&targets));
     }
     Ok(signatures)

@@ -321,15 +321,8 @@ pub(super) async fn stands(
     app.registry.begin(&row)?;
     let labels = labels_of(&row.labels)?;
     let root = trust::root(app, &workspace).await?;
-    Ok(Joined::Active(credentials(
-        app,
-        workspace,
-        view.device,
-        view.site,
-        labels,
-        issued,
-        root,
-    )?))
+    let credentials = credentials(app, workspace, view.device, view.site, labels, issued, root)?;
+    Ok(Joined::Active(credentials.into()))
 }
 
 /// The newest certificate, if it is younger than a tenth of its life and from whom issues now:

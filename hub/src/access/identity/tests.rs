@@ -61,7 +61,7 @@ fn asks(invited: &Invited, device: &str, key: &KeyPair) -> Join {
 
 fn in_(joined: Joined) -> Credentials {
     match joined {
-        Joined::Active(credentials) => credentials,
+        Joined::Active(credentials) => *credentials,
         Joined::Pending { reason, .. } => panic!("it waits: {reason}"),
     }
 }

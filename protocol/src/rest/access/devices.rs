@@ -1,6 +1,6 @@
 //! Invitations, identities of devices, and the authorities behind them.
 
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -233,7 +233,7 @@ pub enum Joined {
         again_in_s: u32,
     },
     /// It is in.
-    Active(Credentials),
+    Active(Box<Credentials>),
 }
 
 /// What a device needs to speak.
