@@ -69,7 +69,7 @@ impl Device {
         match owner.join(self.source, &join).await? {
             Answer::Active(credentials) => Ok(Joined {
                 key: self.key,
-                credentials,
+                credentials: *credentials,
             }),
             Answer::Pending { reason, .. } => bail!("a device has to wait: {reason}"),
         }
