@@ -9,7 +9,7 @@ use tern_protocol::{
 use super::{
     Look, Tone,
     table::{Cell, Facts, Table},
-    words::{ago, bytes, count, difference, percent, things},
+    words::{ago, bytes, clean, count, date, difference, percent, things},
 };
 
 /// Health as a word.
@@ -189,6 +189,16 @@ fn facts(device: &DeviceView, now: WallTime, look: Look) -> Facts {
         waiting += &format!(", {} dropped", things(outbox.dropped, "capture"));
     }
     facts.fact("outbox", waiting);
+    if let Some(trust) = &device.trust {
+        let until = trust.expires.map_or(String::new(), |expires| {
+            format!(", until {}", date(expires))
+        });
+        let text = format!("root {}, targets {}{until}", trust.root, trust.targets);
+        facts.fact("metadata", text);
+        if let Some(problem) = &trust.problem {
+            facts.toned("", &format!("newer refused: {}", clean(problem)), Tone::Bad);
+        }
+    }
     if device.malformed > 0 {
         let text = format!(
             "{} that it could not read",
@@ -228,7 +238,12 @@ fn slot_facts(slot: &SlotView, now: WallTime, look: Look) -> Facts {
             } else {
                 ("its weights are not those published", Tone::Bad)
             };
-            let text = format!("{} v{}, {proof}", serving.model, serving.version);
+            let trial = if serving.confirmed {
+                "confirmed"
+            } else {
+                "on trial"
+            };
+            let text = format!("{} v{}, {proof}, {trial}", serving.model, serving.version);
             facts.toned("serving", &text, tone);
             let since = serving
                 .since

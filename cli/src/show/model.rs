@@ -219,7 +219,7 @@ mod tests {
             "outputs":[{"name":"probabilities","dtype":"f32","shape":[-1,10]}],
             "classes":["0","1","2"],"note":"with fog","validation_accuracy":0.9714,
             "vetting":{"operators":["Gemm","Relu"],"golden_samples":12,"golden_difference":1.19e-7,
-            "latency_us":41.3,"load_ms":3.14},"devices_serving":0,"min_agent":"0.2.0",
+            "latency_us":41.3,"load_ms":3.14},"devices_serving":0,"signed":true,"min_agent":"0.2.0",
             "pre":[{"input":"image","steps":[{"step":"cast","to":"f32"},{"step":"scale","factor":0.5}]}],
             "post":[{"output":"probabilities","steps":[{"step":"softmax"}]}],
             "measured":[{"target":"x86_64","latency_us":41,"load_us":3140,"peak_rss":14680064}]}"#;

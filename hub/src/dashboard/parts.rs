@@ -3,7 +3,9 @@
 use maud::{Markup, html};
 use tern_protocol::{
     id::{DeviceId, ModelName, ModelVersion, SiteName},
-    rest::{EventView, Health, RolloutCounts, RolloutDeviceState, RolloutState, VersionRef},
+    rest::{
+        EventView, Health, RolloutCounts, RolloutDeviceState, RolloutState, VersionRef, VersionView,
+    },
     time::WallTime,
 };
 
@@ -82,6 +84,17 @@ pub(super) fn rollout_device_state(state: RolloutDeviceState) -> Markup {
         RolloutDeviceState::InProgress => badge("busy", Icon::Arrows, "in progress"),
         RolloutDeviceState::Serving => badge("ok", Icon::Check, "serving"),
         RolloutDeviceState::Failed => badge("bad", Icon::Cross, "failed"),
+    }
+}
+
+/// What keeps devices from loading a version, if something does.
+pub(super) fn signature(version: &VersionView) -> Markup {
+    html! {
+        @match (&version.revoked, version.signed) {
+            (Some(revoked), _) => { " " span title=(revoked.reason) { (badge("bad", Icon::Cross, "revoked")) } }
+            (None, false) => { " " (badge("warn", Icon::Pause, "not signed yet")) }
+            (None, true) => {}
+        }
     }
 }
 

@@ -173,7 +173,24 @@ fn outbox(device: &DeviceView) -> Markup {
                     "behind " span.dim { "wanted revision " (device.desired_revision) ", acted on " (device.reported_revision) }
                 }
             }))
+            (parts::fact("Signed metadata", &trust(device)))
             (parts::fact("Unreadable messages", &html! { (format::count(device.malformed)) span.dim { " since its start" } }))
+        }
+    }
+}
+
+/// Which signed metadata the device goes by.
+fn trust(device: &DeviceView) -> Markup {
+    html! {
+        @match &device.trust {
+            Some(trust) if trust.root > 0 => {
+                "root " (trust.root) ", targets " (trust.targets)
+                @if let Some(expires) = trust.expires { span.dim { " until " (parts::until(expires)) } }
+            }
+            _ => { span.dim { "none yet" } }
+        }
+        @if let Some(problem) = device.trust.as_ref().and_then(|trust| trust.problem.as_ref()) {
+            p.bad.text { "newer ones are refused: " (problem) }
         }
     }
 }
@@ -275,6 +292,7 @@ fn proven(slot: &SlotView) -> Markup {
                 span.step { "Proven" }
                 (parts::verdict(serving.proven, "digest matches", "digest differs"))
                 small {
+                    @if serving.confirmed { "confirmed, " } @else { "on trial, " }
                     "weights " code { (serving.weights.short()) } ", golden samples off by at most "
                     (format::difference(serving.golden_difference))
                 }

@@ -86,7 +86,10 @@ fn versions(versions: &[VersionView]) -> Markup {
             tbody {
                 @for version in versions {
                     tr id={ "v" (version.version) } data-key=(version.version) {
-                        th scope="row" { span.swatch.(parts::version_tone(version.version)) {} "v" (version.version) }
+                        th scope="row" {
+                            span.swatch.(parts::version_tone(version.version)) {} "v" (version.version)
+                            (parts::signature(version))
+                        }
                         td data-name="What is new" { span.text {
                             @if version.note.is_empty() { span.dim { "no note" } } @else { (version.note) }
                         } }
