@@ -147,6 +147,11 @@ impl Blobs {
             }
         };
         std::fs::create_dir_all(dir).map_err(io("making the directory of blobs"))?;
+        if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            // Else a power cut may take the directory with all that was synced in it.
+            let named = std::fs::File::open(parent).and_then(|parent| parent.sync_all());
+            named.map_err(io("syncing the directory above the blobs"))?;
+        }
         let files = LocalFileSystem::new_with_prefix(dir)
             .map_err(BlobError::storage("opening the directory of blobs"))?;
         Ok(Self {

@@ -67,6 +67,9 @@ impl CaDir {
     pub fn within(data: &Path) -> Result<Self, AuthorityError> {
         let path = data.join(DIR);
         fs::create_dir_all(&path).map_err(io_error("making", &path))?;
+        // Keys that are synced in a directory whose name is not are gone after a power cut.
+        let named = File::open(data).and_then(|data| data.sync_all());
+        named.map_err(io_error("syncing", data))?;
         fs::set_permissions(&path, Permissions::from_mode(0o700))
             .map_err(io_error("closing to others", &path))?;
         Ok(Self(path))
