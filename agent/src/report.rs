@@ -103,11 +103,6 @@ pub fn resources(disk_free: Option<u64>) -> Resources {
     }
 }
 
-/// Most memory that this process has had, in bytes.
-pub fn peak_rss() -> Option<u64> {
-    kilobytes("/proc/self/status", "VmHWM:")
-}
-
 fn kilobytes(file: &str, key: &str) -> Option<u64> {
     let text = fs::read_to_string(file).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(key))?;

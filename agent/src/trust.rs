@@ -61,9 +61,12 @@ struct Offer {
 pub struct Trust {
     dir: PathBuf,
     store: Store,
-    /// The root to begin with when nothing is held.
+    /// The root to begin with when nothing is held, and its version if it is sound.
     pinned: Option<Vec<u8>>,
+    pinned_version: Option<u64>,
     trusted: Option<Arc<Trusted>>,
+    /// Snapshot and targets of what is trusted: hashing them takes its time.
+    held: Vec<BlobRef>,
     seen: Versions,
     offer: Offer,
     /// The offer that was dealt with, and when it is looked at again if it was refused.
@@ -142,19 +145,24 @@ impl Trust {
     /// What a device holds below `dir`; `pinned` is the root that it got when it joined. Must not be
     /// called on an asynchronous thread.
     pub fn open(dir: PathBuf, pinned: Option<Vec<u8>>, store: Store) -> Result<Self, StateError> {
+        let pinned = pinned.or_else(|| first_heard(&dir));
+        let version = pinned.as_deref().map(client::root_version);
         let mut trust = Self {
             seen: store.fact(KEY_SEEN)?.unwrap_or_default(),
-            pinned: pinned.or_else(|| first_heard(&dir)),
+            pinned_version: version.and_then(Result::ok),
+            pinned,
             dir,
             store,
             trusted: None,
+            held: Vec::new(),
             offer: Offer::default(),
             settled: None,
             verifying: false,
             problem: None,
         };
         match trust.read_held() {
-            Ok(trusted) => trust.trusted = trusted.map(Arc::new),
+            Ok(Some(trusted)) => drop(trust.go_by(trusted)),
+            Ok(None) => {}
             Err(why) => {
                 tracing::warn!(
                     "signed metadata on disk are of no use, and are fetched again: {why}"
@@ -216,23 +224,16 @@ impl Trust {
         {
             return None;
         }
-        let held = self.trusted.as_ref().map(|trusted| &trusted.held);
-        let is_held = |blob: &BlobRef| {
-            held.is_some_and(|held| {
-                [&held.snapshot, &held.targets]
-                    .iter()
-                    .any(|bytes| BlobRef::of(bytes) == *blob)
-            })
-        };
         let documents = [newest.snapshot, newest.targets].into_iter();
-        let documents = documents.filter(|blob| !is_held(blob));
+        let documents = documents.filter(|blob| !self.held.contains(blob));
         let roots = self.new_roots().map(|(_, blob)| blob);
         Some(roots.chain(documents).collect())
     }
 
     /// Roots that are offered and newer than what this device has, with their versions.
     fn new_roots(&self) -> impl Iterator<Item = (u64, BlobRef)> + '_ {
-        let own = self.root().and_then(|root| client::root_version(root).ok());
+        let trusted = self.trusted.as_ref().map(|trusted| trusted.versions.root);
+        let own = trusted.or(self.pinned_version);
         // Without any, the newest that is offered is taken on trust.
         let from = own.unwrap_or(self.offer.roots.len().saturating_sub(1) as u64);
         let roots = self.offer.roots.iter().copied();
@@ -249,6 +250,7 @@ impl Trust {
 
     /// Whether what is offered can be fetched at all.
     pub fn refusal(&self, now: Uptime) -> Option<String> {
+        self.needs(now)?;
         let newest = self.offer.newest.as_ref()?;
         let sizes = [
             ("timestamp", newest.timestamp.len() as u64, TIMESTAMP_MAX),
@@ -260,9 +262,7 @@ impl Trust {
             .map(|(_, blob)| ("root", blob.len, ROOT_MAX));
         let mut all = sizes.into_iter().chain(roots);
         let (what, len, most) = all.find(|(_, len, most)| len > most)?;
-        self.needs(now)
-            .is_some()
-            .then(|| format!("the {what} has {len} bytes, it may have {most}"))
+        Some(format!("the {what} has {len} bytes, it may have {most}"))
     }
 
     /// Whether a job verifies what is offered; its blobs are needed meanwhile.
@@ -301,14 +301,21 @@ impl Trust {
         self.verifying = false;
         match result {
             Ok(trusted) => self.keep(trusted),
-            Err(refused) => Ok(self.refused(&refused.text, now)),
+            // What was offered meanwhile is looked at all the same.
+            Err(refused) => {
+                let offer = self.settled.take().map(|(offer, _)| offer);
+                Ok(self.refuse(offer.unwrap_or_default(), &refused.text, now))
+            }
         }
     }
 
     /// What is offered is refused. Says what to tell the hub, if that is news.
     pub(crate) fn refused(&mut self, text: &str, now: Uptime) -> Option<String> {
-        let again = now.plus(RETRY);
-        self.settled = Some((self.offer.clone(), Some(again)));
+        self.refuse(self.offer.clone(), text, now)
+    }
+
+    fn refuse(&mut self, offer: Offer, text: &str, now: Uptime) -> Option<String> {
+        self.settled = Some((offer, Some(now.plus(RETRY))));
         tracing::warn!("signed metadata are refused: {text}");
         let news = self.problem.as_ref() != Some(&crate::node::shortened(text));
         self.problem = Some(crate::node::shortened(text));
@@ -327,7 +334,7 @@ impl Trust {
             tracing::warn!("keeping the signed metadata: {err}");
         }
         self.problem = None;
-        let before = self.trusted.replace(Arc::new(trusted));
+        let before = self.go_by(trusted);
         let versions = self.seen;
         let known = before.map(|before| before.versions);
         let same = known
@@ -338,6 +345,13 @@ impl Trust {
         let text = format!("root {}, targets {}", versions.root, versions.targets);
         tracing::info!("signed metadata are trusted: {text}");
         Ok(Some(text))
+    }
+
+    /// Judges by these from now on; gives those before.
+    fn go_by(&mut self, trusted: Trusted) -> Option<Arc<Trusted>> {
+        let held = &trusted.held;
+        self.held = vec![BlobRef::of(&held.snapshot), BlobRef::of(&held.targets)];
+        self.trusted.replace(Arc::new(trusted))
     }
 
     fn write(&self, trusted: &Trusted) -> io::Result<()> {
@@ -430,4 +444,42 @@ fn first_heard(dir: &Path) -> Option<Vec<u8>> {
 /// Where the metadata of an agent with this state directory are.
 pub fn directory(state: &Path) -> PathBuf {
     state.join("trust")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn newest(timestamp: &[u8]) -> Newest {
+        Newest {
+            timestamp: timestamp.to_vec(),
+            snapshot: BlobRef::of(b"snapshot"),
+            targets: BlobRef::of(b"targets"),
+        }
+    }
+
+    #[test]
+    fn what_is_offered_while_something_else_is_refused_is_looked_at() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (store, _) = Store::open(dir.path(), 64 << 20).expect("it opens");
+        let files = Files::open(dir.path().join("blobs")).expect("it opens");
+        let mut trust = Trust::open(directory(dir.path()), None, store).expect("it opens");
+        trust.newest(newest(b"old"));
+        assert!(trust.needs(Uptime(0)).is_some());
+        drop(trust.verification(&files).expect("there is work"));
+        assert_eq!(trust.needs(Uptime(0)), None, "it is being verified");
+        trust.newest(newest(b"new"));
+        let refused = Refused {
+            text: "of the old one".into(),
+            rotten: None,
+        };
+        trust
+            .verified(Err(refused), Uptime(0))
+            .expect("the store works");
+        assert!(trust.needs(Uptime(0)).is_some(), "the new one is another");
+        trust.refused("too large", Uptime(0));
+        assert_eq!(trust.needs(Uptime(0)), None);
+        let later = Uptime(0).plus(RETRY);
+        assert!(trust.needs(later).is_some(), "it may have been the disk");
+    }
 }

@@ -22,6 +22,7 @@ use tern_protocol::{codec, digest::Digest, id::SlotName, reported::RejectReason}
 
 use crate::{
     clock::Clock,
+    engine::measure,
     fetch::files::Files,
     slots::{
         Trial,
@@ -52,7 +53,7 @@ pub struct Budget {
 #[derive(Debug, Clone, Copy, PartialEq, Encode, Decode)]
 #[cbor(map)]
 pub struct Measured {
-    /// Median time of one golden sample, in microseconds.
+    /// Mean time of one golden sample, in microseconds.
     #[n(0)]
     pub latency_us: f64,
     /// Time to load and optimise, in milliseconds.
@@ -216,7 +217,7 @@ pub fn child() -> ExitCode {
         eprintln!("`{COMMAND}` is what the agent calls itself with to vet a model");
         return ExitCode::from(2);
     };
-    let outcome = match bounded(&task).and_then(|()| measure(&task)) {
+    let outcome = match bounded(&task).and_then(|()| measured(&task)) {
         Ok(measured) => Outcome {
             measured: Some(measured),
             refused: None,
@@ -251,7 +252,7 @@ fn bounded(task: &Task) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn measure(task: &Task) -> Result<Measured, Refusal> {
+fn measured(task: &Task) -> Result<Measured, Refusal> {
     let files = Files::at(PathBuf::from(&task.blobs));
     let clock = Clock::start(tern_protocol::id::BootId::default());
     let watch = clock.stopwatch();
@@ -260,7 +261,7 @@ fn measure(task: &Task) -> Result<Measured, Refusal> {
     Ok(Measured {
         latency_us: loaded.micros(),
         load_ms,
-        peak_rss: crate::report::peak_rss().unwrap_or(0),
+        peak_rss: measure::peak_rss().unwrap_or(0),
     })
 }
 

@@ -361,7 +361,8 @@ impl Node {
             return self.started(slot, &kept, Err(ended_the_process()));
         }
         if trial == Verdict::GiveUp {
-            let text = format!("the agent ended {TRIAL_STARTS} times while it was on trial");
+            let text =
+                format!("the agent ended more than {TRIAL_STARTS} times while it was on trial");
             return self.started(
                 slot,
                 &kept,

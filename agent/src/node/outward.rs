@@ -127,7 +127,7 @@ impl Node {
             return;
         }
         let now = self.clock.uptime();
-        let on_mains = activation::on_mains(Path::new(SUPPLIES));
+        let on_mains = !activation.on_mains || activation::on_mains(Path::new(SUPPLIES));
         for (name, state) in &mut self.states {
             let serving = self.slots.get(name.as_str()).and_then(Slot::serving);
             let moment = Moment {

@@ -1,7 +1,9 @@
 //! Repositories and keys as rows.
 
+use std::collections::{BTreeMap, HashMap};
+
 use sea_orm::{ConnectionTrait, QueryResult, Statement, TryGetable, Value};
-use tern_protocol::{digest::Digest, id::WorkspaceId};
+use tern_protocol::id::WorkspaceId;
 use tern_trust::{
     author::{self, Keys, Repository},
     document::Document,
@@ -39,7 +41,7 @@ pub(super) async fn load<C: ConnectionTrait>(
         return Ok(None);
     }
     let mut roots = Vec::new();
-    let mut one = std::collections::BTreeMap::new();
+    let mut one = BTreeMap::new();
     for row in rows {
         let (role, bytes): (String, Vec<u8>) = (column(&row, "role")?, column(&row, "bytes")?);
         if role == ROOT {
@@ -168,16 +170,20 @@ pub(super) async fn mark_signed<C: ConnectionTrait>(
     repository: &Repository,
 ) -> Result<(), StoreError> {
     let sql = "SELECT model, version, bundle, signed FROM model_version WHERE workspace = $1";
-    let listing = repository.listing();
+    let listing: HashMap<_, _> = repository
+        .listing()
+        .into_iter()
+        .map(|((model, version), listed)| {
+            let key = (model.to_string(), i64::from(version.get()));
+            (key, listed.bundle.digest.to_string())
+        })
+        .collect();
     for row in query(txn, sql, [workspace.as_str().into()]).await? {
         let (model, version): (String, i64) = (column(&row, "model")?, column(&row, "version")?);
         let (bundle, was): (String, bool) = (column(&row, "bundle")?, column(&row, "signed")?);
-        let digest: Option<Digest> = bundle.parse().ok();
-        let is = listing.iter().any(|((m, v), listed)| {
-            m.as_str() == model
-                && i64::from(v.get()) == version
-                && Some(listed.bundle.digest) == digest
-        });
+        let key = (model, version);
+        let is = listing.get(&key) == Some(&bundle);
+        let (model, version) = key;
         if is != was {
             let sql = "UPDATE model_version SET signed = $1 \
                        WHERE workspace = $2 AND model = $3 AND version = $4";

@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, num::NonZeroU64};
 
 use proptest::prelude::*;
-use tern_protocol::digest::Digest;
 
 use super::*;
 use crate::client::{Held, Offered, TrustError, Trusted, Versions, verify};
@@ -421,11 +420,4 @@ proptest! {
             prop_assert_eq!(listed(&trusted, 1), Some(bundle(1)));
         }
     }
-}
-
-#[test]
-fn digests_are_those_of_the_bytes() {
-    let repository = Repository::create(&keys(), NOW);
-    let root = &repository.roots[0];
-    assert_eq!(root.blob().digest, Digest::of(root.bytes()));
 }
