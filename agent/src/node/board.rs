@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tern_protocol::reported::{OutboxReport, SlotReport, Trust};
 
-use crate::{fetch::Coming, slots::Slots};
+use crate::{fetch::Coming, room::Level, slots::Slots};
 
 /// The latest facts, replaced as a whole.
 #[derive(Debug)]
@@ -23,6 +23,10 @@ pub struct Facts {
     pub windows_acked: u64,
     /// Captures written into the outbox.
     pub captures_made: u64,
+    /// Captures that were left out because the disk was nearly full.
+    pub captures_refused: u64,
+    /// The disk.
+    pub disk: Disk,
     /// Bytes of chunks newly written to disk.
     pub chunk_bytes: u64,
     /// Of these, bytes of signed metadata.
@@ -41,6 +45,21 @@ pub struct Facts {
     pub trust: Trust,
     /// The slots.
     pub slots: Vec<SlotReport>,
+}
+
+/// The disk, for people.
+#[derive(Debug, Clone, Copy, Default, serde::Serialize)]
+pub struct Disk {
+    /// How much room there is.
+    pub level: Level,
+    /// Whether the reserve is there.
+    pub reserve: bool,
+    /// Bytes that blobs take.
+    pub blob_bytes: u64,
+    /// Of these, bytes of blobs that nobody needs and that go when room is needed.
+    pub spare_bytes: u64,
+    /// Bytes that the store takes.
+    pub store_bytes: u64,
 }
 
 impl Board {

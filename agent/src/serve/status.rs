@@ -12,6 +12,7 @@ use super::Shared;
 use crate::{
     fetch::Coming,
     identity::standing::{Shown, Standing},
+    node::board::Disk,
     slots::Slot,
 };
 
@@ -31,6 +32,8 @@ pub struct Status {
     windows_acked: u64,
     captures_made: u64,
     captures_skipped: u64,
+    captures_refused: u64,
+    disk: Disk,
     chunk_bytes: u64,
     metadata_bytes: u64,
     chunks_ignored: u64,
@@ -114,6 +117,8 @@ pub(super) fn status(shared: &Shared) -> Status {
         windows_acked: facts.windows_acked,
         captures_made: facts.captures_made,
         captures_skipped: predictor.captures_skipped(),
+        captures_refused: facts.captures_refused,
+        disk: facts.disk,
         chunk_bytes: facts.chunk_bytes,
         metadata_bytes: facts.metadata_bytes,
         chunks_ignored: facts.chunks_ignored,
