@@ -222,6 +222,9 @@ impl Lives {
                 chain(&failed.err),
                 wait.as_secs()
             );
+            let now = self.clock.uptime();
+            let trouble = chain(&failed.err);
+            self.board.without_node(trouble, &self.slots, now);
             let (mut stop, mut served) = (ears.stop.clone(), ears.served.clone());
             tokio::select! {
                 () = sleep(wait) => wait = (wait * 2).min(AGAIN_MAX),

@@ -28,6 +28,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How often the store's size is looked at.
 const WEIGH: Duration = Duration::from_mins(10);
 
+/// An outbox that may not grow may still have this much: events and a few windows.
+const OUTBOX_LEAST: u64 = 256 << 10;
+
 /// What the node knows of the disk.
 #[derive(Debug)]
 pub(super) struct Space {
@@ -103,7 +106,10 @@ impl Node {
         self.space.level = level;
         let limit = match level {
             Level::Enough => self.config.outbox.limit.0,
-            Level::Short | Level::Full => self.outbox.report().bytes,
+            Level::Short | Level::Full => {
+                let now = self.outbox.report().bytes.max(OUTBOX_LEAST);
+                now.min(self.config.outbox.limit.0)
+            }
         };
         self.outbox.bound(limit);
         let text = match level {

@@ -24,6 +24,8 @@ pub struct Status {
     identity: Option<Shown>,
     boot: BootId,
     uptime_ms: Uptime,
+    /// Why the store cannot be used, while it cannot.
+    trouble: Option<String>,
     online: bool,
     inferences: u64,
     errors: u64,
@@ -109,6 +111,7 @@ pub(super) fn status(shared: &Shared) -> Status {
         identity: shared.identity.as_ref().map(Standing::shown),
         boot: predictor.clock().boot(),
         uptime_ms: predictor.clock().uptime(),
+        trouble: facts.trouble,
         online: facts.online,
         inferences,
         errors,

@@ -33,16 +33,19 @@ fn without_its_store_an_agent_serves_on_and_what_it_counted_is_not_lost() {
     for _ in 0..5 {
         assert_eq!(device.infer(&INPUT).0, 200, "it answers without its store");
     }
-    assert!(!device.status()["online"].as_bool().unwrap_or(true));
-    wait_for("another try", || {
-        device.log().contains("tried again in").then_some(())
+    let status = wait_for("it to tell", || {
+        let status = device.status();
+        status["trouble"].is_string().then_some(status)
     });
+    assert_eq!(status["online"], false);
+    assert_eq!(status["slots"][0]["serving"]["version"], 1, "{status}");
 
     fs::remove_file(&store).expect("it goes");
     fs::rename(&aside, &store).expect("it moves back");
     wait_for("the store", || {
         device.status()["online"].as_bool()?.then_some(())
     });
+    assert!(device.status()["trouble"].is_null());
     assert_eq!(device.infer(&INPUT).0, 200);
     wait_for("all counts", || (hub.inferences() == 7).then_some(()));
     assert_eq!(device.stop(), Some(0), "{}", device.log());

@@ -47,7 +47,7 @@ const PIXELS: usize = 64;
 const POISON: f32 = 1e38;
 
 /// How long a version may take until it serves.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) fn run(binaries: &Binaries, report: &Report) -> Result<()> {
     let folder = tempfile::tempdir()?;
