@@ -135,17 +135,15 @@ impl ApiError {
 fn is_full(err: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(err);
     while let Some(err) = cause {
-        let full = match err.downcast_ref::<io::Error>() {
-            Some(err) => matches!(
+        let full = if let Some(err) = err.downcast_ref::<io::Error>() {
+            matches!(
                 err.kind(),
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-            ),
-            None => {
-                let text = err.to_string();
-                // The second is SQLite's (SQLITE_FULL).
-                text.contains("No space left on device")
-                    || text.contains("database or disk is full")
-            }
+            )
+        } else {
+            let text = err.to_string();
+            // The second is SQLite's (SQLITE_FULL).
+            text.contains("No space left on device") || text.contains("database or disk is full")
         };
         if full {
             return true;

@@ -191,7 +191,7 @@ fn silences(answers: &[Vec<Answer>]) -> Result<()> {
         for at in first {
             swaps.push(longest(answers, at));
             // Half a second earlier nothing was swapped, unless the version before was just that young.
-            calm.push(longest(answers, at - 2 * AROUND));
+            calm.extend(at.checked_sub(2 * AROUND).map(|at| longest(answers, at)));
         }
     }
     let all = swaps.len();
