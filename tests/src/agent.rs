@@ -17,7 +17,7 @@ use crate::{
     binaries,
     http::{Answer, Http},
     oip,
-    process::{Clock, Process},
+    process::{Clock, Process, Under},
     wait,
 };
 
@@ -36,6 +36,8 @@ pub struct Settings {
     pub slot: String,
     /// Lines of the `[delivery]` table.
     pub delivery: String,
+    /// Lines of the `[activation]` table.
+    pub activation: String,
 }
 
 /// The slot of every agent in the tests.
@@ -51,6 +53,7 @@ impl Settings {
             captures: "enabled = false".into(),
             slot: String::new(),
             delivery: String::new(),
+            activation: String::new(),
         }
     }
 
@@ -84,6 +87,13 @@ impl Settings {
         self
     }
 
+    /// With these lines in its table of activation.
+    #[must_use]
+    pub fn activation(mut self, lines: &str) -> Self {
+        self.activation = lines.into();
+        self
+    }
+
     /// A joined agent has its addresses from the hub.
     fn toml(&self, broker: Option<SocketAddr>) -> String {
         let broker = broker.map(|broker| format!("broker = \"{broker}\"\n"));
@@ -99,6 +109,7 @@ impl Settings {
              [telemetry]\nwindow = \"1s\"\n\n\
              [captures]\n{captures}\n\n\
              [delivery]\n{delivery}\n\n\
+             [activation]\n{activation}\n\n\
              [[slots]]\nname = \"{SLOT}\"\n{slot}\n",
             broker = broker.unwrap_or_default(),
             device = self.device,
@@ -106,6 +117,7 @@ impl Settings {
             labels = labels.collect::<String>(),
             captures = self.captures,
             delivery = self.delivery,
+            activation = self.activation,
             slot = self.slot,
         )
     }
@@ -118,6 +130,7 @@ pub struct Agent {
     device: String,
     http: Http,
     clock: Option<Clock>,
+    under: Option<Under>,
     running: Option<(Process, SocketAddr)>,
 }
 
@@ -236,6 +249,7 @@ impl Agent {
             device,
             http: Http::default(),
             clock: None,
+            under: None,
             running: None,
         }
     }
@@ -250,6 +264,22 @@ impl Agent {
     /// The clock that it has when it is started next.
     pub fn set_clock(&mut self, clock: Option<Clock>) {
         self.clock = clock;
+    }
+
+    /// What it runs under when it is started next.
+    pub fn set_under(&mut self, under: Option<Under>) {
+        self.under = under;
+    }
+
+    /// Where its state is.
+    pub fn state(&self) -> PathBuf {
+        self.dir.join("state")
+    }
+
+    /// Takes its process away from it, to be ended otherwise.
+    #[track_caller]
+    pub fn take(&mut self) -> Process {
+        self.running.take().expect("the agent runs").0
     }
 
     /// Starts `tern-agent join TOKEN`.
@@ -305,8 +335,9 @@ impl Agent {
         let config = self.dir.join("agent.toml");
         let args = ["run".as_ref(), "--config".as_ref(), config.as_os_str()];
         let program = binaries::path("tern-agent");
-        let clock = self.clock.as_ref();
-        let mut process = Process::start_at(clock, &self.dir, &self.device, &program, args);
+        let (under, clock) = (self.under.as_ref(), self.clock.as_ref());
+        let mut process =
+            Process::start_under(under, clock, &self.dir, &self.device, &program, args);
         let http = self.http.clone();
         let address = wait::until(&format!("agent {} to answer", self.device), || {
             process.assert_runs();

@@ -13,7 +13,7 @@ use crate::{
     beside::{self, Beside},
     binaries,
     http::Http,
-    process::{Clock, Process},
+    process::{Clock, Process, Under},
     wait,
 };
 
@@ -34,6 +34,7 @@ pub struct Hub {
     doors: Doors,
     args: Vec<String>,
     clock: Option<Clock>,
+    under: Option<Under>,
     last: Option<Addresses>,
     /// Who vouches for what browsers are shown, if not the hub's own authority.
     browsers: Option<String>,
@@ -112,6 +113,7 @@ impl Hub {
             doors,
             args,
             clock,
+            under: None,
             last: None,
             browsers: None,
             running: None,
@@ -166,6 +168,17 @@ impl Hub {
             beside.set_clock(clock.clone());
         }
         self.clock = clock;
+    }
+
+    /// What it runs under when it is started next.
+    pub fn set_under(&mut self, under: Option<Under>) {
+        self.under = under;
+    }
+
+    /// Takes its process away from it, to be ended otherwise.
+    #[track_caller]
+    pub fn take(&mut self) -> Process {
+        self.running.take().expect("the hub runs").0
     }
 
     /// The arguments that it has when it is started next.
@@ -256,9 +269,9 @@ impl Hub {
             args.push("--insecure-loopback");
         }
         args.extend(self.args.iter().map(String::as_str));
-        let clock = self.clock.as_ref();
+        let (under, clock) = (self.under.as_ref(), self.clock.as_ref());
         let program = binaries::path("tern-hub");
-        let mut process = Process::start_at(clock, &self.dir, "hub", &program, args);
+        let mut process = Process::start_under(under, clock, &self.dir, "hub", &program, args);
         let addresses = wait::until("a hub that is ready", || {
             process.assert_runs();
             let text = fs::read_to_string(&file).map_err(|err| err.to_string())?;

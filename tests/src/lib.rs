@@ -32,6 +32,7 @@ pub mod package;
 pub mod pebble;
 pub mod pki;
 pub mod ports;
+pub mod powercut;
 pub mod process;
 pub mod programs;
 pub mod proxy;

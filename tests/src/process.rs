@@ -1,7 +1,7 @@
 //! One real process: started, watched, signalled by its own id, and ended with its owner.
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     fs::{self, File},
     io::Write,
     path::{Path, PathBuf},
@@ -37,6 +37,10 @@ impl Clock {
     }
 }
 
+/// A program with its arguments under which another one runs, as its own child all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Under(pub Vec<OsString>);
+
 /// A running process. Its output goes to files; dropping it kills it.
 #[derive(Debug)]
 pub struct Process {
@@ -70,12 +74,32 @@ impl Process {
         program: &Path,
         args: impl IntoIterator<Item = A>,
     ) -> Self {
-        let Some(clock) = clock else {
-            return Self::start(dir, name, program, args);
+        Self::start_under(None, clock, dir, name, program, args)
+    }
+
+    /// Starts `program` as [`Self::start_at`] does, under another one if there is one.
+    #[track_caller]
+    pub fn start_under<A: AsRef<OsStr>>(
+        under: Option<&Under>,
+        clock: Option<&Clock>,
+        dir: &Path,
+        name: &str,
+        program: &Path,
+        args: impl IntoIterator<Item = A>,
+    ) -> Self {
+        let line = under.map(|under| under.0.as_slice()).unwrap_or_default();
+        let mut command = match line {
+            [first, rest @ ..] => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(program);
+                command
+            }
+            [] => Command::new(program),
         };
-        let mut command = Command::new(program);
         command.args(args);
-        clock.apply_to(&mut command);
+        if let Some(clock) = clock {
+            clock.apply_to(&mut command);
+        }
         Self::spawn(dir, name, command)
     }
 

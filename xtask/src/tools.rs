@@ -22,7 +22,7 @@ pub(crate) struct Packaged {
 }
 
 /// What comes from Debian.
-pub(crate) const PACKAGED: [Packaged; 12] = [
+pub(crate) const PACKAGED: [Packaged; 13] = [
     Packaged {
         program: "chromium",
         package: "chromium",
@@ -77,6 +77,11 @@ pub(crate) const PACKAGED: [Packaged; 12] = [
         program: "age",
         package: "age",
         used_for: "the test that a backup opens without a hub",
+    },
+    Packaged {
+        program: "strace",
+        package: "strace",
+        used_for: "tests of power cuts, kills and full disks at each step",
     },
     Packaged {
         program: "npm",

@@ -325,7 +325,10 @@ impl Node {
                     }
                 }
                 Some(Heard::Ack(ack)) => match self.outbox.ack(&ack)? {
-                    Acked::Windows(windows) => self.facts.windows_acked += windows,
+                    Acked::Windows(windows) => {
+                        tracing::debug!(stored = ack.stored.0, windows, "acknowledged");
+                        self.facts.windows_acked += windows;
+                    }
                     Acked::Ignored => tracing::debug!(?ack, "an ack says nothing new"),
                 },
                 Some(Heard::Desired(desired)) => self.desire(desired)?,

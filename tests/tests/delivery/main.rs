@@ -5,6 +5,7 @@
 //! directory and may run beside any other.
 
 mod by_https;
+mod crash_matrix;
 mod fallback;
 mod limits;
 mod raw;

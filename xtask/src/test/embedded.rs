@@ -5,7 +5,7 @@ pub(super) const SUITES_WITH_BROKERS: [&str; 1] = ["brokers"];
 
 /// Tests about the broker inside the hub, or about its door: their names or the beginnings of them, each
 /// with what is different on another broker.
-pub(super) const EMBEDDED_ONLY: [(&str, &str); 13] = [
+pub(super) const EMBEDDED_ONLY: [(&str, &str); 14] = [
     (
         "broken_links::an_agent_that_starts_without_its_hub_serves_at_once",
         "without its hub an agent is offline only if the broker is inside it",
@@ -25,6 +25,10 @@ pub(super) const EMBEDDED_ONLY: [(&str, &str); 13] = [
     (
         "certificates::certificates_that_prove_nothing_open_no_door",
         "a certificate by a stolen authority for another key: Mosquitto knows certificates, not keys",
+    ),
+    (
+        "crash_matrix::",
+        "it is about the device's disk, and sees what leaves the device before any broker does",
     ),
     (
         "joining::a_new_key_waits_beside_the_old_one_and_takes_its_place_when_accepted",
