@@ -103,6 +103,11 @@ pub fn resources(disk_free: Option<u64>) -> Resources {
     }
 }
 
+/// Memory that could be had now without swapping, in bytes, as Linux estimates it.
+pub fn memory_available() -> Option<u64> {
+    kilobytes("/proc/meminfo", "MemAvailable:")
+}
+
 fn kilobytes(file: &str, key: &str) -> Option<u64> {
     let text = fs::read_to_string(file).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(key))?;

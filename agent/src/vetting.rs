@@ -17,13 +17,17 @@ use std::{
 };
 
 use minicbor::{Decode, Encode};
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::{
+    resource::{Resource, setrlimit},
+    signal::Signal,
+};
 use tern_protocol::{codec, digest::Digest, id::SlotName, reported::RejectReason};
 
 use crate::{
     clock::Clock,
     engine::measure,
     fetch::files::Files,
+    report,
     slots::{
         Trial,
         bundle::{self, Refusal},
@@ -62,6 +66,62 @@ pub struct Measured {
     /// Most memory that the child had, in bytes; 0 where the system does not say.
     #[n(2)]
     pub peak_rss: u64,
+}
+
+/// How much memory vetting may take, and why not more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Memory {
+    /// Bytes.
+    limit: u64,
+    /// It is what the device has left now, less than what was set.
+    is_scarce: bool,
+}
+
+impl Memory {
+    /// The least of what may be taken and what there is.
+    fn of(budget: u64, available: Option<u64>) -> Self {
+        let available = available.unwrap_or(u64::MAX);
+        Self {
+            limit: budget.min(available),
+            is_scarce: available < budget,
+        }
+    }
+
+    /// A model took more.
+    fn refusal(self) -> Refusal {
+        let mib = self.limit >> 20;
+        let text = if self.is_scarce {
+            format!(
+                "vetting it took more than the {mib} MiB of memory that are free on this device now"
+            )
+        } else {
+            format!(
+                "vetting it took more than the {mib} MiB of memory that it may (`[vetting] memory`), or it \
+                 gave up"
+            )
+        };
+        Refusal {
+            passing: self.is_scarce,
+            ..Refusal::new(RejectReason::Exhausting, text)
+        }
+    }
+
+    /// Refuses what took more in the child than there would be left for it here.
+    fn admit(measured: Measured, available: Option<u64>) -> Result<Measured, Refusal> {
+        match available {
+            Some(available) if measured.peak_rss > available => {
+                let (needs, has) = (measured.peak_rss >> 20, available >> 20);
+                let text = format!(
+                    "it takes {needs} MiB of memory, {has} MiB are free on this device now"
+                );
+                Err(Refusal {
+                    passing: true,
+                    ..Refusal::new(RejectReason::Exhausting, text)
+                })
+            }
+            _ => Ok(measured),
+        }
+    }
 }
 
 #[derive(Encode, Decode)]
@@ -106,11 +166,12 @@ pub fn vet(
     kept: &Kept,
     budget: Budget,
 ) -> Result<Measured, Refusal> {
+    let memory = Memory::of(budget.memory, report::memory_available());
     let task = codec::encode(&Task {
         blobs: files.dir().to_string_lossy().into_owned(),
         slot: slot.clone(),
         kept: kept.clone(),
-        memory: budget.memory,
+        memory: memory.limit,
         seconds: budget.time.as_secs().max(1),
     });
     let mut child = match start() {
@@ -121,11 +182,12 @@ pub fn vet(
             return Err(Refusal::new(RejectReason::NoSpace, text));
         }
     };
-    let said = converse(&mut child, &task, budget.time);
+    let said = converse(&mut child, &task, budget.time, memory);
     // Also when it has ended: what is not waited for stays as a zombie.
     let _ = child.kill();
     let _ = child.wait();
-    said
+    // It is loaded by the process that serves next.
+    said.and_then(|measured| Memory::admit(measured, report::memory_available()))
 }
 
 /// The program itself, also after its file was replaced.
@@ -139,7 +201,12 @@ fn start() -> std::io::Result<Child> {
         .spawn()
 }
 
-fn converse(child: &mut Child, task: &[u8], time: Duration) -> Result<Measured, Refusal> {
+fn converse(
+    child: &mut Child,
+    task: &[u8],
+    time: Duration,
+    memory: Memory,
+) -> Result<Measured, Refusal> {
     let mut stdin = child.stdin.take();
     let mut stdout = child.stdout.take();
     let exhausting = |text: String| Refusal::new(RejectReason::Exhausting, text);
@@ -171,7 +238,10 @@ fn converse(child: &mut Child, task: &[u8], time: Duration) -> Result<Measured, 
             reason: refused.reason,
             text: refused.text,
             rotten: refused.rotten,
+            passing: false,
         }),
+        // What gets no memory aborts.
+        _ if status.signal() == Some(Signal::SIGABRT as i32) => Err(memory.refusal()),
         _ => Err(exhausting(how_it_ended(status))),
     }
 }
@@ -188,14 +258,10 @@ fn ended(child: &mut Child, wall: Duration) -> Option<ExitStatus> {
 }
 
 fn how_it_ended(status: ExitStatus) -> String {
-    use nix::sys::signal::Signal;
     let signal = status
         .signal()
         .and_then(|number| Signal::try_from(number).ok());
     match signal {
-        Some(Signal::SIGABRT) => {
-            "vetting it took more memory than it may (`[vetting] memory`), or it gave up".into()
-        }
         Some(Signal::SIGXCPU | Signal::SIGKILL) => {
             "vetting it took more time of the processor than it may (`[vetting] time`), or the \
              system ended it for want of memory"
@@ -237,6 +303,7 @@ pub fn child() -> ExitCode {
 
 /// Gives this process no more than the task allows.
 fn bounded(task: &Task) -> Result<(), Refusal> {
+    measure::go_first();
     let limits = [
         // Private memory, mapped or not: the system counts no more than that against a process.
         (Resource::RLIMIT_DATA, task.memory),
@@ -275,5 +342,47 @@ impl std::fmt::Display for Measured {
             self.load_ms,
             self.peak_rss >> 20
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn what_the_device_has_left_bounds_vetting_and_is_no_fault_of_the_model() {
+        let set = Memory::of(512 * MIB, Some(600 * MIB)).refusal();
+        assert!(set.text.contains("512 MiB") && set.text.contains("[vetting] memory"));
+        assert!(!set.passing);
+        let scarce = Memory::of(512 * MIB, Some(60 * MIB)).refusal();
+        assert!(
+            scarce.text.contains("60 MiB") && scarce.passing,
+            "{scarce:?}"
+        );
+        assert_eq!(
+            Memory::of(7, None),
+            Memory {
+                limit: 7,
+                is_scarce: false
+            }
+        );
+    }
+
+    #[test]
+    fn what_would_not_fit_beside_what_serves_is_not_loaded() {
+        let measured = Measured {
+            latency_us: 1.0,
+            load_ms: 1.0,
+            peak_rss: 50 * MIB,
+        };
+        assert!(Memory::admit(measured, None).is_ok());
+        assert!(Memory::admit(measured, Some(50 * MIB)).is_ok());
+        let refusal = Memory::admit(measured, Some(49 * MIB)).expect_err("it does not fit");
+        assert!(
+            refusal.passing && refusal.text.contains("50 MiB"),
+            "{refusal:?}"
+        );
     }
 }

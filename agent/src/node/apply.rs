@@ -286,7 +286,8 @@ impl Node {
             return Ok(());
         };
         state.abandon();
-        state.retry_at = may_pass(refusal.reason).then_some(retry_at);
+        let passes = refusal.passing || may_pass(refusal.reason);
+        state.retry_at = passes.then_some(retry_at);
         let version = candidate.kept.version;
         tracing::warn!(
             %slot, model = %version.model, version = %version.version, reason = %refusal.reason,

@@ -42,6 +42,8 @@ pub struct Refusal {
     pub text: String,
     /// A blob whose bytes on disk are not what they were.
     pub rotten: Option<Digest>,
+    /// It was the device's moment that was bad, not the bundle: another try later makes sense.
+    pub passing: bool,
 }
 
 impl Refusal {
@@ -51,6 +53,7 @@ impl Refusal {
             reason,
             text: text.into(),
             rotten: None,
+            passing: false,
         }
     }
 }
@@ -205,6 +208,7 @@ fn read(files: &Files, blob: BlobRef, limit: u64) -> Result<Vec<u8>, Refusal> {
             Refusal::new(RejectReason::Exhausting, text)
         }
         err => Refusal {
+            passing: false,
             reason: RejectReason::DigestMismatch,
             text: chain(&err),
             // Also when it cannot be read: what is not there has to be fetched again.

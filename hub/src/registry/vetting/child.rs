@@ -5,7 +5,7 @@ use std::io::{self, BufRead as _, Read, Write as _};
 
 use anyhow::{Context as _, ensure};
 use nix::sys::resource::{Resource, setrlimit};
-use tern_agent::engine::measure::{MeasureError, measure};
+use tern_agent::engine::measure::{MeasureError, go_first, measure};
 use tern_protocol::{limits, rest::Finding};
 
 use super::{Limits, Order, Verdict, too_large};
@@ -59,6 +59,7 @@ fn exactly(input: &mut impl Read, bytes: u64) -> anyhow::Result<Vec<u8>> {
 fn limit(limits: Limits) -> anyhow::Result<()> {
     let memory = address_space().saturating_add(limits.memory);
     let cpu = limits.time.as_secs().saturating_add(CPU_GRACE_S);
+    go_first();
     for (resource, most) in [
         (Resource::RLIMIT_AS, memory),
         (Resource::RLIMIT_CPU, cpu),
