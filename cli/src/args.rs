@@ -9,6 +9,7 @@ use crate::commands::{
     authority::AuthorityCommand,
     capture::CaptureCommand,
     completions::CompletionsArgs,
+    delivery::DeliveryArgs,
     device::DeviceCommand,
     key::KeyCommand,
     label::LabelCommand,
@@ -81,6 +82,8 @@ pub(crate) enum Command {
     Capture(CaptureCommand),
     /// How often each version is right, at each site
     Accuracy(AccuracyArgs),
+    /// What is on its way to devices, and how versions got there
+    Delivery(DeliveryArgs),
     /// The fleet at a glance
     Overview,
     /// Listen to what devices and hub say to each other over MQTT

@@ -24,8 +24,8 @@ use clap::Parser as _;
 
 use args::{Args, Command};
 use commands::{
-    Answer, Context, accuracy, audit, authority, capture, completions, device, key, label, login,
-    model, overview, people, rollout, session, setup, tap as tap_command,
+    Answer, Context, accuracy, audit, authority, capture, completions, delivery, device, key,
+    label, login, model, overview, people, rollout, session, setup, tap as tap_command,
 };
 use out::{ReaderLeft, talk};
 
@@ -61,6 +61,7 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         Command::Label(command) => label::run(c, command)?,
         Command::Capture(command) => capture::run(c, command)?,
         Command::Accuracy(args) => accuracy::run(c, &args)?,
+        Command::Delivery(args) => delivery::run(c, &args)?,
         Command::Overview => overview::run(c)?,
         Command::Tap(args) => tap_command::run(c, &args)?,
         Command::Login(_) | Command::Setup(_) | Command::Logout => {

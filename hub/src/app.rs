@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use tern_protocol::rest::DeliveryLimits;
 use tokio::sync::{Notify, watch};
 
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
     changes::Changes,
     clock::Clock,
     counters::Counters,
-    delivery::egress::Egress,
+    delivery::{egress::Egress, ledger::Ledger},
     registry::vetting::Program,
     store::Store,
     tap::Tap,
@@ -65,6 +66,10 @@ pub struct App {
     pub broker: Option<External>,
     /// What leaves the hub for devices.
     pub egress: Egress,
+    /// What of it is counted.
+    pub ledger: Ledger,
+    /// Bytes a second for sites and blobs.
+    pub delivery: DeliveryLimits,
 }
 
 /// Asks a driver to look again. Carries no data: whoever is woken reads all it needs from the
@@ -145,5 +150,7 @@ pub(crate) async fn over(dir: &std::path::Path, store: Store, clock: Clock) -> A
         trust: Trust::default(),
         broker: None,
         egress: Egress::new(None, 4),
+        ledger: Ledger::default(),
+        delivery: DeliveryLimits::default(),
     }
 }

@@ -14,6 +14,7 @@ use std::{
 };
 
 use axum_server::Handle;
+use tern_protocol::rest::DeliveryLimits;
 use tokio::{
     net::{TcpListener, TcpSocket},
     sync::watch,
@@ -42,7 +43,7 @@ use crate::{
     counters::{self, Counters},
     dashboard,
     data_dir::{Addresses, DataDir, DataDirError},
-    delivery::{self, carousel::Limits, egress::Egress},
+    delivery::{self, carousel::Limits, egress::Egress, ledger::Ledger},
     door::{Behind, Door},
     fleet::intake,
     garbage,
@@ -209,6 +210,12 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         trust: trust::Trust::default(),
         broker: external,
         egress: Egress::new(config.egress_limit, config.downloads),
+        ledger: Ledger::default(),
+        delivery: DeliveryLimits {
+            site_per_s: config.site_egress_limit,
+            blob_per_s: config.blob_egress_limit,
+            ..DeliveryLimits::default()
+        },
     };
     intake::all_offline(&app).await?;
     let (others, keeping) = certificate::open(&config, data.path(), &app.clock)?;
@@ -299,6 +306,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         ..Limits::default()
     };
     let delivering = boxed(delivery::run(app.clone(), limits, wanted, chunks));
+    let noting = boxed(delivery::history::run(app.clone(), stop.clone()));
     let taking_in = boxed(intake::run(app.clone(), messages, tells.clone()));
     let rolling_out = boxed(rollout::driver::run(app.clone(), tells, stop.clone()));
     let ingesting = boxed(async {
@@ -321,6 +329,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         part("device states", taking_in),
         part("telemetry", ingesting),
         part("delivery", delivering),
+        part("what was delivered", noting),
         part("rollouts", rolling_out),
         part("signed metadata", signing),
         part("speaking to devices", speaking),

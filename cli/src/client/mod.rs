@@ -29,11 +29,11 @@ pub use self::{
 
 use tern_protocol::{
     digest::Digest,
-    id::{DeviceId, ModelName, ModelVersion, RolloutId, WorkspaceId},
+    id::{DeviceId, ModelName, ModelVersion, RolloutId, SlotName, WorkspaceId},
     rest::{
-        Abort, AccuracyView, CaptureView, Change, Chart, DeviceView, EventView, LabelImport,
-        LabelImportResult, ModelView, NewRollout, NewVersion, Overview, Page, RolloutView, Tapped,
-        VersionView, Widen,
+        Abort, AccuracyView, CaptureView, Change, Chart, DeliveryView, DeviceView, EventView,
+        LabelImport, LabelImportResult, ModelView, NewRollout, NewVersion, Overview, Page,
+        RolloutView, Tapped, TimelineEntry, VersionView, Widen,
     },
 };
 
@@ -177,6 +177,20 @@ impl Client {
         self.newest(&format!("/devices/{device}/events"), limit)
     }
 
+    /// `GET /devices/{device}/timeline`: the newest `limit`, newest first, of one slot or of all.
+    pub fn timeline(
+        &self,
+        device: &DeviceId,
+        slot: Option<&SlotName>,
+        limit: u32,
+    ) -> Result<Vec<TimelineEntry>, ClientError> {
+        let mut parameters = vec![("limit", limit.to_string())];
+        parameters.extend(slot.map(|slot| ("slot", slot.to_string())));
+        let path = self.path(&format!("/devices/{device}/timeline"));
+        let page: Page<TimelineEntry> = self.http.get(&path, &parameters)?;
+        Ok(page.items)
+    }
+
     /// `GET /events`: the newest `limit` of the fleet, newest first.
     pub fn events(&self, limit: u32) -> Result<Vec<EventView>, ClientError> {
         self.newest("/events", limit)
@@ -242,6 +256,12 @@ impl Client {
     pub fn chart(&self, query: &ChartQuery) -> Result<Chart, ClientError> {
         let path = self.path(&format!("/charts/{}", query::word(&query.metric)));
         self.http.get(&path, &query.parameters())
+    }
+
+    /// `GET /delivery`, with so many versions.
+    pub fn delivery(&self, versions: u32) -> Result<DeliveryView, ClientError> {
+        let limit = [("limit", versions.to_string())];
+        self.http.get(&self.path("/delivery"), &limit)
     }
 
     /// `GET /overview`.

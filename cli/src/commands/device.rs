@@ -4,8 +4,8 @@ use clap::Subcommand;
 use serde::Serialize;
 use tern_cli::client::{DeviceQuery, Verdict};
 use tern_protocol::{
-    id::{DeviceId, InvitationId, SiteName},
-    rest::{DeviceView, EventView, IdentityState},
+    id::{DeviceId, InvitationId, SiteName, SlotName},
+    rest::{DeviceView, IdentityState, TimelineEntry},
 };
 
 use super::{
@@ -29,13 +29,16 @@ pub(crate) enum DeviceCommand {
         #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
         label: Option<(String, String)>,
     },
-    /// A device: what it is, what its slots serve, what happened there
+    /// A device: what it is, what its slots serve, what happened there and why
     Show {
         /// The device
         device: DeviceId,
-        /// How many of its newest events
-        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=1000))]
-        events: u32,
+        /// How many of the newest entries of its timeline
+        #[arg(long, alias = "events", value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=500))]
+        timeline: u32,
+        /// Only the timeline of this slot
+        #[arg(long)]
+        slot: Option<SlotName>,
     },
     /// Make a token with which devices join; it is shown once
     Invite(InviteArgs),
@@ -91,7 +94,11 @@ pub(crate) fn run(context: &mut Context, command: DeviceCommand) -> anyhow::Resu
             };
             list(context, &query)?
         }
-        DeviceCommand::Show { device, events } => show(context, &device, events)?,
+        DeviceCommand::Show {
+            device,
+            timeline,
+            slot,
+        } => show(context, &device, slot.as_ref(), timeline)?,
         DeviceCommand::Invite(args) => admission::invite(context, args)?,
         DeviceCommand::Invitations => admission::invitations(context)?,
         DeviceCommand::Uninvite { id } => admission::uninvite(context, id)?,
@@ -119,25 +126,30 @@ fn list(context: &Context, query: &DeviceQuery) -> Result<Answer, AskError> {
     Ok(Answer::Yes)
 }
 
-/// A device with its events, as programs get it.
+/// A device with its timeline, as programs get it.
 #[derive(Serialize)]
 struct Shown<'a> {
     #[serde(flatten)]
     device: &'a DeviceView,
-    events: &'a [EventView],
+    timeline: &'a [TimelineEntry],
 }
 
-fn show(context: &Context, id: &DeviceId, events: u32) -> Result<Answer, AskError> {
+fn show(
+    context: &Context,
+    id: &DeviceId,
+    slot: Option<&SlotName>,
+    entries: u32,
+) -> Result<Answer, AskError> {
     let device = context.client.device(id)?;
-    let events = match events {
+    let timeline = match entries {
         0 => Vec::new(),
-        limit => context.client.device_events(id, limit)?,
+        limit => context.client.timeline(id, slot, limit)?,
     };
     let shown = Shown {
         device: &device,
-        events: &events,
+        timeline: &timeline,
     };
-    let text = |look| show::device::device(&device, &events, clock::now(), look);
+    let text = |look| show::device::device(&device, &timeline, clock::now(), look);
     context.out.answer(&shown, text)?;
     Ok(Answer::Yes)
 }

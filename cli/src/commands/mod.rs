@@ -9,6 +9,7 @@ pub(crate) mod audit;
 pub(crate) mod authority;
 pub(crate) mod capture;
 pub(crate) mod completions;
+pub(crate) mod delivery;
 pub(crate) mod device;
 pub(crate) mod given;
 pub(crate) mod key;

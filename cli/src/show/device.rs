@@ -2,7 +2,9 @@
 
 use tern_protocol::{
     reported::{Phase, Resources},
-    rest::{DeviceView, EventView, Health, ProgressView, SlotView, VersionRef},
+    rest::{
+        DeviceView, EventView, Health, ProgressView, SlotView, Stage, TimelineEntry, VersionRef,
+    },
     time::WallTime,
 };
 
@@ -44,6 +46,7 @@ pub(crate) fn list(devices: &[DeviceView], now: WallTime, look: Look) -> String 
         "SITE",
         "HEALTH",
         "SERVES",
+        "WANTED",
         "SEEN",
         "INFERENCES",
         "WAITING",
@@ -61,12 +64,32 @@ pub(crate) fn list(devices: &[DeviceView], now: WallTime, look: Look) -> String 
             device.site.as_str().into(),
             Cell::toned(health_word(device.health), health_tone(device.health)),
             serves,
+            wanted(device),
             ago(device.last_seen, now).into(),
             Cell::number(count(device.inferences)),
             Cell::number(bytes(device.outbox.bytes)),
         ]);
     }
     table.text()
+}
+
+/// What is wanted in each slot, and how far it got.
+fn wanted(device: &DeviceView) -> Cell {
+    let wanted = device.slots.iter().filter_map(|slot| {
+        let (of, stage) = (slot.assigned.as_ref()?, slot.stage?);
+        Some((format!("v{}: {}", of.version, stage.word()), stage))
+    });
+    let wanted: Vec<_> = wanted.collect();
+    let Some(least) = wanted.iter().map(|(_, stage)| *stage).min() else {
+        return Cell::toned("nothing", Tone::Quiet);
+    };
+    let tone = if least >= Stage::Serving {
+        Tone::Good
+    } else {
+        Tone::Busy
+    };
+    let lines: Vec<_> = wanted.into_iter().map(|(line, _)| line).collect();
+    Cell::toned(lines.join("\n"), tone)
 }
 
 /// What a slot does, in a few words.
@@ -83,7 +106,9 @@ fn slot_line(slot: &SlotView) -> String {
     if named_so != Some(slot.slot.as_str()) {
         line = format!("{}: {line}", slot.slot);
     }
-    if let Some(progress) = &slot.progress {
+    if let Some(progress) = &slot.progress
+        && progress.phase == Phase::Fetching
+    {
         line += &format!(", v{} {}", progress.version, on_its_way(progress));
     }
     if let Some(rejected) = &slot.rejected {
@@ -108,7 +133,7 @@ fn on_its_way(progress: &ProgressView) -> String {
 /// `tern device show`.
 pub(crate) fn device(
     device: &DeviceView,
-    events: &[EventView],
+    timeline: &[TimelineEntry],
     now: WallTime,
     look: Look,
 ) -> String {
@@ -121,11 +146,33 @@ pub(crate) fn device(
     if device.slots.is_empty() {
         text += "\nno slot has been reported yet\n";
     }
-    if !events.is_empty() {
-        text += "\n";
-        text += &self::events(events, Columns::OneDevice, now, look);
+    if !timeline.is_empty() {
+        text += &format!("\n{}\n", Tone::Strong.paint("timeline", look));
+        text += &self::timeline(timeline, now, look);
     }
     text
+}
+
+/// What happened on a device and why, newest first.
+fn timeline(entries: &[TimelineEntry], now: WallTime, look: Look) -> String {
+    let mut table = Table::new(look, &["WHEN", "SLOT", "VERSION", "WHAT", "WHY"]);
+    for entry in entries {
+        let tone = match entry.kind.as_str() {
+            "proven" | "confirmed" => Tone::Good,
+            "rejected" | "swapped-back" | "revoked" | "unproven" | "captures-dropped" => Tone::Bad,
+            "waiting" | "unsigned" => Tone::Busy,
+            "away" | "offline" | "started" | "appeared" | "metadata" => Tone::Quiet,
+            _ => Tone::Plain,
+        };
+        table.row([
+            ago(entry.at, now).into(),
+            Cell::or_none(entry.slot.as_ref()),
+            Cell::or_none(entry.version.as_ref().map(version)),
+            Cell::toned(format!("{}: {}", entry.kind, entry.says), tone),
+            entry.text.as_str().into(),
+        ]);
+    }
+    table.text()
 }
 
 fn facts(device: &DeviceView, now: WallTime, look: Look) -> Facts {
@@ -228,8 +275,13 @@ fn resources(resources: &Resources) -> String {
 
 fn slot_facts(slot: &SlotView, now: WallTime, look: Look) -> Facts {
     let mut facts = Facts::new(look);
+    let got = slot.stage.map_or(String::new(), |stage| match stage {
+        Stage::Assigned => String::new(),
+        stage => format!(", {}", stage.word()),
+    });
     let assigned = slot.assigned.as_ref();
-    facts.fact("assigned", assigned.map_or("nothing".into(), version));
+    let assigned = assigned.map_or("nothing".into(), |of| format!("{}{got}", version(of)));
+    facts.fact("assigned", assigned);
     match &slot.serving {
         None => facts.toned("serving", "nothing", Tone::Busy),
         Some(serving) => {
@@ -282,42 +334,24 @@ fn slot_facts(slot: &SlotView, now: WallTime, look: Look) -> Facts {
     facts
 }
 
-/// Whether a table of events says the device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Columns {
-    /// All are of one device.
-    OneDevice,
-    /// They are of the fleet.
-    Fleet,
-}
-
-/// Events, newest first.
-pub(crate) fn events(events: &[EventView], columns: Columns, now: WallTime, look: Look) -> String {
-    let mut table = match columns {
-        Columns::OneDevice => Table::new(look, &["WHEN", "EVENT", "SLOT", "VERSION", "DETAILS"]),
-        Columns::Fleet => Table::new(
-            look,
-            &["WHEN", "DEVICE", "EVENT", "SLOT", "VERSION", "DETAILS"],
-        ),
-    };
+/// Events of a fleet, newest first.
+pub(crate) fn events(events: &[EventView], now: WallTime, look: Look) -> String {
+    let headings = ["WHEN", "DEVICE", "EVENT", "SLOT", "VERSION", "DETAILS"];
+    let mut table = Table::new(look, &headings);
     for event in events {
         let tone = match event.kind.as_str() {
             "serving" => Tone::Good,
             "rejected" | "swapped-back" | "captures-dropped" => Tone::Bad,
             _ => Tone::Plain,
         };
-        let when: Cell = ago(event.at, now).into();
-        let kind = Cell::toned(event.kind.as_str(), tone);
-        let slot = Cell::or_none(event.slot.as_ref());
-        let version = Cell::or_none(event.version.as_ref().map(self::version));
-        let details: Cell = event.text.as_str().into();
-        match columns {
-            Columns::OneDevice => table.row([when, kind, slot, version, details]),
-            Columns::Fleet => {
-                let device = Cell::toned(event.device.as_str(), Tone::Strong);
-                table.row([when, device, kind, slot, version, details]);
-            }
-        }
+        table.row([
+            ago(event.at, now).into(),
+            Cell::toned(event.device.as_str(), Tone::Strong),
+            Cell::toned(event.kind.as_str(), tone),
+            Cell::or_none(event.slot.as_ref()),
+            Cell::or_none(event.version.as_ref().map(version)),
+            event.text.as_str().into(),
+        ]);
     }
     table.text()
 }

@@ -9,7 +9,7 @@ use tern_protocol::{
 use super::{
     Look, Tone,
     table::{Cell, Facts, Table},
-    words::{ago, bytes, clean, count, difference, micros, percent, things},
+    words::{ago, bytes, clean, count, difference, micros, percent, stages, things},
 };
 
 /// Classes named on one line; the number of the others follows.
@@ -54,6 +54,7 @@ pub(crate) fn model(model: &ModelView, now: WallTime, look: Look) -> String {
         "VALIDATION",
         "LATENCY",
         "SERVING",
+        "CONFIRMED",
         "SIGNED",
         "NOTE",
     ];
@@ -66,6 +67,12 @@ pub(crate) fn model(model: &ModelView, now: WallTime, look: Look) -> String {
             validation(version.validation_accuracy),
             Cell::number(micros(version.vetting.latency_us)),
             things(version.devices_serving, "device").into(),
+            format!(
+                "{} of {}",
+                count(version.stages.confirmed),
+                count(version.stages.assigned)
+            )
+            .into(),
             signed(version),
             version.note.as_str().into(),
         ]);
@@ -84,6 +91,7 @@ pub(crate) fn version(version: &VersionView, now: WallTime, look: Look) -> Strin
     let mut facts = facts(version, look);
     facts.fact("published", ago(version.created, now));
     facts.fact("serving", things(version.devices_serving, "device"));
+    facts.fact("got to", stages(&version.stages));
     if let Some(revoked) = &version.revoked {
         facts.fact(
             "revoked",

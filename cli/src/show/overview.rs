@@ -3,11 +3,9 @@
 use tern_protocol::{rest::Overview, time::WallTime};
 
 use super::{
-    Look, Tone,
-    device::{self, Columns},
-    rollout,
+    Look, Tone, device, rollout,
     table::{Cell, Facts, Table},
-    words::{bytes, count, percent, things},
+    words::{bytes, count, percent, stages, things},
 };
 
 /// `tern overview`.
@@ -22,7 +20,7 @@ pub(crate) fn overview(overview: &Overview, now: WallTime, look: Look) -> String
         ),
         (
             "events",
-            device::events(&overview.events, Columns::Fleet, now, look),
+            device::events(&overview.events, now, look),
             overview.events.is_empty(),
         ),
     ];
@@ -57,6 +55,9 @@ fn fleet(overview: &Overview, look: Look) -> String {
     let serving: Vec<_> = serving.collect();
     if !serving.is_empty() {
         facts.fact("serving", serving.join(", "));
+    }
+    if overview.stages.assigned > 0 {
+        facts.fact("got to", stages(&overview.stages));
     }
     let totals = &overview.totals;
     facts.fact("inferences", count(totals.inferences));

@@ -1,14 +1,17 @@
 //! Rollouts and their devices.
 
 use tern_protocol::{
-    rest::{RolloutCounts, RolloutDevice, RolloutDeviceState, RolloutState, RolloutView, Selector},
+    rest::{
+        RolloutCounts, RolloutDevice, RolloutDeviceState, RolloutState, RolloutView, Selector,
+        Stage,
+    },
     time::WallTime,
 };
 
 use super::{
     Look, Tone,
     table::{Cell, Facts, Table},
-    words::{ago, count, percent, things},
+    words::{ago, count, percent, stages, things},
 };
 
 /// State as a word.
@@ -114,10 +117,13 @@ pub(crate) fn rollout(view: &RolloutView, now: WallTime, look: Look) -> String {
     );
     facts.fact("share", who);
     facts.fact("devices", counts(&view.counts));
+    facts.fact("got to", stages(&view.counts.stages));
     for warning in &view.warnings {
         facts.toned("warning", warning, Tone::Busy);
     }
-    facts.fact("started", ago(view.created, now));
+    let by = view.actor.as_ref();
+    let by = by.map_or(String::new(), |actor| format!(" by {actor}"));
+    facts.fact("started", format!("{}{by}", ago(view.created, now)));
     facts.fact("changed", ago(view.updated, now));
     let mut text = format!("{title}  {}\n{}", what(view), facts.text());
     if !view.devices.is_empty() {
@@ -129,7 +135,9 @@ pub(crate) fn rollout(view: &RolloutView, now: WallTime, look: Look) -> String {
 
 /// Devices of a rollout.
 pub(crate) fn devices(devices: &[RolloutDevice], look: Look) -> String {
-    let headings = ["DEVICE", "SITE", "STATE", "HERE", "BEFORE", "REASON"];
+    let headings = [
+        "DEVICE", "SITE", "STATE", "GOT TO", "HERE", "BEFORE", "REASON",
+    ];
     let mut table = Table::new(look, &headings);
     for device in devices {
         let tone = match device.state {
@@ -142,6 +150,7 @@ pub(crate) fn devices(devices: &[RolloutDevice], look: Look) -> String {
             Cell::toned(device.device.as_str(), Tone::Strong),
             device.site.as_str().into(),
             Cell::toned(device_word(device.state), tone),
+            Cell::or_none(device.stage.map(Stage::word)),
             Cell::or_none(device.progress.map(percent)),
             Cell::or_none(device.before.map(|before| format!("v{before}"))),
             device.reason.as_str().into(),
@@ -181,10 +190,11 @@ mod tests {
     fn a_rollout_with_a_failed_device() {
         let json = r#"{"id":3,"slot":"digit-reader","model":"digit-reader","version":2,
             "selector":{"sites":["harbour","hill"],"labels":{"lens":"plastic"}},"percent":50,
-            "state":"running","reason":"1 of 4 devices refused it","created":0,"updated":0,
-            "counts":{"selected":8,"targeted":4,"assigned":1,"in_progress":1,"serving":1,"failed":1},
+            "state":"running","reason":"1 of 4 devices refused it","created":0,"updated":0,"actor":"user anna",
+            "counts":{"selected":8,"targeted":4,"assigned":1,"in_progress":1,"serving":1,"failed":1,
+              "stages":{"assigned":4,"stored":2,"loaded":1,"serving":1,"confirmed":0}},
             "devices":[
-              {"device":"meter-01","site":"harbour","state":"in-progress","progress":0.5,"reason":"","before":1},
+              {"device":"meter-01","site":"harbour","state":"in-progress","stage":"fetching","progress":0.5,"reason":"","before":1},
               {"device":"meter-02","site":"hill","state":"failed","progress":null,"reason":"golden-mismatch: 0.3","before":null}]}"#;
         let view: RolloutView = serde_json::from_str(json).expect("a rollout");
         insta::assert_snapshot!(rollout(&view, WallTime(90_000), Look::PLAIN), @r"
@@ -193,12 +203,13 @@ mod tests {
                    1 of 4 devices refused it
           share    50 % of 8 devices: site harbour or hill and label lens=plastic
           devices  1 of 4 serving, 1 in progress, 1 assigned, 1 failed, 4 outside the share
-          started  1 min ago
+          got to   4 assigned, 2 stored, 1 loaded, 1 serving, 0 confirmed
+          started  1 min ago by user anna
           changed  1 min ago
 
-        DEVICE    SITE     STATE        HERE    BEFORE  REASON
-        meter-01  harbour  in progress  50.0 %  v1
-        meter-02  hill     failed       –       –       golden-mismatch: 0.3
+        DEVICE    SITE     STATE        GOT TO    HERE    BEFORE  REASON
+        meter-01  harbour  in progress  fetching  50.0 %  v1
+        meter-02  hill     failed       –         –       –       golden-mismatch: 0.3
         ");
     }
 }

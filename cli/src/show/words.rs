@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tern_protocol::time::WallTime;
+use tern_protocol::{
+    rest::{Stage, Stages},
+    time::WallTime,
+};
 
 const SECOND: i64 = 1000;
 const MINUTE: i64 = 60 * SECOND;
@@ -84,6 +87,19 @@ pub(crate) fn count(number: u64) -> String {
 pub(crate) fn things(number: u64, one: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {one}{plural}", count(number))
+}
+
+/// How far something got, from all that want it to those that it is confirmed on.
+pub(crate) fn stages(stages: &Stages) -> String {
+    let steps = [
+        (stages.assigned, Stage::Assigned),
+        (stages.stored, Stage::Stored),
+        (stages.loaded, Stage::Loaded),
+        (stages.serving, Stage::Serving),
+        (stages.confirmed, Stage::Confirmed),
+    ];
+    let steps = steps.map(|(number, stage)| format!("{} {}", count(number), stage.word()));
+    steps.join(", ")
 }
 
 /// A share as a percentage.

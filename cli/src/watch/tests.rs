@@ -1,6 +1,6 @@
 use tern_protocol::{
     id::ModelVersion,
-    rest::{RolloutCounts, Selector},
+    rest::{RolloutCounts, Selector, Stages},
     time::WallTime,
 };
 
@@ -17,6 +17,7 @@ fn view(state: RolloutState, serving: u64, failed: u64) -> RolloutView {
             device: format!("meter-0{number}").parse().expect("a name"),
             site: "harbour".parse().expect("a name"),
             state,
+            stage: None,
             progress: None,
             reason: reason.into(),
             before: None,
@@ -33,6 +34,7 @@ fn view(state: RolloutState, serving: u64, failed: u64) -> RolloutView {
         reason: String::new(),
         created: WallTime(0),
         updated: WallTime(0),
+        actor: None,
         counts: RolloutCounts {
             selected: 3,
             targeted: 3,
@@ -40,6 +42,7 @@ fn view(state: RolloutState, serving: u64, failed: u64) -> RolloutView {
             in_progress: 0,
             serving,
             failed,
+            stages: Stages::default(),
         },
         warnings: vec![],
         devices: (0..3).map(device).collect(),

@@ -24,6 +24,7 @@ fn subject(change: &Change) -> Subject {
         Change::Model { model } => (2, model.to_string()),
         Change::Telemetry { .. } => (3, String::new()),
         Change::Trust => (4, String::new()),
+        Change::Delivery => (5, String::new()),
     }
 }
 

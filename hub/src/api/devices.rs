@@ -3,8 +3,8 @@
 use axum::{Json as Answer, extract::State};
 use serde::Deserialize;
 use tern_protocol::{
-    id::{DeviceId, SiteName},
-    rest::{DeviceView, EventView, Health, Page},
+    id::{DeviceId, SiteName, SlotName},
+    rest::{DeviceView, EventView, Health, Page, TimelineEntry},
 };
 use utoipa::IntoParams;
 
@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     app::App,
-    fleet::{self, DeviceFilter},
+    fleet::{
+        self, DeviceFilter,
+        timeline::{Cursor, TimelineFilter},
+    },
 };
 
 /// Events in one answer if nobody says how many.
@@ -58,6 +61,20 @@ pub(super) struct DevicesQuery {
 #[into_params(parameter_in = Query)]
 pub(super) struct EventsQuery {
     /// Events, at most 1,000; 100 by default.
+    limit: Option<u64>,
+}
+
+/// Which part of a timeline.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct TimelineQuery {
+    /// Only this slot, with what concerns the whole device.
+    #[param(value_type = Option<String>)]
+    slot: Option<SlotName>,
+    /// The `next` of the page before.
+    after: Option<String>,
+    /// Entries on the page, at most 500; 50 by default.
     limit: Option<u64>,
 }
 
@@ -121,6 +138,35 @@ pub(super) async fn device_events(
     let limit = query.limit.unwrap_or(EVENTS).clamp(1, EVENTS_MAX);
     let items = fleet::events(&app.store, &workspace, Some(&device), limit).await?;
     Ok(Answer(Page { items, next: None }))
+}
+
+/// Tell the story of a device: what it told and what the hub saw and did, newest first.
+///
+/// Of one device, the last 500 entries are kept.
+#[utoipa::path(
+    get, path = "/devices/{device}/timeline", tag = "devices", params(DevicePath, TimelineQuery),
+    responses((status = 200, description = "A page, newest first", body = pages::TimelinePage)),
+)]
+pub(super) async fn device_timeline(
+    State(app): State<App>,
+    Workspace(workspace): Workspace,
+    Path(DevicePath { device }): Path<DevicePath>,
+    Query(query): Query<TimelineQuery>,
+) -> Result<Answer<Page<TimelineEntry>>, ApiError> {
+    if fleet::device(&app.store, &workspace, &device)
+        .await?
+        .is_none()
+    {
+        return Err(no_device(&device));
+    }
+    let after = query.after.as_deref().map(str::parse::<Cursor>);
+    let filter = TimelineFilter {
+        slot: query.slot,
+        after: after.transpose().map_err(ApiError::bad_request)?,
+        limit: query.limit,
+    };
+    let page = fleet::timeline(&app.store, &workspace, &device, &filter).await?;
+    Ok(Answer(page))
 }
 
 /// List what happened in the fleet.

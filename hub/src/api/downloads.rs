@@ -15,7 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use tern_protocol::digest::Digest;
+use tern_protocol::id::DeviceId;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -25,7 +25,13 @@ use super::{
     policy::Asking,
     problem::ApiError,
 };
-use crate::{access::principal::Who, app::App, delivery::egress::Place, registry, store::chain};
+use crate::{
+    access::principal::Who,
+    app::App,
+    delivery::{carousel::Key, egress::Place},
+    registry,
+    store::chain,
+};
 
 /// Bytes read at once.
 const PIECE: u64 = 128 * 1024;
@@ -89,22 +95,38 @@ pub(super) async fn download(
         }
     };
     let (pieces, body) = mpsc::channel(PIECES);
+    let counted = Counted {
+        key: (workspace, digest),
+        device: match asker.who {
+            Who::Device { device, .. } => Some(device),
+            _ => None,
+        },
+        len: blob.len,
+    };
     let still = move |app: &App| identity.is_none_or(|identity| app.registry.is_active(identity));
-    tokio::spawn(send(app, digest, range, place, still, pieces));
+    tokio::spawn(send(app, counted, range, place, still, pieces));
     let body = Body::from_stream(ReceiverStream::new(body));
     Ok((status, answer, body).into_response())
+}
+
+/// Whose download of what it is.
+struct Counted {
+    key: Key,
+    device: Option<DeviceId>,
+    len: u64,
 }
 
 /// Hands the bytes of a range to whoever reads the body, while it may have them.
 async fn send(
     app: App,
-    digest: Digest,
+    counted: Counted,
     range: Range<u64>,
     place: Place,
     still: impl Fn(&App) -> bool,
     pieces: mpsc::Sender<io::Result<Bytes>>,
 ) {
     let _place = place;
+    let digest = counted.key.1;
     let mut at = range.start;
     while at < range.end {
         if !still(&app) {
@@ -118,7 +140,11 @@ async fn send(
         let read = app.blobs.get_range(digest, at, len).await;
         let piece = match read {
             Ok(bytes) => {
-                app.counters.download_bytes.add(bytes.len() as u64);
+                let count = bytes.len() as u64;
+                app.counters.download_bytes.add(count);
+                let key = counted.key.clone();
+                app.ledger
+                    .downloaded(key, counted.device.as_ref(), counted.len, count);
                 Ok(bytes)
             }
             Err(err) => {

@@ -15,6 +15,7 @@ mod authorities;
 mod blobs;
 mod charts;
 mod coalesce;
+mod delivery;
 mod devices;
 mod downloads;
 mod events;
@@ -102,6 +103,7 @@ pub fn router() -> Router<App> {
         .route(VIEW, routes!(devices::list_devices))
         .route(VIEW, routes!(devices::show_device))
         .route(VIEW, routes!(devices::device_events))
+        .route(VIEW, routes!(devices::device_timeline))
         .route(VIEW, routes!(devices::list_events))
         .route(OPERATE, routes!(rollouts::start_rollout))
         .route(VIEW, routes!(rollouts::list_rollouts))
@@ -120,6 +122,7 @@ pub fn router() -> Router<App> {
         .route(VIEW, routes!(truth::list_accuracy))
         .route(VIEW, routes!(charts::chart))
         .route(VIEW, routes!(charts::overview))
+        .route(VIEW, routes!(delivery::show_delivery))
         .route(VIEW, routes!(people::list_members))
         .route(
             ADMINISTER,

@@ -3,7 +3,8 @@
 
 use tern_protocol::rest::{
     AccuracyView, AuditEntry, AuthorityView, CaptureView, DeviceView, EventView, IdentityView,
-    InvitationView, MemberView, ModelView, Page, RolloutView, TokenView, UserView, WorkspaceView,
+    InvitationView, MemberView, ModelView, Page, RolloutView, TimelineEntry, TokenView, UserView,
+    WorkspaceView,
 };
 
 pub(super) type AccuracyPage = Page<AccuracyView>;
@@ -17,6 +18,7 @@ pub(super) type InvitationPage = Page<InvitationView>;
 pub(super) type MemberPage = Page<MemberView>;
 pub(super) type ModelPage = Page<ModelView>;
 pub(super) type RolloutPage = Page<RolloutView>;
+pub(super) type TimelinePage = Page<TimelineEntry>;
 pub(super) type TokenPage = Page<TokenView>;
 pub(super) type UserPage = Page<UserView>;
 pub(super) type WorkspacePage = Page<WorkspaceView>;

@@ -54,6 +54,7 @@ const fn name(change: &Change) -> &'static str {
         Change::Model { .. } => "model",
         Change::Telemetry { .. } => "telemetry",
         Change::Trust => "trust",
+        Change::Delivery => "delivery",
     }
 }
 

@@ -1,6 +1,8 @@
 //! Made-up fleets for the tests of pages: none, a usual one, and one of unreasonable size.
 
 pub(super) mod access;
+pub(super) mod delivery;
+pub(super) mod story;
 
 use std::collections::BTreeMap;
 
@@ -13,12 +15,13 @@ use tern_protocol::{
         Chart, DeviceView, EventView, Health, HealthCount, Metric, ModelView, Overview, Page,
         Point, ProgressView, RejectedView, RolloutCounts, RolloutDevice, RolloutDeviceState,
         RolloutState, RolloutView, Selector, Series, ServingCount, ServingView, SiteView, SlotView,
-        Totals, VersionRef, VersionView, Vetting,
+        Stage, Stages, Totals, VersionRef, VersionView, Vetting,
     },
     tensor::{Dtype, TensorSpec},
     time::WallTime,
 };
 
+use self::story::stages;
 use super::range::{Grain, Range};
 
 /// When the fixtures look at their fleet.
@@ -120,6 +123,7 @@ pub(super) fn device(index: usize) -> DeviceView {
         slots: vec![SlotView {
             slot: "digit-reader".parse().unwrap(),
             assigned: Some(version_ref(2)),
+            stage: Some(Stage::Fetching),
             serving: Some(serving),
             previous: Some(version_ref(1)),
             progress,
@@ -198,6 +202,12 @@ pub(super) fn rollout(id: u32, state: RolloutState, devices: usize) -> RolloutVi
             device: format!("meter-{:02}", index + 1).parse().unwrap(),
             site: SITES[index % 4].parse().unwrap(),
             state,
+            stage: match state {
+                RolloutDeviceState::Serving => Some(Stage::Confirmed),
+                RolloutDeviceState::InProgress => Some(Stage::Fetching),
+                RolloutDeviceState::Assigned | RolloutDeviceState::Failed => Some(Stage::Assigned),
+                RolloutDeviceState::Waiting => None,
+            },
             progress: (state == RolloutDeviceState::InProgress)
                 .then_some(0.42 + index as f64 / 50.0),
             reason: match state {
@@ -236,6 +246,7 @@ pub(super) fn rollout(id: u32, state: RolloutState, devices: usize) -> RolloutVi
         },
         created: before(300),
         updated: before(2),
+        actor: Some("user anna".into()),
         counts: RolloutCounts {
             selected: devices.len() as u64,
             targeted: devices.len() as u64 - waiting,
@@ -243,6 +254,7 @@ pub(super) fn rollout(id: u32, state: RolloutState, devices: usize) -> RolloutVi
             in_progress: many(RolloutDeviceState::InProgress),
             serving: many(RolloutDeviceState::Serving),
             failed: many(RolloutDeviceState::Failed),
+            stages: stages(),
         },
         warnings: Vec::new(),
         devices,
@@ -290,6 +302,7 @@ pub(super) fn model(versions: u32) -> ModelView {
             load_ms: 3.8,
         },
         devices_serving: u64::from(number) * 4,
+        stages: stages(),
         signed: true,
         revoked: None,
     };
@@ -351,6 +364,7 @@ pub(super) fn empty_overview() -> Overview {
         devices: 0,
         health: Vec::new(),
         serving: Vec::new(),
+        stages: Stages::default(),
         sites: Vec::new(),
         rollouts: Vec::new(),
         events: Vec::new(),
@@ -392,6 +406,7 @@ pub(super) fn overview() -> Overview {
                 devices: 1,
             },
         ],
+        stages: stages(),
         sites: SITES.iter().enumerate().map(site).collect(),
         rollouts: vec![
             rollout(3, RolloutState::Running, 12),

@@ -31,7 +31,8 @@ use crate::{
         role::{Permission, Policy},
     },
     app::App,
-    fleet::{self, DeviceFilter},
+    delivery,
+    fleet::{self, DeviceFilter, timeline::TimelineFilter},
     monitor::{self, ChartQuery},
     registry, rollout,
     store::StoreError,
@@ -46,8 +47,8 @@ const VIEW: Policy = Policy::Workspace(Permission::View);
 /// Devices on one page of the list: a few screens; filters find the rest.
 const DEVICES: u64 = 100;
 
-/// Events on the page of a device.
-const EVENTS: u64 = 50;
+/// Entries of its timeline on the page of a device.
+const ENTRIES: u64 = 50;
 
 /// Rollouts in the list, newest first.
 const ROLLOUTS: u64 = 100;
@@ -74,6 +75,7 @@ fn rooms() -> Router<App> {
         .route("/models/{model}", room(VIEW, model))
         .route("/rollouts", room(VIEW, rollouts))
         .route("/rollouts/{rollout}", room(VIEW, rollout_room))
+        .route("/delivery", room(VIEW, delivery_room))
         .merge(desk(Desk::Waiting, access::waiting))
         .merge(desk(Desk::Identities, access::identities))
         .merge(desk(Desk::Invitations, access::invitations))
@@ -102,6 +104,7 @@ struct Asked {
     health: Option<String>,
     label: Option<String>,
     after: Option<String>,
+    slot: Option<String>,
 }
 
 type Ask = Result<Query<Asked>, QueryRejection>;
@@ -232,8 +235,25 @@ fn label(text: &str) -> Result<(String, String), Trouble> {
 
 async fn device(State(app): State<App>, visit: Visit, at: At<Named>, ask: Ask) -> Response {
     let page = async {
-        let range = range(ask)?;
+        let asked = asked(ask)?;
         let id: DeviceId = named(at, "device")?;
+        let wanted = TimelineFilter {
+            slot: asked
+                .slot
+                .as_deref()
+                .map(str::parse)
+                .transpose()
+                .ok()
+                .flatten(),
+            // A link to a page that is gone leads to the newest.
+            after: asked.after.as_deref().and_then(|after| after.parse().ok()),
+            limit: Some(ENTRIES),
+        };
+        let range = asked
+            .range
+            .as_deref()
+            .and_then(Range::named)
+            .unwrap_or_default();
         let workspace = visit.scope.workspace();
         let look = Look {
             app: &app,
@@ -243,9 +263,9 @@ async fn device(State(app): State<App>, visit: Visit, at: At<Named>, ask: Ask) -
         let of = Of::Device(&id);
         let found = fleet::device(&app.store, workspace, &id).await?;
         let found = found.ok_or_else(|| missing("device", id.as_str()))?;
-        let (speaks, events, traffic, latency, prediction, confidence) = tokio::try_join!(
+        let (speaks, entries, traffic, latency, prediction, confidence) = tokio::try_join!(
             access::speaks(&app, &visit, &id),
-            all(fleet::events(&app.store, workspace, Some(&id), EVENTS)),
+            all(fleet::timeline(&app.store, workspace, &id, &wanted)),
             look.chart(Metric::Traffic, GroupBy::None, of),
             look.chart(Metric::Latency, GroupBy::None, of),
             look.chart(Metric::Prediction, GroupBy::None, of),
@@ -257,16 +277,22 @@ async fn device(State(app): State<App>, visit: Visit, at: At<Named>, ask: Ask) -
             prediction,
             confidence,
         };
+        let story = pages::device::Story {
+            slot: wanted.slot,
+            newest: wanted.after.is_none(),
+            entries,
+        };
         Ok(pages::device::page(
             visit.frame(),
             &found,
             speaks.as_ref(),
-            &events,
+            &story,
             &charts,
             range,
         ))
     };
-    visit.answer(page.await)
+    // Boxed: it holds many answers at once.
+    visit.answer(Box::pin(page).await)
 }
 
 async fn models(State(app): State<App>, visit: Visit) -> Response {
@@ -320,6 +346,14 @@ async fn rollout_room(State(app): State<App>, visit: Visit, at: At<Named>) -> Re
         let found = rollout::show(&app.store, visit.scope.workspace(), id).await?;
         let found = found.ok_or_else(|| missing("rollout", &id.to_string()))?;
         Ok(pages::rollout::page(visit.frame(), &found))
+    };
+    visit.answer(page.await)
+}
+
+async fn delivery_room(State(app): State<App>, visit: Visit) -> Response {
+    let page = async {
+        let view = delivery::view(&app, visit.scope.workspace(), None).await?;
+        Ok(pages::delivery::page(visit.frame(), &view))
     };
     visit.answer(page.await)
 }

@@ -28,6 +28,8 @@ pub(super) enum Room {
     Models,
     /// `/rollouts` and below.
     Rollouts,
+    /// `/delivery`
+    Delivery,
     /// `/access` and below.
     Access,
     /// `/account`, which is in nobody's way: it stands in the user's menu.
@@ -37,11 +39,12 @@ pub(super) enum Room {
 }
 
 impl Room {
-    const DOORS: [(Self, &'static str, &'static str); 5] = [
+    const DOORS: [(Self, &'static str, &'static str); 6] = [
         (Self::Overview, "/", "Overview"),
         (Self::Devices, "/devices", "Devices"),
         (Self::Models, "/models", "Models"),
         (Self::Rollouts, "/rollouts", "Rollouts"),
+        (Self::Delivery, "/delivery", "Delivery"),
         (Self::Access, Desk::Waiting.path(), "Access"),
     ];
 }

@@ -26,6 +26,7 @@ mod pages;
 mod parts;
 mod range;
 mod scope;
+mod timeline;
 mod visit;
 
 #[cfg(test)]

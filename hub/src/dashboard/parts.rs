@@ -4,7 +4,8 @@ use maud::{Markup, html};
 use tern_protocol::{
     id::{DeviceId, ModelName, ModelVersion, SiteName},
     rest::{
-        EventView, Health, RolloutCounts, RolloutDeviceState, RolloutState, VersionRef, VersionView,
+        EventView, Health, RolloutCounts, RolloutDeviceState, RolloutState, Stage, Stages,
+        VersionRef, VersionView,
     },
     time::WallTime,
 };
@@ -128,6 +129,34 @@ pub(super) fn rollout_parts(counts: &RolloutCounts) -> Vec<Part> {
     ]
 }
 
+/// How far something got, from all that want it to those that it is confirmed on.
+pub(super) fn stages(stages: &Stages) -> Markup {
+    let steps = [
+        ("assigned", "soft", stages.assigned),
+        ("stored", "busy", stages.stored),
+        ("loaded", "busy", stages.loaded),
+        ("serving", "ok", stages.serving),
+        ("confirmed", "ok", stages.confirmed),
+    ];
+    html! {
+        dl.funnel {
+            @for (name, tone, count) in steps {
+                div.(tone) data-key=(name) { dt { (name) } dd { (format::count(count)) } }
+            }
+        }
+    }
+}
+
+/// How far the wanted version got in a slot, in one word.
+pub(super) fn stage(stage: Stage) -> Markup {
+    let (tone, icon) = match stage {
+        Stage::Assigned => ("off", Icon::Dot),
+        Stage::Fetching | Stage::Stored | Stage::Loaded => ("busy", Icon::Arrows),
+        Stage::Serving | Stage::Confirmed => ("ok", Icon::Check),
+    };
+    badge(tone, icon, stage.word())
+}
+
 /// A device's name, linked.
 pub(super) fn device(scope: &Scope, id: &DeviceId) -> Markup {
     html! { a href=(scope.page(&format!("/devices/{id}"))) { (id) } }
@@ -185,17 +214,8 @@ pub(super) fn no_devices() -> Markup {
     })
 }
 
-/// Whether events name their device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Devices {
-    /// They do: events of a fleet.
-    Named,
-    /// They need not: events of one device.
-    LeftOut,
-}
-
-/// Events, newest first.
-pub(super) fn events(scope: &Scope, events: &[EventView], devices: Devices) -> Markup {
+/// Events of a fleet, newest first.
+pub(super) fn events(scope: &Scope, events: &[EventView]) -> Markup {
     if events.is_empty() {
         return empty(
             &html! { "Nothing has happened yet. Events appear when devices start and models move." },
@@ -207,7 +227,7 @@ pub(super) fn events(scope: &Scope, events: &[EventView], devices: Devices) -> M
                 li data-key={ (event.at.0) "/" (event.device) "/" (event.kind) } {
                     (ago(event.at))
                     span.what {
-                        @if devices == Devices::Named { (device(scope, &event.device)) " " }
+                        (device(scope, &event.device)) " "
                         span.kind.(event_tone(&event.kind)) { (event.kind) }
                         @if let Some(of) = &event.version { " " (version_ref(scope, of)) }
                         @if let Some(slot) = &event.slot { span.dim { " in " (slot) } }

@@ -14,7 +14,7 @@ use super::{
     assets,
     fixtures::{self, CLASSES, HOSTILE, NOW, QUANTILES, SITES, access::LOOPBACK, chart, page_of},
     layout::{CONTENT_SECURITY_POLICY, Frame},
-    pages::{device, devices, model, models, notice, overview, rollout, rollouts},
+    pages::{delivery, device, devices, model, models, notice, overview, rollout, rollouts},
     range::Range,
     scope::Scope,
 };
@@ -85,7 +85,7 @@ fn empty(frame: Frame) -> Vec<Drawn> {
                 frame,
                 &device,
                 None,
-                &[],
+                &fixtures::story::story(0),
                 &device_charts(&[], &[], &[]),
                 range,
             ),
@@ -96,6 +96,10 @@ fn empty(frame: Frame) -> Vec<Drawn> {
             model::page(frame, &bare_model, &model_charts(&[], &[], &[]), range),
         ),
         ("rollouts", rollouts::page(frame, &[])),
+        (
+            "delivery",
+            delivery::page(frame, &fixtures::delivery::no_delivery()),
+        ),
         (
             "rollouts/one",
             rollout::page(frame, &fixtures::rollout(1, RolloutState::Running, 0)),
@@ -114,7 +118,7 @@ fn usual(frame: Frame) -> Vec<Drawn> {
     let range = Range::default();
     let filter = devices::Filter::default();
     let charts = || device_charts(&["all"], &QUANTILES, &CLASSES);
-    let events = fixtures::events(14);
+    let story = fixtures::story::story(14);
     let states = [
         RolloutState::Running,
         RolloutState::Paused,
@@ -151,14 +155,14 @@ fn usual(frame: Frame) -> Vec<Drawn> {
                 frame,
                 &fleet[0],
                 Some(&fixtures::identity(1, IdentityState::Active, 86_400)),
-                &events,
+                &story,
                 &charts(),
                 range,
             ),
         ),
         (
             "devices/updating",
-            device::page(frame, &fleet[5], None, &events, &charts(), range),
+            device::page(frame, &fleet[5], None, &story, &charts(), range),
         ),
         (
             "devices/failing",
@@ -166,12 +170,16 @@ fn usual(frame: Frame) -> Vec<Drawn> {
                 frame,
                 &fleet[7],
                 Some(&fixtures::identity(1, IdentityState::Active, 86_400)),
-                &events,
+                &story,
                 &charts(),
                 range,
             ),
         ),
         ("models", models::page(frame, &[fixtures::model(2)])),
+        (
+            "delivery",
+            delivery::page(frame, &fixtures::delivery::delivery(2)),
+        ),
         (
             "models/digits",
             model::page(
@@ -349,10 +357,11 @@ fn text_of_devices_is_never_markup() {
     device.platform.os = HOSTILE.into();
     device.labels.insert(HOSTILE.into(), HOSTILE.into());
     device.slots[0].rejected.as_mut().unwrap().text = HOSTILE.into();
-    let mut events = fixtures::events(3);
-    for event in &mut events {
-        event.kind = HOSTILE.into();
-        event.text = HOSTILE.into();
+    let mut story = fixtures::story::story(3);
+    for entry in &mut story.entries.items {
+        entry.kind = HOSTILE.into();
+        entry.says = HOSTILE.into();
+        entry.text = HOSTILE.into();
     }
     let mut rollout = fixtures::rollout(1, RolloutState::Running, 3);
     rollout.reason = HOSTILE.into();
@@ -376,7 +385,7 @@ fn text_of_devices_is_never_markup() {
                 frame,
                 &device,
                 None,
-                &events,
+                &story,
                 &device_charts(&names, &names, &names),
                 range,
             ),

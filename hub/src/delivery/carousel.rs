@@ -16,7 +16,13 @@ use tern_protocol::{
     limits,
 };
 
-use super::{chunks::Chunks, flow::Flow, pace::Pace, wanters::Wanters};
+use super::{
+    chunks::Chunks,
+    flow::Flow,
+    ledger::{Again, Wave},
+    pace::Pace,
+    wanters::Wanters,
+};
 
 /// Bounds and paces. Times are counted from the start of the carousel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +87,8 @@ pub struct Job {
     pub blob: BlobRef,
     /// Which chunk.
     pub index: u32,
+    /// Whether it was sent before.
+    pub again: Again,
 }
 
 /// What to do now.
@@ -290,6 +298,21 @@ impl Carousel {
         self.len() == 0
     }
 
+    /// How each blob stands that is wanted, or was lately.
+    pub fn waves(&self) -> Vec<Wave> {
+        let wave = |(key, wanted): (&Key, &Wanted)| Wave {
+            key: key.clone(),
+            len: wanted.blob.len,
+            chunks: wanted.blob.chunks().into(),
+            sent: wanted.sent.len().into(),
+            waiting: wanted.fresh.len().into(),
+            lost: wanted.lost.len().into(),
+            devices: wanted.flow.wanters().into(),
+            repeats_per_s: wanted.flow.rate(),
+        };
+        self.blobs.iter().map(wave).collect()
+    }
+
     /// Bytes a second at which what was lost of a blob is repeated; none while nobody loses.
     pub fn repeats_at(&self, key: &Key) -> Option<u64> {
         self.blobs.get(key)?.flow.rate()
@@ -301,6 +324,11 @@ impl Carousel {
         let len = wanted.blob.place(index).map_or(0, |(_, len)| len as u64);
         wanted.fresh.remove(index);
         wanted.lost.remove(index);
+        let again = if wanted.sent.has(index) {
+            Again::Yes
+        } else {
+            Again::No
+        };
         wanted.sent.add(index);
         wanted.cursor = index + 1;
         wanted.touched = now;
@@ -318,6 +346,7 @@ impl Carousel {
             workspace: key.0.clone(),
             blob: wanted.blob,
             index,
+            again,
         };
         // To the end of the queue: every blob gets a chunk before this one gets its next.
         if wanted.is_empty() {

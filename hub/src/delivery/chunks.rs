@@ -34,6 +34,10 @@ impl Chunks {
         self.words[index as usize / 64] & (1 << (index % 64)) != 0
     }
 
+    pub(super) const fn len(&self) -> u32 {
+        self.count
+    }
+
     pub(super) const fn is_empty(&self) -> bool {
         self.count == 0
     }

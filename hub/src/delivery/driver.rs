@@ -1,13 +1,18 @@
 //! Reads wanted chunks from the blobs and hands them to the link, as fast as it takes them.
 
-use std::collections::HashMap;
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use tern_protocol::{
-    blob::{BlobRef, Chunk, Want},
+    blob::{BlobRef, Chunk, ChunkRange, Want},
     codec,
     digest::Digest,
     id::{DeviceId, SiteName, WorkspaceId},
+    limits,
+    rest::Change,
 };
 use tokio::{sync::mpsc, time::Instant};
 
@@ -22,6 +27,9 @@ const KNOWN: usize = 1_024;
 
 /// Devices whose sites are remembered; a device that moves is noticed when all are forgotten.
 const SITES: usize = 4_096;
+
+/// How often it is shown how the carousel stands, while it turns: as often as a page looks.
+const SHOW: Duration = Duration::from_millis(250);
 
 /// A chunk on its way to the link, encoded.
 #[derive(Debug, Clone)]
@@ -56,9 +64,11 @@ pub async fn run(
         carousel: Carousel::new(limits),
         blobs: HashMap::new(),
         sites: HashMap::new(),
+        moved: false,
     };
     // A chunk that goes out as soon as the limit of the hub and the link let it.
-    let mut outgoing: Option<(Chunks, Instant)> = None;
+    let mut outgoing: Option<(Chunks, Instant, Job)> = None;
+    let mut shown = Instant::now();
     loop {
         // Wants first: what is wanted by more devices before it goes out goes out once.
         loop {
@@ -76,13 +86,17 @@ pub async fn run(
                         continue;
                     };
                     let at = driver.app.egress.take(chunk.payload.len());
-                    outgoing = Some((chunk, at));
+                    outgoing = Some((chunk, at, job));
                 }
                 Next::WaitUntil(at) => wait = Some(driver.start + at),
                 Next::Idle => {}
             }
         }
-        let at = outgoing.as_ref().map(|(_, at)| *at);
+        if driver.moved && (outgoing.is_none() || shown.elapsed() >= SHOW) {
+            driver.show();
+            shown = Instant::now();
+        }
+        let at = outgoing.as_ref().map(|(_, at, _)| *at);
         let room = async {
             match at {
                 Some(at) => {
@@ -104,12 +118,22 @@ pub async fn run(
                 None => return,
             },
             place = room => match (place, outgoing.take()) {
-                (Ok(place), Some((chunk, _))) => place.send(chunk),
+                (Ok(place), Some((chunk, _, job))) => {
+                    place.send(chunk);
+                    driver.sent(&job);
+                }
                 _ => return,
             },
             () = deadline => {}
         }
     }
+}
+
+/// Bytes of a blob in these chunks.
+fn bytes_of(blob: BlobRef, range: ChunkRange) -> u64 {
+    let chunk = limits::CHUNK as u64;
+    let at = |index: u32| u64::from(index).saturating_mul(chunk).min(blob.len);
+    at(range.first.saturating_add(range.count)).saturating_sub(at(range.first))
 }
 
 struct Driver {
@@ -121,6 +145,8 @@ struct Driver {
     /// Lengths of blobs that ship in a workspace.
     blobs: HashMap<(WorkspaceId, Digest), u64>,
     sites: HashMap<(WorkspaceId, DeviceId), Option<SiteName>>,
+    /// Something moved since it was last shown.
+    moved: bool,
 }
 
 impl Driver {
@@ -140,6 +166,11 @@ impl Driver {
             digest: want.blob,
             len,
         };
+        let lacks = want.ranges.iter().map(|range| bytes_of(blob, *range));
+        let lacks = lacks.fold(0_u64, u64::saturating_add).min(len);
+        let key = (workspace.clone(), want.blob);
+        self.app.ledger.asked(key, &device, len, lacks);
+        self.moved = true;
         let now = self.start.elapsed();
         match self.carousel.want(now, asker, blob, &want.ranges) {
             Ok(Taken::Fresh) => {}
@@ -152,6 +183,27 @@ impl Driver {
                 tracing::debug!(%workspace, digest = %want.blob, ?why, "a want was ignored");
             }
         }
+    }
+
+    /// A chunk is on its way.
+    fn sent(&mut self, job: &Job) {
+        let bytes = job.blob.place(job.index).map_or(0, |(_, len)| len as u64);
+        let key = (job.workspace.clone(), job.blob.digest);
+        self.app
+            .ledger
+            .published(key, job.blob.len, bytes, job.again);
+        self.moved = true;
+    }
+
+    /// Shows how the carousel stands to whoever looks.
+    fn show(&mut self) {
+        let waves = self.carousel.waves();
+        let workspaces: BTreeSet<_> = waves.iter().map(|wave| wave.key.0.clone()).collect();
+        self.app.ledger.show(waves);
+        for workspace in workspaces {
+            self.app.changes.send(&workspace, Change::Delivery);
+        }
+        self.moved = false;
     }
 
     /// Length of a blob that ships in this workspace.

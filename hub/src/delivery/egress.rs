@@ -31,6 +31,7 @@ pub struct Egress(Arc<Inner>);
 struct Inner {
     /// Bytes a second.
     rate: Option<u64>,
+    downloads: usize,
     start: Instant,
     pace: Mutex<Pace>,
     /// Held by the download that waits for its bytes, so that all downloads are one beside the carousel.
@@ -52,12 +53,23 @@ impl Egress {
     pub fn new(rate: Option<u64>, downloads: usize) -> Self {
         Self(Arc::new(Inner {
             rate,
+            downloads,
             start: Instant::now(),
             pace: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
             places: Arc::new(Semaphore::new(downloads)),
             of: Mutex::default(),
         }))
+    }
+
+    /// Bytes a second that may go, if that is limited.
+    pub fn rate(&self) -> Option<u64> {
+        self.0.rate
+    }
+
+    /// Downloads that there may be at a time.
+    pub fn places(&self) -> usize {
+        self.0.downloads
     }
 
     /// Takes so many bytes; says when they may go.

@@ -116,6 +116,11 @@ impl Flow {
         self.rate
     }
 
+    /// Devices that wanted the blob.
+    pub const fn wanters(&self) -> u32 {
+        self.wanters
+    }
+
     fn is_losing(&self, now: Duration) -> bool {
         self.recent(now) != [0, 0]
     }

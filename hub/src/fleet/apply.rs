@@ -13,6 +13,7 @@ use super::{
     health::{self, Told},
     intake::{Freshness, Said},
     rows::{device, slot},
+    stage,
 };
 
 use crate::{access::identity::Bound, store::StoreError};
@@ -161,6 +162,8 @@ fn clear_report(row: &mut slot::Model) {
     row.serving_weights = None;
     row.progress_bundle = None;
     row.progress_bytes = None;
+    row.progress_phase = None;
+    row.serving_confirmed = false;
     row.progress_total = None;
     row.rejected_bundle = None;
     row.rejected_text = None;
@@ -173,11 +176,13 @@ fn write_report(row: &mut slot::Model, report: &SlotReport) {
         row.serving_version = Some(i64::from(serving.version.version.get()));
         row.serving_bundle = Some(serving.version.bundle.as_bytes().to_vec());
         row.serving_weights = Some(serving.weights.as_bytes().to_vec());
+        row.serving_confirmed = serving.confirmed;
     }
     if let Some(progress) = &report.progress {
         row.progress_bundle = Some(progress.version.bundle.as_bytes().to_vec());
         row.progress_bytes = Some(column(progress.bytes));
         row.progress_total = Some(column(progress.bytes_total));
+        row.progress_phase = Some(stage::phase_to_text(progress.phase).into());
     }
     if let Some(rejected) = &report.rejected {
         row.rejected_bundle = Some(rejected.version.bundle.as_bytes().to_vec());

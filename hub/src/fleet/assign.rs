@@ -9,13 +9,18 @@ use sea_orm::{
 use tern_protocol::{
     desired::{Desired, DesiredSlot},
     id::{DeviceId, Revision, SlotName, WorkspaceId},
+    time::WallTime,
 };
 
 use super::{
     apply::Rows,
     facts::{self, Assigned},
     intake,
-    rows::{device, slot},
+    rows::{device, event, slot},
+    timeline::{
+        self,
+        news::{kind, row},
+    },
 };
 use crate::store::{Doing as _, Store, StoreError, parsed};
 
@@ -34,6 +39,19 @@ pub struct Assignment {
     pub device: DeviceId,
     /// What to want.
     pub wanted: Option<Assigned>,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// Why something is wanted from now on: what the device's timeline tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    /// When that was decided.
+    pub at: WallTime,
+    /// Who started the rollout, as in the audit log.
+    pub actor: Option<String>,
+    /// What came before it; empty for the usual: a rollout moves the device.
+    pub text: String,
 }
 
 /// A device that has to be told what it should be.
@@ -72,7 +90,13 @@ pub async fn assign(
         .collect();
     let mut known = intake::load(txn, workspace, &ids).await?;
     let (mut done, mut devices, mut slots) = (Vec::new(), Vec::new(), Vec::new());
-    for Assignment { device, wanted } in assignments {
+    let mut news = Vec::with_capacity(assignments.len());
+    for Assignment {
+        device,
+        wanted,
+        cause,
+    } in assignments
+    {
         let Some(mut rows) = known.remove(device.as_str()) else {
             continue;
         };
@@ -81,6 +105,7 @@ pub async fn assign(
         facts::assign(&mut rows.slots[index], wanted.as_ref());
         rows.device.desired_revision = rows.device.desired_revision.saturating_add(1);
         rows.judge();
+        news.push(told(&rows.device, &rows.slots[index], cause));
         done.push(Done {
             device: device.clone(),
             before,
@@ -91,7 +116,25 @@ pub async fn assign(
     }
     intake::save_devices(txn, devices).await?;
     intake::save_slots(txn, slots).await?;
+    timeline::record(txn, news).await?;
     Ok(done)
+}
+
+/// What the device's timeline says of it.
+fn told(device: &device::Model, slot: &slot::Model, cause: &Cause) -> event::Model {
+    let kind = match slot.assigned_bundle {
+        Some(_) => kind::ASSIGNED,
+        None => kind::UNASSIGNED,
+    };
+    event::Model {
+        slot: Some(slot.slot.clone()),
+        model: slot.assigned_model.clone(),
+        version: slot.assigned_version,
+        rollout: slot.assigned_rollout,
+        actor: cause.actor.clone(),
+        text: cause.text.clone(),
+        ..row(&device.workspace, &device.id, cause.at, kind)
+    }
 }
 
 fn slot_index(rows: &mut Rows, slot: &SlotName) -> usize {

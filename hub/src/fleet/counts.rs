@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use sea_orm::{ConnectionTrait, QueryResult, Statement};
 use tern_protocol::{
     id::{DeviceId, SiteName, WorkspaceId},
-    rest::{Health, HealthCount, ServingCount, VersionRef},
+    rest::{Health, HealthCount, ServingCount, Stages, VersionRef},
     time::WallTime,
 };
 
-use super::{apply::NOWHERE, facts, health};
+use super::{apply::NOWHERE, facts, health, rows::slot, stage};
 use crate::store::{Doing as _, Store, StoreError, parsed};
 
 /// Devices of one site.
@@ -178,5 +178,76 @@ pub async fn totals(store: &Store, workspace: &WorkspaceId) -> Result<FleetTotal
         devices: count(row, "devices", DOING)?,
         inferences: count(row, "inferences", DOING)?,
         windows: count(row, "windows", DOING)?,
+    })
+}
+
+/// How far versions got.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StageCounts {
+    /// All that is wanted, whatever version it is.
+    pub wanted: Stages,
+    /// Each version, wanted or only still there.
+    pub by_version: BTreeMap<VersionRef, Stages>,
+}
+
+/// How far versions got, over all slots of a workspace.
+pub async fn stages(store: &Store, workspace: &WorkspaceId) -> Result<StageCounts, StoreError> {
+    const DOING: &str = "counting slots by how far versions got";
+    // Slots that look the same are one row; how far they are is decided where it always is.
+    let wanted = "SELECT assigned_model AS model, assigned_version AS version, \
+        CASE WHEN progress_bundle = assigned_bundle THEN progress_phase END AS phase, \
+        COALESCE(serving_bundle = assigned_bundle, FALSE) AS serves, \
+        COALESCE(serving_weights = assigned_weights, FALSE) AS proven, \
+        serving_confirmed AS confirmed, COUNT(*) AS slots \
+        FROM slot WHERE workspace = $1 AND assigned_bundle IS NOT NULL GROUP BY 1, 2, 3, 4, 5, 6";
+    let left = "SELECT s.serving_model AS model, s.serving_version AS version, NULL AS phase, \
+        TRUE AS serves, lower(hex(s.serving_weights)) = v.onnx AS proven, \
+        s.serving_confirmed AS confirmed, COUNT(*) AS slots \
+        FROM slot s JOIN model_version v ON v.workspace = s.workspace \
+        AND v.model = s.serving_model AND v.version = s.serving_version \
+        WHERE s.workspace = $1 AND s.serving_bundle IS NOT NULL \
+        AND (s.assigned_bundle IS NULL OR s.assigned_bundle <> s.serving_bundle) \
+        GROUP BY 1, 2, 3, 4, 5, 6";
+    let mut counts = StageCounts::default();
+    for (sql, is_wanted) in [(wanted, true), (left, false)] {
+        for row in select(store, workspace, sql, DOING).await? {
+            let model: Option<String> = row.try_get("", "model").doing(DOING)?;
+            let number: Option<i64> = row.try_get("", "version").doing(DOING)?;
+            let Some((model, version)) = facts::named_version(model.as_deref(), number)? else {
+                continue;
+            };
+            let Some(stage) = stage::stage(&alike(&row)?) else {
+                continue;
+            };
+            let slots = count(&row, "slots", DOING)?;
+            if is_wanted {
+                counts.wanted.add_many(stage, slots);
+            }
+            let of = VersionRef { model, version };
+            counts
+                .by_version
+                .entry(of)
+                .or_default()
+                .add_many(stage, slots);
+        }
+    }
+    Ok(counts)
+}
+
+/// A slot that stands for all those of a row of [`stages`].
+fn alike(row: &QueryResult) -> Result<slot::Model, StoreError> {
+    const DOING: &str = "counting slots by how far versions got";
+    let yes = |column: &str| row.try_get::<bool>("", column).doing(DOING);
+    let wanted = vec![1];
+    let phase: Option<String> = row.try_get("", "phase").doing(DOING)?;
+    Ok(slot::Model {
+        assigned_bundle: Some(wanted.clone()),
+        assigned_weights: Some(wanted.clone()),
+        serving_bundle: yes("serves")?.then(|| wanted.clone()),
+        serving_weights: yes("proven")?.then(|| wanted.clone()),
+        serving_confirmed: yes("confirmed")?,
+        progress_bundle: phase.is_some().then_some(wanted),
+        progress_phase: phase,
+        ..Default::default()
     })
 }

@@ -1,22 +1,26 @@
-//! What happened on devices, newest first.
+//! What happened on devices, as they tell it, newest first.
 
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _, Set, Statement,
 };
 use tern_protocol::{
-    id::{DeviceId, ModelVersion, WorkspaceId},
+    id::{DeviceId, WorkspaceId},
     log::Event,
     rest::{EventView, VersionRef},
     time::WallTime,
 };
 
-use super::rows::event;
+use super::{
+    facts,
+    rows::event,
+    timeline::{self, news::kind},
+};
 use crate::store::{Doing as _, Store, StoreError, parsed};
 
-/// Events kept in a workspace; older ones are forgotten. Telemetry has its own tables: these are
-/// for people who look at what happened lately.
-const KEPT: i64 = 100_000;
+/// Events kept by the hub; older ones are forgotten. Telemetry has its own tables: these are for people
+/// who look at what happened lately. Of one device there are [`timeline::KEPT`] at most.
+const KEPT: i64 = 500_000;
 
 /// How many events come in between two forgettings.
 const FORGET_EVERY: i64 = 1_000;
@@ -48,13 +52,21 @@ pub async fn record_events<C: ConnectionTrait>(
         });
         let insert = event::Entity::insert_many(rows).exec(db).await;
         let last = insert.doing("storing events")?.last_insert_id;
-        if let Some(last) = last
-            && last % FORGET_EVERY < events.len() as i64
-        {
-            forget(db, last - KEPT).await?;
-        }
+        forget_beyond(db, last, events.len()).await?;
     }
-    Ok(())
+    timeline::bound(db, workspace.as_str(), device.as_str()).await
+}
+
+/// Forgets the oldest now and then; `last` is the newest of those that were just added.
+pub(super) async fn forget_beyond<C: ConnectionTrait>(
+    db: &C,
+    last: Option<i64>,
+    added: usize,
+) -> Result<(), StoreError> {
+    match last {
+        Some(last) if last % FORGET_EVERY < added as i64 => forget(db, last - KEPT).await,
+        _ => Ok(()),
+    }
 }
 
 async fn forget<C: ConnectionTrait>(db: &C, up_to: i64) -> Result<(), StoreError> {
@@ -77,7 +89,8 @@ fn shortened(text: &str) -> String {
     text[..end].to_owned()
 }
 
-/// The newest events of a workspace or of one device, newest first.
+/// The newest events of a workspace or of one device, newest first: what devices told, without what the
+/// hub adds to their timelines.
 pub async fn events(
     store: &Store,
     workspace: &WorkspaceId,
@@ -86,6 +99,7 @@ pub async fn events(
 ) -> Result<Vec<EventView>, StoreError> {
     let mut select = event::Entity::find()
         .filter(event::Column::Workspace.eq(workspace.as_str()))
+        .filter(event::Column::Kind.is_not_in(kind::ALL))
         .order_by_desc(event::Column::Id)
         .limit(limit);
     if let Some(device) = device {
@@ -96,15 +110,7 @@ pub async fn events(
 }
 
 fn view(row: event::Model) -> Result<EventView, StoreError> {
-    let version = row.version.and_then(|v| u32::try_from(v).ok());
-    let version = version.and_then(ModelVersion::new);
-    let version = match (row.model, version) {
-        (Some(model), Some(version)) => Some(VersionRef {
-            model: parsed("model name", &model)?,
-            version,
-        }),
-        _ => None,
-    };
+    let version = version(row.model.as_deref(), row.version)?;
     Ok(EventView {
         at: WallTime(row.at),
         device: parsed("device id", &row.device)?,
@@ -116,4 +122,13 @@ fn view(row: event::Model) -> Result<EventView, StoreError> {
         version,
         text: row.text,
     })
+}
+
+/// The version that an event is about.
+pub(super) fn version(
+    model: Option<&str>,
+    number: Option<i64>,
+) -> Result<Option<VersionRef>, StoreError> {
+    let named = facts::named_version(model, number)?;
+    Ok(named.map(|(model, version)| VersionRef { model, version }))
 }

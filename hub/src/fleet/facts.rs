@@ -7,9 +7,10 @@ use tern_protocol::{
     blob::BlobRef,
     digest::Digest,
     id::{DeviceId, ModelName, ModelVersion, RolloutId, SiteName, SlotName, WorkspaceId},
+    rest::Stage,
 };
 
-use super::rows::slot;
+use super::{rows::slot, stage};
 use crate::store::{Doing as _, StoreError, parsed};
 
 /// A version as it can be assigned.
@@ -80,6 +81,8 @@ pub struct DeviceFacts {
     pub underway: Option<Underway>,
     /// What it refused last.
     pub refused: Option<Refused>,
+    /// How far what the hub wants got.
+    pub stage: Option<Stage>,
 }
 
 /// Every device of a workspace that has this slot, in the order of their ids, in one query.
@@ -94,7 +97,7 @@ pub async fn facts<C: ConnectionTrait>(
         "SELECT d.id, d.site, d.labels, s.assigned_model, s.assigned_version, s.assigned_bundle, \
          s.assigned_len, s.assigned_weights, s.assigned_rollout, s.serving_bundle, \
          s.serving_weights, s.progress_bundle, s.progress_bytes, s.progress_total, \
-         s.rejected_bundle, s.rejected_text \
+         s.rejected_bundle, s.rejected_text, s.progress_phase, s.serving_confirmed \
          FROM slot s JOIN device d ON d.workspace = s.workspace AND d.id = s.device \
          WHERE s.workspace = $1 AND s.slot = $2 ORDER BY s.device",
         [workspace.as_str().into(), slot.as_str().into()],
@@ -122,6 +125,8 @@ fn from_row(row: &QueryResult) -> Result<DeviceFacts, StoreError> {
         progress_total: number(13)?,
         rejected_bundle: bytes(14)?,
         rejected_text: text(15)?,
+        progress_phase: text(16)?,
+        serving_confirmed: row.try_get_by_index(17).doing(DOING)?,
         ..Default::default()
     };
     let labels: String = row.try_get_by_index(2).doing(DOING)?;
@@ -135,6 +140,7 @@ fn from_row(row: &QueryResult) -> Result<DeviceFacts, StoreError> {
         serving: served(&slot)?,
         underway: underway(&slot)?,
         refused: refused(&slot)?,
+        stage: stage::stage(&slot),
     })
 }
 

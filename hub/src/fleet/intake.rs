@@ -15,9 +15,9 @@ use sea_orm::{
     IntoActiveModel as _, QueryFilter as _, Set, TransactionTrait as _, sea_query::OnConflict,
 };
 use tern_protocol::{
-    id::{DeviceId, WorkspaceId},
+    id::{DeviceId, ModelName, ModelVersion, SlotName, WorkspaceId},
     reported::{Link, Reported},
-    rest::Change,
+    rest::{Change, Stage},
     time::WallTime,
 };
 use tokio::sync::mpsc;
@@ -28,10 +28,12 @@ use super::{
     assign::{self, Tell},
     facts,
     rows::{device, label, slot},
+    stage,
+    timeline::{self, news::news},
 };
 use crate::{
     app::App,
-    store::{Doing as _, StoreError, chain},
+    store::{Doing as _, StoreError, chain, parsed},
 };
 
 /// Messages that wait for the database. A thousand devices that reconnect at once send two each.
@@ -100,11 +102,12 @@ pub fn queue() -> (mpsc::Sender<Message>, mpsc::Receiver<Message>) {
 /// Stores messages until the queue is closed and empty.
 pub async fn run(app: App, mut queue: mpsc::Receiver<Message>, tell: mpsc::Sender<Tell>) {
     let mut batch = Vec::with_capacity(BATCH);
+    let started = app.clock.now();
     while gather(&mut queue, &mut batch).await {
         let by_workspace = group(std::mem::take(&mut batch));
         for (workspace, messages) in by_workspace {
             let outcome = loop {
-                match store(&app, &workspace, &messages).await {
+                match store(&app, &workspace, &messages, started).await {
                     Ok(outcome) => break outcome,
                     Err(err) => {
                         tracing::error!(%workspace, error = chain(&err), "device states wait");
@@ -115,6 +118,9 @@ pub async fn run(app: App, mut queue: mpsc::Receiver<Message>, tell: mpsc::Sende
             app.counters.fleet_commits.one();
             if !outcome.changed.is_empty() {
                 app.wake.notify();
+            }
+            for (device, slot, of) in outcome.stored {
+                app.ledger.stored(&workspace, &device, &slot, of);
             }
             for device in outcome.changed {
                 app.changes.send(&workspace, Change::Device { device });
@@ -168,6 +174,9 @@ async fn gather(queue: &mut mpsc::Receiver<Message>, batch: &mut Vec<Message>) -
     true
 }
 
+/// A version of a model.
+type Version = (ModelName, ModelVersion);
+
 type ByDevice = BTreeMap<DeviceId, Vec<Message>>;
 
 fn group(batch: Vec<Message>) -> BTreeMap<WorkspaceId, ByDevice> {
@@ -186,12 +195,15 @@ fn group(batch: Vec<Message>) -> BTreeMap<WorkspaceId, ByDevice> {
 struct Outcome {
     changed: Vec<DeviceId>,
     resend: Vec<DeviceId>,
+    /// Who has all of the version that is wanted in a slot, and had not before.
+    stored: Vec<(DeviceId, SlotName, Version)>,
 }
 
 async fn store(
     app: &App,
     workspace: &WorkspaceId,
     messages: &ByDevice,
+    started: WallTime,
 ) -> Result<Outcome, StoreError> {
     let txn = app
         .store
@@ -204,8 +216,10 @@ async fn store(
     let mut outcome = Outcome {
         changed: Vec::new(),
         resend: Vec::new(),
+        stored: Vec::new(),
     };
     let (mut rows, mut slots, mut heard) = (Vec::new(), Vec::new(), Vec::new());
+    let mut happened = Vec::new();
     for (id, messages) in messages {
         let first = messages
             .first()
@@ -222,6 +236,10 @@ async fn store(
         if let Some(bound) = &bound {
             after.bind(bound)?;
         }
+        for (slot, of) in newly_stored(before.as_ref(), &after)? {
+            outcome.stored.push((id.clone(), slot, of));
+        }
+        happened.extend(news(before.as_ref(), &after, first, started));
         if before
             .as_ref()
             .is_none_or(|before| visibly_differ(before, &after))
@@ -252,9 +270,30 @@ async fn store(
     }
     save_devices(&txn, rows).await?;
     save_slots(&txn, slots).await?;
+    timeline::record(&txn, happened).await?;
     anchor::learn_anchors(&txn, workspace, &last_of_each_boot(heard)).await?;
     txn.commit().await.doing("committing device states")?;
     Ok(outcome)
+}
+
+/// Slots whose wanted version is on the device whole, and was not before.
+fn newly_stored(
+    before: Option<&Rows>,
+    after: &Rows,
+) -> Result<Vec<(SlotName, Version)>, StoreError> {
+    let has = |slot: &slot::Model| stage::stage(slot) >= Some(Stage::Stored);
+    let mut stored = Vec::new();
+    for slot in after.slots.iter().filter(|slot| has(slot)) {
+        let had = before.and_then(|before| before.slots.iter().find(|old| old.slot == slot.slot));
+        if had.is_some_and(|old| has(old) && old.assigned_bundle == slot.assigned_bundle) {
+            continue;
+        }
+        if let Some(assigned) = facts::assigned(slot)? {
+            let of = (assigned.target.model, assigned.target.version);
+            stored.push((parsed("slot name", &slot.slot)?, of));
+        }
+    }
+    Ok(stored)
 }
 
 /// One statement may touch a row of the table only once, so of several messages of one boot the

@@ -18,10 +18,12 @@ pub mod facts;
 pub mod intake;
 pub mod rows;
 pub mod schema;
+pub mod timeline;
 
 mod apply;
 mod counts;
 mod health;
+mod stage;
 mod views;
 
 #[cfg(test)]
@@ -29,8 +31,9 @@ mod tests;
 
 pub use self::{
     anchor::{learn_anchors, wall_of},
-    counts::{count_windows, health_counts, serving_counts, sites, totals},
+    counts::{count_windows, health_counts, serving_counts, sites, stages, totals},
     events::{events, record_events},
+    timeline::timeline,
     views::{DeviceFilter, device, devices},
 };
 

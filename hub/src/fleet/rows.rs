@@ -88,6 +88,9 @@ pub mod slot {
         pub progress_total: Option<i64>,
         pub rejected_bundle: Option<Vec<u8>>,
         pub rejected_text: Option<String>,
+        pub progress_phase: Option<String>,
+        pub serving_confirmed: bool,
+        pub serving_revoked: Option<String>,
     }
 
     /// None: rows are joined by hand where they are read.
@@ -115,6 +118,9 @@ pub mod event {
         pub model: Option<String>,
         pub version: Option<i64>,
         pub text: String,
+        pub rollout: Option<i64>,
+        pub actor: Option<String>,
+        pub since: Option<i64>,
     }
 
     /// None: rows are joined by hand where they are read.

@@ -7,7 +7,7 @@ use sea_orm_migration::{
     sea_query::TableCreateStatement,
 };
 
-use crate::store::schema::{index, key, table};
+use crate::store::schema::{add_column, index, key, table};
 
 /// Makes the fleet's tables, and the workspace `default`.
 pub struct Migration;
@@ -36,6 +36,37 @@ impl MigrationTrait for Migration {
         let first = "INSERT INTO workspace (id) VALUES ('default') ON CONFLICT DO NOTHING";
         let db = manager.get_connection();
         db.execute_unprepared(first).await.map(|_| ())
+    }
+}
+
+/// Adds what the story of a device needs: who is behind an event and since when it lasts, and how far a
+/// version got in a slot.
+pub struct Timeline;
+
+impl MigrationName for Timeline {
+    fn name(&self) -> &'static str {
+        "m0014_timeline"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Timeline {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let columns = [
+            ("event", big_integer_null("rollout")),
+            ("event", text_null("actor")),
+            ("event", big_integer_null("since")),
+            ("slot", text_null("progress_phase")),
+            ("slot", boolean("serving_confirmed").default(false).take()),
+            ("slot", text_null("serving_revoked")),
+        ];
+        for (table, column) in columns {
+            add_column(manager, table, column).await?;
+        }
+        let by_time = ["workspace", "device", "at", "id"];
+        manager
+            .create_index(index("event_by_time", "event", &by_time))
+            .await
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 use super::{
     anchor::Heard,
-    assign::{Assignment, Tell, all_desired, assign},
+    assign::{Assignment, Cause, Tell, all_desired, assign},
     facts::{Assigned, Target, facts},
     intake::{Freshness, Message, Said},
     *,
@@ -165,6 +165,11 @@ async fn assign_one(app: &App, device: &str, number: u32) -> Revision {
     let assignments = [Assignment {
         device: id(device),
         wanted,
+        cause: Cause {
+            at: WallTime(5),
+            actor: Some("user anna".into()),
+            text: String::new(),
+        },
     }];
     let slot = "reader".parse().expect("a name");
     let done = assign(&txn, &workspace(), &slot, &assignments)

@@ -20,6 +20,7 @@ use tern_protocol::{
 use super::{
     anchor, facts, health, intake,
     rows::{device, label, slot},
+    stage,
 };
 use crate::{
     fleet::apply::Rows,
@@ -185,6 +186,7 @@ async fn view(
         views.push(SlotView {
             slot: parsed("slot name", &slot.slot)?,
             assigned,
+            stage: stage::stage(slot),
             serving,
             previous: report
                 .and_then(|report| report.previous.as_ref())

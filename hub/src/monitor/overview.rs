@@ -37,9 +37,10 @@ pub async fn overview(app: &App, workspace: &WorkspaceId) -> Result<Overview, St
     let (totals, devices) = tokio::try_join!(totals(app, workspace), async {
         fleet::totals(store, workspace).await
     },)?;
-    let (health, serving, sites, rollouts, events) = tokio::try_join!(
+    let (health, serving, stages, sites, rollouts, events) = tokio::try_join!(
         fleet::health_counts(store, workspace),
         fleet::serving_counts(store, workspace),
+        fleet::stages(store, workspace),
         sites(app, workspace),
         rollout::list(store, workspace, ROLLOUTS),
         fleet::events(store, workspace, None, EVENTS),
@@ -52,6 +53,7 @@ pub async fn overview(app: &App, workspace: &WorkspaceId) -> Result<Overview, St
         devices: devices.devices,
         health,
         serving,
+        stages: stages.wanted,
         sites,
         rollouts,
         events,

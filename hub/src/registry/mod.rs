@@ -12,6 +12,7 @@
 mod facts;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod parts;
 pub mod publish;
 pub mod rows;
 pub mod schema;
@@ -31,12 +32,15 @@ use tern_protocol::{
     digest::Digest,
     id::{ModelName, ModelVersion, WorkspaceId},
     manifest::Measured,
-    rest::{ModelView, NewVersion, Revoked, VersionRef, VersionView},
+    rest::{ModelView, NewVersion, Revoked, Stages, VersionRef, VersionView},
     steps::{InputSteps, OutputSteps},
     time::WallTime,
 };
 
-pub use self::publish::{PublishError, Published, publish};
+pub use self::{
+    parts::{part_named, parts_of},
+    publish::{PublishError, Published, publish},
+};
 use crate::{
     fleet,
     store::{Doing as _, Store, StoreError, parsed},
@@ -245,16 +249,25 @@ async fn row(
     row.doing("reading a version of a model")
 }
 
-/// How many devices serve each version now.
-struct Serving(BTreeMap<VersionRef, u64>);
+/// How many devices serve each version now, and how far each got.
+struct Serving {
+    devices: BTreeMap<VersionRef, u64>,
+    stages: BTreeMap<VersionRef, Stages>,
+}
 
 impl Serving {
     async fn read(store: &Store, workspace: &WorkspaceId) -> Result<Self, StoreError> {
-        let counts = fleet::serving_counts(store, workspace).await?;
+        let (counts, stages) = tokio::try_join!(
+            fleet::serving_counts(store, workspace),
+            fleet::stages(store, workspace),
+        )?;
         let counts = counts
             .into_iter()
             .filter_map(|c| Some((c.version?, c.devices)));
-        Ok(Self(counts.collect()))
+        Ok(Self {
+            devices: counts.collect(),
+            stages: stages.by_version,
+        })
     }
 }
 
@@ -264,7 +277,8 @@ fn view(row: rows::version::Model, serving: &Serving) -> Result<VersionView, Sto
         version: number(row.version)?,
     };
     let declared = Declared::read(&row.declared)?;
-    let devices_serving = serving.0.get(&of).copied().unwrap_or(0);
+    let devices_serving = serving.devices.get(&of).copied().unwrap_or(0);
+    let stages = serving.stages.get(&of).copied().unwrap_or_default();
     Ok(VersionView {
         model: of.model,
         version: of.version,
@@ -284,6 +298,7 @@ fn view(row: rows::version::Model, serving: &Serving) -> Result<VersionView, Sto
         validation_accuracy: row.validation_accuracy,
         vetting: json("vetting", &row.vetting)?,
         devices_serving,
+        stages,
         signed: row.signed,
         revoked: revoked(row.revoked, row.revoked_at, row.replacement)?,
     })

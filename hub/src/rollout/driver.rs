@@ -9,6 +9,7 @@ use sea_orm::TransactionTrait as _;
 use tern_protocol::{
     id::{SlotName, WorkspaceId},
     rest::Change,
+    time::WallTime,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +24,7 @@ use crate::{
     app::App,
     fleet::{
         self,
-        assign::{Assignment, Done, Tell, assign},
+        assign::{Assignment, Cause, Done, Tell, assign},
         facts::{self, DeviceFacts},
     },
     store::{Doing as _, StoreError, chain},
@@ -172,7 +173,9 @@ async fn act(
         if !still_the_plan(&txn, rollout).await? {
             return Ok(Did::Something);
         }
-        let assignments: Vec<Assignment> = chunk.iter().map(|a| assignment(rollout, a)).collect();
+        let now = app.clock.now();
+        let assignments = chunk.iter().map(|action| assignment(rollout, action, now));
+        let assignments: Vec<Assignment> = assignments.collect();
         let done = assign(&txn, workspace, &rollout.slot, &assignments).await?;
         if !rollout.is_giving_back() {
             stored::remember(&txn, workspace, rollout.id, &done).await?;
@@ -211,16 +214,32 @@ pub(super) async fn tell_all(
     }
 }
 
-fn assignment(rollout: &Rollout, action: &Action) -> Assignment {
-    match action {
-        Action::Assign(device) => Assignment {
-            device: device.clone(),
-            wanted: Some(rollout.assignment()),
-        },
-        Action::GiveBack(device, before) => Assignment {
-            device: device.clone(),
-            wanted: before.clone(),
-        },
+fn assignment(rollout: &Rollout, action: &Action, at: WallTime) -> Assignment {
+    let (device, wanted, cause) = match action {
+        Action::Assign(device) => {
+            let cause = Cause {
+                at,
+                actor: rollout.actor.clone(),
+                text: String::new(),
+            };
+            (device, Some(rollout.assignment()), cause)
+        }
+        Action::GiveBack(device, before) => {
+            let cause = Cause {
+                at,
+                actor: None,
+                text: format!(
+                    "rollout {} was aborted, and its devices go back",
+                    rollout.id
+                ),
+            };
+            (device, before.clone(), cause)
+        }
+    };
+    Assignment {
+        device: device.clone(),
+        wanted,
+        cause,
     }
 }
 

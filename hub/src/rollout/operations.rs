@@ -142,6 +142,7 @@ pub async fn start(
         counts: RolloutCounts::default(),
         created: now,
         updated: now,
+        actor: Some(by.name.clone()),
     };
     // The first look, so that the answer tells how many devices it is about; a newer rollout cannot
     // claim any of them yet.

@@ -35,6 +35,8 @@ pub struct Rollout {
     pub created: WallTime,
     /// When it last changed.
     pub updated: WallTime,
+    /// Who started it, as in the audit log.
+    pub actor: Option<String>,
 }
 
 impl Rollout {

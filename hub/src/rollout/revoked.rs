@@ -20,7 +20,7 @@ use crate::{
     access::audit::{self, Actor, Deed},
     app::App,
     fleet::{
-        assign::{Assignment, Tell, assign},
+        assign::{Assignment, Cause, Tell, assign},
         facts::{Assigned, Target, named_version},
     },
     registry,
@@ -89,7 +89,7 @@ async fn due(
     let db = app.store.read();
     let select = Statement::from_sql_and_values(
         db.get_database_backend(),
-        "SELECT s.slot, s.device, s.assigned_rollout, v.model, v.replacement \
+        "SELECT s.slot, s.device, s.assigned_rollout, v.model, v.replacement, v.version, v.revoked \
          FROM model_version v JOIN slot s ON s.workspace = v.workspace \
          AND s.assigned_model = v.model AND s.assigned_version = v.version \
          WHERE v.workspace = $1 AND v.revoked IS NOT NULL ORDER BY s.slot, s.device",
@@ -103,11 +103,24 @@ async fn due(
         let device: DeviceId = parsed("device id", &device)?;
         let wanted = replacement(app, workspace, &row).await?;
         let slot = parsed("slot name", &slot)?;
-        all.entry(slot)
-            .or_default()
-            .push(Assignment { device, wanted });
+        all.entry(slot).or_default().push(Assignment {
+            device,
+            wanted,
+            cause: cause(app, &row)?,
+        });
     }
     Ok(all)
+}
+
+fn cause(app: &App, row: &QueryResult) -> Result<Cause, StoreError> {
+    let model: String = row.try_get_by_index(3).doing(DOING)?;
+    let version: i64 = row.try_get_by_index(5).doing(DOING)?;
+    let reason: String = row.try_get_by_index(6).doing(DOING)?;
+    Ok(Cause {
+        at: app.clock.now(),
+        actor: None,
+        text: format!("{model} v{version} is revoked: {reason}"),
+    })
 }
 
 async fn replacement(

@@ -26,6 +26,7 @@ pub(super) mod rollout {
         pub counts: String,
         pub created: i64,
         pub updated: i64,
+        pub actor: Option<String>,
     }
 
     /// None: rows are joined by hand where they are read.

@@ -6,7 +6,7 @@ use sea_orm_migration::{
     schema::{big_integer, big_integer_null, blob, blob_null, text, text_null},
 };
 
-use crate::store::schema::{key, table};
+use crate::store::schema::{add_column, key, table};
 
 /// Makes the rollouts' tables.
 pub struct Migration;
@@ -55,5 +55,21 @@ impl MigrationTrait for Migration {
             .take();
         manager.create_table(rollout).await?;
         manager.create_table(moved).await
+    }
+}
+
+/// Adds who started a rollout.
+pub struct Starter;
+
+impl MigrationName for Starter {
+    fn name(&self) -> &'static str {
+        "m0015_rollout_starter"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Starter {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        add_column(manager, "rollout", text_null("actor")).await
     }
 }

@@ -2,7 +2,7 @@
 
 use tern_protocol::{
     id::{DeviceId, RolloutId},
-    rest::{RolloutCounts, RolloutDeviceState, RolloutState},
+    rest::{RolloutCounts, RolloutDeviceState, RolloutState, Stage},
 };
 
 use super::plan::{Before, Candidate, Rollout};
@@ -63,6 +63,9 @@ pub fn step(rollout: &Rollout, candidates: &[Candidate<'_>]) -> (Progress, Vec<A
             continue;
         }
         counts.targeted += 1;
+        if let Some(stage) = stage(rollout, candidate) {
+            counts.stages.add(stage);
+        }
         match place(rollout, candidate, *membership).state {
             RolloutDeviceState::Waiting => {
                 if rollout.assigns() {
@@ -199,6 +202,14 @@ pub fn place(rollout: &Rollout, candidate: &Candidate<'_>, membership: Membershi
         },
         _ => at(RolloutDeviceState::Assigned, ""),
     }
+}
+
+/// How far the rollout's version got on a device, once it is assigned there.
+pub fn stage(rollout: &Rollout, candidate: &Candidate<'_>) -> Option<Stage> {
+    candidate
+        .facts
+        .stage
+        .filter(|_| is_ours(rollout, candidate))
 }
 
 fn give_back(rollout: &Rollout, candidate: &Candidate<'_>) -> Option<Action> {

@@ -80,6 +80,7 @@ fn from_row(row: rollout::Model) -> Result<Rollout, StoreError> {
         counts: structure("counts of a rollout", &row.counts)?,
         created: WallTime(row.created),
         updated: WallTime(row.updated),
+        actor: row.actor,
     })
 }
 
@@ -106,6 +107,7 @@ fn to_row(rollout: &Rollout) -> rollout::Model {
         counts: to_text(&rollout.counts),
         created: rollout.created.0,
         updated: rollout.updated.0,
+        actor: rollout.actor.clone(),
     }
 }
 

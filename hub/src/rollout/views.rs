@@ -8,7 +8,7 @@ use tern_protocol::{
 use super::{
     fit,
     plan::{Before, Candidate, Rollout},
-    step::{Membership, place, share},
+    step::{Membership, place, share, stage},
     stored,
 };
 use crate::{
@@ -76,6 +76,7 @@ fn device(rollout: &Rollout, candidate: &Candidate<'_>, membership: Membership) 
         device: candidate.facts.device.clone(),
         site: candidate.facts.site.clone(),
         state: place.state,
+        stage: stage(rollout, candidate),
         progress: place.progress,
         reason: place.reason,
         before,
@@ -95,6 +96,7 @@ pub(super) fn view(rollout: &Rollout) -> RolloutView {
         reason: rollout.reason.clone(),
         created: rollout.created,
         updated: rollout.updated,
+        actor: rollout.actor.clone(),
         counts: rollout.counts,
         warnings: Vec::new(),
         devices: Vec::new(),

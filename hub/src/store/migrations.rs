@@ -31,6 +31,9 @@ impl MigratorTrait for Steps {
             Box::new(crate::registry::schema::Signing),
             Box::new(crate::access::identity::schema::Certificates),
             Box::new(crate::registry::schema::Declarations),
+            Box::new(crate::fleet::schema::Timeline),
+            Box::new(crate::rollout::schema::Starter),
+            Box::new(crate::delivery::schema::Migration),
         ]
     }
 }

@@ -3,7 +3,11 @@
 //! Called by the steps of the schema. Must never break: a step is safe to run again, so what is there
 //! already stays as it is.
 
-use sea_orm_migration::sea_query::{Index, IndexCreateStatement, Table, TableCreateStatement};
+use sea_orm_migration::{
+    SchemaManager,
+    prelude::DbErr,
+    sea_query::{ColumnDef, Index, IndexCreateStatement, Table, TableCreateStatement},
+};
 
 /// A table with no column yet.
 pub fn table(name: &'static str) -> TableCreateStatement {
@@ -22,4 +26,17 @@ pub fn key(columns: &[&'static str]) -> IndexCreateStatement {
         key.col(*column);
     }
     key
+}
+
+/// Adds a column to a table that has rows already, unless it is there.
+pub async fn add_column(
+    manager: &SchemaManager<'_>,
+    table: &'static str,
+    mut column: ColumnDef,
+) -> Result<(), DbErr> {
+    if manager.has_column(table, &column.get_column_name()).await? {
+        return Ok(());
+    }
+    let add = Table::alter().table(table).add_column(&mut column).take();
+    manager.alter_table(add).await
 }

@@ -5,6 +5,7 @@ use crate::{
     digest::Digest,
     id::{DeviceId, ModelName, ModelVersion, Revision, SiteName, SlotName},
     reported::{OutboxReport, Phase, Platform, RejectReason, Resources, Trust},
+    rest::Stage,
     time::WallTime,
 };
 
@@ -76,6 +77,9 @@ pub struct SlotView {
     pub slot: SlotName,
     /// What the hub wants there.
     pub assigned: Option<VersionRef>,
+    /// How far that got; absent if nothing is wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
     /// What answers requests, as the device proves it.
     pub serving: Option<ServingView>,
     /// What would answer after a swap back.

@@ -6,18 +6,20 @@
 
 mod access;
 mod charts;
+mod delivery;
 mod fleet;
 mod overview;
 mod problem;
 mod registry;
 mod rollout;
 mod tap;
+mod timeline;
 mod trust;
 mod truth;
 
 pub use self::{
-    access::*, charts::*, fleet::*, overview::*, problem::*, registry::*, rollout::*, tap::*,
-    trust::*, truth::*,
+    access::*, charts::*, delivery::*, fleet::*, overview::*, problem::*, registry::*, rollout::*,
+    tap::*, timeline::*, trust::*, truth::*,
 };
 
 use alloc::{string::String, vec::Vec};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{DeviceId, ModelName, RolloutId, SiteName},
-    rest::{EventView, Health, RolloutView, VersionRef},
+    rest::{EventView, Health, RolloutView, Stages, VersionRef},
     time::WallTime,
 };
 
@@ -19,6 +19,9 @@ pub struct Overview {
     pub health: Vec<HealthCount>,
     /// Devices by what they serve.
     pub serving: Vec<ServingCount>,
+    /// How far what is wanted got, over all slots of all devices.
+    #[serde(default)]
+    pub stages: Stages,
     /// Sites.
     pub sites: Vec<SiteView>,
     /// Rollouts that are not over, newest first.
@@ -108,6 +111,8 @@ pub enum Change {
     },
     /// Signed metadata, or what waits for signatures.
     Trust,
+    /// What moves to devices.
+    Delivery,
     /// Telemetry or labels were stored.
     Telemetry {
         /// When.

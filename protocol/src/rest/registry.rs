@@ -7,6 +7,7 @@ use crate::{
     digest::Digest,
     id::{ModelName, ModelVersion},
     manifest::{Base, Measured},
+    rest::Stages,
     steps::{InputSteps, OutputSteps, PostStep, PreStep},
     tensor::TensorSpec,
     time::WallTime,
@@ -187,6 +188,9 @@ pub struct VersionView {
     pub vetting: Vetting,
     /// Devices that serve it now.
     pub devices_serving: u64,
+    /// How far it got, over all slots of all devices.
+    #[serde(default)]
+    pub stages: Stages,
     /// Whether its bundle is signed, so that devices take it.
     pub signed: bool,
     /// Why it is revoked, if it is.

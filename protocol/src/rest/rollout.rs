@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{DeviceId, ModelName, ModelVersion, RolloutId, SiteName, SlotName},
+    rest::{Stage, Stages},
     time::WallTime,
 };
 
@@ -98,6 +99,9 @@ pub struct RolloutView {
     pub reason: String,
     /// When it was started.
     pub created: WallTime,
+    /// Who started it, as in the audit log; absent if it is older than that was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
     /// When it last changed.
     pub updated: WallTime,
     /// Devices by where they are.
@@ -150,6 +154,9 @@ pub struct RolloutCounts {
     pub serving: u64,
     /// Refused it.
     pub failed: u64,
+    /// The same devices by how far its version got on them.
+    #[serde(default)]
+    pub stages: Stages,
 }
 
 /// A device in a rollout.
@@ -162,6 +169,9 @@ pub struct RolloutDevice {
     pub site: SiteName,
     /// Where it is.
     pub state: RolloutDeviceState,
+    /// How far the version got on it; absent before it is assigned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
     /// Share of the bytes that it has, 0 to 1, while in progress.
     pub progress: Option<f64>,
     /// Why it failed; empty if it did not.

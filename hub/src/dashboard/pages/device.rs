@@ -2,8 +2,11 @@
 
 use maud::{Markup, html};
 use tern_protocol::{
+    id::SlotName,
     reported::Phase,
-    rest::{Chart, DeviceView, EventView, IdentityView, ProgressView, ServingView, SlotView},
+    rest::{
+        Chart, DeviceView, IdentityView, Page, ProgressView, ServingView, SlotView, TimelineEntry,
+    },
 };
 
 use crate::{
@@ -11,11 +14,13 @@ use crate::{
     dashboard::{
         chart::{Figure, Shape},
         form, format,
+        icon::Icon,
         layout::{self, Frame, Room},
         pages::access::{self, identities},
         parts,
         range::Range,
-        scope::Scope,
+        scope::{Scope, query},
+        timeline,
     },
 };
 
@@ -31,12 +36,22 @@ pub(in crate::dashboard) struct Charts {
     pub(in crate::dashboard) confidence: Chart,
 }
 
+/// A page of the device's timeline.
+pub(in crate::dashboard) struct Story {
+    /// Of this slot alone.
+    pub(in crate::dashboard) slot: Option<SlotName>,
+    /// Whether it begins with what is newest.
+    pub(in crate::dashboard) newest: bool,
+    /// The entries.
+    pub(in crate::dashboard) entries: Page<TimelineEntry>,
+}
+
 /// The page.
 pub(in crate::dashboard) fn page(
     frame: Frame,
     device: &DeviceView,
     speaks: Option<&IdentityView>,
-    events: &[EventView],
+    story: &Story,
     charts: &Charts,
     range: Range,
 ) -> Markup {
@@ -54,6 +69,7 @@ pub(in crate::dashboard) fn page(
                 @for slot in &device.slots { (self::slot(scope, slot)) }
             }
         }
+        (self::story(scope, device, story))
         div.grid.two {
             section.card aria-labelledby="about-title" {
                 h2 #about-title { "About" }
@@ -69,14 +85,38 @@ pub(in crate::dashboard) fn page(
             div.apart.row { h2 #charts-title { "Trends" } (range.choice(&path)) }
             div.grid.two { (figures(charts)) }
         }
-        section.card aria-labelledby="events-title" {
-            h2 #events-title { "Events" }
-            div #events.window data-live tabindex="0" role="region" aria-labelledby="events-title" {
-                (parts::events(scope, events, parts::Devices::LeftOut))
-            }
-        }
     };
     layout::page(frame, Room::Devices, device.id.as_str(), &main)
+}
+
+/// What happened here and why, chapter by chapter.
+fn story(scope: &Scope, device: &DeviceView, story: &Story) -> Markup {
+    let address = |slot: Option<&str>, after: Option<&str>| {
+        let asked = query(&[("slot", slot), ("after", after)]);
+        scope.page(&format!("/devices/{}{asked}#timeline-title", device.id))
+    };
+    let slot = story.slot.as_ref().map(SlotName::as_str);
+    html! {
+        section.card aria-labelledby="timeline-title" {
+            div.row.apart {
+                h2 #timeline-title { "Timeline" }
+                @if device.slots.len() > 1 {
+                    nav.segments aria-label="Slot of the timeline" {
+                        a href=(address(None, None)) aria-current=[slot.is_none().then_some("true")] { "All slots" }
+                        @for known in &device.slots {
+                            @let name = known.slot.as_str();
+                            a href=(address(Some(name), None)) aria-current=[(slot == Some(name)).then_some("true")] { (name) }
+                        }
+                    }
+                }
+            }
+            div #timeline data-live { (timeline::draw(scope, &story.entries.items)) }
+            nav.turn #turn data-live aria-label="Pages of the timeline" {
+                @if !story.newest { a href=(address(slot, None)) { "Newest" } }
+                @if let Some(next) = &story.entries.next { a href=(address(slot, Some(next))) { "Older" } }
+            }
+        }
+    }
 }
 
 fn health(device: &DeviceView) -> Markup {
@@ -195,8 +235,8 @@ fn trust(device: &DeviceView) -> Markup {
     }
 }
 
-/// A slot: what was assigned, what is stored, what is loaded, what is proven, apart, because an
-/// update may stop between any two.
+/// A slot: what was assigned, what is stored, loaded, serving and confirmed, apart, because an update may
+/// stop between any two.
 fn slot(scope: &Scope, slot: &SlotView) -> Markup {
     html! {
         article.card.slot data-key=(slot.slot) aria-label={ "Slot " (slot.slot) } {
@@ -211,7 +251,8 @@ fn slot(scope: &Scope, slot: &SlotView) -> Markup {
                 }
                 (stored(scope, slot))
                 (loaded(scope, slot))
-                (proven(slot))
+                (serving(slot))
+                (confirmed(slot))
             }
             @if let Some(rejected) = &slot.rejected {
                 div.alarm role="note" {
@@ -230,7 +271,7 @@ fn stored(scope: &Scope, slot: &SlotView) -> Markup {
     let here = |of: &ServingView| {
         slot.assigned
             .as_ref()
-            .is_some_and(|want| want.model == of.model && want.version == of.version)
+            .is_none_or(|want| want.model == of.model && want.version == of.version)
     };
     html! {
         @match (&slot.progress, &slot.serving) {
@@ -249,35 +290,71 @@ fn stored(scope: &Scope, slot: &SlotView) -> Markup {
 fn coming(scope: &Scope, progress: &ProgressView) -> Markup {
     let phase = match progress.phase {
         Phase::Fetching => "fetching",
-        Phase::Verified => "verified, being vetted",
-        Phase::Vetted => "vetted, being loaded",
+        Phase::Verified => "digests hold, being vetted",
+        Phase::Vetted | Phase::Waiting => "digests hold",
         Phase::Unsigned => "waits for signed metadata that list it",
-        Phase::Waiting => "vetted, waits for its activation window",
     };
     let total = progress.bytes_total;
+    let whole = matches!(
+        progress.phase,
+        Phase::Verified | Phase::Vetted | Phase::Waiting
+    );
     html! {
-        li.now {
+        li.(if whole { "done" } else { "now" }) {
             span.step { "Stored" }
             (parts::version(scope, &progress.model, progress.version))
-            progress max=(total.max(1)) value=(progress.bytes.min(total.max(1))) aria-label="Bytes on the device" {}
+            @if !whole {
+                progress max=(total.max(1)) value=(progress.bytes.min(total.max(1))) aria-label="Bytes on the device" {}
+            }
             small {
                 (phase) ", " (format::bytes(progress.bytes))
-                @if total > 0 { " of " (format::bytes(total)) }
+                @if total > 0 && !whole { " of " (format::bytes(total)) }
             }
         }
     }
 }
 
+/// What was vetted and is in memory: the version that comes, or else the one that answers.
 fn loaded(scope: &Scope, slot: &SlotView) -> Markup {
+    let coming = slot.progress.as_ref().and_then(|progress| {
+        let waits = match progress.phase {
+            Phase::Vetted => "vetted, about to take over",
+            Phase::Waiting => "vetted, waits for its activation window",
+            _ => return None,
+        };
+        Some((progress, waits))
+    });
     html! {
-        @match &slot.serving {
-            Some(serving) => li.done {
-                span.step { "Serving" }
+        @match (coming, &slot.serving) {
+            (Some((progress, waits)), _) => li.now {
+                span.step { "Loaded" }
+                (parts::version(scope, &progress.model, progress.version))
+                small { (waits) }
+            },
+            (None, Some(serving)) => li.done {
+                span.step { "Loaded" }
                 (parts::version(scope, &serving.model, serving.version))
                 small {
+                    "golden samples off by at most " (format::difference(serving.golden_difference))
+                    @if let Some(since) = serving.since { ", since " (parts::ago(since)) }
+                }
+            },
+            (None, None) => li.none { span.step { "Loaded" } span.dim { "nothing" } small { "nothing is in memory" } },
+        }
+    }
+}
+
+/// What answers requests, and whether that is what was published.
+fn serving(slot: &SlotView) -> Markup {
+    html! {
+        @match &slot.serving {
+            Some(serving) => li.(if serving.proven { "done" } else { "failed" }) {
+                span.step { "Serving" }
+                (parts::verdict(serving.proven, "digest matches", "digest differs"))
+                small {
+                    "v" (serving.version) ", weights " code { (serving.weights.short()) } ", "
                     (format::count(serving.inferences)) " inferences"
                     @if serving.errors > 0 { ", " span.bad { (format::count(serving.errors)) " errors" } }
-                    @if let Some(since) = serving.since { ", loaded " (parts::ago(since)) }
                 }
             },
             None => li.none { span.step { "Serving" } span.dim { "nothing" } small { "requests get an error" } },
@@ -285,19 +362,17 @@ fn loaded(scope: &Scope, slot: &SlotView) -> Markup {
     }
 }
 
-fn proven(slot: &SlotView) -> Markup {
+fn confirmed(slot: &SlotView) -> Markup {
     html! {
         @match &slot.serving {
-            Some(serving) => li.(if serving.proven { "done" } else { "failed" }) {
-                span.step { "Proven" }
-                (parts::verdict(serving.proven, "digest matches", "digest differs"))
-                small {
-                    @if serving.confirmed { "confirmed, " } @else { "on trial, " }
-                    "weights " code { (serving.weights.short()) } ", golden samples off by at most "
-                    (format::difference(serving.golden_difference))
-                }
+            Some(serving) if serving.confirmed => li.done {
+                span.step { "Confirmed" } (parts::verdict(true, "trial passed", "")) small { "v" (serving.version) " stays" }
             },
-            None => li.none { span.step { "Proven" } span.dim { "nothing to prove" } },
+            Some(serving) => li.now {
+                span.step { "Confirmed" } (parts::badge("busy", Icon::Arrows, "on trial"))
+                small { "v" (serving.version) " is swapped back at once if it fails" }
+            },
+            None => li.none { span.step { "Confirmed" } span.dim { "nothing" } small { "nothing is on trial" } },
         }
     }
 }

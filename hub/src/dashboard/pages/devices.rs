@@ -123,6 +123,7 @@ fn table(scope: &Scope, devices: &[DeviceView]) -> Markup {
                 th scope="col" { "Site" }
                 th scope="col" { "Health" }
                 th scope="col" { "Serves" }
+                th scope="col" { "Wanted" }
                 th.end scope="col" { "Inferences" }
                 th.end scope="col" { "Outbox" }
                 th.end scope="col" { "Heard of" }
@@ -141,6 +142,7 @@ fn table(scope: &Scope, devices: &[DeviceView]) -> Markup {
                             }
                         }
                         td data-name="Serves" { (serves(scope, &device.slots)) }
+                        td data-name="Wanted" { (wanted(scope, &device.slots)) }
                         td.end data-name="Inferences" { (format::count(device.inferences)) }
                         td.end data-name="Outbox" { (format::count(device.outbox.entries)) }
                         td.end data-name="Heard of" { (parts::ago(device.last_seen)) }
@@ -160,15 +162,28 @@ fn serves(scope: &Scope, slots: &[SlotView]) -> Markup {
                     @match &slot.serving {
                         Some(serving) => {
                             (parts::version(scope, &serving.model, serving.version))
-                            @if !serving.proven { span.bad.text { " not proven" } }
+                            @if !serving.proven { span.bad.text { " not proven" } } @else if !serving.confirmed { span.dim { " on trial" } }
                         }
                         None => { span.dim { "nothing" } }
                     }
                     span.dim { " in " (slot.slot) }
-                    @if let Some(progress) = &slot.progress {
-                        span.dim { ", v" (progress.version) " coming" }
-                    }
                 }
+            }
+        }
+    }
+}
+
+/// What is wanted in each slot, and how far it got.
+fn wanted(scope: &Scope, slots: &[SlotView]) -> Markup {
+    let wanted = slots
+        .iter()
+        .filter_map(|slot| Some((slot, slot.assigned.as_ref()?, slot.stage?)));
+    let wanted: Vec<_> = wanted.collect();
+    html! {
+        div {
+            @if wanted.is_empty() { span.dim { "nothing" } }
+            @for (slot, of, stage) in wanted {
+                div data-key=(slot.slot) { (parts::version_ref(scope, of)) " " (parts::stage(stage)) }
             }
         }
     }

@@ -81,6 +81,7 @@ fn versions(versions: &[VersionView]) -> Markup {
                 th.end scope="col" { "Latency on hub" }
                 th.end scope="col" { "Size" }
                 th.end scope="col" { "Devices serving" }
+                th scope="col" { "Got to" }
                 th.end scope="col" { "Published" }
             } }
             tbody {
@@ -99,6 +100,7 @@ fn versions(versions: &[VersionView]) -> Markup {
                         td.end data-name="Latency on hub" { (format::microseconds(version.vetting.latency_us)) }
                         td.end data-name="Size" { (format::bytes(version.total_bytes)) }
                         td.end data-name="Devices serving" { (format::count(version.devices_serving)) }
+                        td data-name="Got to" { (parts::stages(&version.stages)) }
                         td.end data-name="Published" { (parts::ago(version.created)) }
                     }
                 }

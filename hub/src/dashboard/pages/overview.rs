@@ -43,6 +43,8 @@ pub(in crate::dashboard) fn page(
             section.card #serving data-live aria-label="Devices by version" {
                 h2 { "Versions in service" }
                 (serving(scope, overview))
+                h3.apart.small.dim { "What is wanted, by how far it got" }
+                (parts::stages(&overview.stages))
             }
         }
         section aria-label="Charts" {
@@ -67,7 +69,7 @@ pub(in crate::dashboard) fn page(
             section.card.across aria-labelledby="events-title" {
                 h2 #events-title { "Newest events" }
                 div #events.window data-live tabindex="0" role="region" aria-labelledby="events-title" {
-                    (parts::events(scope, &overview.events, parts::Devices::Named))
+                    (parts::events(scope, &overview.events))
                 }
             }
         }

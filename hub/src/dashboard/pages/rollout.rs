@@ -35,11 +35,15 @@ pub(in crate::dashboard) fn page(frame: Frame, rollout: &RolloutView) -> Markup 
                 h2 #progress-title { "Progress" }
                 div #progress data-live {
                     (bar::with_legend("Devices of this rollout", &parts::rollout_parts(&rollout.counts), Empties::Named))
+                    (parts::stages(&rollout.counts.stages))
                     dl.facts {
                         (parts::fact("For", &html! { (rollout.percent) " % of " (rollouts::selected(&rollout.selector)) }))
                         (parts::fact("Devices", &html! { (format::count(rollout.counts.targeted)) span.dim { " of " (format::count(rollout.counts.selected)) " selected" } }))
                         @for warning in &rollout.warnings { (parts::fact("Warning", &html! { (warning) })) }
-                        (parts::fact("Started", &parts::ago(rollout.created)))
+                        (parts::fact("Started", &html! {
+                            (parts::ago(rollout.created))
+                            @if let Some(actor) = &rollout.actor { span.dim { " by " (actor) } }
+                        }))
                         (parts::fact("Last change", &parts::ago(rollout.updated)))
                     }
                 }
@@ -118,6 +122,7 @@ fn devices(scope: &Scope, devices: &[RolloutDevice]) -> Markup {
                 th scope="col" { "Device" }
                 th scope="col" { "Site" }
                 th scope="col" { "State" }
+                th scope="col" { "Got to" }
                 th scope="col" { "Progress" }
                 th.end scope="col" { "Before" }
                 th scope="col" { "Reason" }
@@ -128,6 +133,9 @@ fn devices(scope: &Scope, devices: &[RolloutDevice]) -> Markup {
                         th scope="row" { (parts::device(scope, &device.device)) }
                         td data-name="Site" { (device.site) }
                         td data-name="State" { (parts::rollout_device_state(device.state)) }
+                        td data-name="Got to" {
+                            @match device.stage { Some(stage) => { (parts::stage(stage)) } None => { span.dim { (format::NOTHING) } } }
+                        }
                         td data-name="Progress" { (progress(device)) }
                         td.end data-name="Before" {
                             @match device.before {

@@ -39,6 +39,7 @@ fn rollout(id: u32, version: u32, percent: u8) -> Rollout {
         counts: RolloutCounts::default(),
         created: WallTime(0),
         updated: WallTime(0),
+        actor: None,
     }
 }
 
@@ -60,6 +61,7 @@ impl World {
             serving: None,
             underway: None,
             refused: None,
+            stage: None,
         };
         Self {
             devices: (0..devices).map(device).collect(),

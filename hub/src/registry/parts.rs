@@ -1,0 +1,60 @@
+//! What a blob is to the versions of a workspace.
+
+use sea_orm::{ConnectionTrait, Statement};
+use tern_protocol::{
+    digest::Digest,
+    id::{ModelName, ModelVersion, WorkspaceId},
+    rest::BlobPart,
+};
+
+use super::{number, row};
+use crate::store::{Doing as _, StoreError, parsed};
+
+/// Which part of which version a blob is; nothing if no version names it.
+///
+/// Versions share parts. Of several the newest that is wanted on a device is meant, or else the newest:
+/// that is the one for which the blob moves.
+pub async fn part_named(
+    db: &impl ConnectionTrait,
+    workspace: &WorkspaceId,
+    digest: Digest,
+) -> Result<Option<(ModelName, ModelVersion, BlobPart)>, StoreError> {
+    const DOING: &str = "looking for the version that a blob is part of";
+    let select = Statement::from_sql_and_values(
+        db.get_database_backend(),
+        "SELECT v.model, v.version, CASE $2 WHEN v.bundle THEN 'manifest' WHEN v.onnx THEN 'model' \
+         WHEN v.golden THEN 'golden' ELSE 'reference' END AS part FROM model_version v \
+         WHERE v.workspace = $1 AND $2 IN (v.bundle, v.onnx, v.golden, v.reference) \
+         ORDER BY EXISTS (SELECT 1 FROM slot s WHERE s.workspace = v.workspace \
+         AND s.assigned_model = v.model AND s.assigned_version = v.version) DESC, v.version DESC \
+         LIMIT 1",
+        [workspace.as_str().into(), digest.to_string().into()],
+    );
+    let Some(row) = db.query_one_raw(select).await.doing(DOING)? else {
+        return Ok(None);
+    };
+    let model: String = row.try_get("", "model").doing(DOING)?;
+    let version: i64 = row.try_get("", "version").doing(DOING)?;
+    let word: String = row.try_get("", "part").doing(DOING)?;
+    let part = BlobPart::ALL.into_iter().find(|part| part.word() == word);
+    Ok(Some((
+        parsed("model name", &model)?,
+        number(version)?,
+        part.unwrap_or(BlobPart::Model),
+    )))
+}
+
+/// The blobs of a version: its manifest and what that names. None if there is no such version.
+pub async fn parts_of(
+    db: &impl ConnectionTrait,
+    workspace: &WorkspaceId,
+    model: &ModelName,
+    version: ModelVersion,
+) -> Result<Vec<Digest>, StoreError> {
+    let Some(row) = row(db, workspace, model, version).await? else {
+        return Ok(Vec::new());
+    };
+    let texts = [row.bundle, row.onnx, row.golden, row.reference];
+    let named = texts.iter().filter(|text| !text.is_empty());
+    named.map(|text| parsed("digest", text)).collect()
+}
