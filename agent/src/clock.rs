@@ -1,6 +1,9 @@
 //! The one place that asks for the time.
 
-use std::time::{Instant as Monotonic, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Instant as Monotonic, SystemTime, UNIX_EPOCH},
+};
 
 use tern_protocol::{
     id::BootId,
@@ -10,22 +13,40 @@ use tern_protocol::{
 /// Time of this run of the agent. Uptime decides; wall time is a hint for people.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
-    boot: BootId,
+    /// Shared by all copies, for the life of the process; 0 until the boot is counted.
+    boot: &'static AtomicU32,
     start: Monotonic,
 }
 
 impl Clock {
     /// A clock that starts now.
     pub fn start(boot: BootId) -> Self {
+        let clock = Self::not_counted();
+        clock.count(boot);
+        clock
+    }
+
+    /// A clock that starts now, before anybody could tell which boot this is: the disk is full, say.
+    pub fn not_counted() -> Self {
         Self {
-            boot,
+            boot: Box::leak(Box::new(AtomicU32::new(0))),
             start: Monotonic::now(),
         }
     }
 
+    /// Tells all copies of the clock which boot this is.
+    pub fn count(&self, boot: BootId) {
+        self.boot.store(boot.0, Ordering::Relaxed);
+    }
+
+    /// Whether it is known which boot this is.
+    pub fn is_counted(&self) -> bool {
+        self.boot() != BootId::default()
+    }
+
     /// Which boot this is.
     pub fn boot(&self) -> BootId {
-        self.boot
+        BootId(self.boot.load(Ordering::Relaxed))
     }
 
     /// Time since the agent started.
@@ -37,7 +58,7 @@ impl Clock {
     /// This moment in the life of the device.
     pub fn now(&self) -> Instant {
         Instant {
-            boot: self.boot,
+            boot: self.boot(),
             uptime: self.uptime(),
         }
     }

@@ -13,6 +13,7 @@ pub mod capture;
 pub mod outbox;
 pub mod reconcile;
 pub mod report;
+pub mod room;
 pub mod state;
 pub mod telemetry;
 

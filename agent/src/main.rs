@@ -1,6 +1,9 @@
 //! `tern-agent run --config FILE`: puts the agent together; `tern-agent join`: lets it in. Exit
 //! codes: 0 done, 1 refused, 2 error.
 
+mod lives;
+mod ways;
+
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
@@ -15,19 +18,10 @@ use tern_agent::{
     chance::Chance,
     clock::Clock,
     config::Config,
-    fetch::{
-        Blobs,
-        download::{Downloads, Route},
-        files::Files,
-    },
-    identity::{self, renew::Renewer, standing::Standing},
-    link::{Identity, Link, Settings, Way},
-    node::{Ears, Node, Parts, board::Board},
-    outbox::Outbox,
+    identity::{self, standing::Standing},
+    node::board::Board,
     serve::{self, Shared, predict::Predictor},
     slots::Slots,
-    state::{Opening, Store},
-    trust::{self, Trust},
     vetting,
 };
 use tokio::{
@@ -38,6 +32,8 @@ use tokio::{
 use tracing_subscriber::{
     filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
+
+use self::{lives::Lives, ways::Ways};
 
 const USAGE: &str = "\
 usage: tern-agent run --config FILE
@@ -52,21 +48,11 @@ from standard input. FILE is agent.toml if not given; it is written if it is not
 is given. Exit codes: 0 joined (now or before), 1 refused, 2 error.
 ";
 
-/// Messages from the link that wait for the node: a megabyte of chunks.
-const HEARD: usize = 16;
-
 /// Captures and labels that wait for the node: a burst, at most 4 MiB.
 const INPUTS: usize = 64;
 
-/// The store may take this much on disk besides the outbox before it is rewritten at start.
-const STORE_SPARE: u64 = 32 << 20;
-
 /// Threads for what takes its time: a load and some hashing, or slow models.
 const BLOCKING: usize = 4;
-
-/// When the store fails, requests are still answered for so long before the agent ends, to be
-/// started again: what broke may be gone then.
-const LAST_STAND: Duration = Duration::from_mins(1);
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args().skip(1).collect();
@@ -134,56 +120,6 @@ fn join(args: &[&str]) -> ExitCode {
     }
 }
 
-/// How the broker is reached as this identity.
-fn way(config: &Config, joined: Option<&identity::file::Identity>) -> Result<Way, String> {
-    let tls = joined.map(|joined| joined.tls(identity::floor(Some(joined.credentials.not_before))));
-    Ok(Way {
-        brokers: config.brokers(joined),
-        tls: tls.transpose()?,
-    })
-}
-
-/// How the hub is reached by HTTPS as this identity.
-fn route(config: &Config, joined: Option<&identity::file::Identity>, way: &Way) -> Route {
-    Route {
-        bases: config.hubs(joined),
-        tls: way.tls.clone(),
-    }
-}
-
-/// Starts what renews the identity and tells the link and the downloads.
-fn renew(
-    config: &Config,
-    standing: Standing,
-    clock: Clock,
-    chance: Chance,
-    doubt: Arc<Notify>,
-    (ways, routes): (watch::Sender<Way>, watch::Sender<Route>),
-) {
-    let mut newest = standing.newest();
-    let renewer = Renewer {
-        path: config.identity.clone(),
-        clock,
-        chance,
-        doubt,
-        standing,
-    };
-    tokio::spawn(renewer.run());
-    let config = config.clone();
-    tokio::spawn(async move {
-        while newest.changed().await.is_ok() {
-            let joined = newest.borrow_and_update().clone();
-            match way(&config, Some(&joined)) {
-                Ok(way) => {
-                    routes.send_replace(route(&config, Some(&joined), &way));
-                    ways.send_replace(way);
-                }
-                Err(err) => tracing::warn!("the renewed certificate cannot be used: {err}"),
-            }
-        }
-    });
-}
-
 fn log() {
     let filter = std::env::var("RUST_LOG")
         .ok()
@@ -201,31 +137,17 @@ fn log() {
 
 fn run(config: &Path) -> anyhow::Result<()> {
     let config = Config::load(config)?;
-    let limit = config.outbox.limit.0;
-    let (store, opening) = Store::open(&config.state, 2 * limit + STORE_SPARE)?;
-    if let Opening::Fresh { aside, reason } = opening {
-        tracing::error!(aside = %aside.display(), "the store was damaged, a fresh one is used: {reason}");
-    }
-    let clock = Clock::start(store.next_boot()?);
+    // Created by the store otherwise, but the address comes first.
+    let made = std::fs::create_dir_all(&config.state);
+    made.with_context(|| format!("making {}", config.state.display()))?;
+    let clock = Clock::not_counted();
     let mut chance = Chance::from_system().context("seeding")?;
-    let blobs = Blobs::open(Files::open(config.state.join("blobs"))?, chance.split())?;
-    let blobs = blobs.by(config.fetching(), chance.split());
-    let pinned = config
-        .joined
-        .as_ref()
-        .and_then(|joined| joined.credentials.root.clone());
-    let trust = Trust::open(
-        trust::directory(&config.state),
-        pinned.map(String::into_bytes),
-        store.clone(),
-    )?;
-    let outbox = Outbox::open(store.clone(), limit, chance.split())?;
-    let slots = Arc::new(Slots::new(
-        config.slots.iter().map(|slot| slot.name.clone()),
-    ));
-    let listener = serve::bind(config.http.listen, config.state.join("http.addr"))?;
+    let slots = config.slots.iter().map(|slot| slot.name.clone());
+    let slots = Arc::new(Slots::new(slots));
+    let first = lives::first_store(&config, clock, &slots)?;
+    let numbers = lives::numbers(clock)?;
+    let listener = serve::bind(config.http.listen, &config.state.join("http.addr"))?;
 
-    let (heard_in, heard) = mpsc::channel(HEARD);
     let (inputs_in, inputs) = mpsc::channel(INPUTS);
     let (stop_in, stop) = watch::channel(false);
     let (served_in, served) = watch::channel(false);
@@ -242,6 +164,7 @@ fn run(config: &Path) -> anyhow::Result<()> {
         predictor: Predictor::new(
             Arc::clone(&slots),
             clock,
+            numbers,
             policy,
             inputs_in,
             Arc::clone(&wake),
@@ -259,69 +182,24 @@ fn run(config: &Path) -> anyhow::Result<()> {
     });
     let serving = serving.context("starting the thread that serves")?;
 
-    let node = runtime()?.block_on(async {
-        let identity = Identity {
-            workspace: config.workspace.clone(),
-            device: config.device.clone(),
-            boot: clock.boot(),
-        };
-        let first = way(&config, config.joined.as_ref()).map_err(anyhow::Error::msg)?;
-        let first_route = route(&config, config.joined.as_ref(), &first);
-        let (routes, route) = watch::channel(first_route);
-        let (ways, way) = watch::channel(first);
-        let doubt = Arc::new(Notify::new());
-        let settings = Settings {
-            way,
-            keep_alive: config.mqtt.keep_alive.0,
-            doubt: Arc::clone(&doubt),
-        };
-        if let Some(standing) = standing {
-            let newer = (ways, routes);
-            renew(&config, standing, clock, chance.split(), doubt, newer);
-        }
-        let downloads = Downloads::new(config.workspace.clone(), route, heard_in.clone());
-        let link = Link::start(identity, settings, heard_in, chance.split());
+    runtime()?.block_on(async {
         tokio::spawn(stop_on_signal(stop_in)?);
-        let parts = Parts {
+        let ways = Ways::open(&config, standing, clock, chance.split())?;
+        let lives = Lives {
             config,
             clock,
-            store,
-            blobs,
-            trust,
-            downloads,
-            outbox,
+            chance,
             slots,
-            link,
             board,
+            ways,
         };
-        let ears = Ears {
-            heard,
-            inputs,
-            wake,
-            stop: stop.clone(),
-            served,
-        };
-        let ended = Node::run(parts, ears).await;
-        if let Err(err) = &ended {
-            tracing::error!(
-                "{}; requests are answered for {} s more",
-                tern_agent::chain(err),
-                LAST_STAND.as_secs()
-            );
-            let mut stop = stop.clone();
-            let stopped = stop.wait_for(|stop| *stop);
-            // Whichever comes first, the agent ends.
-            let _ = tokio::time::timeout(LAST_STAND, stopped).await;
-        }
-        ended.context("the agent cannot keep its state")
-    });
-    if node.is_ok() {
-        let served = serving.join();
-        served
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            .context("serving")?;
-    }
-    node
+        let ears = (inputs, wake, stop, served);
+        lives.run(first, ears).await
+    })?;
+    let served = serving.join();
+    served
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        .context("serving")
 }
 
 fn runtime() -> std::io::Result<Runtime> {

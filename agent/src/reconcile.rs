@@ -25,7 +25,8 @@ use tern_protocol::{
 };
 
 use crate::{
-    fetch::BlobStatus,
+    fetch::{BlobStatus, files::Stocked},
+    room,
     slots::TRIAL_FAILURES,
     state::slot::Kept,
     trust::{Judgement, Signed},
@@ -40,6 +41,10 @@ pub struct Observed {
     pub blobs: BTreeMap<Digest, BlobStatus>,
     /// What the device goes by.
     pub metadata: Metadata,
+    /// Files of blobs, in the order in which they came.
+    pub stock: Vec<Stocked>,
+    /// Bytes that unneeded blobs have to give back.
+    pub shortfall: u64,
 }
 
 /// The signed metadata.
@@ -163,6 +168,8 @@ pub enum Action {
     VerifyMetadata,
     /// Do without the metadata that are offered.
     RefuseMetadata(String),
+    /// Fetch a blob no more; what has come of it is kept as long as there is room.
+    Forget(Digest),
     /// Remove a blob that nobody needs.
     Drop(Digest),
 }
@@ -370,11 +377,26 @@ fn advance(name: &SlotName, candidate: &Candidate, observed: &Observed, actions:
     }
 }
 
-/// Blobs that nobody needs. Nothing while a slot is starting: its record may not be known yet.
+/// Blobs that nobody needs: they are fetched no more, and go if their room is asked for. Until then they
+/// stay, so that going back to them costs nothing. Nothing while a slot is starting: its record may not be
+/// known yet.
 fn litter(observed: &Observed) -> Vec<Action> {
     if observed.slots.values().any(|slot| slot.starting) || observed.metadata.verifying {
         return Vec::new();
     }
+    let needed = needed(observed);
+    let gone = room::evict(&observed.stock, &needed, observed.shortfall);
+    let unneeded = observed.blobs.iter().filter(|(blob, status)| {
+        let is_under_way = !matches!(status, BlobStatus::Whole | BlobStatus::Absent);
+        is_under_way && !needed.contains(blob) && !gone.contains(blob)
+    });
+    let forgotten = unneeded.map(|(blob, _)| Action::Forget(*blob));
+    let dropped = gone.iter().map(|blob| Action::Drop(*blob));
+    forgotten.chain(dropped).collect()
+}
+
+/// Blobs that somebody needs: what serves, its predecessor, what is on its way, metadata.
+pub fn needed(observed: &Observed) -> BTreeSet<&Digest> {
     let mut needed: BTreeSet<&Digest> = observed
         .metadata
         .needs
@@ -390,8 +412,7 @@ fn litter(observed: &Observed) -> Vec<Action> {
             needed.extend(candidate.parts().iter().map(|blob| &blob.digest));
         }
     }
-    let litter = observed.blobs.keys().filter(|blob| !needed.contains(blob));
-    litter.map(|digest| Action::Drop(*digest)).collect()
+    needed
 }
 
 #[cfg(test)]

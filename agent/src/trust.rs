@@ -428,7 +428,7 @@ impl Work {
             text: chain(&err),
             rotten: match err {
                 BlobError::Mismatch { .. } | BlobError::Io { .. } => Some(blob.digest),
-                BlobError::NoSpace { .. } => None,
+                BlobError::NoSpace { .. } | BlobError::Full { .. } => None,
             },
         })
     }

@@ -183,12 +183,14 @@ pub enum EventKind {
     Metadata,
     /// Captures were dropped to keep the outbox within its bounds.
     CapturesDropped,
+    /// The device's disk became full, or there is room again; the text says how much.
+    Disk,
     /// A kind that this reader does not know.
     Unknown(u32),
 }
 
 /// The number and name of each kind.
-const EVENT_KINDS: [(EventKind, u32, &str); 10] = [
+const EVENT_KINDS: [(EventKind, u32, &str); 11] = [
     (EventKind::Started, 0, "started"),
     (EventKind::Fetching, 1, "fetching"),
     (EventKind::Verified, 2, "verified"),
@@ -199,6 +201,7 @@ const EVENT_KINDS: [(EventKind, u32, &str); 10] = [
     (EventKind::CapturesDropped, 7, "captures-dropped"),
     (EventKind::Confirmed, 8, "confirmed"),
     (EventKind::Metadata, 9, "metadata"),
+    (EventKind::Disk, 10, "disk"),
 ];
 
 impl EventKind {

@@ -37,6 +37,8 @@ pub(crate) enum Name {
     Handshake,
     /// One model wanted by a whole fleet: egress, time, memory, against mosquitto
     Delivery,
+    /// What a swap costs whoever asks: failures, silence, and the way back
+    Swap,
     /// Telemetry windows a second, durable and acknowledged
     Ingest,
 }

@@ -3,11 +3,13 @@
 //! Called by `main` only; every part gets its own piece. Must never break: a key that is not known
 //! is an error that names it, so that no setting is silently without effect.
 
+mod delivery;
+mod error;
 mod units;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
+    fs,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -16,17 +18,13 @@ use std::{
 use serde::Deserialize;
 use tern_protocol::id::{DeviceId, SiteName, SlotName, WorkspaceId};
 
-use crate::{
-    activation::Activation,
-    fetch::way::{Policy, Via},
-    identity::{
-        file::{Identity, IdentityError},
-        https,
-    },
-    vetting::Budget,
-};
+use crate::{activation::Activation, identity::file::Identity, vetting::Budget};
 
-pub use self::units::{ByteCount, Span, UnitError};
+pub use self::{
+    delivery::{Broker, Delivery},
+    error::ConfigError,
+    units::{ByteCount, Span, UnitError},
+};
 
 /// Slots of one device: each holds a model in memory, so more would not fit a gateway.
 pub const SLOTS_MAX: usize = 16;
@@ -41,73 +39,14 @@ const WINDOW_MIN: Duration = Duration::from_millis(100);
 const KEEP_ALIVE: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_mins(20);
 
-/// Bounds of the silence after which MQTT is left: shorter is hasty, longer is never.
-const SILENCE: std::ops::RangeInclusive<Duration> =
-    Duration::from_secs(1)..=Duration::from_hours(24);
+/// The store may take this much on disk besides the outbox.
+const STORE_SPARE: u64 = 32 << 20;
+
+/// The smallest room for blobs: three versions of a small model.
+const BLOBS_MIN: ByteCount = ByteCount(1 << 20);
 
 /// The smallest outbox: it has to hold a few batches.
 const OUTBOX_MIN: ByteCount = ByteCount(512 << 10);
-
-/// Why a configuration cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("reading {}", path.display())]
-    Read {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        err: io::Error,
-    },
-    /// It is not TOML, a key is not known, or a value is of another kind.
-    #[error("{}: {detail}", path.display())]
-    Form {
-        /// Which file.
-        path: PathBuf,
-        /// Where and what.
-        detail: String,
-    },
-    /// A value is out of its range.
-    #[error("{}: `{key}` is {value}, it must be {must}", path.display())]
-    Range {
-        /// Which file.
-        path: PathBuf,
-        /// Which key.
-        key: &'static str,
-        /// What it is.
-        value: String,
-        /// What it has to be.
-        must: String,
-    },
-    /// The identity cannot be used.
-    #[error(transparent)]
-    Identity(#[from] IdentityError),
-    /// A value is not the one that the device joined with.
-    #[error("{}: `{key}` is {value}, but this device joined as {joined}", path.display())]
-    Other {
-        /// Which file.
-        path: PathBuf,
-        /// Which key.
-        key: &'static str,
-        /// What it is.
-        value: String,
-        /// What it was at the time of joining.
-        joined: String,
-    },
-    /// A broker elsewhere is not spoken to without TLS.
-    #[error(
-        "{}: the broker {host} is not on this machine and is spoken to over TLS only: \
-         join first with `tern-agent join`, and do not write `mqtt://`",
-        path.display()
-    )]
-    Plain {
-        /// Which file.
-        path: PathBuf,
-        /// Which broker.
-        host: String,
-    },
-}
 
 /// Everything that can be set.
 #[derive(Debug, Clone, Deserialize)]
@@ -152,6 +91,9 @@ pub struct Config {
     /// What waits for the hub.
     #[serde(default)]
     pub outbox: Outbox,
+    /// What models are made of, on disk.
+    #[serde(default)]
+    pub blobs: Blobs,
     /// Which inputs are kept for people to label.
     #[serde(default)]
     pub captures: Captures,
@@ -201,30 +143,6 @@ pub struct Mqtt {
     pub broker: Option<Broker>,
     /// Longest silence before either side takes the connection for dead.
     pub keep_alive: Span,
-}
-
-/// How models come.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Delivery {
-    /// By MQTT, by HTTPS, or by MQTT and by HTTPS when no chunks come.
-    pub via: Via,
-    /// Where the hub is reached by HTTPS, `https://HOST:PORT`; if unset, where it said when the device
-    /// joined. `http://HOST:PORT` for a hub without TLS on this machine.
-    pub hub: Option<String>,
-    /// How long chunks may stay away, though they were asked for, before a blob is fetched by HTTPS.
-    pub silence: Span,
-}
-
-/// Host and port.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Broker {
-    /// Name or address.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-    /// Whether it was written with `mqtt://`: without TLS, whoever the device is.
-    pub plain: bool,
 }
 
 /// What has to be known to join.
@@ -287,6 +205,15 @@ pub struct Telemetry {
 #[serde(deny_unknown_fields, default)]
 pub struct Outbox {
     /// Most bytes that may wait; above it windows merge and captures are dropped.
+    pub limit: ByteCount,
+}
+
+/// What models are made of, on disk.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Blobs {
+    /// Most bytes that they may take. What serves, its predecessor and what is on its way have to fit; what
+    /// nobody needs any more is kept as long as it fits too.
     pub limit: ByteCount,
 }
 
@@ -357,71 +284,10 @@ impl Config {
         }
     }
 
-    /// The brokers to reach as this identity, best first.
-    pub fn brokers(&self, joined: Option<&Identity>) -> Vec<Broker> {
-        match (&self.mqtt.broker, joined) {
-            (Some(broker), _) => vec![broker.clone()],
-            (None, Some(identity)) => {
-                let told = identity.credentials.mqtt.iter();
-                // The hub has no say in whether there is TLS.
-                told.filter_map(|text| Broker::parse(text).filter(|broker| !broker.plain))
-                    .collect()
-            }
-            (None, None) => vec![Broker {
-                host: "127.0.0.1".into(),
-                port: 1883,
-                plain: false,
-            }],
-        }
-    }
-
-    /// Where the hub is reached by HTTPS as this identity, best first.
-    pub fn hubs(&self, joined: Option<&Identity>) -> Vec<String> {
-        match (&self.delivery.hub, joined) {
-            (Some(hub), _) => vec![hub.clone()],
-            (None, Some(identity)) => identity.credentials.https.clone(),
-            (None, None) => Vec::new(),
-        }
-    }
-
-    /// How blobs are fetched.
-    pub fn fetching(&self) -> Policy {
-        Policy {
-            via: self.delivery.via,
-            https: !self.hubs(self.joined.as_ref()).is_empty(),
-            silence: self.delivery.silence.0,
-        }
-    }
-
-    /// What cannot be meant about delivery.
-    fn delivery_fault(&self) -> Option<(&'static str, String, String)> {
-        let silence = self.delivery.silence;
-        if !SILENCE.contains(&silence.0) {
-            let must = "from 1s to 24h".into();
-            return Some(("delivery.silence", silence.to_string(), must));
-        }
-        if let Some(hub) = &self.delivery.hub {
-            let plain = hub
-                .strip_prefix("http://")
-                .map(|rest| rest.trim_end_matches('/'));
-            let here = plain
-                .and_then(|rest| https::host_and_port(rest, 80))
-                .is_some_and(|(host, _)| https::is_this_machine(host));
-            let over_tls = https::address(hub).is_some();
-            if over_tls && self.joined.is_none() {
-                let must = "left out until the device has joined with `tern-agent join`".into();
-                return Some(("delivery.hub", hub.clone(), must));
-            }
-            if !here && !over_tls {
-                let must = "`https://HOST:PORT`, or `http://HOST:PORT` of this machine".into();
-                return Some(("delivery.hub", hub.clone(), must));
-            }
-        }
-        let policy = self.fetching();
-        (policy.via == Via::Https && !policy.https).then(|| {
-            let must = "`auto` or `mqtt` until the device has joined or `delivery.hub` is set";
-            ("delivery.via", "https".into(), must.into())
-        })
+    /// Bytes that the store may take on disk before it is rewritten.
+    pub fn store_limit(&self) -> u64 {
+        // sled writes an entry anew with each change of its neighbours.
+        2 * self.outbox.limit.0 + STORE_SPARE
     }
 
     /// The first setting that is out of its range: its key, its value, what it must be.
@@ -454,6 +320,11 @@ impl Config {
                 limit.to_string(),
                 format!("at least {OUTBOX_MIN}"),
             ));
+        }
+        let limit = self.blobs.limit;
+        if limit < BLOBS_MIN {
+            let must = format!("at least {BLOBS_MIN}");
+            return Some(("blobs.limit", limit.to_string(), must));
         }
         if let Some(fault) = self.delivery_fault() {
             return Some(fault);
@@ -530,29 +401,6 @@ fn form(err: &toml::de::Error, path: &Path) -> ConfigError {
     }
 }
 
-impl Broker {
-    /// From `HOST:PORT`, with `mqtt://` or `mqtts://` before it or not.
-    fn parse(text: &str) -> Option<Self> {
-        let (plain, rest) = match text.strip_prefix("mqtt://") {
-            Some(rest) => (true, rest),
-            None => (false, text.strip_prefix("mqtts://").unwrap_or(text)),
-        };
-        let (host, port) = rest.rsplit_once(':')?;
-        Some(Self {
-            host: Some(host).filter(|host| !host.is_empty())?.into(),
-            port: port.parse().ok()?,
-            plain,
-        })
-    }
-
-    /// Whether it is on this machine.
-    fn is_here(&self) -> bool {
-        let host = self.host.trim_start_matches('[').trim_end_matches(']');
-        let address = host.parse::<std::net::IpAddr>();
-        host == "localhost" || address.is_ok_and(|address| address.is_loopback())
-    }
-}
-
 fn default_identity() -> PathBuf {
     "identity.json".into()
 }
@@ -570,17 +418,6 @@ impl Default for Mqtt {
         Self {
             broker: None,
             keep_alive: Span(Duration::from_secs(30)),
-        }
-    }
-}
-
-impl Default for Delivery {
-    fn default() -> Self {
-        let policy = Policy::default();
-        Self {
-            via: policy.via,
-            hub: None,
-            silence: Span(policy.silence),
         }
     }
 }
@@ -609,6 +446,14 @@ impl Default for Outbox {
     }
 }
 
+impl Default for Blobs {
+    fn default() -> Self {
+        Self {
+            limit: ByteCount(1 << 30),
+        }
+    }
+}
+
 impl Default for Captures {
     fn default() -> Self {
         Self {
@@ -618,13 +463,6 @@ impl Default for Captures {
             random_share: 0.01,
             per_window: 64,
         }
-    }
-}
-
-impl<'de> Deserialize<'de> for Broker {
-    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(d)?;
-        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("a broker is HOST:PORT"))
     }
 }
 

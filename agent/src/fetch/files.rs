@@ -7,11 +7,12 @@
 //! - a file gets its digest as name only after its bytes were hashed.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File, OpenOptions},
     io::{self, Read as _},
-    os::unix::fs::FileExt as _,
+    os::unix::fs::{FileExt as _, MetadataExt as _},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use tern_protocol::{
@@ -24,6 +25,9 @@ use crate::durable;
 
 /// Bytes of disk that stay free: the store and the system need room too.
 pub const RESERVE: u64 = 8 << 20;
+
+/// Unit in which the system counts the blocks of a file (stat(2)).
+const BLOCK: u64 = 512;
 
 /// Why a blob cannot be kept or read.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +46,14 @@ pub enum BlobError {
         free: u64,
         /// Where.
         dir: PathBuf,
+    },
+    /// The disk became full, or the quota was reached.
+    #[error("no space left on the disk while {doing} {}", path.display())]
+    Full {
+        /// What was being done.
+        doing: &'static str,
+        /// With what.
+        path: PathBuf,
     },
     /// Its bytes are not those that the digest names.
     #[error("the bytes that came hash to {}, not to {}", found.short(), digest.short())]
@@ -68,6 +80,15 @@ pub enum BlobError {
 #[derive(Debug, Clone)]
 pub struct Files {
     dir: PathBuf,
+}
+
+/// Files of one blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stocked {
+    /// Which blob.
+    pub digest: Digest,
+    /// Bytes that they take on disk.
+    pub bytes: u64,
 }
 
 /// A blob that is being written.
@@ -108,6 +129,34 @@ impl Files {
             }
         }
         Ok((whole, partial))
+    }
+
+    /// What is here, whole or not, in the order in which it came; blobs that came together by name.
+    pub fn stock(&self) -> Result<Vec<Stocked>, BlobError> {
+        let mut found: BTreeMap<Digest, (SystemTime, u64)> = BTreeMap::new();
+        for entry in io("listing", &self.dir, fs::read_dir(&self.dir))? {
+            let entry = io("listing", &self.dir, entry)?;
+            let name = entry.file_name();
+            let digest = name.to_str().and_then(|name| name.split('.').next());
+            let Some(digest) = digest.and_then(|digest| digest.parse().ok()) else {
+                continue;
+            };
+            // It may have been removed meanwhile.
+            let Ok(facts) = entry.metadata() else {
+                continue;
+            };
+            let came = facts.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+            let of = found.entry(digest).or_insert((came, 0));
+            of.0 = of.0.max(came);
+            // What is on its way takes the place of what has come of it.
+            of.1 += facts.blocks() * BLOCK;
+        }
+        let mut stock: Vec<_> = found.into_iter().collect();
+        stock.sort_by_key(|(digest, (came, _))| (*came, *digest));
+        let stocked = stock
+            .into_iter()
+            .map(|(digest, (_, bytes))| Stocked { digest, bytes });
+        Ok(stocked.collect())
     }
 
     /// Begins or resumes a blob; gives what is already here.
@@ -163,12 +212,7 @@ impl Files {
 
     /// Free bytes where blobs are kept, if the system says.
     pub fn free(&self) -> Option<u64> {
-        let facts = nix::sys::statvfs::statvfs(&self.dir).ok()?;
-        #[allow(
-            clippy::useless_conversion,
-            reason = "the counts are narrower on 32-bit systems"
-        )]
-        Some(u64::from(facts.blocks_available()) * u64::from(facts.fragment_size()))
+        free_bytes(&self.dir)
     }
 
     /// Hashes a blob that is all here and gives it its name. A blob of other bytes is removed.
@@ -237,16 +281,18 @@ impl Partial {
     }
 
     fn named<T>(&self, doing: &'static str, result: io::Result<T>) -> Result<T, BlobError> {
-        match result {
-            Err(err) if err.kind() == io::ErrorKind::StorageFull => Err(BlobError::NoSpace {
-                digest: self.blob.digest,
-                need: self.blob.len,
-                free: 0,
-                dir: self.path.parent().unwrap_or(&self.path).into(),
-            }),
-            result => io(doing, &self.path, result),
-        }
+        io(doing, &self.path, result)
     }
+}
+
+/// Free bytes of the file system at a path, if the system says.
+pub fn free_bytes(path: &Path) -> Option<u64> {
+    let facts = nix::sys::statvfs::statvfs(path).ok()?;
+    #[allow(
+        clippy::useless_conversion,
+        reason = "the counts are narrower on 32-bit systems"
+    )]
+    Some(u64::from(facts.blocks_available()) * u64::from(facts.fragment_size()))
 }
 
 fn read_all(mut file: &File) -> io::Result<Vec<u8>> {
@@ -275,10 +321,16 @@ fn remove(path: &Path) -> Result<(), BlobError> {
 }
 
 fn io<T>(doing: &'static str, path: &Path, result: io::Result<T>) -> Result<T, BlobError> {
-    result.map_err(|err| BlobError::Io {
-        doing,
-        path: path.into(),
-        err,
+    result.map_err(|err| match err.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => BlobError::Full {
+            doing,
+            path: path.into(),
+        },
+        _ => BlobError::Io {
+            doing,
+            path: path.into(),
+            err,
+        },
     })
 }
 
@@ -356,6 +408,33 @@ mod tests {
             .check_space(blob, &Bitmap::new(0))
             .expect_err("no disk is that large");
         assert!(matches!(refusal, BlobError::NoSpace { .. }), "{refusal}");
+    }
+
+    #[test]
+    fn the_stock_is_what_the_disk_gives_to_each_blob() {
+        let (_dir, files) = files();
+        let whole = BlobRef::of(&bytes());
+        let (partial, mut have) = files.begin(whole).expect("there is room");
+        partial.write(0, &bytes()[..CHUNK]).expect("it writes");
+        have.set(0);
+        partial.commit(&have).expect("it syncs");
+        let stock = files.stock().expect("it lists");
+        let [only] = stock[..] else {
+            panic!("one blob: {stock:?}");
+        };
+        assert_eq!(only.digest, whole.digest);
+        let least = CHUNK as u64;
+        assert!(
+            (least..least * 2).contains(&only.bytes),
+            "what has not come takes no room: {only:?}"
+        );
+    }
+
+    #[test]
+    fn a_full_disk_has_a_name() {
+        let full = io::Error::from_raw_os_error(nix::libc::ENOSPC);
+        let err = io::<()>("writing", Path::new("blob"), Err(full)).expect_err("it is full");
+        assert!(matches!(err, BlobError::Full { .. }), "{err}");
     }
 
     #[test]

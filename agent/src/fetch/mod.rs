@@ -340,7 +340,7 @@ impl Blobs {
     fn fault(&mut self, digest: Digest, err: &BlobError, now: Uptime) {
         self.open.remove(&digest);
         self.dirty.remove(&digest);
-        if let BlobError::NoSpace { .. } = err {
+        if let BlobError::NoSpace { .. } | BlobError::Full { .. } = err {
             self.fetcher.forget(digest);
             self.failed
                 .insert(digest, BlobStatus::NoSpace(err.to_string()));

@@ -204,7 +204,7 @@ impl Link {
     }
 
     /// Says goodbye and ends the connection.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         let sent = {
             let state = self.shared.state();
             let link = offline(&self.identity);
@@ -213,14 +213,15 @@ impl Link {
                 && state.client.try_disconnect().is_ok()
         };
         if sent {
-            let mut task = self.task;
-            // The task ends once the disconnect is written.
-            if time::timeout(GOODBYE, &mut task).await.is_err() {
-                task.abort();
-            }
-        } else {
-            self.task.abort();
+            // The task ends once the disconnect is written; what does not is ended with the handle.
+            let _ = time::timeout(GOODBYE, &mut self.task).await;
         }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
 

@@ -17,7 +17,6 @@ use super::{
     slot::{holding, may_pass},
 };
 use crate::{
-    fetch::{BlobStatus, files::RESERVE},
     reconcile::{Action, Candidate, Metadata, Observed, Step, reconcile},
     slots::{
         Loaded, Trial,
@@ -53,7 +52,7 @@ impl Node {
         Ok(())
     }
 
-    fn observe(&self) -> Observed {
+    pub(super) fn observe(&self) -> Observed {
         let slots = self.states.iter().filter_map(|(name, state)| {
             let slot = self.slots.get(name.as_str())?;
             Some((name.clone(), state.observe(slot)))
@@ -69,6 +68,8 @@ impl Node {
                 refusal: self.trust.refusal(now),
                 online: self.link.is_online(),
             },
+            stock: self.space.stock.clone(),
+            shortfall: self.space.shortfall(self.config.blobs.limit.0),
         }
     }
 
@@ -145,10 +146,12 @@ impl Node {
                 let news = self.trust.refused(&text, self.clock.uptime());
                 self.tell_of_metadata(news)
             }
+            Action::Forget(digest) => {
+                self.blobs.forget(digest);
+                Ok(())
+            }
             Action::Drop(digest) => {
-                if let Err(err) = self.blobs.drop(digest) {
-                    tracing::warn!(%digest, "removing a blob: {}", crate::chain(&err));
-                }
+                self.give_up(digest);
                 Ok(())
             }
         }
@@ -182,19 +185,8 @@ impl Node {
             Err(refusal) => return self.reject(slot, &refusal),
         };
         let parts: Vec<_> = manifest.parts().collect();
-        let missing = parts
-            .iter()
-            .filter(|blob| self.blobs.status(blob.digest) != BlobStatus::Whole);
-        let need: u64 = missing
-            .map(|blob| blob.len - self.blobs.bytes_here(*blob))
-            .sum();
-        if let Some(free) = self.blobs.files().free()
-            && free < need.saturating_add(RESERVE)
-        {
-            let text = format!(
-                "the bundle needs {need} bytes more, only {free} are free ({RESERVE} stay in reserve)"
-            );
-            return self.reject(slot, &Refusal::new(RejectReason::NoSpace, text));
+        if let Err(refusal) = self.make_room(&parts) {
+            return self.reject(slot, &refusal);
         }
         if let Some(candidate) = &mut self.state(slot).candidate {
             candidate.step = Step::Parts(parts);
@@ -277,7 +269,11 @@ impl Node {
         self.store_slot(slot)?;
         let version = loaded.kept.version.clone();
         let old = self.swap(slot, Some(loaded))?;
-        self.state(slot).fallback = old;
+        let state = self.state(slot);
+        let previous = state.record.previous.clone();
+        let known = [old, state.fallback.take()];
+        let mut known = known.into_iter().flatten();
+        state.fallback = known.find(|loaded| previous.as_ref() == Some(&loaded.kept));
         tracing::info!(%slot, model = %version.model, version = %version.version, "serving");
         self.event(EventKind::Serving, slot, Some(&version), "")
     }

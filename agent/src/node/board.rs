@@ -2,9 +2,16 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use tern_protocol::reported::{OutboxReport, SlotReport, Trust};
+use tern_protocol::{
+    reported::{OutboxReport, SlotReport, Trust},
+    time::Uptime,
+};
 
-use crate::{fetch::Coming, slots::Slots};
+use crate::{
+    fetch::Coming,
+    room::Level,
+    slots::{Slot, Slots},
+};
 
 /// The latest facts, replaced as a whole.
 #[derive(Debug)]
@@ -13,6 +20,8 @@ pub struct Board(Mutex<Facts>);
 /// What `node` knows. Counters are since the agent started.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
+    /// Why the store cannot be used, while it cannot.
+    pub trouble: Option<String>,
     /// Whether there is a connection to the broker.
     pub online: bool,
     /// Messages that could not be read.
@@ -23,6 +32,10 @@ pub struct Facts {
     pub windows_acked: u64,
     /// Captures written into the outbox.
     pub captures_made: u64,
+    /// Captures that were left out because the disk was nearly full.
+    pub captures_refused: u64,
+    /// The disk.
+    pub disk: Disk,
     /// Bytes of chunks newly written to disk.
     pub chunk_bytes: u64,
     /// Of these, bytes of signed metadata.
@@ -41,6 +54,21 @@ pub struct Facts {
     pub trust: Trust,
     /// The slots.
     pub slots: Vec<SlotReport>,
+}
+
+/// The disk, for people.
+#[derive(Debug, Clone, Copy, Default, serde::Serialize)]
+pub struct Disk {
+    /// How much room there is.
+    pub level: Level,
+    /// Whether the reserve is there.
+    pub reserve: bool,
+    /// Bytes that blobs take.
+    pub blob_bytes: u64,
+    /// Of these, bytes of blobs that nobody needs and that go when room is needed.
+    pub spare_bytes: u64,
+    /// Bytes that the store takes.
+    pub store_bytes: u64,
 }
 
 impl Board {
@@ -62,6 +90,21 @@ impl Board {
     /// Puts new facts in the place of the old ones.
     pub fn show(&self, facts: Facts) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = facts;
+    }
+
+    /// Tells that there is no node now, and what serves all the same.
+    pub fn without_node(&self, trouble: String, slots: &Slots, now: Uptime) {
+        let mut facts = self.read();
+        facts.trouble = Some(trouble);
+        facts.online = false;
+        facts.coming.clear();
+        for report in &mut facts.slots {
+            let slot = slots.get(report.slot.as_str());
+            let serving = slot.and_then(Slot::serving);
+            report.serving = serving.map(|loaded| loaded.proof(now));
+            report.progress = None;
+        }
+        self.show(facts);
     }
 
     /// The latest facts.

@@ -9,13 +9,14 @@ mod apply;
 pub mod board;
 mod outward;
 mod slot;
+mod space;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tern_protocol::{
     desired::Desired,
     id::SlotName,
-    log::{Body, Capture, EventKind, Label},
+    log::{Body, Capture, Entry, EventKind, Label},
     reported::{Platform, RejectReason, Rejected},
     time::Uptime,
     topic::Channel,
@@ -32,6 +33,7 @@ pub(crate) use self::apply::shortened;
 use self::{
     board::{Board, Facts},
     slot::SlotState,
+    space::Space,
 };
 use crate::{
     clock::Clock,
@@ -40,6 +42,7 @@ use crate::{
     link::{Heard, Link},
     outbox::{Acked, Outbox},
     report::{self, Reporter},
+    room::{Level, Reserve},
     slots::{Loaded, Slots, bundle::Refusal},
     state::{StateError, Store, slot::Kept},
     trust::{Refused, Trust},
@@ -68,6 +71,15 @@ pub enum NodeError {
     /// The blobs cannot be listed.
     #[error("the blobs")]
     Blobs(#[from] BlobError),
+}
+
+/// A node whose store failed. What serves serves on.
+#[derive(Debug)]
+pub struct Failed {
+    /// What failed.
+    pub err: NodeError,
+    /// What the store did not take, for the next node.
+    pub unsaved: Vec<Entry>,
 }
 
 /// What the serving thread sends.
@@ -145,6 +157,7 @@ pub struct Node {
     slots: Arc<Slots>,
     link: Link,
     board: Arc<Board>,
+    space: Space,
     desired: Desired,
     states: BTreeMap<SlotName, SlotState>,
     /// Models that do not serve any more, while a request or a trial holds on to them.
@@ -170,6 +183,7 @@ impl Node {
             states.insert(slot.name().clone(), SlotState::new(record));
         }
         let node = Self {
+            space: Space::new(Reserve::below(&parts.config.state)),
             desired: parts.store.desired()?,
             next_window: parts.clock.uptime().plus(parts.config.telemetry.window.0),
             config: parts.config,
@@ -194,8 +208,26 @@ impl Node {
     }
 
     /// Works until it is stopped or its store fails.
-    pub async fn run(parts: Parts, mut ears: Ears) -> Result<(), NodeError> {
-        let (mut node, mut jobs) = Self::new(parts)?;
+    pub async fn run(parts: Parts, ears: &mut Ears) -> Result<(), Failed> {
+        let (mut node, mut jobs) = Self::new(parts).map_err(|err| Failed {
+            err,
+            unsaved: Vec::new(),
+        })?;
+        match node.work(ears, &mut jobs).await {
+            Ok(()) => {
+                node.link.stop().await;
+                Ok(())
+            }
+            Err(err) => Err(node.fail(err).await),
+        }
+    }
+
+    /// Works until it is stopped; everything that has to be remembered is, when this returns.
+    async fn work(
+        &mut self,
+        ears: &mut Ears,
+        jobs: &mut mpsc::Receiver<Done>,
+    ) -> Result<(), NodeError> {
         let started = tern_protocol::log::Event {
             kind: EventKind::Started,
             slot: None,
@@ -203,18 +235,18 @@ impl Node {
             version: None,
             text: format!("agent {}", env!("CARGO_PKG_VERSION")),
         };
-        node.write(Body::Event(started.into()))?;
-        let names: Vec<_> = node.states.keys().cloned().collect();
+        self.write(Body::Event(started.into()))?;
+        let names: Vec<_> = self.states.keys().cloned().collect();
         for name in names {
-            node.start_slot(&name)?;
+            self.start_slot(&name)?;
         }
         loop {
-            let deadline = node.pass()?;
-            let wait = deadline.since(node.clock.uptime()).max(BREATH);
+            let deadline = self.pass()?;
+            let wait = deadline.since(self.clock.uptime()).max(BREATH);
             tokio::select! {
-                Some(heard) = ears.heard.recv() => node.hear(heard, &mut ears.heard)?,
-                Some(input) = ears.inputs.recv() => node.take(input)?,
-                Some(done) = jobs.recv() => node.finish(done)?,
+                Some(heard) = ears.heard.recv() => self.hear(heard, &mut ears.heard)?,
+                Some(input) = ears.inputs.recv() => self.take(input)?,
+                Some(done) = jobs.recv() => self.finish(done)?,
                 () = ears.wake.notified() => {}
                 () = sleep(wait) => {}
                 _ = ears.stop.wait_for(|stop| *stop) => break,
@@ -222,12 +254,13 @@ impl Node {
                 _ = ears.served.wait_for(|served| *served) => break,
             }
         }
-        node.stop(ears).await
+        self.stop(ears).await
     }
 
     /// Brings everything forward that can be; says when to look again if nothing happens.
     fn pass(&mut self) -> Result<Uptime, NodeError> {
         let now = self.clock.uptime();
+        self.look_at_the_disk()?;
         self.blobs.commit(now);
         self.look_at_the_time();
         self.settle()?;
@@ -319,6 +352,10 @@ impl Node {
 
     fn take(&mut self, input: Input) -> Result<(), NodeError> {
         match input {
+            Input::Capture(_) if self.space.level > Level::Enough => {
+                self.facts.captures_refused += 1;
+                Ok(())
+            }
             Input::Capture(capture) => {
                 self.write(Body::Capture(capture))?;
                 self.facts.captures_made += 1;

@@ -3,14 +3,15 @@
 use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use tern_protocol::{
-    log::{Body, EventKind},
+    id::Sequence,
+    log::{Body, Entry, EventKind},
     reported::{Reported, Resources},
     time::{Uptime, WallTime},
     topic::Channel,
 };
 use tokio::time::timeout;
 
-use super::{Ears, Node, NodeError, slot};
+use super::{Ears, Failed, Node, NodeError, board::Disk, slot};
 use crate::{
     activation::{self, Moment},
     config::SLOTS_MAX,
@@ -79,7 +80,9 @@ impl Node {
     }
 
     pub(super) fn close_window(&mut self, loaded: &Loaded) -> Result<(), NodeError> {
-        if let Some(window) = loaded.close_window(self.clock.now()) {
+        if let Some(mut window) = loaded.close_window(self.clock.now()) {
+            // It may have been opened before this boot was counted; there is no other in this process.
+            window.opened.boot = self.clock.boot();
             self.write(Body::Window(window.into()))?;
             self.facts.windows_made += 1;
         }
@@ -159,6 +162,13 @@ impl Node {
         self.facts.outbox = self.outbox.report();
         self.facts.slots.clone_from(&slots);
         self.facts.trust = self.trust.report();
+        self.facts.disk = Disk {
+            level: self.space.level,
+            reserve: self.space.reserve.is_held(),
+            blob_bytes: self.space.taken(),
+            spare_bytes: self.spare(),
+            store_bytes: self.store.size(),
+        };
         self.board.show(self.facts.clone());
 
         let known: BTreeSet<_> = self.states.keys().collect();
@@ -195,7 +205,7 @@ impl Node {
     }
 
     /// Closes the windows, tries for a while to empty the outbox, says goodbye.
-    pub(super) async fn stop(mut self, mut ears: Ears) -> Result<(), NodeError> {
+    pub(super) async fn stop(&mut self, ears: &mut Ears) -> Result<(), NodeError> {
         // Requests under way still count.
         let served = ears.served.wait_for(|served| *served);
         if timeout(GOODBYE, served).await.is_err() {
@@ -228,8 +238,23 @@ impl Node {
         let entries = self.outbox.report().entries;
         self.store.flush()?;
         self.report();
-        self.link.stop().await;
         tracing::info!(waiting = entries, "stopped");
         Ok(())
+    }
+
+    /// Leaves what it could not save. The windows of what serves stay open, for the next node to close.
+    pub(super) async fn fail(self, err: NodeError) -> Failed {
+        let now = self.clock.now();
+        let mut unsaved = self.outbox.into_unsaved();
+        for loaded in self.retired {
+            unsaved.extend(loaded.close_window(now).map(|window| Entry {
+                sequence: Sequence(0),
+                at: now,
+                wall: self.clock.wall(),
+                body: Body::Window(window.into()),
+            }));
+        }
+        self.link.stop().await;
+        Failed { err, unsaved }
     }
 }

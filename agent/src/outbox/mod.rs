@@ -83,6 +83,8 @@ pub struct Outbox {
     dropped: u64,
     /// Something was written since the last flush.
     dirty: bool,
+    /// Entries written since then, but for captures: if the disk does not take them, the next outbox does.
+    unsaved: Vec<Entry>,
 }
 
 impl Outbox {
@@ -90,11 +92,8 @@ impl Outbox {
     pub fn open(store: Store, limit: u64, mut chance: Chance) -> Result<Self, StateError> {
         let marks: Marks = store.fact(KEY_MARKS)?.unwrap_or_default();
         let mut items = Vec::new();
-        for pair in store.outbox() {
-            let (key, value) = pair.map_err(|err| StateError::Sled {
-                doing: "reading the outbox",
-                err,
-            })?;
+        for pair in &store.outbox()? {
+            let (key, value) = pair.map_err(|err| store.outbox_error("reading the outbox", err))?;
             let sequence = key
                 .as_ref()
                 .try_into()
@@ -134,6 +133,7 @@ impl Outbox {
             merged: marks.merged,
             dropped: marks.dropped,
             dirty: false,
+            unsaved: Vec::new(),
         })
     }
 
@@ -188,8 +188,26 @@ impl Outbox {
         }
         let kind = kind(&entry.body);
         entry.sequence = self.queue.append(kind, bytes as u64, at.uptime);
-        self.insert(&entry)?;
-        Ok(())
+        let kept = (kind != Kind::Capture).then(|| entry.clone());
+        // Also if it is not taken: that is when it is needed.
+        let inserted = self.insert(&entry);
+        self.unsaved.extend(kept);
+        Ok(inserted?)
+    }
+
+    /// What is not known to be on disk.
+    pub fn into_unsaved(self) -> Vec<Entry> {
+        self.unsaved
+    }
+
+    /// Takes in what another outbox of this store could not save, but for what the disk has after all.
+    pub fn save(&mut self, unsaved: &[Entry]) -> Result<(), OutboxError> {
+        for entry in unsaved {
+            if self.read(entry.sequence)?.as_ref() != Some(entry) {
+                self.append(entry.body.clone(), entry.at, entry.wall)?;
+            }
+        }
+        Ok(self.flush()?)
     }
 
     /// Makes room until the limit holds; how many entries had to go.
@@ -201,6 +219,8 @@ impl Outbox {
             if relief.is_empty() {
                 break;
             }
+            // What merges is on disk first: what is not saved is known by its place and content.
+            self.flush()?;
             for step in relief {
                 match step {
                     Relief::Drop(sequence) => {
@@ -237,11 +257,8 @@ impl Outbox {
         let mut batch = sled::Batch::default();
         batch.insert(&newer.0.to_be_bytes(), codec::encode(&entry));
         batch.remove(&older.0.to_be_bytes());
-        let applied = self.store.outbox().apply_batch(batch);
-        applied.map_err(|err| StateError::Sled {
-            doing: "merging windows",
-            err,
-        })?;
+        let applied = self.store.outbox()?.apply_batch(batch);
+        applied.map_err(|err| self.store.outbox_error("merging windows", err))?;
         self.dirty = true;
         self.merged += 1;
         self.queue.merged(older, newer, bytes as u64);
@@ -300,11 +317,9 @@ impl Outbox {
         let there = stored.min(self.found);
         let mut moved = Vec::new();
         let mut items = Vec::new();
-        for pair in self.store.outbox() {
-            let (key, value) = pair.map_err(|err| StateError::Sled {
-                doing: "reading the outbox",
-                err,
-            })?;
+        for pair in &self.store.outbox()? {
+            let (key, value) =
+                pair.map_err(|err| self.store.outbox_error("reading the outbox", err))?;
             let number = key.as_ref().try_into().map(u64::from_be_bytes);
             let entry = codec::decode_within::<Entry>(&value, limits::PAYLOAD);
             let (Ok(number), Ok(mut entry)) = (number, entry) else {
@@ -356,6 +371,12 @@ impl Outbox {
         self.queue.hurry();
     }
 
+    /// Holds at most so many bytes from now on, by the next entry.
+    pub fn bound(&mut self, limit: u64) {
+        self.limit = limit;
+        self.queue.bound(limit);
+    }
+
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.queue.size().0 == 0
@@ -374,8 +395,10 @@ impl Outbox {
 
     /// When this returns, every entry taken in so far is on disk.
     pub fn flush(&mut self) -> Result<(), StateError> {
-        if std::mem::take(&mut self.dirty) {
+        if self.dirty {
             self.store.flush()?;
+            self.dirty = false;
+            self.unsaved.clear();
         }
         Ok(())
     }
@@ -393,12 +416,11 @@ impl Outbox {
 
     fn insert(&mut self, entry: &Entry) -> Result<(), StateError> {
         let key = entry.sequence.0.to_be_bytes();
-        let written = self.store.outbox().insert(key, codec::encode(entry));
+        let written = self.store.outbox()?.insert(key, codec::encode(entry));
         self.dirty = true;
-        written.map(drop).map_err(|err| StateError::Sled {
-            doing: "writing into the outbox",
-            err,
-        })
+        written
+            .map(drop)
+            .map_err(|err| self.store.outbox_error("writing into the outbox", err))
     }
 
     fn remove(&mut self, sequence: Sequence) -> Result<(), StateError> {
@@ -407,21 +429,17 @@ impl Outbox {
     }
 
     fn read(&self, sequence: Sequence) -> Result<Option<Entry>, StateError> {
-        let value = self.store.outbox().get(sequence.0.to_be_bytes());
-        let value = value.map_err(|err| StateError::Sled {
-            doing: "reading the outbox",
-            err,
-        })?;
+        let value = self.store.outbox()?.get(sequence.0.to_be_bytes());
+        let value = value.map_err(|err| self.store.outbox_error("reading the outbox", err))?;
         Ok(value.and_then(|value| codec::decode_within(&value, limits::PAYLOAD).ok()))
     }
 }
 
 fn remove(store: &Store, key: &[u8]) -> Result<(), StateError> {
-    let removed = store.outbox().remove(key);
-    removed.map(drop).map_err(|err| StateError::Sled {
-        doing: "removing from the outbox",
-        err,
-    })
+    let removed = store.outbox()?.remove(key);
+    removed
+        .map(drop)
+        .map_err(|err| store.outbox_error("removing from the outbox", err))
 }
 
 fn kind(body: &Body) -> Kind {

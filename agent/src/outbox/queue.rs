@@ -133,6 +133,11 @@ impl Queue {
         self.probing = Some(last);
     }
 
+    /// Holds at most so many bytes from now on.
+    pub fn bound(&mut self, limit: u64) {
+        self.limit = limit;
+    }
+
     /// Entries waiting, and their bytes.
     pub fn size(&self) -> (u64, u64) {
         (self.items.len() as u64, self.bytes)

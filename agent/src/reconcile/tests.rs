@@ -71,6 +71,8 @@ impl World {
             .slots
             .insert(slot_name(), ObservedSlot::default());
         world.observed.metadata.online = true;
+        // A disk without room for what nobody needs.
+        world.observed.shortfall = u64::MAX;
         world.sign(1..100);
         world
     }
@@ -115,6 +117,13 @@ impl World {
     fn settle(&mut self, desired: &Desired, now: Uptime) {
         self.now = now.0;
         for _ in 0..100 {
+            let whole = self.observed.blobs.iter();
+            let whole = whole.filter(|(_, status)| **status == BlobStatus::Whole);
+            let stock = whole.map(|(digest, _)| Stocked {
+                digest: *digest,
+                bytes: 1,
+            });
+            self.observed.stock = stock.collect();
             let actions = reconcile(desired, &self.observed, now);
             if actions.is_empty() && !self.arrivals() {
                 return;
@@ -175,6 +184,7 @@ impl World {
             Action::Reject(_, reason, _) => format!("reject {reason}"),
             Action::Fetch(_) => "fetch".into(),
             Action::Drop(_) => "drop".into(),
+            Action::Forget(_) => "forget".into(),
             Action::Abandon(_) => "abandon".into(),
             Action::Forgive(_) => "forgive".into(),
             Action::ReadManifest(_) => "read".into(),
@@ -242,6 +252,10 @@ impl World {
                 slot.current = slot.previous.take();
             }
             Action::Drop(digest) => {
+                self.observed.blobs.remove(&digest);
+                self.observed.stock.retain(|blob| blob.digest != digest);
+            }
+            Action::Forget(digest) => {
                 self.observed.blobs.remove(&digest);
             }
         }
@@ -383,13 +397,29 @@ fn what_nobody_needs_any_more_is_dropped() {
 }
 
 #[test]
+fn what_nobody_needs_stays_while_there_is_room_and_is_there_when_it_is_needed_again() {
+    let mut world = World::new();
+    world.observed.shortfall = 0;
+    (1..=3).for_each(|n| world.settle(&desire(n), Uptime(0)));
+    assert!(!world.log.contains(&"drop".into()), "{:?}", world.log);
+    world.log.clear();
+    world.settle(&desire(1), Uptime(0));
+    insta::assert_snapshot!(world.log.join(", "), @"begin 1, read, vet, activate");
+    world.observed.shortfall = 1;
+    world.log.clear();
+    world.settle(&desire(1), Uptime(0));
+    assert!(world.log.contains(&"drop".into()), "{:?}", world.log);
+    assert_eq!(world.serving(), Some(1));
+}
+
+#[test]
 fn wrong_bytes_leave_what_serves_and_are_tried_again_later() {
     let mut world = World::new();
     world.settle(&desire(1), Uptime(0));
     world.wrong_bytes.insert(2);
     world.log.clear();
     world.settle(&desire(2), Uptime(0));
-    insta::assert_snapshot!(world.log.join(", "), @"begin 2, fetch, read, fetch, reject digest-mismatch, drop, drop");
+    insta::assert_snapshot!(world.log.join(", "), @"begin 2, fetch, read, fetch, reject digest-mismatch, forget, drop");
     assert_eq!(world.serving(), Some(1));
     world.log.clear();
     world.settle(&desire(2), Uptime(599_999));

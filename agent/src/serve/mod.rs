@@ -11,7 +11,7 @@ pub mod predict;
 pub mod recent;
 mod status;
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use tern_protocol::id::DeviceId;
 use tokio::{
@@ -45,15 +45,6 @@ pub enum ServeError {
         #[source]
         err: io::Error,
     },
-    /// The address cannot be told.
-    #[error("writing {}", path.display())]
-    Address {
-        /// Into which file.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        err: io::Error,
-    },
 }
 
 /// What all requests share.
@@ -70,15 +61,17 @@ pub struct Shared {
 }
 
 /// Binds the HTTP server and writes its address to a file, for those who let the system choose.
-pub fn bind(listen: SocketAddr, file: PathBuf) -> Result<std::net::TcpListener, ServeError> {
+pub fn bind(listen: SocketAddr, file: &Path) -> Result<std::net::TcpListener, ServeError> {
     let bound = std::net::TcpListener::bind(listen).and_then(|listener| {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         Ok((listener, address))
     });
     let (listener, address) = bound.map_err(|err| ServeError::Listen { listen, err })?;
-    durable::replace(&file, address.to_string().as_bytes())
-        .map_err(|err| ServeError::Address { path: file, err })?;
+    if let Err(err) = durable::replace(file, address.to_string().as_bytes()) {
+        // Whoever knows the port is answered all the same, also on a full disk.
+        tracing::warn!(file = %file.display(), "the address cannot be written: {err}");
+    }
     tracing::info!("listening http={address}");
     Ok(listener)
 }

@@ -9,7 +9,7 @@ use std::sync::{
 };
 
 use tern_protocol::{
-    id::PredictionId,
+    id::{BootId, PredictionId},
     limits,
     log::{Capture, Label},
     tensor::Tensor,
@@ -70,10 +70,11 @@ pub struct Predictor {
 
 impl Predictor {
     /// Runs what `slots` hold; sends captures and labels to `inputs`; wakes the node when a model
-    /// fails its trial.
+    /// fails its trial. Predictions are numbered within `numbers`, which no other start of this agent has.
     pub fn new(
         slots: Arc<Slots>,
         clock: Clock,
+        numbers: BootId,
         policy: Policy,
         inputs: mpsc::Sender<Input>,
         wake: Arc<Notify>,
@@ -81,7 +82,7 @@ impl Predictor {
         Self {
             slots,
             clock,
-            recent: Recent::new(clock.boot()).into(),
+            recent: Recent::new(numbers).into(),
             policy: policy.into(),
             inputs,
             wake,

@@ -12,6 +12,7 @@ use super::Shared;
 use crate::{
     fetch::Coming,
     identity::standing::{Shown, Standing},
+    node::board::Disk,
     slots::Slot,
 };
 
@@ -23,6 +24,8 @@ pub struct Status {
     identity: Option<Shown>,
     boot: BootId,
     uptime_ms: Uptime,
+    /// Why the store cannot be used, while it cannot.
+    trouble: Option<String>,
     online: bool,
     inferences: u64,
     errors: u64,
@@ -31,6 +34,8 @@ pub struct Status {
     windows_acked: u64,
     captures_made: u64,
     captures_skipped: u64,
+    captures_refused: u64,
+    disk: Disk,
     chunk_bytes: u64,
     metadata_bytes: u64,
     chunks_ignored: u64,
@@ -106,6 +111,7 @@ pub(super) fn status(shared: &Shared) -> Status {
         identity: shared.identity.as_ref().map(Standing::shown),
         boot: predictor.clock().boot(),
         uptime_ms: predictor.clock().uptime(),
+        trouble: facts.trouble,
         online: facts.online,
         inferences,
         errors,
@@ -114,6 +120,8 @@ pub(super) fn status(shared: &Shared) -> Status {
         windows_acked: facts.windows_acked,
         captures_made: facts.captures_made,
         captures_skipped: predictor.captures_skipped(),
+        captures_refused: facts.captures_refused,
+        disk: facts.disk,
         chunk_bytes: facts.chunk_bytes,
         metadata_bytes: facts.metadata_bytes,
         chunks_ignored: facts.chunks_ignored,

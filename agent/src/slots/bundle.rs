@@ -210,7 +210,7 @@ fn read(files: &Files, blob: BlobRef, limit: u64) -> Result<Vec<u8>, Refusal> {
             // Also when it cannot be read: what is not there has to be fetched again.
             rotten: match err {
                 BlobError::Mismatch { .. } | BlobError::Io { .. } => Some(blob.digest),
-                BlobError::NoSpace { .. } => None,
+                BlobError::NoSpace { .. } | BlobError::Full { .. } => None,
             },
         },
     })

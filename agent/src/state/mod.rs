@@ -6,16 +6,14 @@
 //!   new outbox id tells the hub. Blobs are files beside it, so nothing is downloaded twice.
 
 mod copies;
+mod error;
+mod opening;
 pub mod slot;
 
 use std::{
-    fs::{self, File},
-    io,
-    panic::{AssertUnwindSafe, catch_unwind},
+    fs, io,
     path::{Path, PathBuf},
-    sync::Arc,
-    thread,
-    time::Duration,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use sled::{IVec, Transactional as _};
@@ -25,17 +23,16 @@ use tern_protocol::{
     id::{BootId, OutboxId, Sequence, SlotName},
 };
 
-use self::{copies::Copies, slot::SlotRecord};
-
-/// Pages that sled keeps in memory: our working set is a few records and the end of the outbox.
-const CACHE: u64 = 1 << 20;
+pub use self::error::StateError;
+use self::{
+    copies::Copies,
+    opening::{Trees, Trouble},
+    slot::SlotRecord,
+};
+use crate::fetch::files::free_bytes;
 
 /// Largest value that is read back: an outbox entry.
 const VALUE_MAX: usize = 1 << 20;
-
-/// Wait for whoever holds the store, and how often: two seconds in all.
-const LOCK_WAIT: Duration = Duration::from_millis(50);
-const LOCK_TRIES: u32 = 40;
 
 /// Version of the layout. A store written by a newer agent is refused, not guessed at.
 const LAYOUT: u32 = 1;
@@ -45,64 +42,21 @@ const KEY_BOOT: &str = "boot";
 const KEY_OUTBOX: &str = "outbox";
 const KEY_DESIRED: &str = "desired";
 
-/// Why the store cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum StateError {
-    /// sled said no.
-    #[error("{doing}")]
-    Sled {
-        /// What was being done.
-        doing: &'static str,
-        /// What sled said.
-        #[source]
-        err: sled::Error,
-    },
-    /// The file system said no.
-    #[error("{doing} {}", path.display())]
-    Io {
-        /// What was being done.
-        doing: &'static str,
-        /// With what.
-        path: PathBuf,
-        /// What the file system said.
-        #[source]
-        err: io::Error,
-    },
-    /// Written by a newer agent.
-    #[error(
-        "{} was written by a newer agent (layout {found}, this one knows up to {LAYOUT}); \
-         install that agent again or move the directory away", path.display()
-    )]
-    Newer {
-        /// Which store.
-        path: PathBuf,
-        /// Its layout.
-        found: u32,
-    },
-    /// Another agent uses it.
-    #[error("{} is in use by another agent; each needs its own `state`", path.display())]
-    InUse {
-        /// Which store.
-        path: PathBuf,
-    },
-    /// The system gives no random numbers.
-    #[error("drawing an outbox id")]
-    Random(#[source] getrandom::Error),
-}
+/// With less free than this, what looks like damage may be the work of a full disk.
+const DOUBTFUL: u64 = 1 << 20;
 
-/// The store of one agent.
+/// Bytes that a rewrite leaves free besides what it copies: sled writes whole segments of 512 KiB.
+const SCRATCH: u64 = 4 << 20;
+
+/// The store of one agent. Its clones are one and the same.
 #[derive(Debug, Clone)]
 pub struct Store {
-    db: sled::Db,
-    /// sled's file once more. Its own flush hands the bytes to the disk and leaves them in the disk's
-    /// cache (`sync_file_range`), where a power cut finds them.
-    file: Arc<File>,
+    path: PathBuf,
     copies: Copies,
     /// It was made by this process: nobody has ever heard of its outbox.
     is_new: bool,
-    facts: sled::Tree,
-    slots: sled::Tree,
-    outbox: sled::Tree,
+    /// Replaced by [`Self::compact`]; nothing if that left no store that opens.
+    trees: Arc<Mutex<Option<Trees>>>,
 }
 
 /// What became of the store when it was opened.
@@ -124,7 +78,7 @@ impl Store {
     /// is rewritten first, because sled does not give space back.
     pub fn open(dir: &Path, size_limit: u64) -> Result<(Self, Opening), StateError> {
         let path = dir.join("store");
-        let (spare, old) = (dir.join("store.new"), dir.join("store.old"));
+        let (spare, old) = beside(&path);
         io("making", dir, fs::create_dir_all(dir))?;
         if !path.exists() && old.exists() {
             // The power went between the two renames of a rewrite.
@@ -138,6 +92,12 @@ impl Store {
         let (store, opening) = match Self::open_at(&path) {
             Ok(store) => (store, Opening::Usual),
             Err(Trouble::Fatal(err)) => return Err(err),
+            Err(Trouble::Damaged(_)) if free_bytes(dir).is_some_and(|free| free < DOUBTFUL) => {
+                return Err(StateError::NoSpace {
+                    doing: "opening",
+                    path,
+                });
+            }
             Err(Trouble::Damaged(reason)) => {
                 let aside = dir.join("store.damaged");
                 if aside.exists() {
@@ -151,62 +111,30 @@ impl Store {
                 (store, Opening::Fresh { aside, reason })
             }
         };
-        let size = store.db.size_on_disk().unwrap_or(0);
-        if size <= size_limit {
-            return Ok((store, opening));
+        if let Err(err) = store.compact(size_limit) {
+            // It serves as it is.
+            tracing::warn!("{}", crate::chain(&err));
         }
-        Ok((store.rewrite(&path, &spare, &old)?, opening))
+        Ok((store, opening))
     }
 
     fn open_at(path: &Path) -> Result<Self, Trouble> {
-        // sled panics on some damage.
-        let opened = catch_unwind(AssertUnwindSafe(|| Self::open_trees(path)));
-        let mut store = opened.unwrap_or_else(|_| Err(Trouble::Damaged("sled panicked".into())))?;
-        store.read_through().map_err(|err| Trouble::of(err, path))?;
-        let layout = store.fact::<u32>(KEY_LAYOUT).map_err(Trouble::Fatal)?;
-        match layout {
-            Some(LAYOUT) => Ok(store),
-            Some(found) if found > LAYOUT => Err(Trouble::Fatal(StateError::Newer {
-                path: path.into(),
-                found,
-            })),
-            _ if store.facts.is_empty() => {
-                store.begin().map_err(Trouble::Fatal)?;
-                store.is_new = true;
-                Ok(store)
-            }
-            _ => Err(Trouble::Damaged("its layout cannot be read".into())),
-        }
-    }
-
-    fn open_trees(path: &Path) -> Result<Self, Trouble> {
-        remove_half_snapshots(path).map_err(Trouble::Fatal)?;
-        let config = sled::Config::new()
-            .path(path)
-            .cache_capacity(CACHE)
-            // We flush ourselves, when it matters; an idle agent must not wake up for it.
-            .flush_every_ms(None);
-        let db = patiently(|| config.open().map_err(|err| Trouble::of(err, path)))?;
-        let tree = |name: &str| db.open_tree(name).map_err(|err| Trouble::of(err, path));
-        let file = sync_names(path).map_err(Trouble::Fatal)?;
-        Ok(Self {
-            file: Arc::new(file),
+        let (trees, is_new) = Trees::open(path)?;
+        let store = Self {
             copies: Copies::new(path.with_file_name("slots")),
-            is_new: false,
-            facts: tree("facts")?,
-            slots: tree("slots")?,
-            outbox: tree("outbox")?,
-            db,
-        })
+            path: path.into(),
+            is_new,
+            trees: Arc::new(Mutex::new(Some(trees))),
+        };
+        if is_new {
+            store.begin().map_err(Trouble::Fatal)?;
+        }
+        Ok(store)
     }
 
-    /// Reads everything once, so that damage shows now and not in the middle of work.
-    fn read_through(&self) -> sled::Result<()> {
-        let trees = [&self.facts, &self.slots, &self.outbox];
-        trees
-            .into_iter()
-            .flat_map(sled::Tree::iter)
-            .try_for_each(|entry| entry.map(drop))
+    /// What slots were last known to be, without opening the store: for when it cannot be opened.
+    pub fn slots_without_store(dir: &Path) -> Vec<(SlotName, SlotRecord)> {
+        Copies::new(dir.join("slots")).read()
     }
 
     /// Writes the first facts of a new store.
@@ -217,26 +145,67 @@ impl Store {
         self.flush()
     }
 
-    /// Copies everything into a new store and puts that in the place of this one.
-    fn rewrite(self, path: &Path, spare: &Path, old: &Path) -> Result<Self, StateError> {
-        let fresh = Self::open_trees(spare).map_err(|trouble| trouble.fatal(spare))?;
-        for (from, to) in [
-            (&self.slots, &fresh.slots),
-            (&self.outbox, &fresh.outbox),
-            (&self.facts, &fresh.facts),
-        ] {
-            for entry in from {
-                let (key, value) = entry.map_err(sled("reading while rewriting the store"))?;
-                to.insert(key, value)
-                    .map_err(sled("writing while rewriting the store"))?;
+    /// Bytes on disk.
+    pub fn size(&self) -> u64 {
+        self.trees()
+            .map_or(0, |trees| trees.db.size_on_disk().unwrap_or(0))
+    }
+
+    /// Rewrites the store if it takes more than `size_limit` bytes on disk, since sled does not give space
+    /// back; says how many bytes that gave. If it cannot be done, the store stays as it is.
+    pub fn compact(&self, size_limit: u64) -> Result<Option<u64>, StateError> {
+        let before = self.size();
+        if before <= size_limit {
+            return Ok(None);
+        }
+        let (spare, old) = beside(&self.path);
+        for rest in [&spare, &old] {
+            if rest.exists() {
+                io("removing", rest, fs::remove_dir_all(rest))?;
             }
         }
-        fresh.flush()?;
-        drop((fresh, self));
-        io("renaming", path, fs::rename(path, old))?;
-        io("renaming", spare, crate::durable::rename(spare, path))?;
-        io("removing", old, fs::remove_dir_all(old))?;
-        Self::open_at(path).map_err(|trouble| trouble.fatal(path))
+        let trees = self.trees()?;
+        if let Some(free) = free_bytes(&self.path)
+            && free < live_bytes(&trees) + SCRATCH
+        {
+            return Err(StateError::NoSpace {
+                doing: "rewriting",
+                path: self.path.clone(),
+            });
+        }
+        let fresh = Trees::open_files(&spare).map_err(|trouble| trouble.fatal(&spare))?;
+        let copied = trees.copy_into(&fresh);
+        drop(fresh);
+        if let Err(err) = copied {
+            let _ = fs::remove_dir_all(&spare);
+            return Err(StateError::sled("rewriting", &self.path, err));
+        }
+        // sled finds its files by their path to the end: it is closed before another has the path.
+        drop(trees);
+        let mut current = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
+        *current = None;
+        io("renaming", &self.path, fs::rename(&self.path, &old))?;
+        let renamed = crate::durable::rename(&spare, &self.path);
+        if renamed.is_err() {
+            io("restoring", &old, fs::rename(&old, &self.path))?;
+        }
+        let (trees, _) = Trees::open(&self.path).map_err(|trouble| trouble.fatal(&self.path))?;
+        *current = Some(trees);
+        drop(current);
+        io("renaming", &spare, renamed)?;
+        io("removing", &old, fs::remove_dir_all(&old))?;
+        Ok(Some(before.saturating_sub(self.size())))
+    }
+
+    fn trees(&self) -> Result<Trees, StateError> {
+        let trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
+        trees.clone().ok_or_else(|| StateError::Closed {
+            path: self.path.clone(),
+        })
+    }
+
+    fn sled(&self, doing: &'static str) -> impl FnOnce(sled::Error) -> StateError + use<'_> {
+        move |err| StateError::sled(doing, &self.path, err)
     }
 
     /// Counts this start of the agent; the count is on disk when this returns.
@@ -271,17 +240,16 @@ impl Store {
 
     /// What is remembered of a slot; nothing if that cannot be read.
     pub fn slot(&self, name: &SlotName) -> Result<SlotRecord, StateError> {
-        let value = self
-            .slots
-            .get(name.as_str())
-            .map_err(sled("reading a slot's record"))?;
+        let value = self.trees()?.slots.get(name.as_str());
+        let value = value.map_err(self.sled("reading a slot's record in"))?;
         Ok(value.and_then(|value| read(&value)).unwrap_or_default())
     }
 
     /// Remembers a slot; it is on disk when this returns.
     pub fn set_slot(&self, name: &SlotName, record: &SlotRecord) -> Result<(), StateError> {
-        let written = self.slots.insert(name.as_str(), codec::encode(record));
-        written.map_err(sled("writing a slot's record"))?;
+        let slots = self.trees()?.slots;
+        let written = slots.insert(name.as_str(), codec::encode(record));
+        written.map_err(self.sled("writing a slot's record into"))?;
         self.flush()?;
         if let Err(err) = self.copies.write(name, record) {
             // It is needed only if the store is damaged one day.
@@ -296,8 +264,13 @@ impl Store {
     }
 
     /// The tree of the outbox.
-    pub(crate) fn outbox(&self) -> &sled::Tree {
-        &self.outbox
+    pub(crate) fn outbox(&self) -> Result<sled::Tree, StateError> {
+        Ok(self.trees()?.outbox)
+    }
+
+    /// What sled said about the outbox, as an error.
+    pub(crate) fn outbox_error(&self, doing: &'static str, err: sled::Error) -> StateError {
+        StateError::sled(doing, &self.path, err)
     }
 
     /// A fact by its name; `None` if there is none or it cannot be read.
@@ -305,7 +278,8 @@ impl Store {
         &self,
         name: &'static str,
     ) -> Result<Option<T>, StateError> {
-        let value = self.facts.get(name).map_err(sled("reading a fact"))?;
+        let value = self.trees()?.facts.get(name);
+        let value = value.map_err(self.sled("reading"))?;
         Ok(value.and_then(|value| read(&value)))
     }
 
@@ -315,19 +289,13 @@ impl Store {
         name: &'static str,
         value: &T,
     ) -> Result<(), StateError> {
-        let written = self.facts.insert(name, codec::encode(value));
-        written.map(drop).map_err(sled("writing a fact"))
+        let written = self.trees()?.facts.insert(name, codec::encode(value));
+        written.map(drop).map_err(self.sled("writing into"))
     }
 
     /// When this returns, everything written before is on disk.
     pub fn flush(&self) -> Result<(), StateError> {
-        let flushed = self.db.flush();
-        flushed.map(drop).map_err(sled("flushing the store"))?;
-        let synced = self.file.sync_data();
-        synced.map_err(|err| StateError::Sled {
-            doing: "syncing the store",
-            err: sled::Error::Io(err),
-        })
+        self.trees()?.flush().map_err(self.sled("flushing"))
     }
 
     /// Begins another life of the outbox with these entries, all of it or nothing.
@@ -338,10 +306,11 @@ impl Store {
     ) -> Result<OutboxId, StateError> {
         let id = OutboxId(getrandom::u64().map_err(StateError::Random)?);
         let mut old = Vec::new();
-        for key in self.outbox.iter().keys() {
-            old.push(key.map_err(sled("reading the outbox"))?);
+        let all = self.trees()?;
+        for key in all.outbox.iter().keys() {
+            old.push(key.map_err(self.sled("reading the outbox in"))?);
         }
-        let trees: [&sled::Tree; 2] = [&self.facts, &self.outbox];
+        let trees: [&sled::Tree; 2] = [&all.facts, &all.outbox];
         let done: sled::transaction::TransactionResult<(), ()> =
             trees.as_slice().transaction(|trees| {
                 trees[0].insert(KEY_OUTBOX, codec::encode(&id))?;
@@ -354,124 +323,36 @@ impl Store {
                 }
                 Ok(())
             });
-        done.map_err(|err| StateError::Sled {
-            doing: "beginning another outbox",
-            err: match err {
+        done.map_err(|err| {
+            let err = match err {
                 sled::transaction::TransactionError::Storage(err) => err,
                 sled::transaction::TransactionError::Abort(()) => {
                     sled::Error::Unsupported("the transaction was aborted".into())
                 }
-            },
+            };
+            StateError::sled("beginning another outbox in", &self.path, err)
         })?;
         self.flush()?;
         Ok(id)
     }
 }
 
-/// Removes snapshots that were not written to their end. sled takes the newest by name, half or whole,
-/// and what is half it calls damage, though everything is in its log.
-fn remove_half_snapshots(path: &Path) -> Result<(), StateError> {
-    let entries = match fs::read_dir(path) {
-        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => io("listing", path, entries)?,
-    };
-    for entry in entries {
-        let name = io("listing", path, entry)?.file_name();
-        let text = name.to_string_lossy();
-        if text.starts_with("snap.") && text.ends_with(".generating") {
-            let half = path.join(&name);
-            tracing::info!(file = %half.display(), "removing a half snapshot of the store");
-            io("removing", &half, fs::remove_file(&half))?;
-        }
-    }
-    Ok(())
+/// Where a rewrite is made, and where what it replaces is meanwhile.
+fn beside(path: &Path) -> (PathBuf, PathBuf) {
+    (path.with_extension("new"), path.with_extension("old"))
 }
 
-/// Makes the store's own names and its settings durable, which sled leaves to chance; gives the file of
-/// its log.
-fn sync_names(path: &Path) -> Result<File, StateError> {
-    let conf = path.join("conf");
-    io(
-        "syncing",
-        &conf,
-        File::open(&conf).and_then(|file| file.sync_all()),
-    )?;
-    let log = path.join("db");
-    let file = io(
-        "opening",
-        &log,
-        File::options().read(true).write(true).open(&log),
-    )?;
-    io("syncing", &log, file.sync_all())?;
-    io("syncing", path, crate::durable::sync_parent(&conf))?;
-    io("syncing", path, crate::durable::sync_parent(path))?;
-    Ok(file)
-}
-
-/// Tries again for a while as long as the store is in use: sled lets go of its lock a moment after
-/// it was dropped, and an agent that is being replaced takes its time as well.
-fn patiently<T>(mut open: impl FnMut() -> Result<T, Trouble>) -> Result<T, Trouble> {
-    for _ in 0..LOCK_TRIES {
-        match open() {
-            Err(Trouble::Fatal(StateError::InUse { .. })) => thread::sleep(LOCK_WAIT),
-            outcome => return outcome,
-        }
-    }
-    open()
-}
-
-/// Why a store did not open.
-enum Trouble {
-    /// Only a person can help.
-    Fatal(StateError),
-    /// It cannot be read; a fresh one can take its place.
-    Damaged(String),
-}
-
-impl Trouble {
-    fn of(err: sled::Error, path: &Path) -> Self {
-        match err {
-            // sled words a lock that another process holds as an I/O error of this kind.
-            sled::Error::Io(err) if err.to_string().contains("could not acquire lock") => {
-                Self::Fatal(StateError::InUse { path: path.into() })
-            }
-            sled::Error::Io(err)
-                if err.kind() != io::ErrorKind::InvalidData
-                    && err.kind() != io::ErrorKind::UnexpectedEof
-                    && err.kind() != io::ErrorKind::Other =>
-            {
-                Self::Fatal(StateError::Io {
-                    doing: "opening",
-                    path: path.into(),
-                    err,
-                })
-            }
-            err => Self::Damaged(err.to_string()),
-        }
-    }
-
-    fn fatal(self, path: &Path) -> StateError {
-        match self {
-            Self::Fatal(err) => err,
-            Self::Damaged(reason) => StateError::Io {
-                doing: "opening the fresh store",
-                path: path.into(),
-                err: io::Error::other(reason),
-            },
-        }
-    }
-}
-
-fn sled(doing: &'static str) -> impl FnOnce(sled::Error) -> StateError {
-    move |err| StateError::Sled { doing, err }
+/// Bytes of everything that is in these.
+fn live_bytes(trees: &Trees) -> u64 {
+    let all = [&trees.facts, &trees.slots, &trees.outbox];
+    let entries = all.into_iter().flat_map(sled::Tree::iter).flatten();
+    entries
+        .map(|(key, value)| (key.len() + value.len()) as u64)
+        .sum()
 }
 
 fn io<T>(doing: &'static str, path: &Path, result: io::Result<T>) -> Result<T, StateError> {
-    result.map_err(|err| StateError::Io {
-        doing,
-        path: path.into(),
-        err,
-    })
+    result.map_err(|err| StateError::io(doing, path, err))
 }
 
 fn read<T: for<'b> minicbor::Decode<'b, ()>>(value: &IVec) -> Option<T> {

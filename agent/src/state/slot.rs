@@ -103,12 +103,16 @@ impl SlotRecord {
         self.attempt = None;
     }
 
-    /// A bundle begins to serve; what served becomes what a swap back returns to.
+    /// A bundle begins to serve; what served becomes what a swap back returns to, unless it was still on
+    /// trial itself: then that stays what served before it.
     pub fn activated(&mut self, kept: Kept) {
         let replaced = self.current.replace(kept);
         let serving = self.current.as_ref().map(|kept| kept.bundle.digest);
+        let of = |kept: &Option<Kept>| kept.as_ref().map(|kept| kept.bundle.digest);
+        let is_pinned =
+            self.trial.is_some() && self.previous.is_some() && of(&self.previous) != serving;
         // A bundle that was loaded again, after its files were repaired, has not replaced itself.
-        if replaced.is_some() && replaced.as_ref().map(|kept| kept.bundle.digest) != serving {
+        if replaced.is_some() && of(&replaced) != serving && !is_pinned {
             self.previous = replaced;
         }
         if self.previous.as_ref().map(|kept| kept.bundle.digest) == serving {
@@ -227,6 +231,26 @@ mod tests {
             (slot.current, slot.previous),
             (Some(kept(1)), Some(kept(2)))
         );
+    }
+
+    #[test]
+    fn what_was_confirmed_stays_behind_a_series_of_trials() {
+        let mut slot = SlotRecord::default();
+        slot.activated(kept(1));
+        slot.confirmed();
+        slot.activated(kept(2));
+        slot.activated(kept(3));
+        assert_eq!(
+            slot.previous,
+            Some(kept(1)),
+            "version 2 was never confirmed"
+        );
+        let mut other = slot.clone();
+        slot.swapped_back(RejectReason::FailedServing, "three errors".into());
+        assert_eq!(slot.current, Some(kept(1)));
+        other.confirmed();
+        other.activated(kept(4));
+        assert_eq!(other.previous, Some(kept(3)));
     }
 
     #[test]

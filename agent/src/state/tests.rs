@@ -2,6 +2,10 @@ use super::*;
 
 const LIMIT: u64 = 64 << 20;
 
+fn trees(store: &Store) -> Trees {
+    store.trees().expect("it is open")
+}
+
 fn open(dir: &Path) -> (Store, Opening) {
     Store::open(dir, LIMIT).expect("it opens")
 }
@@ -92,8 +96,11 @@ fn a_record_that_cannot_be_read_counts_as_none() {
     let dir = tempfile::tempdir().expect("a directory");
     let (store, _) = open(dir.path());
     let slot = "digits".parse().expect("a name");
-    store.slots.insert("digits", b"garbage").expect("it writes");
-    store
+    trees(&store)
+        .slots
+        .insert("digits", b"garbage")
+        .expect("it writes");
+    trees(&store)
         .facts
         .insert(KEY_DESIRED, b"\xff\xff")
         .expect("it writes");
@@ -117,24 +124,63 @@ fn a_newer_layout_is_refused() {
     );
 }
 
+/// Much goes through, little stays.
+fn churn(store: &Store) {
+    let outbox = trees(store).outbox;
+    for n in 0u32..200 {
+        let written = outbox.insert(n.to_be_bytes(), vec![1; 20_000]);
+        written.expect("it writes");
+        outbox.remove(n.to_be_bytes()).expect("it removes");
+    }
+    outbox.insert(b"kept", b"here").expect("it writes");
+    store.flush().expect("it flushes");
+}
+
+#[test]
+fn a_store_is_rewritten_while_it_is_used() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, _) = open(dir.path());
+    let user = store.clone();
+    churn(&store);
+    let before = store.size();
+    let gained = store.compact(1 << 20).expect("there is room");
+    assert!(
+        gained.is_some_and(|gained| gained > 1 << 20),
+        "{gained:?} of {before}"
+    );
+    assert_eq!(
+        store.compact(1 << 20).expect("there is room"),
+        None,
+        "once is enough"
+    );
+    let kept = trees(&user).outbox.get(b"kept").expect("it reads");
+    assert_eq!(
+        kept.as_deref(),
+        Some(&b"here"[..]),
+        "all users have the new one"
+    );
+    assert_eq!(user.next_boot().expect("it writes"), BootId(1));
+    drop((store, user));
+    let (store, opening) = open(dir.path());
+    assert!(matches!(opening, Opening::Usual), "{opening:?}");
+    assert_eq!(store.next_boot().expect("it writes"), BootId(2));
+    assert!(!dir.path().join("store.old").exists() && !dir.path().join("store.new").exists());
+}
+
 #[test]
 fn a_store_over_its_limit_is_rewritten_and_keeps_its_content() {
     let dir = tempfile::tempdir().expect("a directory");
     let (store, _) = open(dir.path());
     store.next_boot().expect("it writes");
-    for n in 0u32..200 {
-        store
-            .outbox
-            .insert(n.to_be_bytes(), vec![1; 20_000])
-            .expect("it writes");
-        store.outbox.remove(n.to_be_bytes()).expect("it removes");
-    }
-    store.outbox.insert(b"kept", b"here").expect("it writes");
-    store.flush().expect("it flushes");
+    churn(&store);
     drop(store);
     let (store, _) = Store::open(dir.path(), 1 << 20).expect("it opens");
     assert_eq!(
-        store.outbox.get(b"kept").expect("it reads").as_deref(),
+        trees(&store)
+            .outbox
+            .get(b"kept")
+            .expect("it reads")
+            .as_deref(),
         Some(&b"here"[..])
     );
     assert_eq!(store.next_boot().expect("it writes"), BootId(2));

@@ -82,6 +82,17 @@ impl Device {
         });
     }
 
+    /// Starts the agent, which ends by itself: its exit code, and what it logged.
+    pub fn run_in_vain(&self) -> (Option<i32>, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_tern-agent"))
+            .args(["run", "--config"])
+            .arg(self.dir().join("agent.toml"))
+            .output();
+        let output = output.expect("the agent is built");
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), log)
+    }
+
     pub fn child(&mut self) -> &mut Child {
         self.child.as_mut().expect("it runs")
     }

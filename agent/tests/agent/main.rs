@@ -1,6 +1,7 @@
 //! The real binary against real files, HTTP and MQTT; the hub's side is a fake at the wire.
 
 mod device;
+mod disk;
 mod downloads;
 #[path = "../../src/engine/fixture.rs"]
 mod fixture;

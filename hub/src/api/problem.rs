@@ -1,6 +1,6 @@
 //! Errors as `application/problem+json` (RFC 9457). Every answer over 399 of the API is made here.
 
-use std::error::Error;
+use std::{error::Error, io};
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
@@ -80,6 +80,8 @@ kinds! {
     not_vetted = UNPROCESSABLE_ENTITY "not-vetted" "The model was refused";
     /// The hub is not able to do this now.
     unavailable = SERVICE_UNAVAILABLE "unavailable" "The hub cannot do this now";
+    /// No space left.
+    disk_full = INSUFFICIENT_STORAGE "disk-full" "The hub's disk is full";
     /// A fault of the hub.
     internal = INTERNAL_SERVER_ERROR "internal" "The hub failed";
 }
@@ -119,8 +121,36 @@ impl ApiError {
     /// A fault of the hub: its causes go into the log, not to the client.
     fn fault(err: &(dyn Error + 'static)) -> Self {
         tracing::error!(error = chain(err), "a request failed");
+        if is_full(err) {
+            return Self::disk_full(
+                "nothing was changed; free space on the hub's disk and send this again",
+            );
+        }
         Self::internal(format!("{err}; the hub's log says why"))
     }
+}
+
+/// Whether an error was caused by a full disk. What stands between may have turned the system's error into
+/// a text.
+fn is_full(err: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(err);
+    while let Some(err) = cause {
+        let full = if let Some(err) = err.downcast_ref::<io::Error>() {
+            matches!(
+                err.kind(),
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+            )
+        } else {
+            let text = err.to_string();
+            // The second is SQLite's (SQLITE_FULL).
+            text.contains("No space left on device") || text.contains("database or disk is full")
+        };
+        if full {
+            return true;
+        }
+        cause = err.source();
+    }
+    false
 }
 
 impl IntoResponse for ApiError {
@@ -310,5 +340,30 @@ impl From<RolloutError> for ApiError {
             | RolloutError::Revoked { .. }
             | RolloutError::TooManySlots => Self::conflict(err.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("writing")]
+    struct Outer(#[source] Box<dyn Error>);
+
+    #[test]
+    fn a_full_disk_is_told_to_whoever_asked() {
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        let told: [Box<dyn Error>; 3] = [
+            full.into(),
+            "error returned from database: (code: 13) database or disk is full".into(),
+            "Unable to copy data to file: No space left on device (os error 28)".into(),
+        ];
+        for err in told {
+            let err = ApiError::fault(&Outer(err));
+            assert_eq!(err.status, StatusCode::INSUFFICIENT_STORAGE, "{err:?}");
+        }
+        let err = ApiError::fault(&Outer("broken".into()));
+        assert_eq!(err.status, StatusCode::INTERNAL_SERVER_ERROR);
     }
 }

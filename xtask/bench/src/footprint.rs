@@ -1,6 +1,6 @@
 //! Size of the agent's binary; its memory without a model, and serving one.
 
-use std::{fs, thread, time::Duration};
+use std::{fs, path::Path, thread, time::Duration};
 
 use anyhow::{Context, Result};
 use serde_json::json;
@@ -44,7 +44,7 @@ pub(crate) fn run(binaries: &Binaries, report: &Report) -> Result<()> {
 
     agent.serve_model(binaries, &hub)?;
     report.progress("agent serves the digit model");
-    let request = infer_request(&[8.0; PIXELS], &input_name(binaries)?);
+    let request = infer_request(&[8.0; PIXELS], &input_name(&binaries.package)?);
     let mut http = KeepAlive::connect(&agent.address, &infer_path(), &request)?;
     for _ in 0..INFERENCES {
         http.call()?;
@@ -78,8 +78,8 @@ fn memory(agent: &Agent, figure: &'static str, mut detail: serde_json::Value) ->
 }
 
 /// Name of the digit model's input.
-pub(crate) fn input_name(binaries: &Binaries) -> Result<String> {
-    let file = binaries.package.join("publish.json");
+pub(crate) fn input_name(package: &Path) -> Result<String> {
+    let file = package.join("publish.json");
     let publish: serde_json::Value = serde_json::from_slice(&fs::read(&file)?)?;
     let name = publish["inputs"][0]["name"].as_str();
     Ok(name

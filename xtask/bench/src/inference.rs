@@ -166,7 +166,7 @@ fn over_http(binaries: &Binaries, digits: &Subject, agent: &Agent) -> Result<()>
     let image = digits.image()?;
     let model = digits.load()?;
     let input = [Tensor::from_f32(&[1, image.len() as u32], &image)];
-    let request = infer_request(&image, &input_name(binaries)?);
+    let request = infer_request(&image, &input_name(&binaries.package)?);
     let mut http = KeepAlive::connect(&agent.address, &infer_path(), &request)?;
     let answer = http.call()?.to_vec();
     // The same request and an answer of the same length, with nothing behind it: what any HTTP

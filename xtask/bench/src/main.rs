@@ -12,6 +12,7 @@ mod inference;
 mod ingest;
 mod parts;
 mod report;
+mod swap;
 
 use std::path::PathBuf;
 
@@ -71,6 +72,8 @@ enum Bench {
         #[arg(long, default_value_t = 20)]
         mib: usize,
     },
+    /// What a swap costs whoever asks: failures, silence, and the way back
+    Swap,
     /// Telemetry windows a second, durable and acknowledged
     Ingest {
         /// Devices that send
@@ -91,6 +94,7 @@ fn main() -> Result<()> {
     match args.bench {
         Bench::Footprint => footprint::run(&args.binaries, &report),
         Bench::Inference => inference::run(&args.binaries, &report),
+        Bench::Swap => swap::run(&args.binaries, &report),
         Bench::Handshake { devices, at_once } => {
             handshake::run(&args.binaries, devices, at_once, &report)
         }

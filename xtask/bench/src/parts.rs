@@ -200,12 +200,22 @@ pub(crate) struct Agent {
 impl Agent {
     /// Starts one and waits until it is connected to the hub.
     pub(crate) fn start(binaries: &Binaries, hub: &Hub, folder: &Path) -> Result<Self> {
+        Self::start_with(binaries, hub, folder, "")
+    }
+
+    /// Starts one with more in its configuration.
+    pub(crate) fn start_with(
+        binaries: &Binaries,
+        hub: &Hub,
+        folder: &Path,
+        more: &str,
+    ) -> Result<Self> {
         let home = folder.join("agent");
         fs::create_dir_all(&home)?;
         let config = home.join("agent.toml");
         let text = format!(
             "device = \"bench-01\"\nsite = \"bench\"\nstate = \"state\"\n\
-             [mqtt]\nbroker = \"{}\"\n[http]\nlisten = \"127.0.0.1:0\"\n[[slots]]\nname = \"{SLOT}\"\n",
+             [mqtt]\nbroker = \"{}\"\n[http]\nlisten = \"127.0.0.1:0\"\n[[slots]]\nname = \"{SLOT}\"\n{more}",
             hub.mqtt
         );
         fs::write(&config, text)?;
@@ -227,20 +237,7 @@ impl Agent {
 
     /// Publishes the digit model and waits until this agent serves it.
     pub(crate) fn serve_model(&self, binaries: &Binaries, hub: &Hub) -> Result<()> {
-        let tern = |args: &[&str]| -> Result<()> {
-            let mut command = Command::new(&binaries.tern);
-            let output = command
-                .args(["--hub", &hub.url, "--json"])
-                .args(args)
-                .output();
-            let output = output.with_context(|| binaries.tern.display().to_string())?;
-            ensure!(
-                output.status.success(),
-                "{command:?}: {}",
-                String::from_utf8_lossy(&output.stderr)
-            );
-            Ok(())
-        };
+        let tern = |args: &[&str]| tern(binaries, hub, args);
         let package = binaries
             .package
             .to_str()
@@ -253,7 +250,8 @@ impl Agent {
         })
     }
 
-    fn status(&self) -> Result<Value> {
+    /// What it says of itself.
+    pub(crate) fn status(&self) -> Result<Value> {
         get(&format!("http://{}/status", self.address))
     }
 
@@ -261,6 +259,22 @@ impl Agent {
     pub(crate) fn memory(&self, line: &str) -> Result<u64> {
         memory(self.process.0.id(), line)
     }
+}
+
+/// Runs the command line against a hub without a login.
+pub(crate) fn tern(binaries: &Binaries, hub: &Hub, args: &[&str]) -> Result<()> {
+    let mut command = Command::new(&binaries.tern);
+    let output = command
+        .args(["--hub", &hub.url, "--json"])
+        .args(args)
+        .output();
+    let output = output.with_context(|| binaries.tern.display().to_string())?;
+    ensure!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
 }
 
 /// An HTTP connection that is kept alive, with as little around it as possible: what it takes is
