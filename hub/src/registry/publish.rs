@@ -96,31 +96,17 @@ pub async fn publish(
     if is_understood(&new)
         && let Some(known) = known(app.store.read(), workspace, model, &new).await?
     {
-        return Ok(Published::Known(view(
-            known,
-            &Serving::read(&app.store, workspace).await?,
-        )?));
+        // The power may have gone between its row and its signature.
+        let row = signed(app, workspace, model, known).await?;
+        let serving = Serving::read(&app.store, workspace).await?;
+        return Ok(Published::Known(view(row, &serving)?));
     }
     let files = Files::find(app, &new).await?;
     let measured = vet(app, &new).await?;
     let row = insert(app, by, workspace, model, &new, files, &measured).await?;
     let published = match row {
         Inserted::New(row) => {
-            // What does not get there now is signed at the next look.
-            if let Err(err) = trust::sync(app, workspace).await {
-                tracing::error!(
-                    error = chain(&err),
-                    "a version that was published is not signed yet"
-                );
-            }
-            let row = super::row(
-                app.store.read(),
-                workspace,
-                model,
-                super::number(row.version)?,
-            )
-            .await?
-            .unwrap_or(row);
+            let row = signed(app, workspace, model, row).await?;
             let view = view(row, &Serving::read(&app.store, workspace).await?)?;
             tracing::info!(%workspace, %model, version = %view.version, bundle = %view.bundle.digest,
                 "published a version");
@@ -134,10 +120,33 @@ pub async fn publish(
             Published::New(view)
         }
         Inserted::Known(row) => {
+            let row = signed(app, workspace, model, row).await?;
             Published::Known(view(row, &Serving::read(&app.store, workspace).await?)?)
         }
     };
     Ok(published)
+}
+
+/// Has a version signed, if this hub may sign and has not yet; its row after that.
+async fn signed(
+    app: &App,
+    workspace: &WorkspaceId,
+    model: &ModelName,
+    row: rows::version::Model,
+) -> Result<rows::version::Model, StoreError> {
+    if row.signed {
+        return Ok(row);
+    }
+    // What does not get there now is signed at the next look.
+    if let Err(err) = trust::sync(app, workspace).await {
+        tracing::error!(
+            error = chain(&err),
+            "a version that was published is not signed yet"
+        );
+    }
+    let number = super::number(row.version)?;
+    let now = super::row(app.store.read(), workspace, model, number).await?;
+    Ok(now.unwrap_or(row))
 }
 
 /// Whether all of its steps are steps; a declaration that is not understood is like no other.

@@ -7,6 +7,7 @@
 mod by_https;
 mod crash_matrix;
 mod fallback;
+mod hub_crash;
 mod limits;
 mod raw;
 mod refusals;

@@ -1,17 +1,6 @@
 //! What a real agent does on a state that a power cut left, first without its hub and then with it.
 
-use std::{
-    any::Any,
-    collections::BTreeMap,
-    fs,
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
-};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use tern_cli::client::{Client, Connection};
 use tern_protocol::{
@@ -28,53 +17,16 @@ use tern_tests::{
     mqtt::Mqtt,
     oip::{self, Inferred},
     package,
+    powercut::cells::State,
     proxy::Proxy,
     wait,
 };
 
-use super::{
-    cells::State,
-    recorded::{self, Sent, Update},
-};
-
-/// Agents at a time: each waits more than it works.
-const AT_ONCE: usize = 3;
-
-/// Runs [`live`] on all of these; what came of each.
-pub fn all<'a>(
-    update: &Update,
-    states: &[(&'a State, Vec<Entry>)],
-) -> Vec<(&'a State, Result<(), String>)> {
-    let (next, ended) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    let work = || {
-        while let Some((state, entries)) = states.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let dir = tempfile::tempdir().expect("the system has room for temporary files");
-            // All states of a step are to be known, not only the first that fails.
-            let run = || live(update, state, entries, dir.path());
-            let outcome = catch_unwind(AssertUnwindSafe(run)).map_err(|panic| words(&panic));
-            ended
-                .lock()
-                .expect("nobody panics with it")
-                .push((*state, outcome));
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(work);
-        }
-    });
-    ended.into_inner().expect("nobody panics with it")
-}
-
-/// What a panic said.
-fn words(panic: &Box<dyn Any + Send>) -> String {
-    let text = panic.downcast_ref::<String>().cloned();
-    text.unwrap_or_else(|| "it panicked, see above".into())
-}
+use super::recorded::{self, Sent, Update};
 
 /// Starts an agent on a state and the hub as it was then, and waits until all is well. Panics if it
 /// does not become so.
-fn live(update: &Update, state: &State, entries: &[Entry], dir: &Path) {
+pub fn live(update: &Update, state: &State, entries: &[Entry], dir: &Path) {
     update.hub.write(&dir.join("hub"));
     let hub = Hub::start(dir, &[]);
     let link = Proxy::start(hub.mqtt());

@@ -17,9 +17,9 @@ use tern_protocol::{
     log::{Ack, Body, Entry, Event, EventKind},
     time::{Instant, Uptime},
 };
-use tern_tests::agent::SLOT;
+use tern_tests::{agent::SLOT, powercut::cells::State};
 
-use super::{cells::State, recorded::Update};
+use super::recorded::Update;
 
 /// More than any store here has.
 const LIMIT: u64 = 64 << 20;

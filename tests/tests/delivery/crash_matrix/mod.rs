@@ -1,19 +1,18 @@
 //! The power goes at each durable step of an update.
 //!
-//! The device of [`recorded`] is recorded call by call; [`cells`] has every state that a cut may leave on
+//! The device of [`recorded`] is recorded call by call; [`tern_tests::powercut::cells`] has every state that a cut may leave on
 //! its disk, by step and by what the cut takes. [`look`] opens all of them with the agent's own library;
 //! [`live`] starts a real agent and the hub of that moment on a spread of them, or on all with
 //! `TERN_ALL_CELLS=1`.
 
-mod cells;
 mod live;
 mod look;
 mod recorded;
 mod steps;
 
-use std::{collections::BTreeMap, env};
+use tern_tests::powercut::cells::{self, Cells};
 
-use self::{cells::Cell, steps::Step};
+use self::steps::Step;
 
 /// States of each cell that an agent is started on.
 const STARTED: usize = 2;
@@ -23,42 +22,31 @@ fn cut_at(step: Step) {
     let Some(update) = recorded::update() else {
         return;
     };
-    let states = cells::states(update, step);
-    let all = env::var_os("TERN_ALL_CELLS").is_some_and(|all| all == "1");
-    let most = if all { usize::MAX } else { STARTED };
-    let started: Vec<_> = cells::spread(&states, most)
-        .into_iter()
-        .map(|state| (state.cut, state.index))
-        .collect();
-    let mut cells: BTreeMap<_, Cell> = BTreeMap::new();
-    let mut failures = Vec::new();
+    let known = |index| update.sent_before(index).count() as u64 + update.acked_before(index).0;
+    let states = cells::states(&update.recording, &update.steps, step, known);
+    let started = cells::spread(&states, STARTED);
+    let started: Vec<_> = started.iter().map(|it| (it.cut, it.index)).collect();
+    let mut cells = Cells::of(&states);
     let mut chosen = Vec::new();
     for state in &states {
-        let cell = cells.entry(state.cut).or_default();
-        cell.distinct += 1;
         let dir = tempfile::tempdir().expect("the system has room for temporary files");
         state.tree.write(dir.path());
         match look::look(update, state, dir.path()) {
-            Err(what) => failures.push(format!("{state}: {what}")),
+            Err(what) => cells.failed(state, &what),
             Ok(entries) if started.contains(&(state.cut, state.index)) => {
-                cell.started += 1;
                 chosen.push((state, entries));
             }
             Ok(_) => {}
         }
     }
-    for (state, ended) in live::all(update, &chosen) {
-        match ended {
-            Ok(()) => cells.entry(state.cut).or_default().ok += 1,
-            Err(what) => failures.push(format!("{state}: {what}")),
-        }
+    let ended = cells::each(&chosen, |(state, entries)| {
+        let dir = tempfile::tempdir().expect("the system has room for temporary files");
+        live::live(update, state, entries, dir.path());
+    });
+    for ((state, _), outcome) in ended {
+        cells.started(state, outcome);
     }
-    println!("{}", cells::table(step, &cells));
-    assert!(failures.is_empty(), "{step}: {failures:#?}");
-    assert!(!cells.is_empty(), "{step}: nothing was recorded");
-    for (cut, cell) in cells {
-        assert!(cell.ok > 0, "{step}: nothing was started of {cut:?}");
-    }
+    cells.judge(step);
 }
 
 #[test]
