@@ -38,6 +38,8 @@ pub struct Observed {
     pub slots: BTreeMap<SlotName, ObservedSlot>,
     /// The blobs that are wanted or of which there is a file.
     pub blobs: BTreeMap<Digest, BlobStatus>,
+    /// Blobs that others are made of.
+    pub helping: BTreeSet<Digest>,
     /// What the device goes by.
     pub metadata: Metadata,
 }
@@ -381,6 +383,7 @@ fn litter(observed: &Observed) -> Vec<Action> {
         .iter()
         .flatten()
         .map(|blob| &blob.digest)
+        .chain(&observed.helping)
         .collect();
     for slot in observed.slots.values() {
         let holdings = slot.current.iter().chain(&slot.previous);

@@ -65,6 +65,8 @@ pub struct App {
     pub broker: Option<External>,
     /// What leaves the hub for devices.
     pub egress: Egress,
+    /// Makes whoever computes deltas look again.
+    pub deltas: Wake,
 }
 
 /// Asks a driver to look again. Carries no data: whoever is woken reads all it needs from the
@@ -145,5 +147,6 @@ pub(crate) async fn over(dir: &std::path::Path, store: Store, clock: Clock) -> A
         trust: Trust::default(),
         broker: None,
         egress: Egress::new(None, 4),
+        deltas: Wake::new(),
     }
 }

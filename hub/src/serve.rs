@@ -43,6 +43,7 @@ use crate::{
     dashboard,
     data_dir::{Addresses, DataDir, DataDirError},
     delivery::{self, carousel::Limits, egress::Egress},
+    deltas,
     door::{Behind, Door},
     fleet::intake,
     garbage,
@@ -209,6 +210,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         trust: trust::Trust::default(),
         broker: external,
         egress: Egress::new(config.egress_limit, config.downloads),
+        deltas: Wake::new(),
     };
     intake::all_offline(&app).await?;
     let (others, keeping) = certificate::open(&config, data.path(), &app.clock)?;
@@ -307,6 +309,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         }
     });
     let signing = boxed(trust::run(app.clone(), announcements, stop.clone()));
+    let deltas = deltas::worker::run(app.clone(), config.delta_budget, stop.clone());
     let collecting = boxed(garbage::run(app.clone(), config.blob_grace, stop.clone()));
     let certifying = boxed(app.authorities.clone().run(stop.clone()));
     let stopped = stop.clone();
@@ -325,6 +328,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         part("signed metadata", signing),
         part("speaking to devices", speaking),
         part("certificates", certifying),
+        part("deltas", boxed(deltas)),
         part("garbage", collecting),
         part("certificate for browsers", keeping),
     ];

@@ -181,6 +181,10 @@ pub enum EventKind {
     Confirmed,
     /// Newer signed metadata are trusted from now on, or were refused; the text says which and why.
     Metadata,
+    /// A file was made of one that was there and a delta; the text says what that saved.
+    DeltaApplied,
+    /// A delta was of no use, so that the whole file is fetched; the text says why.
+    DeltaFailed,
     /// Captures were dropped to keep the outbox within its bounds.
     CapturesDropped,
     /// A kind that this reader does not know.
@@ -188,7 +192,7 @@ pub enum EventKind {
 }
 
 /// The number and name of each kind.
-const EVENT_KINDS: [(EventKind, u32, &str); 10] = [
+const EVENT_KINDS: [(EventKind, u32, &str); 12] = [
     (EventKind::Started, 0, "started"),
     (EventKind::Fetching, 1, "fetching"),
     (EventKind::Verified, 2, "verified"),
@@ -199,6 +203,8 @@ const EVENT_KINDS: [(EventKind, u32, &str); 10] = [
     (EventKind::CapturesDropped, 7, "captures-dropped"),
     (EventKind::Confirmed, 8, "confirmed"),
     (EventKind::Metadata, 9, "metadata"),
+    (EventKind::DeltaApplied, 10, "delta-applied"),
+    (EventKind::DeltaFailed, 11, "delta-failed"),
 ];
 
 impl EventKind {

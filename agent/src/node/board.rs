@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use tern_protocol::reported::{OutboxReport, SlotReport, Trust};
+use tern_protocol::reported::{Deltas, OutboxReport, SlotReport, Trust};
 
 use crate::{fetch::Coming, slots::Slots};
 
@@ -35,6 +35,8 @@ pub struct Facts {
     pub way_changes: u64,
     /// The blobs on their way.
     pub coming: Vec<Coming>,
+    /// What came of deltas.
+    pub deltas: Deltas,
     /// The outbox.
     pub outbox: OutboxReport,
     /// The signed metadata.

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use tern_protocol::{
     log::{Body, EventKind},
-    reported::{Reported, Resources},
+    reported::{Deltas, Reported, Resources},
     time::{Uptime, WallTime},
     topic::Channel,
 };
@@ -145,7 +145,7 @@ impl Node {
         let mut slots = Vec::with_capacity(self.states.len());
         for (name, state) in &self.states {
             if let Some(slot) = self.slots.get(name.as_str()) {
-                slots.push(state.report(slot, &self.blobs, &signed, now));
+                slots.push(state.report(slot, &self.blobs, &self.patches, &signed, now));
             }
         }
         let traffic = self.blobs.traffic();
@@ -159,6 +159,7 @@ impl Node {
         self.facts.outbox = self.outbox.report();
         self.facts.slots.clone_from(&slots);
         self.facts.trust = self.trust.report();
+        self.facts.deltas = self.patches.counts();
         self.board.show(self.facts.clone());
 
         let known: BTreeSet<_> = self.states.keys().collect();
@@ -182,6 +183,7 @@ impl Node {
             outbox: self.facts.outbox,
             malformed: self.facts.malformed,
             trust: Some(self.facts.trust.clone()),
+            deltas: Some(self.facts.deltas).filter(|deltas| *deltas != Deltas::default()),
         };
         // Until what served before is in memory again, a report would say that nothing serves.
         let starting = self.states.values().any(|state| state.starting);

@@ -19,7 +19,7 @@ use tern_protocol::{
 use tokio::sync::Semaphore;
 
 use super::{
-    Declared, Serving, facts, rows,
+    Beside, Declared, facts, rows,
     vetting::{self, VettingError},
     view,
 };
@@ -27,6 +27,7 @@ use crate::{
     access::audit::{self, Actor, Deed},
     app::App,
     blobs::BlobError,
+    deltas,
     store::{Doing as _, StoreError, chain},
     trust,
 };
@@ -98,7 +99,7 @@ pub async fn publish(
     {
         return Ok(Published::Known(view(
             known,
-            &Serving::read(&app.store, workspace).await?,
+            &Beside::read(&app.store, workspace, Some(model)).await?,
         )?));
     }
     let files = Files::find(app, &new).await?;
@@ -121,7 +122,10 @@ pub async fn publish(
             )
             .await?
             .unwrap_or(row);
-            let view = view(row, &Serving::read(&app.store, workspace).await?)?;
+            let view = view(
+                row,
+                &Beside::read(&app.store, workspace, Some(model)).await?,
+            )?;
             tracing::info!(%workspace, %model, version = %view.version, bundle = %view.bundle.digest,
                 "published a version");
             app.changes.send(
@@ -131,11 +135,13 @@ pub async fn publish(
                 },
             );
             app.wake.notify();
+            app.deltas.notify();
             Published::New(view)
         }
-        Inserted::Known(row) => {
-            Published::Known(view(row, &Serving::read(&app.store, workspace).await?)?)
-        }
+        Inserted::Known(row) => Published::Known(view(
+            row,
+            &Beside::read(&app.store, workspace, Some(model)).await?,
+        )?),
     };
     Ok(published)
 }
@@ -301,6 +307,15 @@ async fn insert(
             .insert(&txn)
             .await
             .doing("writing a version of a model")?;
+        let published = deltas::Published {
+            workspace,
+            model,
+            version,
+            onnx: files.onnx,
+            bases: &bases,
+            at: app.clock.now(),
+        };
+        deltas::plan(&txn, published).await?;
         let deed = Deed::new("model.publish", format!("model {model} version {version}"))
             .within(workspace)
             .after(new)

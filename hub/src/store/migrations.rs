@@ -31,6 +31,7 @@ impl MigratorTrait for Steps {
             Box::new(crate::registry::schema::Signing),
             Box::new(crate::access::identity::schema::Certificates),
             Box::new(crate::registry::schema::Declarations),
+            Box::new(crate::deltas::schema::Migration),
         ]
     }
 }

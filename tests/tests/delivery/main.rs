@@ -5,6 +5,7 @@
 //! directory and may run beside any other.
 
 mod by_https;
+mod deltas;
 mod fallback;
 mod limits;
 mod raw;
