@@ -39,6 +39,8 @@ pub struct Observed {
     pub slots: BTreeMap<SlotName, ObservedSlot>,
     /// The blobs that are wanted or of which there is a file.
     pub blobs: BTreeMap<Digest, BlobStatus>,
+    /// Blobs that others are made of.
+    pub helping: BTreeSet<Digest>,
     /// What the device goes by.
     pub metadata: Metadata,
     /// Files of blobs, in the order in which they came.
@@ -403,6 +405,7 @@ pub fn needed(observed: &Observed) -> BTreeSet<&Digest> {
         .iter()
         .flatten()
         .map(|blob| &blob.digest)
+        .chain(&observed.helping)
         .collect();
     for slot in observed.slots.values() {
         let holdings = slot.current.iter().chain(&slot.previous);

@@ -144,6 +144,7 @@ mod tests {
             outbox: OutboxReport::default(),
             malformed: 0,
             trust: None,
+            deltas: None,
         }
     }
 

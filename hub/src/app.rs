@@ -70,6 +70,8 @@ pub struct App {
     pub ledger: Ledger,
     /// Bytes a second for sites and blobs.
     pub delivery: DeliveryLimits,
+    /// Makes whoever computes deltas look again.
+    pub deltas: Wake,
 }
 
 /// Asks a driver to look again. Carries no data: whoever is woken reads all it needs from the
@@ -152,5 +154,6 @@ pub(crate) async fn over(dir: &std::path::Path, store: Store, clock: Clock) -> A
         egress: Egress::new(None, 4),
         ledger: Ledger::default(),
         delivery: DeliveryLimits::default(),
+        deltas: Wake::new(),
     }
 }

@@ -213,6 +213,10 @@ pub struct Config {
     /// Most downloads of devices by HTTPS at a time; more are told to come again. 0: none.
     #[arg(long, value_name = "COUNT", default_value_t = 64, value_parser = downloads)]
     pub downloads: usize,
+    /// Room for deltas between versions, in bytes: those from the oldest versions go first. 0: none are
+    /// made, and devices fetch whole files.
+    #[arg(long, value_name = "BYTES", default_value_t = 1024 * 1024 * 1024)]
+    pub delta_budget: u64,
     /// Keep blobs that nothing refers to for this time after they were uploaded or asked for, at least
     /// 10m; then they go.
     #[arg(long, value_name = "TIME", default_value = "1d", value_parser = grace)]

@@ -109,6 +109,8 @@ counters! {
     link_lost as "tern_link_lost_total";
     /// Transactions of the fleet's intake.
     fleet_commits as "tern_fleet_commits_total";
+    /// Deltas that were made and kept.
+    deltas as "tern_deltas_total";
     /// Blobs that nothing referred to, removed by this process.
     blobs_collected as "tern_blobs_collected_total";
     /// Bytes of those blobs.

@@ -2,7 +2,7 @@
 //! version to version, stores what they tell, and shows it to people.
 //!
 //! Dependencies point inward: [`api`] and [`dashboard`] call the domain ([`fleet`], [`registry`],
-//! [`rollout`], [`delivery`], [`monitor`]), which calls [`store`] and [`blobs`]. The domain knows
+//! [`deltas`], [`rollout`], [`delivery`], [`monitor`]), which calls [`store`] and [`blobs`]. The domain knows
 //! neither HTTP nor MQTT: [`link`] is where MQTT ends, [`broker`] is the broker that runs inside.
 //!
 //! Must never break: nothing is acknowledged to a device before it is committed, and everything the
@@ -15,6 +15,7 @@ mod serve;
 pub mod app;
 pub mod config;
 
+pub mod deltas;
 pub mod fleet;
 pub mod registry;
 pub mod rollout;

@@ -44,6 +44,7 @@ use crate::{
     dashboard,
     data_dir::{Addresses, DataDir, DataDirError},
     delivery::{self, carousel::Limits, egress::Egress, ledger::Ledger},
+    deltas,
     door::{Behind, Door},
     fleet::intake,
     garbage,
@@ -216,6 +217,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
             blob_per_s: config.blob_egress_limit,
             ..DeliveryLimits::default()
         },
+        deltas: Wake::new(),
     };
     intake::all_offline(&app).await?;
     let (others, keeping) = certificate::open(&config, data.path(), &app.clock)?;
@@ -315,6 +317,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         }
     });
     let signing = boxed(trust::run(app.clone(), announcements, stop.clone()));
+    let deltas = deltas::worker::run(app.clone(), config.delta_budget, stop.clone());
     let collecting = boxed(garbage::run(app.clone(), config.blob_grace, stop.clone()));
     let certifying = boxed(app.authorities.clone().run(stop.clone()));
     let stopped = stop.clone();
@@ -334,6 +337,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         part("signed metadata", signing),
         part("speaking to devices", speaking),
         part("certificates", certifying),
+        part("deltas", boxed(deltas)),
         part("garbage", collecting),
         part("certificate for browsers", keeping),
     ];

@@ -35,7 +35,7 @@ pub(crate) struct Train {
     #[arg(long, default_value_t = train::Config::default().learning_rate)]
     pub(crate) learning_rate: f64,
     /// Units of the hidden layer
-    #[arg(long, default_value_t = train::Config::default().hidden)]
+    #[arg(long, default_value_t = train::Config::default().hidden, conflicts_with = "from")]
     pub(crate) hidden: usize,
     /// Directory of the package; made if it is not there
     #[arg(long)]
@@ -43,6 +43,10 @@ pub(crate) struct Train {
     /// Labelled captures to learn from too, as `tern capture export` writes them
     #[arg(long, value_name = "CSV")]
     pub(crate) extra: Option<PathBuf>,
+    /// Go on from the weights of this package instead of random ones: less changes, and what changed
+    /// travels as a smaller delta
+    #[arg(long, value_name = "PACKAGE")]
+    pub(crate) from: Option<PathBuf>,
     /// What is new, for people
     #[arg(long, default_value = "")]
     pub(crate) note: String,

@@ -68,7 +68,15 @@ fn train(args: &Train) -> Result<()> {
     };
     let validation = data.part(Part::Validation);
     let told = |progress| report.progress(&progress);
-    let trained = train::train(&config, &base, &extra.labelled, &validation, told)?;
+    let extra_part = &extra.labelled;
+    let trained = match &args.from {
+        None => train::train(&config, &base, extra_part, &validation, told)?,
+        Some(package) => {
+            let start = package::weights(package)
+                .with_context(|| format!("reading the network of {}", package.display()))?;
+            train::go_on(start, &config, &base, extra_part, &validation, told)?
+        }
+    };
     let learnt = [base.as_slice(), &extra.labelled].concat();
     let golden = data.part(Part::Golden);
     let package = Package::trained(&trained, &learnt, &golden, &args.note)?;

@@ -35,6 +35,9 @@ const OPSET: i64 = 13;
 /// See the module's header.
 const IR_VERSION: i64 = 8;
 
+/// The tensor whose length is the number of hidden units.
+const HIDDEN_BIAS: &str = "hidden.bias";
+
 /// Name of the batch dimension.
 const BATCH: &str = "N";
 
@@ -75,11 +78,53 @@ pub fn write_mlp(mlp: &Mlp) -> Vec<u8> {
     let weights = vec![
         tensor("scale", &[], &[INPUT_SCALE]),
         tensor("hidden.weight", &[PIXELS, mlp.hidden], &mlp.hidden_weights),
-        tensor("hidden.bias", &[mlp.hidden], &mlp.hidden_bias),
+        tensor(HIDDEN_BIAS, &[mlp.hidden], &mlp.hidden_bias),
         tensor("out.weight", &[mlp.hidden, CLASSES], &mlp.out_weights),
         tensor("out.bias", &[CLASSES], &mlp.out_bias),
     ];
     model(nodes, weights)
+}
+
+/// The network in an ONNX file that [`write_mlp`] wrote.
+pub fn read_mlp(file: &[u8]) -> Result<Mlp, ReadError> {
+    let model = ModelProto::decode(file)?;
+    let graph = model.graph.unwrap_or_default();
+    let weights = |name: &'static str, shape: &[usize]| -> Result<Vec<f32>, ReadError> {
+        let tensor = graph.initializer.iter().find(|tensor| tensor.name == name);
+        let tensor = tensor.ok_or(ReadError::Missing(name))?;
+        let len = shape.iter().product::<usize>();
+        let dims = shape.iter().map(|dim| *dim as i64);
+        if !tensor.dims.iter().copied().eq(dims) || tensor.raw_data.len() != 4 * len {
+            return Err(ReadError::Shape(name));
+        }
+        let values = tensor.raw_data.chunks_exact(4);
+        Ok(values
+            .map(|value| f32::from_le_bytes(value.try_into().expect("chunks of four bytes")))
+            .collect())
+    };
+    let bias = graph.initializer.iter().find(|t| t.name == HIDDEN_BIAS);
+    let hidden = bias.ok_or(ReadError::Missing(HIDDEN_BIAS))?.raw_data.len() / 4;
+    Ok(Mlp {
+        hidden,
+        hidden_weights: weights("hidden.weight", &[PIXELS, hidden])?,
+        hidden_bias: weights(HIDDEN_BIAS, &[hidden])?,
+        out_weights: weights("out.weight", &[hidden, CLASSES])?,
+        out_bias: weights("out.bias", &[CLASSES])?,
+    })
+}
+
+/// Why a file is not taken for the network.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It is no ONNX.
+    #[error("it is no ONNX file")]
+    Decode(#[from] prost::DecodeError),
+    /// It is another network.
+    #[error("it has no tensor `{0}`; it is not a digit reader of this trainer")]
+    Missing(&'static str),
+    /// It is a network of another shape.
+    #[error("its tensor `{0}` has another shape than a digit reader's")]
+    Shape(&'static str),
 }
 
 /// A network with random weights, for tests and benches to which only its size matters: its file,

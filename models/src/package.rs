@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use serde::Serialize;
 use tern_protocol::{
     agent_version::AgentVersion,
@@ -61,6 +62,18 @@ pub enum PackageError {
     /// candle refused.
     #[error("computing golden outputs")]
     Candle(#[from] candle_core::Error),
+    /// A package cannot be read.
+    #[error("reading {}", path.display())]
+    Read {
+        /// What was being read.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The package's network is another.
+    #[error("reading its network")]
+    Network(#[from] onnx::ReadError),
     /// The directory refused.
     #[error("writing {}", path.display())]
     Write {
@@ -172,17 +185,41 @@ pub fn write(dir: &Path, package: &Package) -> Result<(), PackageError> {
     fs::rename(dir.join("publish.json.new"), &last).map_err(refused(&last))
 }
 
+/// The network in a package that was written here.
+pub fn weights(dir: &Path) -> Result<Mlp, PackageError> {
+    let path = dir.join(ONNX);
+    let file = fs::read(&path).map_err(|source| PackageError::Read { path, source })?;
+    Ok(onnx::read_mlp(&file)?)
+}
+
+/// Writes the package of [`random`], with each weight changed by up to a thousandth: what a little
+/// more training does to a network.
+pub fn nudged(dir: &Path, seed: u64, hidden: usize) -> Result<(), PackageError> {
+    let mut mlp = Mlp::random(seed, hidden);
+    let mut rng = StdRng::seed_from_u64(seed);
+    let hidden_layer = mlp.hidden_weights.iter_mut();
+    for weight in hidden_layer.chain(&mut mlp.out_weights) {
+        *weight *= 1.0 + rng.random_range(-1e-3..1e-3);
+    }
+    let note = format!("random weights, seed {seed}, {hidden} hidden units, nudged");
+    untrained(dir, &mlp, note)
+}
+
 /// Writes the package of a network with random weights: whole and publishable, of any size, and
 /// no good at reading digits.
 pub fn random(dir: &Path, seed: u64, hidden: usize) -> Result<(), PackageError> {
+    let note = format!("random weights, seed {seed}, {hidden} hidden units");
+    untrained(dir, &Mlp::random(seed, hidden), note)
+}
+
+fn untrained(dir: &Path, mlp: &Mlp, note: String) -> Result<(), PackageError> {
     let data = data::load()?;
-    let mlp = Mlp::random(seed, hidden);
-    let validation = evaluate(&mlp, &data.part(Part::Validation))?;
+    let validation = evaluate(mlp, &data.part(Part::Validation))?;
     let package = Package {
-        onnx: onnx::write_mlp(&mlp),
-        golden: golden_of(&mlp, &data.part(Part::Golden))?,
+        onnx: onnx::write_mlp(mlp),
+        golden: golden_of(mlp, &data.part(Part::Golden))?,
         reference: reference(&data.part(Part::Train), &validation),
-        note: format!("random weights, seed {seed}, {hidden} hidden units"),
+        note,
         validation_accuracy: None,
         pre: Vec::new(),
         post: Vec::new(),

@@ -109,6 +109,21 @@ pub fn train(
     base: &[Sample],
     extra: &[Sample],
     validation: &[Sample],
+    told: impl FnMut(Progress),
+) -> Result<Trained, TrainError> {
+    config.check()?;
+    let start = Mlp::random(seed::mix(config.seed, 0), config.hidden);
+    go_on(start, config, base, extra, validation, told)
+}
+
+/// As [`train`], from the weights of a network that was trained before; `config.hidden` counts for
+/// nothing. What it has learnt stays near where it was, and so a delta to it is small.
+pub fn go_on(
+    start: Mlp,
+    config: &Config,
+    base: &[Sample],
+    extra: &[Sample],
+    validation: &[Sample],
     mut told: impl FnMut(Progress),
 ) -> Result<Trained, TrainError> {
     config.check()?;
@@ -121,7 +136,7 @@ pub fn train(
     for _ in 0..repeats(base.len(), extra.len()) {
         samples.extend_from_slice(extra);
     }
-    let network = Network::new(Mlp::random(seed::mix(config.seed, 0), config.hidden))?;
+    let network = Network::new(start)?;
     let mut optimiser = AdamW::new(network.vars(), params(config.learning_rate))?;
     let mut rng = StdRng::seed_from_u64(seed::mix(config.seed, 1));
     for epoch in 0..config.epochs {

@@ -6,6 +6,7 @@ use minicbor::{Decode, Encode};
 
 use crate::{
     blob::BlobRef,
+    digest::Digest,
     id::{ModelName, ModelVersion, Revision, SlotName},
 };
 
@@ -37,4 +38,21 @@ pub struct DesiredSlot {
     /// Its bundle: the blob that holds the manifest.
     #[n(3)]
     pub bundle: BlobRef,
+    /// Ways to its ONNX file from another that the device may have, the best first. Advice: a device
+    /// that cannot use any fetches the whole file.
+    #[n(4)]
+    #[cbor(default, skip_if = "Vec::is_empty")]
+    pub offers: Vec<Offer>,
+}
+
+/// A delta that makes the ONNX file of a version from that of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Offer {
+    /// The ONNX file that it starts from.
+    #[n(0)]
+    pub base: Digest,
+    /// The delta.
+    #[n(1)]
+    pub delta: BlobRef,
 }

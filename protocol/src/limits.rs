@@ -42,6 +42,10 @@ pub const BLOB: u64 = 2 * 1024 * 1024 * 1024;
 /// Roots that are named to devices: each change of keys is one. Forty bytes each.
 pub const ROOTS: usize = 1024;
 
+/// Deltas that one desired state offers, over all slots: some hundred bytes each, so that the message
+/// stays within [`RETAINED`].
+pub const OFFERS: usize = 64;
+
 /// A manifest, in bytes. It is decoded whole.
 pub const MANIFEST: usize = 256 * 1024;
 

@@ -181,6 +181,10 @@ pub enum EventKind {
     Confirmed,
     /// Newer signed metadata are trusted from now on, or were refused; the text says which and why.
     Metadata,
+    /// A file was made of one that was there and a delta; the text says what that saved.
+    DeltaApplied,
+    /// A delta was of no use, so that the whole file is fetched; the text says why.
+    DeltaFailed,
     /// Captures were dropped to keep the outbox within its bounds.
     CapturesDropped,
     /// The device's disk became full, or there is room again; the text says how much.
@@ -190,7 +194,7 @@ pub enum EventKind {
 }
 
 /// The number and name of each kind.
-const EVENT_KINDS: [(EventKind, u32, &str); 11] = [
+const EVENT_KINDS: [(EventKind, u32, &str); 13] = [
     (EventKind::Started, 0, "started"),
     (EventKind::Fetching, 1, "fetching"),
     (EventKind::Verified, 2, "verified"),
@@ -201,7 +205,9 @@ const EVENT_KINDS: [(EventKind, u32, &str); 11] = [
     (EventKind::CapturesDropped, 7, "captures-dropped"),
     (EventKind::Confirmed, 8, "confirmed"),
     (EventKind::Metadata, 9, "metadata"),
-    (EventKind::Disk, 10, "disk"),
+    (EventKind::DeltaApplied, 10, "delta-applied"),
+    (EventKind::DeltaFailed, 11, "delta-failed"),
+    (EventKind::Disk, 12, "disk"),
 ];
 
 impl EventKind {

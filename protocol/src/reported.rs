@@ -65,6 +65,26 @@ pub struct Reported {
     /// Which signed metadata it goes by.
     #[n(11)]
     pub trust: Option<Trust>,
+    /// What came of deltas since the agent started; none if there were none.
+    #[n(12)]
+    pub deltas: Option<Deltas>,
+}
+
+/// What came of deltas, since the agent started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
+#[cbor(map)]
+#[cfg_attr(feature = "rest", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Deltas {
+    /// Files that were made by one.
+    #[n(0)]
+    pub applied: u64,
+    /// Bytes that did not travel for it: the length of those files less that of their deltas.
+    #[n(1)]
+    pub bytes_saved: u64,
+    /// Deltas that were of no use; the whole file was fetched.
+    #[n(2)]
+    pub failed: u64,
 }
 
 /// The signed metadata that a device goes by.

@@ -10,7 +10,7 @@ use std::{
 use serde::Deserialize;
 use tern_protocol::{
     id::{ModelName, ModelVersion},
-    reported::{OutboxReport, Phase, RejectReason, Trust},
+    reported::{Deltas, OutboxReport, Phase, RejectReason, Trust},
 };
 
 use crate::{
@@ -153,6 +153,7 @@ pub struct Status {
     pub https_bytes: u64,
     pub way_changes: u64,
     pub coming: Vec<Coming>,
+    pub deltas: Deltas,
     pub outbox: OutboxReport,
     pub trust: Trust,
     pub slots: Vec<Slot>,

@@ -50,6 +50,7 @@ impl Device {
             outbox: OutboxReport::default(),
             malformed: 0,
             trust: None,
+            deltas: None,
         };
         device.say(Channel::State, codec::encode(&reported));
         device

@@ -20,7 +20,7 @@ use tern_protocol::{
     digest::{Digest, Hasher},
 };
 
-use super::bitmap::Bitmap;
+use super::{bitmap::Bitmap, delta};
 use crate::durable;
 
 /// Bytes of disk that stay free: the store and the system need room too.
@@ -230,7 +230,16 @@ impl Files {
         }
         io("syncing", &part, file.sync_all())?;
         io("renaming", &part, durable::rename(&part, &whole))?;
-        remove(&self.path(blob.digest, ".map"))
+        self.remove_parts(blob.digest)
+    }
+
+    /// Removes what a blob leaves on its way, once it is whole.
+    pub(super) fn remove_parts(&self, digest: Digest) -> Result<(), BlobError> {
+        // The map first: without it, what is left of the data is not trusted.
+        for suffix in [".map", ".part"].into_iter().chain(delta::SUFFIXES) {
+            remove(&self.path(digest, suffix))?;
+        }
+        Ok(())
     }
 
     /// Bytes of a whole blob, hashed anew: disks forget too.
@@ -251,14 +260,11 @@ impl Files {
 
     /// Removes whatever there is of a blob.
     pub fn remove(&self, digest: Digest) -> Result<(), BlobError> {
-        // The map first: without it, what is left of the data is not trusted.
-        for suffix in [".map", ".part", ""] {
-            remove(&self.path(digest, suffix))?;
-        }
-        Ok(())
+        self.remove_parts(digest)?;
+        remove(&self.path(digest, ""))
     }
 
-    fn path(&self, digest: Digest, suffix: &str) -> PathBuf {
+    pub(super) fn path(&self, digest: Digest, suffix: &str) -> PathBuf {
         self.dir.join(format!("{digest}{suffix}"))
     }
 }

@@ -6,6 +6,7 @@
 //! its bytes are wrong.
 
 pub mod bitmap;
+pub mod delta;
 pub mod download;
 pub mod fetcher;
 pub mod files;
@@ -203,6 +204,13 @@ impl Blobs {
         self.whole.remove(&digest);
         self.partial.remove(&digest);
         self.files.remove(digest)
+    }
+
+    /// A blob is here that came by another way than chunks.
+    pub fn adopt(&mut self, digest: Digest) {
+        self.forget(digest);
+        self.partial.remove(&digest);
+        self.whole.insert(digest);
     }
 
     /// Nobody wants this blob any more; what is here of it stays until it is dropped.

@@ -9,8 +9,8 @@ use tern_protocol::{
     id::{BootId, ModelVersion, NAME_MAX, Revision},
     limits,
     reported::{
-        Link, OutboxReport, Phase, Platform, Progress, RejectReason, Rejected, Reported, Resources,
-        Serving, SlotReport, SlotVersion, Trust,
+        Deltas, Link, OutboxReport, Phase, Platform, Progress, RejectReason, Rejected, Reported,
+        Resources, Serving, SlotReport, SlotVersion, Trust,
     },
     time::{Instant, Uptime, WallTime},
     topic::{Channel, Topic},
@@ -104,6 +104,11 @@ fn reported() -> Reported {
             targets: u64::MAX,
             expires: Some(WallTime(i64::MAX)),
             problem: Some("x".repeat(TEXT_MAX + 3)),
+        }),
+        deltas: Some(Deltas {
+            applied: u64::MAX,
+            bytes_saved: u64::MAX,
+            failed: u64::MAX,
         }),
     }
 }

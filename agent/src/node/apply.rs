@@ -58,9 +58,12 @@ impl Node {
             Some((name.clone(), state.observe(slot)))
         });
         let now = self.clock.uptime();
+        let mut blobs = self.blobs.known();
+        self.patches.show(&mut blobs);
         Observed {
             slots: slots.collect(),
-            blobs: self.blobs.known(),
+            blobs,
+            helping: self.patches.helping().chain(self.offered()).collect(),
             metadata: Metadata {
                 signed: self.trust.signed(),
                 needs: self.trust.needs(now),
@@ -125,10 +128,7 @@ impl Node {
                 state.retry_at = None;
                 self.store_slot(&slot)
             }
-            Action::Fetch(blob) => {
-                self.blobs.want(blob);
-                Ok(())
-            }
+            Action::Fetch(blob) => self.fetch(blob),
             Action::ReadManifest(slot) => self.read_manifest(&slot),
             Action::Vet(slot) => self.vet(&slot),
             Action::Activate(slot) => self.activate(&slot),

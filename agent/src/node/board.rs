@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use tern_protocol::{
-    reported::{OutboxReport, SlotReport, Trust},
+    reported::{Deltas, OutboxReport, SlotReport, Trust},
     time::Uptime,
 };
 
@@ -48,6 +48,8 @@ pub struct Facts {
     pub way_changes: u64,
     /// The blobs on their way.
     pub coming: Vec<Coming>,
+    /// What came of deltas.
+    pub deltas: Deltas,
     /// The outbox.
     pub outbox: OutboxReport,
     /// The signed metadata.

@@ -7,6 +7,7 @@
 
 mod apply;
 pub mod board;
+mod deltas;
 mod outward;
 mod slot;
 mod space;
@@ -38,7 +39,13 @@ use self::{
 use crate::{
     clock::Clock,
     config::{self, SLOTS_MAX},
-    fetch::{Blobs, Errand, download::Downloads, fetcher::Notice, files::BlobError},
+    fetch::{
+        Blobs, Errand,
+        delta::{MakeError, Patches},
+        download::Downloads,
+        fetcher::Notice,
+        files::BlobError,
+    },
     link::{Heard, Link},
     outbox::{Acked, Outbox},
     report::{self, Reporter},
@@ -58,9 +65,9 @@ const BREATH: Duration = Duration::from_millis(5);
 /// Messages taken at once before looking again: chunks come in crowds.
 const CROWD: usize = 64;
 
-/// Jobs under way: each slot has at most one load, each blob at most one hashing, and metadata are
-/// verified one at a time.
-const JOBS: usize = 2 * SLOTS_MAX + crate::fetch::fetcher::ACTIVE_MAX + 1;
+/// Jobs under way: each slot has at most one load and one file that is made of a delta, each blob at most
+/// one hashing, and metadata are verified one at a time.
+const JOBS: usize = 3 * SLOTS_MAX + crate::fetch::fetcher::ACTIVE_MAX + 1;
 
 /// Why the node stopped by itself.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +109,12 @@ pub(crate) enum Done {
     Metadata(Result<Box<Trusted>, Refused>),
     /// Hashing a blob.
     Verified(tern_protocol::blob::BlobRef, Result<(), BlobError>),
+    /// Making a file of a delta, and how long it took.
+    Made(
+        tern_protocol::blob::BlobRef,
+        Result<(), MakeError>,
+        Duration,
+    ),
 }
 
 /// What a node is made of; `main` puts it together.
@@ -151,6 +164,7 @@ pub struct Node {
     clock: Clock,
     store: Store,
     blobs: Blobs,
+    patches: Patches,
     trust: Trust,
     downloads: Downloads,
     outbox: Outbox,
@@ -190,6 +204,7 @@ impl Node {
             clock: parts.clock,
             store: parts.store,
             blobs: parts.blobs,
+            patches: Patches::default(),
             trust: parts.trust,
             downloads: parts.downloads,
             outbox: parts.outbox,
@@ -263,6 +278,7 @@ impl Node {
         self.look_at_the_disk()?;
         self.blobs.commit(now);
         self.look_at_the_time();
+        self.look_at_deltas()?;
         self.settle()?;
         let online = self.link.is_online();
         while let Some(errand) = self.blobs.poll(self.clock.uptime(), online) {
@@ -281,6 +297,7 @@ impl Node {
             }
         }
         // A blob that could not be opened or has failed is a fact like any other.
+        self.look_at_deltas()?;
         self.settle()?;
         self.link.listen(&self.blobs.listening());
         self.downloads.keep(&self.blobs.downloading());
@@ -370,6 +387,7 @@ impl Node {
             Done::Started(slot, kept, result) => self.started(&slot, &kept, result),
             Done::Vetted(slot, kept, result) => self.vetted(&slot, &kept, result),
             Done::Metadata(result) => self.verified_metadata(result),
+            Done::Made(target, result, took) => self.made(target, result, took),
             Done::Verified(blob, result) => {
                 self.blobs.finished(blob, result, self.clock.uptime());
                 Ok(())

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 use tern_protocol::{
     id::Sequence,
     log::{Body, Entry, EventKind},
-    reported::{Reported, Resources},
+    reported::{Deltas, Reported, Resources},
     time::{Uptime, WallTime},
     topic::Channel,
 };
@@ -148,7 +148,7 @@ impl Node {
         let mut slots = Vec::with_capacity(self.states.len());
         for (name, state) in &self.states {
             if let Some(slot) = self.slots.get(name.as_str()) {
-                slots.push(state.report(slot, &self.blobs, &signed, now));
+                slots.push(state.report(slot, &self.blobs, &self.patches, &signed, now));
             }
         }
         let traffic = self.blobs.traffic();
@@ -169,6 +169,7 @@ impl Node {
             spare_bytes: self.spare(),
             store_bytes: self.store.size(),
         };
+        self.facts.deltas = self.patches.counts();
         self.board.show(self.facts.clone());
 
         let known: BTreeSet<_> = self.states.keys().collect();
@@ -192,6 +193,7 @@ impl Node {
             outbox: self.facts.outbox,
             malformed: self.facts.malformed,
             trust: Some(self.facts.trust.clone()),
+            deltas: Some(self.facts.deltas).filter(|deltas| *deltas != Deltas::default()),
         };
         // Until what served before is in memory again, a report would say that nothing serves.
         let starting = self.states.values().any(|state| state.starting);

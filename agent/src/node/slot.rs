@@ -11,7 +11,7 @@ use tern_protocol::{
 };
 
 use crate::{
-    fetch::Blobs,
+    fetch::{Blobs, delta::Patches},
     reconcile::{Candidate, Holding, ObservedSlot, Refused, Step},
     slots::{Loaded, Slot},
     state::slot::{Kept, SlotRecord},
@@ -81,12 +81,14 @@ impl SlotState {
         &self,
         slot: &Slot,
         blobs: &Blobs,
+        patches: &Patches,
         signed: &Signed,
         now: Uptime,
     ) -> SlotReport {
         let progress = self.candidate.as_ref().map(|candidate| {
             let bundle = candidate.kept.bundle;
             let all = candidate.parts().iter().copied().chain([bundle]);
+            let all = all.map(|blob| patches.travels(blob));
             Progress {
                 version: candidate.kept.version.clone(),
                 phase: match candidate.step {

@@ -48,6 +48,7 @@ fn desire(n: u32) -> Desired {
             model: "digits".parse().expect("a name"),
             version: ModelVersion::new(n).expect("from 1"),
             bundle: kept(n).bundle,
+            offers: Vec::new(),
         }],
     }
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use tern_protocol::{
     digest::Digest,
     id::{BootId, DeviceId, ModelName, ModelVersion, SlotName},
-    reported::{OutboxReport, Phase, RejectReason, SlotReport, SlotVersion, Trust},
+    reported::{Deltas, OutboxReport, Phase, RejectReason, SlotReport, SlotVersion, Trust},
     time::Uptime,
 };
 
@@ -42,6 +42,7 @@ pub struct Status {
     https_bytes: u64,
     way_changes: u64,
     coming: Vec<Coming>,
+    deltas: Deltas,
     outbox: OutboxReport,
     trust: Trust,
     slots: Vec<SlotStatus>,
@@ -128,6 +129,7 @@ pub(super) fn status(shared: &Shared) -> Status {
         https_bytes: facts.https_bytes,
         way_changes: facts.way_changes,
         coming: facts.coming,
+        deltas: facts.deltas,
         outbox: facts.outbox,
         trust: facts.trust,
         slots: facts.slots.into_iter().map(slot).collect(),

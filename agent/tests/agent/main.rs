@@ -117,6 +117,7 @@ fn publish(hub: &Hub, n: u32, weights: &[f32], change: impl FnOnce(&mut Manifest
             model: manifest.model.clone(),
             version: manifest.version,
             bundle: hub.offer(codec::encode(&manifest)),
+            offers: Vec::new(),
         }],
     }
 }

@@ -246,6 +246,17 @@ fn facts(device: &DeviceView, now: WallTime, look: Look) -> Facts {
             facts.toned("", &format!("newer refused: {}", clean(problem)), Tone::Bad);
         }
     }
+    if let Some(deltas) = &device.deltas {
+        let mut text = format!(
+            "{} applied, {} did not travel",
+            things(deltas.applied, "delta"),
+            bytes(deltas.bytes_saved)
+        );
+        if deltas.failed > 0 {
+            text += &format!(", {} of no use", deltas.failed);
+        }
+        facts.fact("deltas", text);
+    }
     if device.malformed > 0 {
         let text = format!(
             "{} that it could not read",

@@ -1,7 +1,7 @@
 //! Models and their versions.
 
 use tern_protocol::{
-    rest::{ModelView, VersionView},
+    rest::{DeltaState, DeltaView, ModelView, VersionView},
     tensor::TensorSpec,
     time::WallTime,
 };
@@ -51,6 +51,7 @@ pub(crate) fn model(model: &ModelView, now: WallTime, look: Look) -> String {
         "VERSION",
         "PUBLISHED",
         "SIZE",
+        "DELTA",
         "VALIDATION",
         "LATENCY",
         "SERVING",
@@ -64,6 +65,7 @@ pub(crate) fn model(model: &ModelView, now: WallTime, look: Look) -> String {
             Cell::toned(format!("v{}", version.version), Tone::Strong),
             ago(version.created, now).into(),
             Cell::number(bytes(version.total_bytes)),
+            Cell::or_none(version.deltas.first().map(short)),
             validation(version.validation_accuracy),
             Cell::number(micros(version.vetting.latency_us)),
             things(version.devices_serving, "device").into(),
@@ -101,10 +103,36 @@ pub(crate) fn version(version: &VersionView, now: WallTime, look: Look) -> Strin
             facts.fact("instead", format!("v{other}"));
         }
     }
+    for delta in &version.deltas {
+        facts.fact("delta", told(delta));
+    }
     facts.fact("signed", if version.signed { "yes" } else { "not yet" });
     facts.fact("bundle", version.bundle.digest.to_string());
     facts.fact("onnx", version.onnx.digest.to_string());
     format!("{title}\n{}", facts.text())
+}
+
+/// What a device that has the version before fetches instead of the ONNX file.
+fn short(delta: &DeltaView) -> String {
+    match (delta.state, delta.ratio) {
+        (DeltaState::Ready, Some(ratio)) => percent(ratio),
+        (state, _) => state.to_string(),
+    }
+}
+
+/// `from v1: 41 KB instead of 60 KB, 68 %`.
+fn told(delta: &DeltaView) -> String {
+    let base = delta.base;
+    match (delta.state, delta.bytes, delta.ratio) {
+        (DeltaState::Ready, Some(len), Some(ratio)) => format!(
+            "from v{base}: {} instead of {}, {}",
+            bytes(len),
+            bytes(delta.full_bytes),
+            percent(ratio)
+        ),
+        (state, ..) if delta.reason.is_empty() => format!("from v{base}: {state}"),
+        (state, ..) => format!("from v{base}: {state}: {}", clean(&delta.reason)),
+    }
 }
 
 fn signed(version: &VersionView) -> Cell {

@@ -114,6 +114,7 @@ fn what_devices_and_hub_say() {
             model: name("digit-reader"),
             version: ModelVersion::FIRST,
             bundle: BlobRef::of(b"manifest"),
+            offers: Vec::new(),
         }],
     };
     let want = Want {

@@ -12,10 +12,10 @@ use tern_protocol::{
     id::{ModelVersion, Revision, RolloutId},
     reported::{OutboxReport, Phase, Platform, RejectReason, Resources},
     rest::{
-        Chart, DeviceView, EventView, Health, HealthCount, Metric, ModelView, Overview, Page,
-        Point, ProgressView, RejectedView, RolloutCounts, RolloutDevice, RolloutDeviceState,
-        RolloutState, RolloutView, Selector, Series, ServingCount, ServingView, SiteView, SlotView,
-        Stage, Stages, Totals, VersionRef, VersionView, Vetting,
+        Chart, DeltaState, DeltaView, DeviceView, EventView, Health, HealthCount, Metric,
+        ModelView, Overview, Page, Point, ProgressView, RejectedView, RolloutCounts, RolloutDevice,
+        RolloutDeviceState, RolloutState, RolloutView, Selector, Series, ServingCount, ServingView,
+        SiteView, SlotView, Stage, Stages, Totals, VersionRef, VersionView, Vetting,
     },
     tensor::{Dtype, TensorSpec},
     time::WallTime,
@@ -139,6 +139,7 @@ pub(super) fn device(index: usize) -> DeviceView {
         windows: 1_204,
         malformed: 0,
         trust: None,
+        deltas: None,
     }
 }
 
@@ -261,6 +262,32 @@ pub(super) fn rollout(id: u32, state: RolloutState, devices: usize) -> RolloutVi
     }
 }
 
+/// What the second version and later ones travel as.
+fn deltas(number: u32) -> Vec<DeltaView> {
+    let delta = |base: u32, state, bytes: Option<u64>, reason: &str| DeltaView {
+        base: version(base),
+        state,
+        reason: reason.into(),
+        bytes,
+        full_bytes: 91_204,
+        ratio: bytes.map(|bytes| bytes as f64 / 91_204.0),
+        took_ms: bytes.map(|_| 40),
+    };
+    match number {
+        1 => Vec::new(),
+        2 => vec![delta(1, DeltaState::Ready, Some(61_800), "")],
+        _ => vec![
+            delta(number - 1, DeltaState::Pending, None, ""),
+            delta(
+                number - 2,
+                DeltaState::NotWorthIt,
+                Some(88_000),
+                "it has 96 % of the bytes of the file; it is kept up to 90 %",
+            ),
+        ],
+    }
+}
+
 pub(super) fn model(versions: u32) -> ModelView {
     let one = |number: u32| VersionView {
         model: "digits".parse().unwrap(),
@@ -288,6 +315,7 @@ pub(super) fn model(versions: u32) -> ModelView {
         min_agent: None,
         measured: Vec::new(),
         bases: Vec::new(),
+        deltas: deltas(number),
         note: if number == 1 {
             "first".into()
         } else {

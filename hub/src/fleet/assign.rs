@@ -8,7 +8,7 @@ use sea_orm::{
 };
 use tern_protocol::{
     desired::{Desired, DesiredSlot},
-    id::{DeviceId, Revision, SlotName, WorkspaceId},
+    id::{DeviceId, ModelName, Revision, SlotName, WorkspaceId},
     time::WallTime,
 };
 
@@ -22,7 +22,10 @@ use super::{
         news::{kind, row},
     },
 };
-use crate::store::{Doing as _, Store, StoreError, parsed};
+use crate::{
+    deltas::{self, Offers},
+    store::{Doing as _, Store, StoreError, parsed},
+};
 
 /// Devices whose desired states are read at once, when all are sent again.
 const PAGE: u64 = 500;
@@ -89,6 +92,8 @@ pub async fn assign(
         .map(|assignment| &assignment.device)
         .collect();
     let mut known = intake::load(txn, workspace, &ids).await?;
+    let wanted = assignments.iter().filter_map(|a| a.wanted.as_ref());
+    let offers = offers(txn, workspace, known.values(), wanted).await?;
     let (mut done, mut devices, mut slots) = (Vec::new(), Vec::new(), Vec::new());
     let mut news = Vec::with_capacity(assignments.len());
     for Assignment {
@@ -109,7 +114,7 @@ pub async fn assign(
         done.push(Done {
             device: device.clone(),
             before,
-            desired: desired_of(&rows)?,
+            desired: desired_of(&rows, &offers)?,
         });
         slots.push(rows.slots.swap_remove(index));
         devices.push(rows.device);
@@ -150,22 +155,41 @@ fn slot_index(rows: &mut Rows, slot: &SlotName) -> usize {
     })
 }
 
-fn desired_of(rows: &Rows) -> Result<Desired, StoreError> {
+/// The deltas that these devices may be offered.
+async fn offers<'a>(
+    db: &impl ConnectionTrait,
+    workspace: &WorkspaceId,
+    rows: impl IntoIterator<Item = &'a Rows>,
+    more: impl IntoIterator<Item = &'a Assigned>,
+) -> Result<Offers, StoreError> {
+    let mut models: BTreeSet<ModelName> = BTreeSet::new();
+    models.extend(more.into_iter().map(|more| more.target.model.clone()));
+    for row in rows.into_iter().flat_map(|rows| &rows.slots) {
+        models.extend(facts::assigned(row)?.map(|assigned| assigned.target.model));
+    }
+    deltas::offers(db, workspace, &models).await
+}
+
+fn desired_of(rows: &Rows, offers: &Offers) -> Result<Desired, StoreError> {
     let mut slots = Vec::new();
     for row in &rows.slots {
         if let Some(Assigned { target, .. }) = facts::assigned(row)? {
-            slots.push(DesiredSlot {
+            let wanted = DesiredSlot {
                 slot: parsed("slot name", &row.slot)?,
                 model: target.model,
                 version: target.version,
                 bundle: target.bundle,
-            });
+                offers: Vec::new(),
+            };
+            let serves = row.serving_weights.as_deref().map(facts::digest);
+            slots.push((wanted, serves.transpose()?));
         }
     }
-    slots.sort_by(|a, b| a.slot.cmp(&b.slot));
+    slots.sort_by(|(a, _), (b, _)| a.slot.cmp(&b.slot));
+    offers.add(&mut slots);
     Ok(Desired {
         revision: Revision(rows.device.desired_revision.max(0).unsigned_abs()),
-        slots,
+        slots: slots.into_iter().map(|(slot, _)| slot).collect(),
     })
 }
 
@@ -177,7 +201,10 @@ pub async fn desired<C: ConnectionTrait>(
 ) -> Result<Option<Desired>, StoreError> {
     let mut rows = intake::load(db, workspace, &[id]).await?;
     match rows.remove(id.as_str()) {
-        Some(rows) if rows.device.desired_revision > 0 => desired_of(&rows).map(Some),
+        Some(rows) if rows.device.desired_revision > 0 => {
+            let offers = offers(db, workspace, [&rows], []).await?;
+            desired_of(&rows, &offers).map(Some)
+        }
         _ => Ok(None),
     }
 }
@@ -222,10 +249,11 @@ pub async fn all_desired(
     let ids = ids.iter().map(|id| parsed("device id", id));
     let ids = ids.collect::<Result<Vec<DeviceId>, _>>()?;
     let mut rows = intake::load(store.read(), workspace, &ids.iter().collect::<Vec<_>>()).await?;
+    let offers = offers(store.read(), workspace, rows.values(), []).await?;
     let mut all = Vec::with_capacity(ids.len());
     for id in ids {
         if let Some(rows) = rows.remove(id.as_str()) {
-            all.push((id, desired_of(&rows)?));
+            all.push((id, desired_of(&rows, &offers)?));
         }
     }
     Ok(all)
@@ -236,6 +264,7 @@ mod tests {
     use tern_protocol::{
         blob::BlobRef,
         codec,
+        desired::Offer,
         digest::Digest,
         id::{ModelVersion, NAME_MAX},
         limits,
@@ -254,11 +283,17 @@ mod tests {
                 digest: Digest::of(b""),
                 len: u64::MAX,
             },
+            offers: Vec::new(),
         });
-        let desired = Desired {
+        let mut desired = Desired {
             revision: Revision(u64::MAX),
             slots: slots.collect(),
         };
+        let offer = Offer {
+            base: Digest::of(b""),
+            delta: desired.slots[0].bundle,
+        };
+        desired.slots[0].offers = vec![offer; limits::OFFERS];
         let len = codec::encode(&desired).len();
         assert!(len <= limits::RETAINED, "{len} bytes");
     }

@@ -84,6 +84,7 @@ fn reported(site: &str, serving: Option<Serving>) -> Reported {
         outbox: OutboxReport::default(),
         malformed: 0,
         trust: None,
+        deltas: None,
     }
 }
 

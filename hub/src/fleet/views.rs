@@ -225,6 +225,7 @@ async fn view(
         inferences: unsigned(row.inferences),
         windows: unsigned(row.windows),
         malformed: reported.as_ref().map(|r| r.malformed).unwrap_or_default(),
+        deltas: reported.as_ref().and_then(|r| r.deltas),
         trust: reported.and_then(|r| r.trust),
     })
 }

@@ -32,7 +32,7 @@ use tern_protocol::{
     digest::Digest,
     id::{ModelName, ModelVersion, WorkspaceId},
     manifest::Measured,
-    rest::{ModelView, NewVersion, Revoked, Stages, VersionRef, VersionView},
+    rest::{DeltaView, ModelView, NewVersion, Revoked, Stages, VersionRef, VersionView},
     steps::{InputSteps, OutputSteps},
     time::WallTime,
 };
@@ -42,7 +42,7 @@ pub use self::{
     publish::{PublishError, Published, publish},
 };
 use crate::{
-    fleet,
+    deltas, fleet,
     store::{Doing as _, Store, StoreError, parsed},
     trust,
 };
@@ -73,7 +73,7 @@ pub struct Needs {
 
 /// All models of a workspace, by name.
 pub async fn models(store: &Store, workspace: &WorkspaceId) -> Result<Vec<ModelView>, StoreError> {
-    let serving = Serving::read(store, workspace).await?;
+    let beside = Beside::read(store, workspace, None).await?;
     let models = rows::model::Entity::find()
         .filter(rows::model::Column::Workspace.eq(workspace.as_str()))
         .order_by_asc(rows::model::Column::Name)
@@ -89,7 +89,7 @@ pub async fn models(store: &Store, workspace: &WorkspaceId) -> Result<Vec<ModelV
     let mut by_model: BTreeMap<String, Vec<VersionView>> = BTreeMap::new();
     for row in versions {
         let of = by_model.entry(row.model.clone()).or_default();
-        of.push(view(row, &serving)?);
+        of.push(view(row, &beside)?);
     }
     let views = models.into_iter().map(|row| {
         Ok(ModelView {
@@ -112,7 +112,7 @@ pub async fn model(
     let Some(row) = row.doing("reading a model")? else {
         return Ok(None);
     };
-    let serving = Serving::read(store, workspace).await?;
+    let beside = Beside::read(store, workspace, Some(name)).await?;
     let versions = rows::version::Entity::find()
         .filter(rows::version::Column::Workspace.eq(workspace.as_str()))
         .filter(rows::version::Column::Model.eq(name.as_str()))
@@ -120,10 +120,7 @@ pub async fn model(
         .all(store.read())
         .await
         .doing("reading versions of a model")?;
-    let versions: Result<_, _> = versions
-        .into_iter()
-        .map(|row| view(row, &serving))
-        .collect();
+    let versions: Result<_, _> = versions.into_iter().map(|row| view(row, &beside)).collect();
     Ok(Some(ModelView {
         name: name.clone(),
         created: WallTime(row.created),
@@ -141,12 +138,12 @@ pub async fn version(
     let Some(row) = row(store.read(), workspace, model, version).await? else {
         return Ok(None);
     };
-    let serving = Serving::read(store, workspace).await?;
-    view(row, &serving).map(Some)
+    let beside = Beside::read(store, workspace, Some(model)).await?;
+    view(row, &beside).map(Some)
 }
 
-/// Whether a version of a model of this workspace names a blob, or it is signed metadata of its: only such
-/// blobs leave the hub for its devices.
+/// Whether a version of a model of this workspace names a blob, or it is a delta or signed metadata of its:
+/// only such blobs leave the hub for its devices.
 pub async fn ships(
     store: &Store,
     workspace: &WorkspaceId,
@@ -164,7 +161,9 @@ pub async fn ships(
         .count(store.read())
         .await
         .doing("looking for a version that names a blob")?;
-    Ok(found > 0 || trust::ships(store, workspace, &digest).await?)
+    Ok(found > 0
+        || deltas::ships(store, workspace, &digest).await?
+        || trust::ships(store, workspace, &digest).await?)
 }
 
 /// What a rollout assigns and what proves that a device serves it.
@@ -249,14 +248,23 @@ async fn row(
     row.doing("reading a version of a model")
 }
 
-/// How many devices serve each version now, and how far each got.
-struct Serving {
-    devices: BTreeMap<VersionRef, u64>,
+/// What is known of versions beside their rows, and changes.
+struct Beside {
+    /// How many devices serve each now.
+    serving: BTreeMap<VersionRef, u64>,
+    /// How far devices got with each.
     stages: BTreeMap<VersionRef, Stages>,
+    /// What became of the deltas to each.
+    deltas: BTreeMap<VersionRef, Vec<DeltaView>>,
 }
 
-impl Serving {
-    async fn read(store: &Store, workspace: &WorkspaceId) -> Result<Self, StoreError> {
+impl Beside {
+    /// Of all versions of a workspace, or of those of one model.
+    async fn read(
+        store: &Store,
+        workspace: &WorkspaceId,
+        model: Option<&ModelName>,
+    ) -> Result<Self, StoreError> {
         let (counts, stages) = tokio::try_join!(
             fleet::serving_counts(store, workspace),
             fleet::stages(store, workspace),
@@ -265,20 +273,22 @@ impl Serving {
             .into_iter()
             .filter_map(|c| Some((c.version?, c.devices)));
         Ok(Self {
-            devices: counts.collect(),
+            serving: counts.collect(),
             stages: stages.by_version,
+            deltas: deltas::views(store.read(), workspace, model).await?,
         })
     }
 }
 
-fn view(row: rows::version::Model, serving: &Serving) -> Result<VersionView, StoreError> {
+fn view(row: rows::version::Model, beside: &Beside) -> Result<VersionView, StoreError> {
     let of = VersionRef {
         model: parsed("model name", &row.model)?,
         version: number(row.version)?,
     };
     let declared = Declared::read(&row.declared)?;
-    let devices_serving = serving.devices.get(&of).copied().unwrap_or(0);
-    let stages = serving.stages.get(&of).copied().unwrap_or_default();
+    let devices_serving = beside.serving.get(&of).copied().unwrap_or(0);
+    let stages = beside.stages.get(&of).copied().unwrap_or_default();
+    let deltas = beside.deltas.get(&of).cloned().unwrap_or_default();
     Ok(VersionView {
         model: of.model,
         version: of.version,
@@ -294,6 +304,7 @@ fn view(row: rows::version::Model, serving: &Serving) -> Result<VersionView, Sto
         min_agent: declared.min_agent,
         measured: json("measurements", &row.measured)?,
         bases: json("bases", &row.bases)?,
+        deltas,
         note: row.note,
         validation_accuracy: row.validation_accuracy,
         vetting: json("vetting", &row.vetting)?,

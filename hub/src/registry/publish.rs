@@ -19,7 +19,7 @@ use tern_protocol::{
 use tokio::sync::Semaphore;
 
 use super::{
-    Declared, Serving, facts, rows,
+    Beside, Declared, facts, rows,
     vetting::{self, VettingError},
     view,
 };
@@ -27,6 +27,7 @@ use crate::{
     access::audit::{self, Actor, Deed},
     app::App,
     blobs::BlobError,
+    deltas,
     store::{Doing as _, StoreError, chain},
     trust,
 };
@@ -98,8 +99,10 @@ pub async fn publish(
     {
         // The power may have gone between its row and its signature.
         let row = signed(app, workspace, model, known).await?;
-        let serving = Serving::read(&app.store, workspace).await?;
-        return Ok(Published::Known(view(row, &serving)?));
+        return Ok(Published::Known(view(
+            row,
+            &Beside::read(&app.store, workspace, Some(model)).await?,
+        )?));
     }
     let files = Files::find(app, &new).await?;
     let measured = vet(app, &new).await?;
@@ -107,7 +110,10 @@ pub async fn publish(
     let published = match row {
         Inserted::New(row) => {
             let row = signed(app, workspace, model, row).await?;
-            let view = view(row, &Serving::read(&app.store, workspace).await?)?;
+            let view = view(
+                row,
+                &Beside::read(&app.store, workspace, Some(model)).await?,
+            )?;
             tracing::info!(%workspace, %model, version = %view.version, bundle = %view.bundle.digest,
                 "published a version");
             app.changes.send(
@@ -117,11 +123,15 @@ pub async fn publish(
                 },
             );
             app.wake.notify();
+            app.deltas.notify();
             Published::New(view)
         }
         Inserted::Known(row) => {
             let row = signed(app, workspace, model, row).await?;
-            Published::Known(view(row, &Serving::read(&app.store, workspace).await?)?)
+            Published::Known(view(
+                row,
+                &Beside::read(&app.store, workspace, Some(model)).await?,
+            )?)
         }
     };
     Ok(published)
@@ -310,6 +320,15 @@ async fn insert(
             .insert(&txn)
             .await
             .doing("writing a version of a model")?;
+        let published = deltas::Published {
+            workspace,
+            model,
+            version,
+            onnx: files.onnx,
+            bases: &bases,
+            at: app.clock.now(),
+        };
+        deltas::plan(&txn, published).await?;
         let deed = Deed::new("model.publish", format!("model {model} version {version}"))
             .within(workspace)
             .after(new)

@@ -8,7 +8,7 @@ use std::{
 use sea_orm::TransactionTrait as _;
 use tern_protocol::{
     id::{SlotName, WorkspaceId},
-    rest::Change,
+    rest::{Change, VersionRef},
     time::WallTime,
 };
 use tokio::sync::mpsc;
@@ -17,11 +17,12 @@ use tokio_util::sync::CancellationToken;
 use super::{
     plan::{Candidate, Rollout},
     revoked,
-    step::{Action, Membership, Progress, share, step},
+    step::{Action, Membership, Progress, hold, share, step},
     stored,
 };
 use crate::{
     app::App,
+    deltas,
     fleet::{
         self,
         assign::{Assignment, Cause, Done, Tell, assign},
@@ -132,7 +133,16 @@ async fn slot_pass(
                 claimed: *claimed,
             })
             .collect();
-        let (progress, actions) = step(&rollout, &candidates);
+        let (mut progress, mut actions) = step(&rollout, &candidates);
+        if !actions.is_empty() {
+            let of = VersionRef {
+                model: rollout.target.model.clone(),
+                version: rollout.target.version,
+            };
+            let now = app.clock.now();
+            let awaited = deltas::awaited(app.store.read(), workspace, &of, now).await?;
+            hold(&mut progress, &mut actions, &candidates, &awaited);
+        }
         if !rollout.state.is_over() {
             let share = share(&rollout, &candidates);
             for (claimed, membership) in claimed.iter_mut().zip(share) {

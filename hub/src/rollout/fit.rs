@@ -137,6 +137,7 @@ mod tests {
             outbox: OutboxReport::default(),
             malformed: 0,
             trust: None,
+            deltas: None,
         }
     }
 

@@ -1,12 +1,15 @@
 //! The decision: where each device of a rollout stands, and what to do next. Pure.
 
+use std::{collections::HashSet, fmt::Write as _};
+
 use tern_protocol::{
+    digest::Digest,
     id::{DeviceId, RolloutId},
     rest::{RolloutCounts, RolloutDeviceState, RolloutState, Stage},
 };
 
 use super::plan::{Before, Candidate, Rollout};
-use crate::fleet::facts::Assigned;
+use crate::{deltas::HOLD, fleet::facts::Assigned};
 
 /// What to do for one device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +86,37 @@ pub fn step(rollout: &Rollout, candidates: &[Candidate<'_>]) -> (Progress, Vec<A
         actions.clear();
     }
     (progress, actions)
+}
+
+/// Lets devices wait that serve one of the `awaited` bases: a delta from it is being computed, and the
+/// whole file need not travel to them.
+pub fn hold(
+    progress: &mut Progress,
+    actions: &mut Vec<Action>,
+    candidates: &[Candidate<'_>],
+    awaited: &HashSet<Digest>,
+) {
+    if awaited.is_empty() {
+        return;
+    }
+    let waiting: HashSet<&DeviceId> = candidates
+        .iter()
+        .filter(|candidate| {
+            let serving = candidate.facts.serving;
+            serving.is_some_and(|serving| awaited.contains(&serving.weights))
+        })
+        .map(|candidate| &candidate.facts.device)
+        .collect();
+    let before = actions.len();
+    actions.retain(|action| !matches!(action, Action::Assign(device) if waiting.contains(device)));
+    let held = before - actions.len();
+    if held > 0 {
+        let _ = write!(
+            progress.reason,
+            "; {held} wait, at most {} s, for a delta that is being computed",
+            HOLD.as_secs()
+        );
+    }
 }
 
 /// Whether a device belongs to a rollout.

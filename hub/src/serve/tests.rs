@@ -48,6 +48,7 @@ fn config(dir: &Path) -> Config {
         site_egress_limit: None,
         blob_egress_limit: None,
         downloads: 4,
+        delta_budget: 1 << 20,
         blob_grace: Duration::from_hours(24),
         log_format: crate::config::LogFormat::Text,
         certificate: crate::config::CertificateArgs::default(),
@@ -197,6 +198,7 @@ impl Device {
             outbox: OutboxReport::default(),
             malformed: 0,
             trust: None,
+            deltas: None,
         };
         self.say(Channel::State, codec::encode(&reported)).await;
     }

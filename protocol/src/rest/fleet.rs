@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     digest::Digest,
     id::{DeviceId, ModelName, ModelVersion, Revision, SiteName, SlotName},
-    reported::{OutboxReport, Phase, Platform, RejectReason, Resources, Trust},
+    reported::{Deltas, OutboxReport, Phase, Platform, RejectReason, Resources, Trust},
     rest::Stage,
     time::WallTime,
 };
@@ -52,6 +52,9 @@ pub struct DeviceView {
     /// Which signed metadata it goes by; none if it has not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust: Option<Trust>,
+    /// What came of deltas since its agent started; none if there were none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deltas: Option<Deltas>,
 }
 
 /// Health of a device.

@@ -180,6 +180,9 @@ pub struct VersionView {
     /// Versions that a delta may start from, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bases: Vec<Base>,
+    /// What became of the deltas from these, newest base first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deltas: Vec<DeltaView>,
     /// What is new.
     pub note: String,
     /// Accuracy on the trainer's validation part.
@@ -196,6 +199,62 @@ pub struct VersionView {
     /// Why it is revoked, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked: Option<Revoked>,
+}
+
+/// A delta: what makes the ONNX file of a version from that of another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct DeltaView {
+    /// The version that it starts from.
+    pub base: ModelVersion,
+    /// What became of it.
+    pub state: DeltaState,
+    /// Why it is not there; empty if it is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Its length in bytes, once it was computed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// The length of the file that travels without it.
+    pub full_bytes: u64,
+    /// Its length over that, once it was computed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ratio: Option<f64>,
+    /// How long it took to compute, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_ms: Option<u64>,
+}
+
+/// What became of a delta.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub enum DeltaState {
+    /// It is to be computed.
+    Pending,
+    /// Devices that have its base are offered it.
+    Ready,
+    /// It would save too little.
+    NotWorthIt,
+    /// It is not computed: its files are too large, or there is no room for deltas.
+    Skipped,
+    /// It was there, and made room for newer ones.
+    Evicted,
+    /// It could not be computed.
+    Failed,
+}
+
+impl core::fmt::Display for DeltaState {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Pending => "being computed",
+            Self::Ready => "ready",
+            Self::NotWorthIt => "not worth it",
+            Self::Skipped => "not computed",
+            Self::Evicted => "made room for others",
+            Self::Failed => "failed",
+        })
+    }
 }
 
 /// A version that must not be loaded any more.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tern_protocol::{
     blob::{BlobRef, Chunk, ChunkRange, Want},
-    desired::{Desired, DesiredSlot},
+    desired::{Desired, DesiredSlot, Offer},
     digest::Digest,
     id::{BootId, ModelVersion, OutboxId, PredictionId, Revision, Sequence},
     log::{Ack, Batch, Body, Capture, Entry, Event, EventKind, Label},
@@ -12,8 +12,8 @@ use tern_protocol::{
     metadata::{Newest, Roots},
     profile::{FeatureReference, Reference},
     reported::{
-        Link, OutboxReport, Phase, Platform, Progress, RejectReason, Rejected, Reported, Resources,
-        Serving, SlotReport, SlotVersion, Trust,
+        Deltas, Link, OutboxReport, Phase, Platform, Progress, RejectReason, Rejected, Reported,
+        Resources, Serving, SlotReport, SlotVersion, Trust,
     },
     steps::{Channels, InputSteps, Method, OutputSteps, PostStep, PreStep},
     tensor::{Dtype, Tensor, TensorSpec},
@@ -105,7 +105,18 @@ pub fn reported() -> Reported {
         },
         malformed: 5,
         trust: None,
+        deltas: None,
     }
+}
+
+pub fn reported_with_deltas() -> Reported {
+    let mut reported = reported();
+    reported.deltas = Some(Deltas {
+        applied: 3,
+        bytes_saved: 9_000_000,
+        failed: 1,
+    });
+    reported
 }
 
 pub fn reported_with_trust() -> Reported {
@@ -146,8 +157,24 @@ pub fn desired() -> Desired {
             model: name("digit-reader"),
             version: version(2),
             bundle: blob("manifest"),
+            offers: Vec::new(),
         }],
     }
+}
+
+pub fn desired_with_offers() -> Desired {
+    let mut desired = desired();
+    desired.slots[0].offers = vec![
+        Offer {
+            base: Digest::of(b"weights"),
+            delta: blob("delta"),
+        },
+        Offer {
+            base: Digest::of(b"older weights"),
+            delta: blob("longer delta"),
+        },
+    ];
+    desired
 }
 
 pub fn want() -> Want {
@@ -414,6 +441,16 @@ macro_rules! every_message {
             "reported-trust",
             tern_protocol::reported::Reported,
             crate::samples::reported_with_trust()
+        );
+        $each!(
+            "reported-deltas",
+            tern_protocol::reported::Reported,
+            crate::samples::reported_with_deltas()
+        );
+        $each!(
+            "desired-offers",
+            tern_protocol::desired::Desired,
+            crate::samples::desired_with_offers()
         );
         $each!(
             "roots",

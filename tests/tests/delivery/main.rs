@@ -6,6 +6,7 @@
 
 mod by_https;
 mod crash_matrix;
+mod deltas;
 mod fallback;
 mod hub_crash;
 mod limits;

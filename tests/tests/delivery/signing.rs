@@ -295,6 +295,7 @@ fn say_desired(fleet: &Fleet, agent: usize, revision: u64, version: &str, bundle
             model: MODEL.parse().expect("a name"),
             version: version.parse().expect("a version"),
             bundle,
+            offers: Vec::new(),
         }],
     };
     let device = fleet.agents[agent].device();

@@ -214,6 +214,11 @@ fn outbox(device: &DeviceView) -> Markup {
                 }
             }))
             (parts::fact("Signed metadata", &trust(device)))
+            @if let Some(deltas) = device.deltas { (parts::fact("Deltas", &html! {
+                (format::count(deltas.applied)) " applied, " (format::bytes(deltas.bytes_saved)) " did not travel"
+                @if deltas.failed > 0 { ", " (format::count(deltas.failed)) " of no use" }
+                span.dim { " since its start" }
+            })) }
             (parts::fact("Unreadable messages", &html! { (format::count(device.malformed)) span.dim { " since its start" } }))
         }
     }

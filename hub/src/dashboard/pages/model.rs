@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 use tern_protocol::{
-    rest::{Chart, ModelView, VersionView},
+    rest::{Chart, DeltaState, DeltaView, ModelView, VersionView},
     tensor::TensorSpec,
 };
 
@@ -98,7 +98,10 @@ fn versions(versions: &[VersionView]) -> Markup {
                             (version.validation_accuracy.map_or_else(|| format::NOTHING.into(), format::percent))
                         }
                         td.end data-name="Latency on hub" { (format::microseconds(version.vetting.latency_us)) }
-                        td.end data-name="Size" { (format::bytes(version.total_bytes)) }
+                        td.end data-name="Size" {
+                            (format::bytes(version.total_bytes))
+                            @if let Some(delta) = version.deltas.first() { div.dim { (short(delta)) } }
+                        }
                         td.end data-name="Devices serving" { (format::count(version.devices_serving)) }
                         td data-name="Got to" { (parts::stages(&version.stages)) }
                         td.end data-name="Published" { (parts::ago(version.created)) }
@@ -138,7 +141,37 @@ fn vetting(version: &VersionView) -> Markup {
                     @for class in &version.classes { span.chip { (class) } }
                 }))
                 (parts::fact("Bundle", &html! { code.digest { (version.bundle.digest) } }))
+                @if !version.deltas.is_empty() { (parts::fact("Deltas", &html! {
+                    @for delta in &version.deltas { div { (told(delta)) } }
+                })) }
                 (parts::fact("ONNX file", &html! { code.digest { (version.onnx.digest) } span.dim { " " (format::bytes(version.onnx.len)) } }))
+            }
+        }
+    }
+}
+
+/// What a device that has the version before fetches instead of the ONNX file.
+fn short(delta: &DeltaView) -> Markup {
+    html! {
+        @match (delta.state, delta.ratio) {
+            (DeltaState::Ready, Some(ratio)) => { "delta " (format::percent(ratio)) }
+            (DeltaState::Pending, _) => { "delta being computed" }
+            _ => { "no delta" }
+        }
+    }
+}
+
+/// What became of a delta.
+fn told(delta: &DeltaView) -> Markup {
+    html! {
+        "from v" (delta.base) ": "
+        @match (delta.state, delta.bytes, delta.ratio) {
+            (DeltaState::Ready, Some(bytes), Some(ratio)) => {
+                (format::bytes(bytes)) span.dim { " instead of " (format::bytes(delta.full_bytes)) ", " (format::percent(ratio)) }
+            }
+            _ => {
+                (delta.state)
+                @if !delta.reason.is_empty() { span.dim { ": " (delta.reason) } }
             }
         }
     }

@@ -230,5 +230,6 @@ fn reported() -> Result<Reported> {
         outbox: OutboxReport::default(),
         malformed: 0,
         trust: None,
+        deltas: None,
     })
 }
