@@ -128,15 +128,19 @@ impl Node {
                 state.retry_at = None;
                 self.store_slot(&slot)
             }
-            Action::Fetch(blob) => self.fetch(blob),
+            Action::Fetch(blob) => {
+                let needs = self.trust.needs(self.clock.uptime());
+                if needs.is_some_and(|needs| needs.contains(&blob)) {
+                    self.metadata.insert(blob.digest);
+                }
+                self.fetch(blob)
+            }
             Action::ReadManifest(slot) => self.read_manifest(&slot),
             Action::Vet(slot) => self.vet(&slot),
             Action::Activate(slot) => self.activate(&slot),
             Action::Reject(slot, reason, text) => self.reject(&slot, &Refusal::new(reason, text)),
             Action::SwapBack(slot, reason, text) => self.swap_back(&slot, reason, &text),
             Action::VerifyMetadata => {
-                let needs = self.trust.needs(self.clock.uptime()).unwrap_or_default();
-                self.facts.metadata_bytes += needs.iter().map(|blob| blob.len).sum::<u64>();
                 if let Some(work) = self.trust.verification(self.blobs.files()) {
                     self.job(move || Done::Metadata(work().map(Box::new)));
                 }
@@ -147,6 +151,7 @@ impl Node {
                 self.tell_of_metadata(news)
             }
             Action::Forget(digest) => {
+                self.metadata.remove(&digest);
                 self.blobs.forget(digest);
                 Ok(())
             }

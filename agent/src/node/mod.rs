@@ -12,10 +12,15 @@ mod outward;
 mod slot;
 mod space;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use tern_protocol::{
     desired::Desired,
+    digest::Digest,
     id::SlotName,
     log::{Body, Capture, Entry, EventKind, Label},
     reported::{Platform, RejectReason, Rejected},
@@ -172,6 +177,8 @@ pub struct Node {
     link: Link,
     board: Arc<Board>,
     space: Space,
+    /// Blobs on their way that are signed metadata.
+    metadata: BTreeSet<Digest>,
     desired: Desired,
     states: BTreeMap<SlotName, SlotState>,
     /// Models that do not serve any more, while a request or a trial holds on to them.
@@ -197,6 +204,7 @@ impl Node {
             states.insert(slot.name().clone(), SlotState::new(record));
         }
         let node = Self {
+            metadata: BTreeSet::new(),
             space: Space::new(Reserve::below(&parts.config.state)),
             desired: parts.store.desired()?,
             next_window: parts.clock.uptime().plus(parts.config.telemetry.window.0),
@@ -389,6 +397,10 @@ impl Node {
             Done::Metadata(result) => self.verified_metadata(result),
             Done::Made(target, result, took) => self.made(target, result, took),
             Done::Verified(blob, result) => {
+                // Also if newer ones are offered meanwhile: they came.
+                if result.is_ok() && self.metadata.remove(&blob.digest) {
+                    self.facts.metadata_bytes += blob.len;
+                }
                 self.blobs.finished(blob, result, self.clock.uptime());
                 Ok(())
             }

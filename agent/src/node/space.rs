@@ -200,6 +200,7 @@ impl Node {
 
     /// Removes a blob that nobody needs.
     pub(super) fn give_up(&mut self, digest: Digest) {
+        self.metadata.remove(&digest);
         if let Err(err) = self.blobs.drop(digest) {
             tracing::warn!(%digest, "removing a blob: {}", crate::chain(&err));
         }
