@@ -34,6 +34,7 @@ impl MigratorTrait for Steps {
             Box::new(crate::fleet::schema::Timeline),
             Box::new(crate::rollout::schema::Starter),
             Box::new(crate::delivery::schema::Migration),
+            Box::new(crate::monitor::schema::Quarantine),
         ]
     }
 }

@@ -162,6 +162,7 @@ fn serves(scope: &Scope, slots: &[SlotView]) -> Markup {
                     @match &slot.serving {
                         Some(serving) => {
                             (parts::version(scope, &serving.model, serving.version))
+                            @if serving.revoked.is_some() { span.bad.text { " revoked" } }
                             @if !serving.proven { span.bad.text { " not proven" } } @else if !serving.confirmed { span.dim { " on trial" } }
                         }
                         None => { span.dim { "nothing" } }
