@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use tern_protocol::id::{DeviceId, ModelName, ModelVersion, SlotName, WorkspaceId};
+use tern_protocol::{
+    id::{DeviceId, ModelName, ModelVersion, SlotName, WorkspaceId},
+    time::WallTime,
+};
 use tokio::time::Instant;
 
 use super::{carousel::Key, rate::Rate};

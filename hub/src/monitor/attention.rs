@@ -19,6 +19,7 @@ pub(super) async fn attention(
         trust::is_development(&app.store, workspace),
     )?;
     let mut all = Vec::new();
+    let alarmed: u64 = revoked.values().map(|(devices, _)| devices).sum();
     for (version, (devices, reason)) in revoked {
         let named = format!("{} v{}", version.model, version.version);
         all.push(Attention {
@@ -36,7 +37,8 @@ pub(super) async fn attention(
     let failing = health
         .iter()
         .find(|count| count.health == Health::Failing)
-        .map_or(0, |count| count.devices);
+        .map_or(0, |count| count.devices)
+        .saturating_sub(alarmed);
     if failing > 0 {
         all.push(Attention {
             kind: AttentionKind::Failing,

@@ -167,7 +167,9 @@ fn serves(scope: &Scope, slots: &[SlotView]) -> Markup {
                         }
                         None => { span.dim { "nothing" } }
                     }
-                    span.dim { " in " (slot.slot) }
+                    @if slot.serving.as_ref().is_none_or(|serving| serving.model.as_str() != slot.slot.as_str()) {
+                        span.dim { " in " (slot.slot) }
+                    }
                 }
             }
         }
