@@ -16,6 +16,7 @@ use crate::commands::{
     login::LoginArgs,
     model::ModelCommand,
     people::{MemberCommand, TokenCommand, UserCommand, WorkspaceCommand},
+    quarantine::QuarantineArgs,
     rollout::RolloutCommand,
     setup::SetupArgs,
     tap::TapArgs,
@@ -84,6 +85,8 @@ pub(crate) enum Command {
     Accuracy(AccuracyArgs),
     /// What is on its way to devices, and how versions got there
     Delivery(DeliveryArgs),
+    /// Windows whose time cannot be right: they count, and no chart draws them
+    Quarantine(QuarantineArgs),
     /// The fleet at a glance
     Overview,
     /// Listen to what devices and hub say to each other over MQTT

@@ -25,7 +25,7 @@ use clap::Parser as _;
 use args::{Args, Command};
 use commands::{
     Answer, Context, accuracy, audit, authority, capture, completions, delivery, device, key,
-    label, login, model, overview, people, rollout, session, setup, tap as tap_command,
+    label, login, model, overview, people, quarantine, rollout, session, setup, tap as tap_command,
 };
 use out::{ReaderLeft, talk};
 
@@ -62,6 +62,7 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         Command::Capture(command) => capture::run(c, command)?,
         Command::Accuracy(args) => accuracy::run(c, &args)?,
         Command::Delivery(args) => delivery::run(c, &args)?,
+        Command::Quarantine(args) => quarantine::run(c, &args)?,
         Command::Overview => overview::run(c)?,
         Command::Tap(args) => tap_command::run(c, &args)?,
         Command::Login(_) | Command::Setup(_) | Command::Logout => {

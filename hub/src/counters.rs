@@ -83,6 +83,8 @@ counters! {
     batches_gapped as "tern_batches_gapped_total";
     /// Windows stored.
     windows as "tern_windows_total";
+    /// Windows stored whose time cannot be right: they count, and no chart draws them.
+    quarantined as "tern_windows_quarantined_total";
     /// Outbox entries that were stored already.
     duplicates as "tern_duplicates_total";
     /// Outbox entries of a kind that this hub does not know.

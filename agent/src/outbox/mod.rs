@@ -114,7 +114,7 @@ impl Outbox {
                 sequence,
                 bytes: value.len() as u64,
                 kind: kind(&entry.body),
-                weight: 1,
+                weight: weight(&entry.body),
             });
         }
         let last = items.last().map_or(Sequence(0), |item| item.sequence);
@@ -186,8 +186,8 @@ impl Outbox {
         if bytes > ENTRY_MAX {
             return Err(OutboxError::TooLarge { bytes });
         }
-        let kind = kind(&entry.body);
-        entry.sequence = self.queue.append(kind, bytes as u64, at.uptime);
+        let (kind, weight) = (kind(&entry.body), weight(&entry.body));
+        entry.sequence = self.queue.append(kind, bytes as u64, weight, at.uptime);
         let kept = (kind != Kind::Capture).then(|| entry.clone());
         // Also if it is not taken: that is when it is needed.
         let inserted = self.insert(&entry);
@@ -261,7 +261,8 @@ impl Outbox {
         applied.map_err(|err| self.store.outbox_error("merging windows", err))?;
         self.dirty = true;
         self.merged += 1;
-        self.queue.merged(older, newer, bytes as u64);
+        self.queue
+            .merged(older, newer, bytes as u64, weight(&entry.body));
         Ok(())
     }
 
@@ -334,7 +335,7 @@ impl Outbox {
                 sequence: entry.sequence,
                 bytes: bytes.len() as u64,
                 kind: kind(&entry.body),
-                weight: 1,
+                weight: weight(&entry.body),
             });
             moved.push((entry.sequence, bytes));
         }
@@ -448,6 +449,21 @@ fn kind(body: &Body) -> Kind {
         Body::Capture(_) => Kind::Capture,
         Body::Event(_) | Body::Label(_) | Body::Unknown => Kind::Other,
     }
+}
+
+/// Seconds that a window covers; one for everything else. Of a window that was merged over a start of the
+/// agent only the part after it is known.
+fn weight(body: &Body) -> u64 {
+    let Body::Window(window) = body else {
+        return 1;
+    };
+    let (opened, closed) = (window.opened, window.closed);
+    let covered = if opened.boot == closed.boot {
+        closed.uptime.since(opened.uptime)
+    } else {
+        closed.uptime.since(Uptime(0))
+    };
+    covered.as_secs().max(1)
 }
 
 /// The same for windows that can merge: of one slot and one bundle.

@@ -11,7 +11,7 @@
 //! - windows are merged, never dropped: counts stay exact.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
@@ -52,8 +52,9 @@ pub struct Item {
     pub bytes: u64,
     /// What it is.
     pub kind: Kind,
-    /// How many windows it is made of; one for everything else.
-    pub weight: u32,
+    /// Seconds that a window covers, at least one; one for everything else. A window that was merged of
+    /// many is heavy, also after a start.
+    pub weight: u64,
 }
 
 /// Something that makes room.
@@ -154,7 +155,7 @@ impl Queue {
     }
 
     /// Takes an entry in; gives its place.
-    pub fn append(&mut self, kind: Kind, bytes: u64, now: Uptime) -> Sequence {
+    pub fn append(&mut self, kind: Kind, bytes: u64, weight: u64, now: Uptime) -> Sequence {
         let sequence = self.next;
         self.next = sequence.next();
         self.bytes += bytes;
@@ -162,7 +163,7 @@ impl Queue {
             sequence,
             bytes,
             kind,
-            weight: 1,
+            weight,
         });
         self.gathering.get_or_insert(now);
         sequence
@@ -182,7 +183,7 @@ impl Queue {
         if !captures.is_empty() {
             return captures;
         }
-        let merges = self.merges(first);
+        let merges = self.merges(first, excess);
         if !merges.is_empty() {
             return merges;
         }
@@ -202,29 +203,42 @@ impl Queue {
         enough.map(|item| Relief::Drop(item.sequence)).collect()
     }
 
-    /// Neighbours of the same key, in disjoint pairs: the lightest first, so that the resolution
-    /// halves evenly and no window swallows all others.
-    fn merges(&self, first: usize) -> Vec<Relief> {
+    /// Neighbours of the same key, in disjoint pairs, oldest first, until they free enough. Only pairs that
+    /// are not much heavier than the lightest: what is old becomes coarse before what is new, and yet no
+    /// window swallows all others.
+    fn merges(&self, first: usize, excess: u64) -> Vec<Relief> {
         let mut last: BTreeMap<u64, Item> = BTreeMap::new();
         let mut pairs = Vec::new();
         for item in self.items.range(first..) {
             let Kind::Window(key) = item.kind else {
                 continue;
             };
-            if let Some(older) = last.remove(&key) {
+            if let Some(older) = last.insert(key, *item) {
                 pairs.push((older, *item));
-            } else {
-                last.insert(key, *item);
             }
         }
-        let weight = |(a, b): &(Item, Item)| a.weight + b.weight;
+        let weight = |(a, b): &(Item, Item)| a.weight.saturating_add(b.weight);
         let lightest = pairs.iter().map(weight).min().unwrap_or(0);
         pairs.retain(|pair| weight(pair) <= lightest.saturating_mul(2));
-        let merge = |(older, newer): (Item, Item)| Relief::Merge {
-            older: older.sequence,
-            newer: newer.sequence,
-        };
-        pairs.into_iter().map(merge).collect()
+        let mut taken = BTreeSet::new();
+        let mut freed = 0;
+        let mut merges = Vec::new();
+        for (older, newer) in pairs {
+            if freed >= excess {
+                break;
+            }
+            if taken.contains(&older.sequence) {
+                continue;
+            }
+            taken.insert(newer.sequence);
+            // Two windows of one bundle take about as much as one.
+            freed += older.bytes;
+            merges.push(Relief::Merge {
+                older: older.sequence,
+                newer: newer.sequence,
+            });
+        }
+        merges
     }
 
     /// An entry was dropped.
@@ -236,15 +250,16 @@ impl Queue {
         }
     }
 
-    /// A window was added to a newer one, which has `bytes` now.
-    pub fn merged(&mut self, older: Sequence, newer: Sequence, bytes: u64) {
-        let weight = self.position(older).map_or(0, |at| self.items[at].weight);
+    /// A window was added to a newer one, which has `bytes` now and covers `weight` seconds.
+    pub fn merged(&mut self, older: Sequence, newer: Sequence, bytes: u64, weight: u64) {
+        let before = self.position(older).map_or(0, |at| self.items[at].weight);
         self.dropped(older);
         if let Some(at) = self.position(newer) {
             let item = &mut self.items[at];
             self.bytes = self.bytes - item.bytes + bytes;
             item.bytes = bytes;
-            item.weight = item.weight.saturating_add(weight);
+            // Over a start of the agent nobody knows how long it took.
+            item.weight = item.weight.saturating_add(before).max(weight);
         }
     }
 
@@ -332,6 +347,12 @@ impl Queue {
             self.gathering = Some(Uptime(0));
         }
         done
+    }
+
+    /// What each waiting entry weighs, oldest first.
+    #[cfg(test)]
+    pub fn weights(&self) -> Vec<u64> {
+        self.items.iter().map(|item| item.weight).collect()
     }
 
     fn position(&self, sequence: Sequence) -> Option<usize> {

@@ -377,3 +377,93 @@ fn an_outbox_that_went_back_begins_anew_and_every_inference_counts_once() {
     drain(&mut outbox, &mut hubs, 0);
     assert_eq!((hubs.inferences(), hubs.0.len()), (5_112, 2), "and goes on");
 }
+
+/// A window of a minute, the `number`th.
+fn minute(number: u64, inferences: u64, bundle: u8, features: usize) -> Body {
+    let mut body = window(inferences, bundle, features);
+    if let Body::Window(window) = &mut body {
+        (window.opened, window.closed) = (at(number * 60_000), at((number + 1) * 60_000));
+    }
+    body
+}
+
+#[test]
+fn the_oldest_windows_become_coarse_first_and_are_as_coarse_after_a_start() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut outbox = open(dir.path());
+    for number in 0..400 {
+        let body = minute(number, 1, 1, 600);
+        outbox
+            .append(body, at(number * 60_000), None)
+            .expect("it fits");
+    }
+    let before = outbox.queue.weights();
+    assert!(outbox.report().merged > 0);
+    assert_eq!(before.last(), Some(&60), "the newest is as it was written");
+    let half = before.len() / 2;
+    let sum = |weights: &[u64]| weights.iter().sum::<u64>();
+    assert!(sum(&before[..half]) > sum(&before[half..]), "{before:?}");
+    let (least, most) = (before.iter().min(), before.iter().max());
+    let even = most
+        .zip(least)
+        .is_some_and(|(most, least)| *most <= least * 16);
+    assert!(even, "no window swallows the others: {before:?}");
+    assert_eq!(sum(&before), 400 * 60, "no minute is missing");
+    outbox.flush().expect("the disk works");
+    drop(outbox);
+    assert_eq!(open(dir.path()).queue.weights(), before);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn whatever_the_pressure_what_arrives_is_what_was_counted(
+        steps in prop::collection::vec(
+            (0_u64..1_000, 0_u8..3, 0_usize..1_500, any::<bool>(), 0_u8..12), 40..160,
+        ),
+    ) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut outbox = open(dir.path());
+        let mut hub = Hub::default();
+        let (mut inferences, mut now) = (0, 0);
+        for (number, (n, bundle, features, with_capture, other)) in (0_u64..).zip(steps) {
+            now += 60_000;
+            // The features of a bundle are as many in all its windows.
+            let features = if bundle == 0 { 0 } else { 200 * usize::from(bundle) + features % 2 * 400 };
+            let bundle = bundle * 2 + u8::from(features > 400);
+            outbox.append(minute(number, n, bundle, features), at(now), None).expect("it fits");
+            inferences += n;
+            if with_capture {
+                outbox.append(capture(9_000), at(now), None).expect("it fits");
+            }
+            match other {
+                0 => {
+                    outbox.flush().expect("the disk works");
+                    drop(outbox);
+                    outbox = open(dir.path());
+                }
+                1 => {
+                    // It leaves and does not arrive: what may be at the hub is not merged any more.
+                    send(&mut outbox, now);
+                }
+                _ => {}
+            }
+            // Its own notice that captures were dropped may come on top.
+            prop_assert!(outbox.report().bytes <= LIMIT + 512, "{:?}", outbox.report());
+        }
+        for _ in 0..1_000 {
+            now += 120_000;
+            outbox.online();
+            if let Some(batch) = send(&mut outbox, now) {
+                let ack = hub.receive(&batch);
+                outbox.ack(&ack).expect("the disk works");
+            }
+            if outbox.is_empty() {
+                break;
+            }
+        }
+        prop_assert!(outbox.is_empty());
+        prop_assert_eq!(hub.inferences, inferences);
+    }
+}

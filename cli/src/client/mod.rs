@@ -33,7 +33,7 @@ use tern_protocol::{
     rest::{
         Abort, AccuracyView, CaptureView, Change, Chart, DeliveryView, DeviceView, EventView,
         LabelImport, LabelImportResult, ModelView, NewRollout, NewVersion, Overview, Page,
-        RolloutView, Tapped, TimelineEntry, VersionView, Widen,
+        QuarantineView, RolloutView, Tapped, TimelineEntry, VersionView, Widen,
     },
 };
 
@@ -262,6 +262,17 @@ impl Client {
     pub fn delivery(&self, versions: u32) -> Result<DeliveryView, ClientError> {
         let limit = [("limit", versions.to_string())];
         self.http.get(&self.path("/delivery"), &limit)
+    }
+
+    /// `GET /quarantine`: of one device or of all.
+    pub fn quarantine(
+        &self,
+        device: Option<&DeviceId>,
+    ) -> Result<Vec<QuarantineView>, ClientError> {
+        let device = device.map(|device| ("device", device.to_string()));
+        let parameters: Vec<_> = device.into_iter().collect();
+        let page: Page<QuarantineView> = self.http.get(&self.path("/quarantine"), &parameters)?;
+        Ok(page.items)
     }
 
     /// `GET /overview`.

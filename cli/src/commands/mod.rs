@@ -18,6 +18,7 @@ pub(crate) mod login;
 pub(crate) mod model;
 pub(crate) mod overview;
 pub(crate) mod people;
+pub(crate) mod quarantine;
 pub(crate) mod rollout;
 pub(crate) mod session;
 pub(crate) mod setup;

@@ -96,8 +96,12 @@ fn wanted(device: &DeviceView) -> Cell {
 fn slot_line(slot: &SlotView) -> String {
     let mut line = match &slot.serving {
         Some(serving) => {
-            let unproven = if serving.proven { "" } else { " (unproven)" };
-            format!("{} v{}{unproven}", serving.model, serving.version)
+            let but = match (&serving.revoked, serving.proven) {
+                (Some(_), _) => " (revoked)",
+                (None, false) => " (unproven)",
+                (None, true) => "",
+            };
+            format!("{} v{}{but}", serving.model, serving.version)
         }
         None => "nothing".into(),
     };
@@ -308,6 +312,9 @@ fn slot_facts(slot: &SlotView, now: WallTime, look: Look) -> Facts {
             };
             let text = format!("{} v{}, {proof}, {trial}", serving.model, serving.version);
             facts.toned("serving", &text, tone);
+            if let Some(reason) = &serving.revoked {
+                facts.toned("", &format!("revoked: {}", clean(reason)), Tone::Bad);
+            }
             let since = serving
                 .since
                 .map_or(String::new(), |since| format!(" {},", ago(since, now)));

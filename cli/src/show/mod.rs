@@ -11,6 +11,7 @@ pub(crate) mod model;
 pub(crate) mod overview;
 pub(crate) mod people;
 pub(crate) mod problem;
+pub(crate) mod quarantine;
 pub(crate) mod rollout;
 pub(crate) mod table;
 pub(crate) mod truth;

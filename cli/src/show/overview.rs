@@ -1,16 +1,20 @@
 //! The fleet at a glance.
 
-use tern_protocol::{rest::Overview, time::WallTime};
+use tern_protocol::{
+    rest::{Attention, AttentionKind, Overview},
+    time::WallTime,
+};
 
 use super::{
     Look, Tone, device, rollout,
     table::{Cell, Facts, Table},
-    words::{bytes, count, percent, stages, things},
+    words::{bytes, count, one_line, percent, stages, things},
 };
 
 /// `tern overview`.
 pub(crate) fn overview(overview: &Overview, now: WallTime, look: Look) -> String {
     let mut text = fleet(overview, look);
+    text += &attention(&overview.attention, look);
     let sections = [
         ("sites", sites(overview, look), overview.sites.is_empty()),
         (
@@ -28,6 +32,25 @@ pub(crate) fn overview(overview: &Overview, now: WallTime, look: Look) -> String
         if !empty {
             text += &format!("\n{}\n{table}", Tone::Strong.paint(title, look));
         }
+    }
+    text
+}
+
+/// What needs a person, the worst first.
+fn attention(all: &[Attention], look: Look) -> String {
+    if all.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("\n{}\n", Tone::Strong.paint("needs a person", look));
+    for one in all {
+        let tone = match one.kind {
+            AttentionKind::RevokedServing | AttentionKind::Failing => Tone::Bad,
+            AttentionKind::Quarantine | AttentionKind::DevelopmentKeys => Tone::Busy,
+        };
+        let command = one.command.as_ref();
+        let command = command.map_or(String::new(), |command| format!(": `{command}`"));
+        text += &format!("  {}\n", tone.paint(&one_line(&one.text), look));
+        text += &format!("    {}{command}\n", one_line(&one.remedy));
     }
     text
 }

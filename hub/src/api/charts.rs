@@ -4,13 +4,14 @@ use axum::{Json as Answer, extract::State};
 use serde::Deserialize;
 use tern_protocol::{
     id::{DeviceId, ModelName, ModelVersion, SiteName},
-    rest::{Chart, GroupBy, Metric, Overview},
+    rest::{Chart, GroupBy, Metric, Overview, Page, QuarantineView},
     time::WallTime,
 };
 use utoipa::IntoParams;
 
 use super::{
     extract::{Path, Query, Workspace},
+    pages,
     problem::ApiError,
 };
 use crate::{
@@ -90,4 +91,30 @@ pub(super) async fn overview(
     Workspace(workspace): Workspace,
 ) -> Result<Answer<Overview>, ApiError> {
     Ok(Answer(monitor::overview(&app, &workspace).await?))
+}
+
+/// Of which device.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct QuarantineQuery {
+    /// Only of this device.
+    #[param(value_type = Option<String>)]
+    device: Option<DeviceId>,
+}
+
+/// List windows whose time cannot be right, by device and reason. They count in every total, and no
+/// chart draws them.
+#[utoipa::path(
+    get, path = "/quarantine", tag = "monitor", params(QuarantineQuery),
+    responses((status = 200, description = "The latest first", body = pages::QuarantinePage)),
+)]
+pub(super) async fn list_quarantine(
+    State(app): State<App>,
+    Workspace(workspace): Workspace,
+    Query(query): Query<QuarantineQuery>,
+) -> Result<Answer<Page<QuarantineView>>, ApiError> {
+    let device = query.device.as_ref();
+    let items = monitor::quarantine(&app.store, &workspace, device).await?;
+    Ok(Answer(Page { items, next: None }))
 }

@@ -143,8 +143,8 @@ async fn send(
                 let count = bytes.len() as u64;
                 app.counters.download_bytes.add(count);
                 let key = counted.key.clone();
-                app.ledger
-                    .downloaded(key, counted.device.as_ref(), counted.len, count);
+                let (at, device) = (app.clock.now(), counted.device.as_ref());
+                app.ledger.downloaded(key, device, at, counted.len, count);
                 Ok(bytes)
             }
             Err(err) => {

@@ -234,6 +234,7 @@ async fn every_route_is_documented_and_every_reference_resolves() {
         "get /accuracy",
         "get /charts/{metric}",
         "get /overview",
+        "get /quarantine",
         "get /stream",
         "get /tap",
         "get /healthz",

@@ -76,6 +76,7 @@ pub(super) fn device(index: usize) -> DeviceView {
         errors: u64::from(health == Health::Failing) * 3,
         golden_difference: 3.1e-7,
         confirmed: true,
+        revoked: None,
     };
     let progress = (health == Health::Updating).then(|| ProgressView {
         model: "digits".parse().unwrap(),
@@ -390,6 +391,7 @@ pub(super) const QUANTILES: [&str; 3] = ["p50", "p90", "p99"];
 pub(super) fn empty_overview() -> Overview {
     Overview {
         devices: 0,
+        attention: Vec::new(),
         health: Vec::new(),
         serving: Vec::new(),
         stages: Stages::default(),
@@ -412,6 +414,7 @@ pub(super) fn overview() -> Overview {
     };
     Overview {
         devices: 12,
+        attention: story::attention(),
         health: [
             (Health::Healthy, 9),
             (Health::Updating, 1),

@@ -20,7 +20,7 @@ use tern_protocol::{
 
 use super::{
     assets,
-    pages::{self, access::Desk, devices::Filter},
+    pages::{self, access::Desk, devices::Filter, model::Keys},
     parts,
     range::{Grain, Intervals, Range},
     visit::{Demand, Trouble, Visit},
@@ -36,6 +36,7 @@ use crate::{
     monitor::{self, ChartQuery},
     registry, rollout,
     store::StoreError,
+    trust,
 };
 
 mod access;
@@ -263,8 +264,9 @@ async fn device(State(app): State<App>, visit: Visit, at: At<Named>, ask: Ask) -
         let of = Of::Device(&id);
         let found = fleet::device(&app.store, workspace, &id).await?;
         let found = found.ok_or_else(|| missing("device", id.as_str()))?;
-        let (speaks, entries, traffic, latency, prediction, confidence) = tokio::try_join!(
+        let (speaks, quarantined, entries, traffic, latency, prediction, confidence) = tokio::try_join!(
             access::speaks(&app, &visit, &id),
+            all(monitor::quarantine(&app.store, workspace, Some(&id))),
             all(fleet::timeline(&app.store, workspace, &id, &wanted)),
             look.chart(Metric::Traffic, GroupBy::None, of),
             look.chart(Metric::Latency, GroupBy::None, of),
@@ -286,6 +288,7 @@ async fn device(State(app): State<App>, visit: Visit, at: At<Named>, ask: Ask) -
             visit.frame(),
             &found,
             speaks.as_ref(),
+            &quarantined,
             &story,
             &charts,
             range,
@@ -295,10 +298,21 @@ async fn device(State(app): State<App>, visit: Visit, at: At<Named>, ask: Ask) -
     visit.answer(Box::pin(page).await)
 }
 
+/// Who holds the keys that sign models.
+async fn keys(app: &App, visit: &Visit) -> Result<Keys, Trouble> {
+    let development = trust::is_development(&app.store, visit.scope.workspace());
+    Ok(if development.await? {
+        Keys::Development
+    } else {
+        Keys::Own
+    })
+}
+
 async fn models(State(app): State<App>, visit: Visit) -> Response {
     let page = async {
+        let keys = keys(&app, &visit).await?;
         let models = registry::models(&app.store, visit.scope.workspace()).await?;
-        Ok(pages::models::page(visit.frame(), &models))
+        Ok(pages::models::page(visit.frame(), &models, keys))
     };
     visit.answer(page.await)
 }
@@ -327,7 +341,14 @@ async fn model(State(app): State<App>, visit: Visit, at: At<Named>, ask: Ask) ->
             prediction,
             traffic,
         };
-        Ok(pages::model::page(visit.frame(), &found, &charts, range))
+        let keys = keys(&app, &visit).await?;
+        Ok(pages::model::page(
+            visit.frame(),
+            &found,
+            keys,
+            &charts,
+            range,
+        ))
     };
     visit.answer(page.await)
 }

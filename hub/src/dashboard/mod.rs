@@ -15,6 +15,7 @@
 //! - nothing is fetched from another origin.
 
 mod assets;
+mod attention;
 mod bar;
 mod chart;
 mod form;

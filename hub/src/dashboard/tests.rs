@@ -14,7 +14,11 @@ use super::{
     assets,
     fixtures::{self, CLASSES, HOSTILE, NOW, QUANTILES, SITES, access::LOOPBACK, chart, page_of},
     layout::{CONTENT_SECURITY_POLICY, Frame},
-    pages::{delivery, device, devices, model, models, notice, overview, rollout, rollouts},
+    pages::{
+        delivery, device, devices,
+        model::{self, Keys},
+        models, notice, overview, rollout, rollouts,
+    },
     range::Range,
     scope::Scope,
 };
@@ -85,15 +89,22 @@ fn empty(frame: Frame) -> Vec<Drawn> {
                 frame,
                 &device,
                 None,
+                &[],
                 &fixtures::story::story(0),
                 &device_charts(&[], &[], &[]),
                 range,
             ),
         ),
-        ("models", models::page(frame, &[])),
+        ("models", models::page(frame, &[], Keys::Own)),
         (
             "models/one",
-            model::page(frame, &bare_model, &model_charts(&[], &[], &[]), range),
+            model::page(
+                frame,
+                &bare_model,
+                Keys::Own,
+                &model_charts(&[], &[], &[]),
+                range,
+            ),
         ),
         ("rollouts", rollouts::page(frame, &[])),
         (
@@ -155,6 +166,7 @@ fn usual(frame: Frame) -> Vec<Drawn> {
                 frame,
                 &fleet[0],
                 Some(&fixtures::identity(1, IdentityState::Active, 86_400)),
+                &[],
                 &story,
                 &charts(),
                 range,
@@ -162,7 +174,7 @@ fn usual(frame: Frame) -> Vec<Drawn> {
         ),
         (
             "devices/updating",
-            device::page(frame, &fleet[5], None, &story, &charts(), range),
+            device::page(frame, &fleet[5], None, &[], &story, &charts(), range),
         ),
         (
             "devices/failing",
@@ -170,12 +182,16 @@ fn usual(frame: Frame) -> Vec<Drawn> {
                 frame,
                 &fleet[7],
                 Some(&fixtures::identity(1, IdentityState::Active, 86_400)),
+                &[],
                 &story,
                 &charts(),
                 range,
             ),
         ),
-        ("models", models::page(frame, &[fixtures::model(2)])),
+        (
+            "models",
+            models::page(frame, &[fixtures::model(2)], Keys::Development),
+        ),
         (
             "delivery",
             delivery::page(frame, &fixtures::delivery::delivery(2)),
@@ -185,6 +201,7 @@ fn usual(frame: Frame) -> Vec<Drawn> {
             model::page(
                 frame,
                 &fixtures::model(2),
+                Keys::Development,
                 &model_charts(&["v1", "v2"], &QUANTILES, &CLASSES),
                 range,
             ),
@@ -236,6 +253,7 @@ fn huge(frame: Frame) -> Vec<Drawn> {
             model::page(
                 frame,
                 &fixtures::model(200),
+                Keys::Development,
                 &model_charts(&names, &QUANTILES, &names),
                 range,
             ),
@@ -385,6 +403,7 @@ fn text_of_devices_is_never_markup() {
                 frame,
                 &device,
                 None,
+                &[],
                 &story,
                 &device_charts(&names, &names, &names),
                 range,
@@ -401,7 +420,13 @@ fn text_of_devices_is_never_markup() {
         ),
         (
             "model",
-            model::page(frame, &view, &model_charts(&names, &names, &names), range),
+            model::page(
+                frame,
+                &view,
+                Keys::Development,
+                &model_charts(&names, &names, &names),
+                range,
+            ),
         ),
         ("rollout", rollout::page(frame, &rollout)),
         ("not-found", notice::not_found(frame, HOSTILE)),

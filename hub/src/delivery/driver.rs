@@ -169,7 +169,8 @@ impl Driver {
         let lacks = want.ranges.iter().map(|range| bytes_of(blob, *range));
         let lacks = lacks.fold(0_u64, u64::saturating_add).min(len);
         let key = (workspace.clone(), want.blob);
-        self.app.ledger.asked(key, &device, len, lacks);
+        let at = self.app.clock.now();
+        self.app.ledger.asked(key, &device, at, len, lacks);
         self.moved = true;
         let now = self.start.elapsed();
         match self.carousel.want(now, asker, blob, &want.ranges) {

@@ -112,7 +112,7 @@ async fn store(app: &App, news: &News) -> Result<BTreeSet<WorkspaceId>, StoreErr
         let asked = match place.part {
             // Nobody says that they have all of signed metadata.
             BlobPart::Metadata => 0,
-            _ => write_asked(&txn, &place, &devices, now).await?,
+            _ => write_asked(&txn, &place, &devices).await?,
         };
         add(&txn, &place, moved, asked, now).await?;
     }
@@ -224,7 +224,6 @@ async fn write_asked(
     txn: &DatabaseTransaction,
     place: &Place,
     devices: &[(&str, Asked)],
-    now: WallTime,
 ) -> Result<u64, StoreError> {
     use device::Column;
     let old = |column| Expr::col((device::Entity, column));
@@ -258,7 +257,7 @@ async fn write_asked(
                 blob: place.blob.clone(),
                 model: place.model.clone(),
                 version: place.version,
-                asked: now.0,
+                asked: asked.since.0,
                 lacked: column(asked.lacked),
                 lacks: asked.lacks.map_or(-1, column),
                 downloaded: column(asked.downloaded),
@@ -300,8 +299,13 @@ async fn done(txn: &DatabaseTransaction, stored: &Stored, now: WallTime) -> Resu
         remove(txn, row).await?;
     }
     let began = rows.iter().map(|row| row.asked).min().unwrap_or(now.0);
-    let text = in_words(whole, downloaded, now.0.saturating_sub(began));
-    fleet::timeline::fetched(txn, workspace, device, slot, (model, *version), (now, text)).await
+    // The device knows better than the hub when it had all; its word usually comes first.
+    let of = (model, *version);
+    let verified = fleet::timeline::verified(txn, workspace, device, slot, of).await?;
+    let verified = verified.filter(|at| at.0 > began);
+    let at = verified.map_or(now, |at| WallTime(at.0 - 1));
+    let text = in_words(whole, downloaded, at.0.saturating_sub(began));
+    fleet::timeline::fetched(txn, workspace, device, slot, of, (at, text)).await
 }
 
 async fn credit(

@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use tern_protocol::id::{DeviceId, ModelName, ModelVersion, SlotName, WorkspaceId};
+use tern_protocol::{
+    id::{DeviceId, ModelName, ModelVersion, SlotName, WorkspaceId},
+    time::WallTime,
+};
 use tokio::time::Instant;
 
 use super::{carousel::Key, rate::Rate};
@@ -23,8 +26,8 @@ const DEVICES: usize = 65_536;
 /// Blobs whose rates are remembered; those that rest longest are forgotten.
 const RATES: usize = 512;
 
-/// A rate is forgotten after this.
-const REST: Duration = Duration::from_mins(1);
+/// What has not moved for so long is not on its way any more.
+const REST: Duration = Duration::from_secs(10);
 
 /// Where what moves is counted. Clones count in the same place.
 #[derive(Debug, Clone)]
@@ -77,6 +80,8 @@ pub(super) struct Moved {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) len: u64,
+    /// When it first asked, or began to download.
+    pub(super) since: WallTime,
     /// The most that it lacked.
     pub(super) lacked: u64,
     /// What it lacks still, as it last said; nothing if it only downloads.
@@ -136,9 +141,9 @@ impl Default for Ledger {
 
 impl Ledger {
     /// A device wants so many bytes of a blob.
-    pub(super) fn asked(&self, key: Key, device: &DeviceId, len: u64, lacks: u64) {
+    pub(super) fn asked(&self, key: Key, device: &DeviceId, at: WallTime, len: u64, lacks: u64) {
         let mut inner = self.lock();
-        if let Some(asked) = inner.news.of(key, device, len) {
+        if let Some(asked) = inner.news.of(key, device, at, len) {
             asked.lacked = asked.lacked.max(lacks);
             asked.lacks = Some(lacks);
         }
@@ -162,7 +167,14 @@ impl Ledger {
     }
 
     /// A device downloaded so many bytes of a blob; a device that is not known is none of the fleet's.
-    pub fn downloaded(&self, key: Key, device: Option<&DeviceId>, len: u64, bytes: u64) {
+    pub fn downloaded(
+        &self,
+        key: Key,
+        device: Option<&DeviceId>,
+        at: WallTime,
+        len: u64,
+        bytes: u64,
+    ) {
         let now = self.start.elapsed();
         let mut inner = self.lock();
         if let Some(rates) = inner.rates(&key, now) {
@@ -171,7 +183,7 @@ impl Ledger {
         let moved = inner.news.blobs.entry(key.clone()).or_default();
         moved.len = len;
         moved.downloaded += bytes;
-        if let Some(asked) = device.and_then(|device| inner.news.of(key, device, len)) {
+        if let Some(asked) = device.and_then(|device| inner.news.of(key, device, at, len)) {
             asked.downloaded += bytes;
         }
     }
@@ -263,12 +275,16 @@ impl Inner {
 }
 
 impl News {
-    fn of(&mut self, key: Key, device: &DeviceId, len: u64) -> Option<&mut Asked> {
+    fn of(&mut self, key: Key, device: &DeviceId, at: WallTime, len: u64) -> Option<&mut Asked> {
         let place = (key, device.clone());
         if self.asked.len() >= DEVICES && !self.asked.contains_key(&place) {
             return None;
         }
-        let asked = self.asked.entry(place).or_default();
+        let first = Asked {
+            since: at,
+            ..Asked::default()
+        };
+        let asked = self.asked.entry(place).or_insert(first);
         asked.len = len;
         Some(asked)
     }
@@ -286,6 +302,7 @@ impl News {
         }
         for (key, asked) in older.asked {
             let sum = self.asked.entry(key).or_default();
+            sum.since = asked.since;
             sum.len = asked.len;
             sum.lacked = sum.lacked.max(asked.lacked);
             sum.lacks = sum.lacks.or(asked.lacks);
@@ -306,6 +323,8 @@ mod tests {
         ("default".parse().expect("a name"), Digest::of(b"blob"))
     }
 
+    const AT: WallTime = WallTime(7);
+
     fn device(number: u32) -> DeviceId {
         format!("meter-{number}").parse().expect("a name")
     }
@@ -313,12 +332,13 @@ mod tests {
     #[test]
     fn a_device_lacks_less_and_less_and_downloads_the_rest() {
         let ledger = Ledger::default();
-        ledger.asked(key(), &device(1), 100, 80);
-        ledger.asked(key(), &device(1), 100, 30);
-        ledger.downloaded(key(), Some(&device(1)), 100, 30);
+        ledger.asked(key(), &device(1), AT, 100, 80);
+        ledger.asked(key(), &device(1), AT, 100, 30);
+        ledger.downloaded(key(), Some(&device(1)), AT, 100, 30);
         let asked = ledger.take().asked[&(key(), device(1))];
         let expected = Asked {
             len: 100,
+            since: AT,
             lacked: 80,
             lacks: Some(30),
             downloaded: 30,
@@ -331,10 +351,10 @@ mod tests {
     fn what_could_not_be_written_is_not_lost() {
         let ledger = Ledger::default();
         ledger.published(key(), 100, 60, Again::No);
-        ledger.asked(key(), &device(1), 100, 80);
+        ledger.asked(key(), &device(1), AT, 100, 80);
         let unwritten = ledger.take();
         ledger.published(key(), 100, 60, Again::Yes);
-        ledger.asked(key(), &device(1), 100, 20);
+        ledger.asked(key(), &device(1), AT, 100, 20);
         ledger.give_back(unwritten);
         let news = ledger.take();
         let moved = news.blobs[&key()];

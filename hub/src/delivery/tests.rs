@@ -36,8 +36,13 @@ async fn published(app: &App) -> VersionView {
 /// Ten devices ask for a blob of a version, which is published once.
 async fn wave(app: &App, digest: Digest, len: u64) {
     for number in 0..10 {
-        app.ledger
-            .asked((workspace(), digest), &device(number), len, len);
+        app.ledger.asked(
+            (workspace(), digest),
+            &device(number),
+            app.clock.now(),
+            len,
+            len,
+        );
     }
     app.ledger
         .published((workspace(), digest), len, len, Again::No);
@@ -63,8 +68,13 @@ async fn ten_devices_take_ten_times_what_left_and_a_restart_keeps_it() {
     assert_eq!(view_now.totals.published_bytes, 1_000);
     assert_eq!(view_now.totals.taken_bytes, 0, "nobody has told of a byte");
     // Half of it came to one of them, as its next want tells.
-    app.ledger
-        .asked((workspace(), made.onnx.digest), &device(0), 1_000, 400);
+    app.ledger.asked(
+        (workspace(), made.onnx.digest),
+        &device(0),
+        app.clock.now(),
+        1_000,
+        400,
+    );
     history::write(&app).await;
     let view_now = view(&app, &workspace(), None).await.expect("reads");
     assert_eq!(view_now.totals.taken_bytes, 600);
@@ -100,10 +110,12 @@ async fn what_is_downloaded_saves_nothing_and_what_nobody_names_is_metadata() {
     let made = published(&app).await;
     let key = (workspace(), made.onnx.digest);
     app.ledger
-        .downloaded(key.clone(), Some(&device(1)), 1_000, 400);
-    app.ledger.downloaded(key, Some(&device(1)), 1_000, 600);
+        .downloaded(key.clone(), Some(&device(1)), app.clock.now(), 1_000, 400);
+    app.ledger
+        .downloaded(key, Some(&device(1)), app.clock.now(), 1_000, 600);
     let other = (workspace(), Digest::of(b"metadata"));
-    app.ledger.asked(other.clone(), &device(1), 50, 50);
+    app.ledger
+        .asked(other.clone(), &device(1), app.clock.now(), 50, 50);
     app.ledger.published(other, 50, 50, Again::Yes);
     history::write(&app).await;
     stored(&app, 1, &made);
@@ -124,8 +136,13 @@ async fn what_a_device_never_had_whole_is_settled_after_a_month() {
     let (_dir, app) = fresh().await;
     let made = published(&app).await;
     wave(&app, made.onnx.digest, 1_000).await;
-    app.ledger
-        .asked((workspace(), made.onnx.digest), &device(0), 1_000, 100);
+    app.ledger.asked(
+        (workspace(), made.onnx.digest),
+        &device(0),
+        app.clock.now(),
+        1_000,
+        100,
+    );
     history::write(&app).await;
     app.clock.advance(std::time::Duration::from_hours(24 * 31));
     history::settle(&app).await.expect("settles");

@@ -29,29 +29,6 @@ const BOOTS_KEPT: i64 = 64;
 /// Rows in one statement, well under SQLite's 32,766 bound values.
 const ROWS: usize = 500;
 
-/// Wall times before 2020 or further than a day ahead of the hub come from a clock that was never
-/// set.
-const PLAUSIBLE_FROM: WallTime = WallTime(1_577_836_800_000);
-/// See [`PLAUSIBLE_FROM`].
-const PLAUSIBLE_AHEAD: i64 = 24 * 60 * 60 * 1000;
-
-/// The wall time of `at`, when the hub heard at `received` that it is now `now` on the device and
-/// both are in the same boot.
-pub fn wall_in_boot(at: Instant, now: Instant, received: WallTime) -> Option<WallTime> {
-    (at.boot == now.boot).then(|| {
-        let ago = now.uptime.0.saturating_sub(at.uptime.0);
-        WallTime(received.0.saturating_sub_unsigned(ago))
-    })
-}
-
-/// A device's own wall clock, if it can be believed.
-pub fn plausible(hint: WallTime, received: WallTime) -> Option<WallTime> {
-    let latest = received.0.saturating_add(PLAUSIBLE_AHEAD);
-    (PLAUSIBLE_FROM.0..=latest)
-        .contains(&hint.0)
-        .then_some(hint)
-}
-
 /// What a message told about its device's clock.
 #[derive(Debug, Clone)]
 pub struct Heard {
@@ -109,19 +86,23 @@ pub async fn learn_anchors<C: ConnectionTrait>(
     Ok(())
 }
 
-/// The wall time of a moment on a device: by the anchor of its boot, else by the device's own clock
-/// if that can be believed, else when it was received.
-pub async fn wall_of<C: ConnectionTrait>(
+/// When the boots of a device began, as far as the hub heard of them: the last [`BOOTS_KEPT`].
+pub async fn anchors<C: ConnectionTrait>(
     db: &C,
     workspace: &WorkspaceId,
     device: &DeviceId,
-    at: Instant,
-    hint: Option<WallTime>,
-    received: WallTime,
-) -> Result<WallTime, StoreError> {
-    let known = by_anchor(db, workspace, device, at).await?;
-    let believed = || hint.and_then(|hint| plausible(hint, received));
-    Ok(known.or_else(believed).unwrap_or(received))
+) -> Result<Vec<(BootId, i64)>, StoreError> {
+    let rows = anchor::Entity::find()
+        .filter(anchor::Column::Workspace.eq(workspace.as_str()))
+        .filter(anchor::Column::Device.eq(device.as_str()))
+        .all(db)
+        .await
+        .doing("reading clock anchors")?;
+    let known = rows.into_iter().filter_map(|row| {
+        let boot = u32::try_from(row.boot).ok()?;
+        Some((BootId(boot), row.zero))
+    });
+    Ok(known.collect())
 }
 
 /// The wall time of a moment on a device, if the hub heard from its boot.

@@ -61,6 +61,28 @@ pub(super) fn judge(online: bool, told: Told, slots: &[slot::Model]) -> (Health,
 
 /// What is wrong with a slot, if something is.
 fn judge_slot(row: &slot::Model) -> Option<(Health, String)> {
+    let wanted = judge_wanted(row);
+    let Some(reason) = &row.serving_revoked else {
+        return wanted;
+    };
+    let slot = &row.slot;
+    let serves = format!(
+        "slot {slot} serves {} v{}, which is revoked ({reason})",
+        row.serving_model.as_deref().unwrap_or_default(),
+        row.serving_version.unwrap_or_default()
+    );
+    let replaced = row.assigned_bundle.is_some() && row.assigned_bundle != row.serving_bundle;
+    match wanted {
+        Some((health, why)) if replaced => Some((health, format!("{why}; {serves}"))),
+        _ => Some((
+            Health::Failing,
+            format!("{serves}, and nothing takes its place: roll out another version"),
+        )),
+    }
+}
+
+/// What is wrong with what is wanted in a slot.
+fn judge_wanted(row: &slot::Model) -> Option<(Health, String)> {
     let wanted = row.assigned_bundle.as_ref()?;
     let name = format!(
         "{} v{}",
@@ -142,6 +164,45 @@ mod tests {
             assert_eq!(judge(false, Told::State, &[row]).0, Health::Offline);
         }
         assert_eq!(judge(true, Told::Nothing, &[]).0, Health::Updating);
+    }
+
+    #[test]
+    fn what_is_revoked_must_not_look_healthy() {
+        let revoked = |assigned, rejected| slot::Model {
+            serving_model: Some("m".into()),
+            serving_version: Some(1),
+            serving_revoked: Some("leaks".into()),
+            ..slot(assigned, Some((1, 1)), rejected)
+        };
+        for (row, expected, reason) in [
+            (
+                revoked(None, None),
+                Health::Failing,
+                "nothing takes its place",
+            ),
+            (
+                revoked(Some(1), None),
+                Health::Failing,
+                "nothing takes its place",
+            ),
+            (
+                revoked(Some(2), None),
+                Health::Updating,
+                "on its way to m v2; slot s serves m v1",
+            ),
+            (
+                revoked(Some(2), Some(2)),
+                Health::Failing,
+                "refused m v2: bad; slot s serves m v1",
+            ),
+        ] {
+            let (health, text) = judge(true, Told::State, std::slice::from_ref(&row));
+            assert_eq!(health, expected, "{row:?}");
+            assert!(
+                text.contains(reason) && text.contains("revoked (leaks)"),
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -27,6 +27,7 @@ use super::{
     apply::Rows,
     assign::{self, Tell},
     facts,
+    revoked::Reasons,
     rows::{device, label, slot},
     stage,
     timeline::{self, news::news},
@@ -218,6 +219,7 @@ async fn store(
         resend: Vec::new(),
         stored: Vec::new(),
     };
+    let reasons = Reasons::read(&txn, workspace).await?;
     let (mut rows, mut slots, mut heard) = (Vec::new(), Vec::new(), Vec::new());
     let mut happened = Vec::new();
     for (id, messages) in messages {
@@ -236,6 +238,7 @@ async fn store(
         if let Some(bound) = &bound {
             after.bind(bound)?;
         }
+        reasons.mark(&mut after);
         for (slot, of) in newly_stored(before.as_ref(), &after)? {
             outcome.stored.push((id.clone(), slot, of));
         }

@@ -16,6 +16,7 @@ pub mod assign;
 pub mod events;
 pub mod facts;
 pub mod intake;
+pub mod revoked;
 pub mod rows;
 pub mod schema;
 pub mod timeline;
@@ -30,7 +31,7 @@ mod views;
 mod tests;
 
 pub use self::{
-    anchor::{learn_anchors, wall_of},
+    anchor::{anchors, learn_anchors},
     counts::{count_windows, health_counts, serving_counts, sites, stages, totals},
     events::{events, record_events},
     timeline::timeline,

@@ -456,25 +456,9 @@ async fn the_earliest_anchor_of_a_boot_is_kept_unless_the_hub_was_set() {
         learn_anchors(db, &workspace(), &[message])
             .await
             .expect("learns");
-        let wall = wall_of(db, &workspace(), &id("a"), at(1, 0), None, WallTime(0)).await;
-        assert_eq!(wall.expect("reads"), WallTime(expected));
+        let known = anchors(db, &workspace(), &id("a")).await.expect("reads");
+        assert_eq!(known, [(BootId(1), expected)]);
     }
-    let received = WallTime(1_700_000_000_000);
-    let of_boot_9 = async |hint| {
-        let hint = Some(WallTime(hint));
-        wall_of(db, &workspace(), &id("a"), at(9, 0), hint, received)
-            .await
-            .expect("reads")
-    };
-    assert_eq!(
-        of_boot_9(1_699_000_000_000).await,
-        WallTime(1_699_000_000_000)
-    );
-    assert_eq!(
-        of_boot_9(1_000).await,
-        received,
-        "a clock that was never set"
-    );
 }
 
 #[tokio::test]

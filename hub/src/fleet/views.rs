@@ -179,6 +179,7 @@ async fn view(
                     serving,
                     weights == Some(serving.weights),
                     since,
+                    slot.serving_revoked.clone(),
                 ))
             }
             None => None,
@@ -237,7 +238,12 @@ fn version_ref(version: &SlotVersion) -> VersionRef {
     }
 }
 
-fn serving_view(serving: &Serving, proven: bool, since: Option<WallTime>) -> ServingView {
+fn serving_view(
+    serving: &Serving,
+    proven: bool,
+    since: Option<WallTime>,
+    revoked: Option<String>,
+) -> ServingView {
     ServingView {
         model: serving.version.model.clone(),
         version: serving.version.version,
@@ -253,6 +259,7 @@ fn serving_view(serving: &Serving, proven: bool, since: Option<WallTime>) -> Ser
             f32::MAX
         },
         confirmed: serving.confirmed,
+        revoked,
     }
 }
 

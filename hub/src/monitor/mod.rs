@@ -11,6 +11,7 @@
 
 pub mod accept;
 mod accuracy;
+mod attention;
 mod captures;
 mod charts;
 #[cfg(test)]
@@ -18,6 +19,7 @@ pub(crate) mod fixture;
 pub mod ingest;
 pub mod labels;
 mod overview;
+pub mod quarantine;
 mod repair;
 mod rows;
 pub mod schema;
@@ -30,4 +32,5 @@ pub use self::{
     captures::{CaptureQuery, captures},
     charts::{ChartError, ChartQuery, chart},
     overview::{overview, totals},
+    quarantine::quarantine,
 };

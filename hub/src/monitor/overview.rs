@@ -10,6 +10,7 @@ use tern_protocol::{
 
 use super::{
     accuracy::{AccuracyQuery, By, estimate, outcomes},
+    attention::attention,
     sql::Select,
 };
 use crate::{
@@ -45,12 +46,14 @@ pub async fn overview(app: &App, workspace: &WorkspaceId) -> Result<Overview, St
         rollout::list(store, workspace, ROLLOUTS),
         fleet::events(store, workspace, None, EVENTS),
     )?;
+    let attention = attention(app, workspace, &health).await?;
     let rollouts = rollouts
         .into_iter()
         .filter(|rollout| !rollout.state.is_over())
         .collect();
     Ok(Overview {
         devices: devices.devices,
+        attention,
         health,
         serving,
         stages: stages.wanted,
@@ -107,7 +110,7 @@ async fn rates(app: &App, workspace: &WorkspaceId) -> Result<BTreeMap<String, f6
     let since = app.clock.now().0.saturating_sub(RATE.as_millis() as i64);
     let select = Select::new(
         "SELECT site, CAST(SUM(inferences) AS BIGINT) AS inferences FROM telemetry_window \
-         WHERE workspace = $1 AND closed > $2 GROUP BY site",
+         WHERE workspace = $1 AND quarantine IS NULL AND closed > $2 GROUP BY site",
         [Value::from(workspace.as_str()), since.into()],
     );
     let rows = app

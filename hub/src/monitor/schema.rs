@@ -6,9 +6,11 @@
 
 use sea_orm_migration::{
     MigrationName, MigrationTrait, SchemaManager, async_trait,
-    prelude::DbErr,
+    prelude::{ConnectionTrait as _, DbErr},
     sea_query::{ColumnDef, Index, IndexCreateStatement, Table, TableCreateStatement},
 };
+
+use crate::store::schema::add_column;
 
 /// Makes the tables.
 pub struct Migration;
@@ -29,6 +31,28 @@ impl MigrationTrait for Migration {
             manager.create_index(index).await?;
         }
         Ok(())
+    }
+}
+
+/// Adds why the time of a window is not believed.
+pub struct Quarantine;
+
+impl MigrationName for Quarantine {
+    fn name(&self) -> &'static str {
+        "m0017_quarantine"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Quarantine {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let column = ColumnDef::new("quarantine").text().take();
+        add_column(manager, "telemetry_window", column).await?;
+        // Nearly no window is in it: an index of those alone costs the others nothing.
+        let index = "CREATE INDEX IF NOT EXISTS telemetry_quarantined \
+            ON telemetry_window (workspace, device) WHERE quarantine IS NOT NULL";
+        let db = manager.get_connection();
+        db.execute_unprepared(index).await.map(|_| ())
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
     access::audit::{self, Actor, Deed},
     app::App,
     fleet::{
+        self,
         assign::{Assignment, Cause, Tell, assign},
         facts::{Assigned, Target, named_version},
     },
@@ -40,6 +41,9 @@ pub(super) async fn replace(
     tell: &mpsc::Sender<Tell>,
 ) -> Result<Did, StoreError> {
     let mut did = Did::Nothing;
+    if fleet::revoked::mark(app, workspace).await? {
+        did = Did::Something;
+    }
     for rollout in live.iter().filter(|rollout| !rollout.state.is_over()) {
         let target = &rollout.target;
         let facts =

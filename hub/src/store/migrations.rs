@@ -35,6 +35,7 @@ impl MigratorTrait for Steps {
             Box::new(crate::rollout::schema::Starter),
             Box::new(crate::delivery::schema::Migration),
             Box::new(crate::deltas::schema::Migration),
+            Box::new(crate::monitor::schema::Quarantine),
         ]
     }
 }

@@ -39,7 +39,7 @@ use self::stored::Stored;
 pub use self::{
     driver::{Announcement, announce_all, queue, run},
     revoke::{RevokeError, revoke},
-    stored::ships,
+    stored::{is_development, ships},
 };
 use crate::{
     access::audit::{self, Actor, Deed},

@@ -199,6 +199,13 @@ pub(super) async fn mark_signed<C: ConnectionTrait>(
     Ok(())
 }
 
+/// Whether the hub itself holds a key for roots or for targets, so that whoever takes it over signs models.
+pub async fn is_development(store: &Store, workspace: &WorkspaceId) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM trust_key WHERE workspace = $1 AND use IN ('release', 'root') LIMIT 1";
+    let rows = query(store.read(), sql, [workspace.as_str().into()]).await?;
+    Ok(!rows.is_empty())
+}
+
 /// Whether a blob is a document of this workspace that devices are told of.
 pub async fn ships(
     store: &Store,

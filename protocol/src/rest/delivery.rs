@@ -16,7 +16,7 @@ pub struct DeliveryView {
     /// Whether the broker that fans chunks out to devices is part of this hub: then each device's copy
     /// still leaves by the hub's own network.
     pub broker_inside: bool,
-    /// Blobs that devices want now, or wanted within the last minute; the busiest first.
+    /// Blobs that devices wait for, or that moved within the last seconds; the busiest first.
     pub now: Vec<BlobDelivery>,
     /// Versions by the time at which something of them last moved, newest first.
     pub versions: Vec<VersionDelivery>,

@@ -66,7 +66,8 @@ pub enum Health {
     Healthy,
     /// Connected and on its way to what it should serve.
     Updating,
-    /// Connected, and it refused what it should serve, or serves nothing at all.
+    /// Connected, and it refused what it should serve, serves nothing at all, or serves what is revoked
+    /// with nothing to take its place.
     Failing,
     /// Not connected.
     Offline,
@@ -125,6 +126,9 @@ pub struct ServingView {
     pub golden_difference: f32,
     /// Whether its trial is over.
     pub confirmed: bool,
+    /// Why the version is revoked, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<String>,
 }
 
 /// A bundle on its way into a slot.

@@ -5,11 +5,13 @@
 //! milliseconds since 1970 UTC; sizes are bytes; durations say their unit.
 
 mod access;
+mod attention;
 mod charts;
 mod delivery;
 mod fleet;
 mod overview;
 mod problem;
+mod quarantine;
 mod registry;
 mod rollout;
 mod tap;
@@ -18,8 +20,8 @@ mod trust;
 mod truth;
 
 pub use self::{
-    access::*, charts::*, delivery::*, fleet::*, overview::*, problem::*, registry::*, rollout::*,
-    tap::*, timeline::*, trust::*, truth::*,
+    access::*, attention::*, charts::*, delivery::*, fleet::*, overview::*, problem::*,
+    quarantine::*, registry::*, rollout::*, tap::*, timeline::*, trust::*, truth::*,
 };
 
 use alloc::{string::String, vec::Vec};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{DeviceId, ModelName, RolloutId, SiteName},
-    rest::{EventView, Health, RolloutView, Stages, VersionRef},
+    rest::{Attention, EventView, Health, RolloutView, Stages, VersionRef},
     time::WallTime,
 };
 
@@ -15,6 +15,9 @@ use crate::{
 pub struct Overview {
     /// Devices in all.
     pub devices: u64,
+    /// What needs a person, the worst first; empty: nothing does.
+    #[serde(default)]
+    pub attention: Vec<Attention>,
     /// Devices by health.
     pub health: Vec<HealthCount>,
     /// Devices by what they serve.

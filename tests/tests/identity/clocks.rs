@@ -1,6 +1,6 @@
 //! Certificates run out, clocks are wrong, and no device is lost to it.
 
-use tern_protocol::rest::NewInvitation;
+use tern_protocol::rest::{AttentionKind, Doubt, NewInvitation};
 use tern_tests::{
     admin::Invitation as _,
     agent::Agent,
@@ -107,4 +107,53 @@ fn an_agent_renews_at_half_life_while_it_runs() {
     std::fs::write(fleet.agents[0].renewed(), b"{ damaged").expect("a file in the test's own");
     fleet.agents[0].run();
     fleet.online("meter-01");
+}
+
+#[test]
+fn windows_of_starts_that_nobody_heard_of_are_in_quarantine_and_count() {
+    if programs::find("faketime").is_none() {
+        return;
+    }
+    let mut fleet = Fleet::secured(&[]);
+    let token = fleet.invite(&NewInvitation::default_of(1)).token;
+    let mut agent = Agent::prepare(fleet.dir(), &meter(1), None);
+    // No clock battery: each start begins in 1970.
+    agent.set_clock(Some(clock("@1970-01-02 00:00:00")));
+    let (status, said) = agent.join(&token);
+    assert!(status.success(), "{said}");
+    agent.run();
+    fleet.agents.push(agent);
+    fleet.online("meter-01");
+    let package = package::digits(0);
+    fleet.serve(package);
+    let sample = &package.samples()[0];
+    fleet.agents[0].infer(sample);
+    assert!(fleet.hub.terminate().success());
+    // Two starts while there is no hub; the first is over before there is one again.
+    for _ in 0..2 {
+        fleet.agents[0].terminate();
+        fleet.agents[0].run();
+        fleet.agents[0].serves(1);
+        fleet.agents[0].infer(sample);
+    }
+    fleet.run_hub();
+    fleet.online("meter-01");
+    fleet.counts_exactly(2);
+    let device = "meter-01".parse().expect("a name");
+    let quarantined = fleet.client().quarantine(Some(&device));
+    let quarantined = quarantined.expect("the hub lists it");
+    let [of] = &quarantined[..] else {
+        panic!("one device, one reason: {quarantined:?}");
+    };
+    assert_eq!(
+        (of.doubt, of.windows, of.inferences),
+        (Doubt::NoClock, 1, 1)
+    );
+    // It was between the start before and the start after, which the hub knows.
+    assert!(of.earliest < of.latest, "{of:?}");
+    let attention = fleet.overview().attention;
+    let told = attention
+        .iter()
+        .any(|one| one.kind == AttentionKind::Quarantine);
+    assert!(told, "{attention:?}");
 }

@@ -37,10 +37,11 @@ fn every_page_loads_and_lives_without_a_console_error_or_a_foreign_request() {
         ("/models".into(), MODEL.into()),
         (format!("/models/{MODEL}"), version.onnx.digest.short()),
         ("/rollouts".into(), MODEL.into()),
+        ("/delivery".into(), "Saved by multicast".into()),
         (format!("/rollouts/{}", rollouts[0].id), "meter-02".into()),
     ];
     for (path, shows) in &pages {
-        for (width, height) in [(1280, 900), (390, 844)] {
+        for (width, height) in [(1280, 900), (360, 780)] {
             browser.resize(width, height);
             browser.open(&format!("{origin}{path}"));
             wait::until(&format!("{path} to show {shows}"), || {

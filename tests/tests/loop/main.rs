@@ -15,5 +15,6 @@ mod malformed;
 mod publish;
 mod rollouts;
 mod serving;
+mod story;
 mod truth;
 mod watching;

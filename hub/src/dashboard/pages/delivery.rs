@@ -61,7 +61,7 @@ fn below(delivery: &DeliveryView) -> Markup {
 fn now(scope: &Scope, blobs: &[BlobDelivery]) -> Markup {
     if blobs.is_empty() {
         return parts::empty(
-            &html! { "Nothing moves. Blobs appear here while devices ask for them." },
+            &html! { "Nothing moves. Blobs appear here while devices fetch them." },
         );
     }
     html! {
@@ -82,7 +82,7 @@ fn now(scope: &Scope, blobs: &[BlobDelivery]) -> Markup {
                                 None => {}
                             }
                             (blob.part.word())
-                            small.dim { (format::bytes(blob.blob.len)) " " code { (blob.blob.digest.short()) } }
+                            div.small.dim { (format::bytes(blob.blob.len)) " " code { (blob.blob.digest.short()) } }
                         }
                         td data-name="Chunks sent" { div {
                             progress max=(blob.chunks.max(1)) value=(blob.chunks_sent.min(blob.chunks)) aria-label="Chunks sent" {}

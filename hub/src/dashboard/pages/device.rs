@@ -5,7 +5,8 @@ use tern_protocol::{
     id::SlotName,
     reported::Phase,
     rest::{
-        Chart, DeviceView, IdentityView, Page, ProgressView, ServingView, SlotView, TimelineEntry,
+        Chart, DeviceView, Doubt, IdentityView, Page, ProgressView, QuarantineView, ServingView,
+        SlotView, TimelineEntry,
     },
 };
 
@@ -51,6 +52,7 @@ pub(in crate::dashboard) fn page(
     frame: Frame,
     device: &DeviceView,
     speaks: Option<&IdentityView>,
+    quarantined: &[QuarantineView],
     story: &Story,
     charts: &Charts,
     range: Range,
@@ -77,7 +79,7 @@ pub(in crate::dashboard) fn page(
             }
             section.card aria-labelledby="outbox-title" {
                 h2 #outbox-title { "Telemetry" }
-                div #outbox data-live { (outbox(device)) }
+                div #outbox data-live { (outbox(device, quarantined)) }
             }
         }
         (identity(frame, device, speaks))
@@ -197,12 +199,21 @@ fn told(text: &str) -> &str {
     }
 }
 
-fn outbox(device: &DeviceView) -> Markup {
+fn outbox(device: &DeviceView, quarantined: &[QuarantineView]) -> Markup {
     let outbox = &device.outbox;
     html! {
         dl.facts {
             (parts::fact("Inferences counted", &html! { (format::count(device.inferences)) }))
             (parts::fact("Windows stored", &html! { (format::count(device.windows)) }))
+            @if !quarantined.is_empty() { (parts::fact("In quarantine", &html! {
+                @for of in quarantined {
+                    div.warn-text {
+                        (format::count(of.windows)) " windows, " (format::count(of.inferences)) " inferences, "
+                        (why(of.doubt)) span.dim { ", up to " (parts::ago(of.latest)) }
+                    }
+                }
+                small.dim { "They count, and no chart draws them." }
+            })) }
             (parts::fact("Waiting in outbox", &html! { (format::count(outbox.entries)) span.dim { " entries, " (format::bytes(outbox.bytes)) } }))
             (parts::fact("Merged under pressure", &html! { (format::count(outbox.merged)) span.dim { " windows" } }))
             (parts::fact("Dropped under pressure", &html! { (format::count(outbox.dropped)) span.dim { " captures" } }))
@@ -221,6 +232,14 @@ fn outbox(device: &DeviceView) -> Markup {
             })) }
             (parts::fact("Unreadable messages", &html! { (format::count(device.malformed)) span.dim { " since its start" } }))
         }
+    }
+}
+
+fn why(doubt: Doubt) -> &'static str {
+    match doubt {
+        Doubt::NoClock => "of starts that the hub never heard of, by a clock that was not set",
+        Doubt::Future => "later than they can have been",
+        Doubt::Impossible => "with times that cannot be",
     }
 }
 
@@ -263,6 +282,12 @@ fn slot(scope: &Scope, slot: &SlotView) -> Markup {
                 div.alarm role="note" {
                     p { b { "Refused " (parts::version(scope, &rejected.model, rejected.version)) ": " (rejected.reason) } }
                     p.text { (rejected.text) }
+                }
+            }
+            @if let Some(reason) = slot.serving.as_ref().and_then(|serving| serving.revoked.as_ref()) {
+                div.alarm role="note" {
+                    p { b { "What serves is revoked" } }
+                    p.text { (reason) }
                 }
             }
             @if let Some(previous) = &slot.previous {

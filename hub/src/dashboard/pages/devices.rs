@@ -162,11 +162,14 @@ fn serves(scope: &Scope, slots: &[SlotView]) -> Markup {
                     @match &slot.serving {
                         Some(serving) => {
                             (parts::version(scope, &serving.model, serving.version))
+                            @if serving.revoked.is_some() { span.bad.text { " revoked" } }
                             @if !serving.proven { span.bad.text { " not proven" } } @else if !serving.confirmed { span.dim { " on trial" } }
                         }
                         None => { span.dim { "nothing" } }
                     }
-                    span.dim { " in " (slot.slot) }
+                    @if slot.serving.as_ref().is_none_or(|serving| serving.model.as_str() != slot.slot.as_str()) {
+                        span.dim { " in " (slot.slot) }
+                    }
                 }
             }
         }

@@ -7,6 +7,7 @@ use tern_protocol::{
 };
 
 use crate::dashboard::{
+    attention,
     chart::{Figure, Shape},
     format,
     layout::{self, Frame, Room},
@@ -26,10 +27,20 @@ pub(in crate::dashboard) struct Charts {
     pub(in crate::dashboard) traffic: Chart,
 }
 
+/// Who holds the keys that sign models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::dashboard) enum Keys {
+    /// People, where the hub is not.
+    Own,
+    /// The hub itself.
+    Development,
+}
+
 /// The page.
 pub(in crate::dashboard) fn page(
     frame: Frame,
     model: &ModelView,
+    keys: Keys,
     charts: &Charts,
     range: Range,
 ) -> Markup {
@@ -49,6 +60,7 @@ pub(in crate::dashboard) fn page(
     let main = html! {
         nav.crumbs aria-label="Breadcrumb" { a href=(scope.page("/models")) { "Models" } }
         (layout::heading(&html! { (model.name) }, &below, &html! {}))
+        @if keys == Keys::Development { (attention::development()) }
         section aria-labelledby="versions-title" {
             h2.apart #versions-title { "Versions" }
             div #versions.card.flush data-live {

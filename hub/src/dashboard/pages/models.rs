@@ -4,17 +4,19 @@ use maud::{Markup, html};
 use tern_protocol::rest::ModelView;
 
 use crate::dashboard::{
-    format,
+    attention, format,
     layout::{self, Frame, Room},
+    pages::model::Keys,
     parts,
 };
 
 /// The page.
-pub(in crate::dashboard) fn page(frame: Frame, models: &[ModelView]) -> Markup {
+pub(in crate::dashboard) fn page(frame: Frame, models: &[ModelView], keys: Keys) -> Markup {
     let main = html! {
         (layout::heading(&html! { "Models" }, &html! {
             span #shown data-live { b { (format::count(models.len() as u64)) } " in all" }
         }, &html! {}))
+        @if keys == Keys::Development { (attention::development()) }
         div #models.card.flush data-live {
             @if models.is_empty() {
                 (parts::empty(&html! {

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 use tern_protocol::rest::{Chart, Overview, ServingCount, SiteView};
 
 use crate::dashboard::{
+    attention,
     bar::{self, Empties, Part},
     chart::{Figure, Shape},
     format,
@@ -35,6 +36,7 @@ pub(in crate::dashboard) fn page(
     let scope = frame.scope;
     let main = html! {
         (layout::heading(&html! { "Overview" }, &below(overview), &range.choice(&scope.page("/"))))
+        section #attention data-live aria-label="Needs a person" { (attention::draw(scope, &overview.attention)) }
         div.grid.two {
             section.card #health data-live aria-label="Devices by health" {
                 h2 { "Health" }

@@ -72,6 +72,28 @@ pub(super) async fn record<C: ConnectionTrait>(
     Ok(())
 }
 
+/// When a device had a version whole by its own word, if it has told yet.
+pub async fn verified<C: ConnectionTrait>(
+    db: &C,
+    workspace: &WorkspaceId,
+    device: &DeviceId,
+    slot: &SlotName,
+    (model, version): (&ModelName, ModelVersion),
+) -> Result<Option<WallTime>, StoreError> {
+    let found = event::Entity::find()
+        .filter(event::Column::Workspace.eq(workspace.as_str()))
+        .filter(event::Column::Device.eq(device.as_str()))
+        .filter(event::Column::Kind.eq("verified"))
+        .filter(event::Column::Slot.eq(slot.as_str()))
+        .filter(event::Column::Model.eq(model.as_str()))
+        .filter(event::Column::Version.eq(i64::from(version.get())))
+        .order_by_desc(event::Column::Id)
+        .one(db)
+        .await
+        .doing("looking for when a version was verified")?;
+    Ok(found.map(|row| WallTime(row.at)))
+}
+
 /// A version came whole to a device: how, at `at`.
 pub async fn fetched<C: ConnectionTrait>(
     db: &C,

@@ -6,6 +6,7 @@ use tern_protocol::{reported::Phase, time::WallTime};
 
 use crate::fleet::{
     apply::Rows,
+    revoked,
     rows::{event, slot},
     stage::{self, Proof},
 };
@@ -95,6 +96,7 @@ pub(in crate::fleet) fn news(
     }
     for slot in &after.slots {
         let old = before.slots.iter().find(|old| old.slot == slot.slot);
+        news.extend(revoked::told(old, slot, at));
         news.extend(in_slot(old, slot).map(|kind| event::Model {
             slot: Some(slot.slot.clone()),
             model: slot.assigned_model.clone(),

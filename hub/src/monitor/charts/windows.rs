@@ -231,7 +231,7 @@ async fn sums(
             "SELECT {}, CAST(AVG(opened) AS BIGINT) AS opened_mean, \
              CAST(AVG(closed) AS BIGINT) AS closed_mean, \
              CAST(SUM(inferences) AS BIGINT) AS inferences, CAST(SUM(errors) AS BIGINT) AS errors \
-             FROM telemetry_window WHERE workspace = $1",
+             FROM telemetry_window WHERE workspace = $1 AND quarantine IS NULL",
             group_columns(query.group)
         ),
         [Value::from(workspace.as_str())],
@@ -286,7 +286,7 @@ async fn bodies(
     let select = Select::new(
         format!(
             "SELECT {}, model, version, opened, closed, body FROM telemetry_window \
-             WHERE workspace = $1 AND inferences > 0",
+             WHERE workspace = $1 AND quarantine IS NULL AND inferences > 0",
             group_columns(query.group)
         ),
         [Value::from(workspace.as_str())],
@@ -334,7 +334,8 @@ async fn count(
     axis: Axis,
 ) -> Result<u64, StoreError> {
     let select = Select::new(
-        "SELECT COUNT(*) AS windows FROM telemetry_window WHERE workspace = $1 AND inferences > 0",
+        "SELECT COUNT(*) AS windows FROM telemetry_window WHERE workspace = $1 \
+         AND quarantine IS NULL AND inferences > 0",
         [Value::from(workspace.as_str())],
     );
     let select = within(filtered(select, query), axis);

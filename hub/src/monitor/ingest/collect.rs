@@ -6,13 +6,19 @@ use sea_orm::{ConnectionTrait, Value};
 use tern_protocol::{
     id::{DeviceId, WorkspaceId},
     log::{Event, Label},
+    rest::Doubt,
     time::WallTime,
 };
 
 use super::prepare::{Prepared, Ready, ReadyBody, ReadyCapture, ReadyWindow, bits};
 use crate::{
     fleet,
-    monitor::{overview::Tally, repair::Timeline, rows, sql::Bulk},
+    monitor::{
+        overview::Tally,
+        repair::{Interval, Timeline},
+        rows,
+        sql::Bulk,
+    },
     store::StoreError,
 };
 
@@ -32,6 +38,7 @@ const WINDOWS: Bulk = Bulk {
         "inferences",
         "errors",
         "body",
+        "quarantine",
     ],
     conflict: "",
 };
@@ -66,6 +73,8 @@ pub(super) type Device = (WorkspaceId, DeviceId);
 pub(super) struct Totals {
     pub(super) tallies: BTreeMap<WorkspaceId, Tally>,
     pub(super) unknown: u64,
+    /// Windows whose time is not believed.
+    pub(super) quarantined: u64,
 }
 
 /// Rows of a group, by table.
@@ -78,6 +87,7 @@ pub(super) struct Rows {
     /// Windows and inferences by device.
     counts: BTreeMap<Device, (u64, u64)>,
     unknown: u64,
+    quarantined: u64,
 }
 
 impl Rows {
@@ -122,7 +132,12 @@ impl Rows {
         timeline: &Timeline,
         site: &str,
     ) {
-        let (opened, closed) = timeline.interval(window.opened, window.closed);
+        let Interval {
+            opened,
+            closed,
+            doubt,
+        } = timeline.interval(window.opened, window.closed);
+        self.quarantined += u64::from(doubt.is_some());
         self.windows.extend([
             workspace.as_str().into(),
             device.as_str().into(),
@@ -137,6 +152,7 @@ impl Rows {
             bits(window.inferences),
             bits(window.errors),
             window.body.into(),
+            doubt.map(Doubt::word).into(),
         ]);
     }
 
@@ -199,6 +215,7 @@ impl Rows {
     ) -> Result<Totals, StoreError> {
         let mut totals = Totals {
             unknown: self.unknown,
+            quarantined: self.quarantined,
             ..Totals::default()
         };
         WINDOWS.insert(txn, self.windows, "storing windows").await?;

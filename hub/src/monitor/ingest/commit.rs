@@ -159,6 +159,7 @@ impl Committer {
         counters.ingest_commits.one();
         counters.batches.add(judged.batches);
         counters.entries_unknown.add(totals.unknown);
+        counters.quarantined.add(totals.quarantined);
         for (workspace, tally) in &totals.tallies {
             counters.windows.add(tally.windows);
             counters.captures.add(tally.captures);
@@ -238,13 +239,17 @@ async fn sites(
 /// The time of a batch's device. Only entries of earlier boots need the database.
 async fn timeline(db: &impl ConnectionTrait, batch: &Prepared) -> Result<Timeline, StoreError> {
     let mut timeline = Timeline::new(batch.now, batch.received);
+    if batch
+        .entries
+        .iter()
+        .all(|entry| entry.at.boot == batch.now.boot)
+    {
+        return Ok(timeline);
+    }
+    timeline.learn(fleet::anchors(db, &batch.workspace, &batch.device).await?);
     for entry in &batch.entries {
-        if !timeline.knows(entry.at.boot) {
-            let (workspace, device) = (&batch.workspace, &batch.device);
-            let hint = entry.wall;
-            let wall =
-                fleet::wall_of(db, workspace, device, entry.at, hint, batch.received).await?;
-            timeline.learn(entry.at.boot, entry.at, wall);
+        if let Some(wall) = entry.wall {
+            timeline.hear(entry.at, wall);
         }
     }
     Ok(timeline)

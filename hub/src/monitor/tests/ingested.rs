@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use tern_protocol::{
     id::{DeviceId, OutboxId},
     log::{Ack, Batch, Entry, Event, EventKind},
+    rest::{AttentionKind, Doubt},
 };
 
 use super::*;
@@ -127,7 +128,7 @@ async fn unknown_kinds_and_bad_values_do_not_stop_an_outbox() {
 }
 
 #[tokio::test]
-async fn times_are_repaired_and_impossible_ones_become_the_time_of_receipt() {
+async fn times_are_repaired_and_impossible_ones_are_in_quarantine_and_count() {
     let world = World::new().await;
     let mut device = Device::new("meter-1");
     let window = |opened, closed| {
@@ -154,7 +155,27 @@ async fn times_are_repaired_and_impossible_ones_become_the_time_of_receipt() {
     assert_eq!(times[0], (NOON - 60_000, NOON - 30_000));
     assert_eq!(times[1], (NOON - 60_000, NOON));
     assert_eq!(times[2], (NOON - 502_000, NOON - 501_000));
-    assert_eq!(times[3], (NOON - 9, NOON - 4));
+    assert_eq!(times[3], (NOON - 60_000, NOON));
+    assert_eq!(counted(&world).await, (4, 4), "all count");
+    assert_eq!(world.app.counters.quarantined.get(), 2);
+    let (store, workspace) = (&world.app.store, &world.workspace);
+    let quarantined = quarantine(store, workspace, None).await.expect("reads");
+    let doubts: Vec<_> = quarantined.iter().map(|q| (q.doubt, q.windows)).collect();
+    assert!(doubts.contains(&(Doubt::Future, 1)), "{doubts:?}");
+    assert!(doubts.contains(&(Doubt::Impossible, 1)), "{doubts:?}");
+    let other = name("meter-2");
+    let none = quarantine(store, workspace, Some(&other)).await;
+    assert_eq!(none.expect("reads"), []);
+    let overview = overview(&world.app, workspace).await.expect("reads");
+    let kinds: Vec<_> = overview.attention.iter().map(|a| a.kind).collect();
+    assert_eq!(kinds, [AttentionKind::Quarantine]);
+    // No chart draws what is in quarantine.
+    let drawn = drawn(&world, Metric::Traffic, GroupBy::None).await;
+    let late = &drawn.series[0].points[3..];
+    assert!(
+        late.iter().all(|p| p.value.is_none_or(|v| v == 0.0)),
+        "{drawn:?}"
+    );
 }
 
 #[tokio::test]

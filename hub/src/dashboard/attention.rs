@@ -1,0 +1,84 @@
+//! What needs a person, where a person looks first.
+
+use maud::{Markup, html};
+use tern_protocol::rest::{Attention, AttentionKind};
+
+use super::{icon::Icon, scope::Scope};
+
+/// All of it, the worst first; nothing where nothing does.
+pub(super) fn draw(scope: &Scope, all: &[Attention]) -> Markup {
+    html! {
+        @if !all.is_empty() {
+            ul.attention role="list" {
+                @for one in all { (entry(scope, one)) }
+            }
+        }
+    }
+}
+
+fn entry(scope: &Scope, one: &Attention) -> Markup {
+    let key = match &one.version {
+        Some(of) => format!("{:?}/{}/{}", one.kind, of.model, of.version),
+        None => format!("{:?}", one.kind),
+    };
+    html! {
+        li.(tone(one.kind)) data-key=(key) {
+            (Icon::Cross.draw())
+            div {
+                p.text { b { (title(one.kind)) } ": " (one.text) "." }
+                p.small.text {
+                    (one.remedy)
+                    @if let Some(command) = &one.command { ": " code { (command) } }
+                    @if let Some((path, name)) = leads(one) { " " a href=(scope.page(&path)) { (name) } }
+                }
+            }
+        }
+    }
+}
+
+fn title(kind: AttentionKind) -> &'static str {
+    match kind {
+        AttentionKind::RevokedServing => "Revoked and still serving",
+        AttentionKind::Failing => "Failing",
+        AttentionKind::Quarantine => "Wrong clocks",
+        AttentionKind::DevelopmentKeys => "Development keys",
+    }
+}
+
+fn tone(kind: AttentionKind) -> &'static str {
+    match kind {
+        AttentionKind::RevokedServing | AttentionKind::Failing => "bad",
+        AttentionKind::Quarantine | AttentionKind::DevelopmentKeys => "warn",
+    }
+}
+
+/// Where one sees more of it.
+fn leads(one: &Attention) -> Option<(String, &'static str)> {
+    match (one.kind, &one.version) {
+        (AttentionKind::RevokedServing, Some(of)) => {
+            Some((format!("/models/{}#v{}", of.model, of.version), "Its model"))
+        }
+        (AttentionKind::RevokedServing | AttentionKind::Failing, _) => {
+            Some(("/devices?health=failing".into(), "These devices"))
+        }
+        (AttentionKind::Quarantine | AttentionKind::DevelopmentKeys, _) => None,
+    }
+}
+
+/// Says on the pages of models that the hub can sign what it likes.
+pub(super) fn development() -> Markup {
+    html! {
+        ul.attention role="list" {
+            li.warn {
+                (Icon::Cross.draw())
+                div {
+                    p.text { b { "Development keys" } ": this hub holds the keys that sign models. Whoever takes it over can sign what they like, and devices will load it." }
+                    p.small.text {
+                        "Make keys where the hub is not: " code { "tern key new root.key" } ", " code { "tern key new release.key" }
+                        ", and hand signing over: " code { "tern key rotate --help" } ". The manual has it under “Keys that sign models” (docs/security.md)."
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+use alloc::string::String;
+use serde::{Deserialize, Serialize};
+
+use crate::rest::VersionRef;
+
+/// Something that needs a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Attention {
+    /// What kind of thing.
+    pub kind: AttentionKind,
+    /// What is the matter.
+    pub text: String,
+    /// What to do about it.
+    pub remedy: String,
+    /// The command that helps, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// Devices that it is about; 0: it is about the workspace.
+    pub devices: u64,
+    /// The version that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<VersionRef>,
+}
+
+/// What needs a person, the worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub enum AttentionKind {
+    /// Devices serve a revoked version, and nothing takes its place.
+    RevokedServing,
+    /// Devices refused what they should serve, or serve nothing.
+    Failing,
+    /// Windows came from clocks that cannot be right.
+    Quarantine,
+    /// The hub holds the keys that sign models.
+    DevelopmentKeys,
+}
