@@ -569,6 +569,8 @@ impl Running {
         if let Err(err) = self.app.counters.flush(&self.app.store).await {
             tracing::warn!(error = chain(&err), "counters were not written");
         }
+        // What parts counted while they ended.
+        delivery::history::write(&self.app).await;
         if let Some(door) = self.door {
             door.close().await;
         }

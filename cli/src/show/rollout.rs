@@ -79,7 +79,14 @@ pub(crate) fn counts(counts: &RolloutCounts) -> String {
 /// `tern rollout list`.
 pub(crate) fn list(rollouts: &[RolloutView], now: WallTime, look: Look) -> String {
     let headings = [
-        "ID", "STATE", "VERSION", "SHARE", "SERVING", "STARTED", "REASON",
+        "ID",
+        "STATE",
+        "VERSION",
+        "SHARE",
+        "SERVING",
+        "CONFIRMED",
+        "STARTED",
+        "REASON",
     ];
     let mut table = Table::new(look, &headings);
     for view in rollouts {
@@ -94,6 +101,7 @@ pub(crate) fn list(rollouts: &[RolloutView], now: WallTime, look: Look) -> Strin
             what(view).into(),
             format!("{} %", view.percent).into(),
             serving.into(),
+            count(counts.stages.confirmed).into(),
             ago(view.created, now).into(),
             view.reason.as_str().into(),
         ]);

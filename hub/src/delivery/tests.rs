@@ -101,7 +101,7 @@ async fn ten_devices_take_ten_times_what_left_and_a_restart_keeps_it() {
     let story = fleet::timeline(&app.store, &workspace(), &device(3), &filter).await;
     let story = story.expect("reads").items;
     assert_eq!(story[0].kind, "fetched");
-    assert_eq!(story[0].text, "1000 B by MQTT, in 0 s");
+    assert_eq!(story[0].text, "1000 B by MQTT, within a second");
 }
 
 #[tokio::test]

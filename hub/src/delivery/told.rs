@@ -14,6 +14,9 @@ pub(super) fn in_words(whole: i64, downloaded: i64, ms: i64) -> String {
         _ => format!("{} by MQTT, {} by HTTPS", size(published), size(downloaded)),
     };
     let took = Duration::from_millis(ms.max(0).unsigned_abs());
+    if took < Duration::from_secs(1) {
+        return format!("{ways}, within a second");
+    }
     format!("{ways}, in {}", length(took))
 }
 
@@ -45,7 +48,7 @@ mod tests {
                 65_000,
                 "2.0 MiB by MQTT, 1.0 MiB by HTTPS, in 1 min 5 s",
             ),
-            (512, 512, 0, "512 B by HTTPS, in 0 s"),
+            (512, 512, 0, "512 B by HTTPS, within a second"),
         ] {
             assert_eq!(in_words(whole, downloaded, ms), text);
         }

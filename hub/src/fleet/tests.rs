@@ -21,6 +21,7 @@ use super::{
     assign::{Assignment, Cause, Tell, all_desired, assign},
     facts::{Assigned, Target, facts},
     intake::{Freshness, Message, Said},
+    timeline::TimelineFilter,
     *,
 };
 use crate::app::{App, fresh};
@@ -566,4 +567,52 @@ async fn a_device_is_where_its_identity_binds_it_whatever_it_says() {
     assert_eq!(bound.labels, BTreeMap::from(labels));
     let free = view(&app, "d2").await;
     assert_eq!((free.site.as_str(), &*free.labels["line"]), ("south", "9"));
+}
+
+#[tokio::test]
+async fn a_timeline_is_bounded_paged_and_in_the_order_of_what_happened() {
+    let (_dir, app) = fresh().await;
+    let db = app.store.write();
+    let device = id("meter");
+    let entry = |at: i64, kind: &str, slot: Option<&str>| rows::event::Model {
+        slot: slot.map(Into::into),
+        ..timeline::news::row("default", "meter", WallTime(at), kind)
+    };
+    // A device on a bad link, and later what it tells of earlier.
+    for n in 0..200 {
+        let away = vec![entry(n * 10, "away", None)];
+        timeline::record(db, away).await.expect("stores");
+    }
+    let many = (0..1_000).map(|n| entry(1_999 - n, "serving", Some("reader")));
+    for chunk in many.collect::<Vec<_>>().chunks(100) {
+        timeline::record(db, chunk.to_vec()).await.expect("stores");
+    }
+    let mut filter = TimelineFilter {
+        limit: Some(200),
+        ..TimelineFilter::default()
+    };
+    let mut all = Vec::new();
+    loop {
+        let page = super::timeline(&app.store, &workspace(), &device, &filter).await;
+        let page = page.expect("reads");
+        all.extend(page.items);
+        let Some(next) = page.next else { break };
+        filter.after = Some(next.parse().expect("a cursor"));
+    }
+    assert_eq!(all.len() as i64, timeline::KEPT);
+    assert!(
+        all.windows(2).all(|two| two[0].at >= two[1].at),
+        "newest first"
+    );
+    // The last that were told are kept, however early they happened.
+    assert_eq!(all[0].at, WallTime(1_499));
+    filter = TimelineFilter {
+        slot: Some("other".parse().expect("a name")),
+        ..TimelineFilter::default()
+    };
+    let other = super::timeline(&app.store, &workspace(), &device, &filter).await;
+    assert_eq!(other.expect("reads").items, []);
+    for bad in ["", "1", "a.b", "1.2.3"] {
+        assert!(bad.parse::<timeline::Cursor>().is_err(), "{bad}");
+    }
 }

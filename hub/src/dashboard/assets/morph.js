@@ -26,6 +26,7 @@ function morphAttributes(old, fresh) {
     old.removeAttribute(name);
   }
   for (const { name, value } of fresh.attributes) {
+    if (name === "open" && old.nodeName === "DETAILS") continue; // whoever looks has opened or closed it
     if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   }
 }

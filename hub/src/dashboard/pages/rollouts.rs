@@ -44,7 +44,8 @@ pub(in crate::dashboard) fn list(scope: &Scope, rollouts: &[RolloutView]) -> Mar
                     div.row.dim {
                         span {
                             b { (format::count(rollout.counts.serving)) } " of "
-                            (format::count(rollout.counts.targeted)) " serving"
+                            (format::count(rollout.counts.targeted)) " serving, "
+                            (format::count(rollout.counts.stages.confirmed)) " confirmed"
                             @if rollout.counts.failed > 0 { ", " span.bad { (format::count(rollout.counts.failed)) " failed" } }
                             ", " (rollout.percent) " % of " (selected(&rollout.selector))
                         }

@@ -52,11 +52,17 @@ pub(super) async fn record<C: ConnectionTrait>(
     db: &C,
     news: Vec<event::Model>,
 ) -> Result<(), StoreError> {
-    let mut about: Vec<(String, String)> = news
-        .iter()
-        .map(|news| (news.workspace.clone(), news.device.clone()))
-        .collect();
-    about.dedup();
+    let mut about: Vec<(String, String)> = Vec::new();
+    let mut absent = Vec::new();
+    for news in &news {
+        let device = (news.workspace.clone(), news.device.clone());
+        if news.kind == kind::AWAY {
+            absent.push(device.clone());
+        }
+        if about.last() != Some(&device) {
+            about.push(device);
+        }
+    }
     for news in news.chunks(ROWS) {
         let rows = news.iter().cloned().map(|row| event::ActiveModel {
             id: NotSet,
@@ -65,6 +71,9 @@ pub(super) async fn record<C: ConnectionTrait>(
         let insert = event::Entity::insert_many(rows).exec(db).await;
         let last = insert.doing("storing what happened")?.last_insert_id;
         events::forget_beyond(db, last, news.len()).await?;
+    }
+    for (workspace, device) in absent {
+        bound_absences(db, &workspace, &device).await?;
     }
     for (workspace, device) in about {
         bound(db, &workspace, &device).await?;
@@ -119,15 +128,26 @@ pub(super) async fn bound<C: ConnectionTrait>(
     workspace: &str,
     device: &str,
 ) -> Result<(), StoreError> {
-    let backend = db.get_database_backend();
-    let oldest = Statement::from_sql_and_values(
-        backend,
+    let delete = Statement::from_sql_and_values(
+        db.get_database_backend(),
         "DELETE FROM event WHERE workspace = $1 AND device = $2 AND id <= (SELECT id FROM event \
          WHERE workspace = $1 AND device = $2 ORDER BY id DESC LIMIT 1 OFFSET $3)",
         [workspace.into(), device.into(), KEPT.into()],
     );
-    let absences = Statement::from_sql_and_values(
-        backend,
+    db.execute_raw(delete)
+        .await
+        .doing("forgetting old entries of a timeline")?;
+    Ok(())
+}
+
+/// Forgets the oldest absences of one device.
+async fn bound_absences<C: ConnectionTrait>(
+    db: &C,
+    workspace: &str,
+    device: &str,
+) -> Result<(), StoreError> {
+    let delete = Statement::from_sql_and_values(
+        db.get_database_backend(),
         "DELETE FROM event WHERE workspace = $1 AND device = $2 AND kind = $3 AND id <= (SELECT id \
          FROM event WHERE workspace = $1 AND device = $2 AND kind = $3 ORDER BY id DESC LIMIT 1 \
          OFFSET $4)",
@@ -138,11 +158,9 @@ pub(super) async fn bound<C: ConnectionTrait>(
             AWAY_KEPT.into(),
         ],
     );
-    for delete in [oldest, absences] {
-        db.execute_raw(delete)
-            .await
-            .doing("forgetting old entries of a timeline")?;
-    }
+    db.execute_raw(delete)
+        .await
+        .doing("forgetting old absences")?;
     Ok(())
 }
 
