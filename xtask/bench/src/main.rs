@@ -6,6 +6,7 @@
 //! - a figure is printed only if what it measured was also right: counts are checked first.
 
 mod delivery;
+mod delta;
 mod footprint;
 mod handshake;
 mod inference;
@@ -71,6 +72,8 @@ enum Bench {
         #[arg(long, default_value_t = 20)]
         mib: usize,
     },
+    /// Deltas of retrained models: size and speed, against zstd patches and bsdiff
+    Delta,
     /// Telemetry windows a second, durable and acknowledged
     Ingest {
         /// Devices that send
@@ -95,6 +98,7 @@ fn main() -> Result<()> {
             handshake::run(&args.binaries, devices, at_once, &report)
         }
         Bench::Delivery { devices, mib } => delivery::run(&args.binaries, devices, mib, &report),
+        Bench::Delta => delta::run(&report),
         Bench::Ingest {
             devices,
             windows,
