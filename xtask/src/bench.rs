@@ -4,7 +4,7 @@
 //! agent's engine and an MQTT client, which xtask must not.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -39,12 +39,19 @@ pub(crate) enum Name {
     Delivery,
     /// What a swap costs whoever asks: failures, silence, and the way back
     Swap,
+    /// Deltas of retrained models: size and speed, against zstd patches and bsdiff
+    Delta,
     /// Telemetry windows a second, durable and acknowledged
     Ingest,
 }
 
 /// Builds, then measures.
 pub(crate) fn run(options: &Options) -> Result<Verdict> {
+    build(&["--release", "--package", "tern-bench"], options)?;
+    // It needs no process of Tern's.
+    if options.name == Some(Name::Delta) {
+        return measure(&[Name::Delta], None, options);
+    }
     // Alone, so that no other crate's features get into the agent that is measured: this is how
     // it is built for a device.
     build(&["--profile", "device", "--package", "tern-agent"], options)?;
@@ -52,14 +59,17 @@ pub(crate) fn run(options: &Options) -> Result<Verdict> {
         &["--release", "--package", "tern-hub", "--bin", "tern-hub"],
         options,
     )?;
-    build(&["--release", "--package", "tern-bench"], options)?;
     // What only helps is built as for the demo.
     build(&["--workspace", "--bins"], options)?;
     let package = train(options)?;
-    let names = match options.name {
-        Some(name) => vec![name],
-        None => Name::value_variants().to_vec(),
-    };
+    match options.name {
+        Some(name) => measure(&[name], Some(&package), options),
+        None => measure(Name::value_variants(), Some(&package), options),
+    }
+}
+
+/// Has `tern-bench` measure, one bench after the other.
+fn measure(names: &[Name], package: Option<&Path>, options: &Options) -> Result<Verdict> {
     let mut verdict = Verdict::Yes;
     for name in names {
         let value = name.to_possible_value().context("every bench has a name")?;
@@ -74,7 +84,9 @@ pub(crate) fn run(options: &Options) -> Result<Verdict> {
         bench
             .arg("--tern")
             .arg(workspace::binary(Profile::Dev, "tern"));
-        bench.arg("--package").arg(&package);
+        if let Some(package) = package {
+            bench.arg("--package").arg(package);
+        }
         if options.json {
             bench.arg("--quiet");
         }

@@ -22,7 +22,7 @@ pub(crate) struct Packaged {
 }
 
 /// What comes from Debian.
-pub(crate) const PACKAGED: [Packaged; 13] = [
+pub(crate) const PACKAGED: [Packaged; 15] = [
     Packaged {
         program: "chromium",
         package: "chromium",
@@ -67,6 +67,16 @@ pub(crate) const PACKAGED: [Packaged; 13] = [
         program: "pebble",
         package: "pebble",
         used_for: "the test that gets a certificate for browsers by ACME",
+    },
+    Packaged {
+        program: "zstd",
+        package: "zstd",
+        used_for: "`bench delta`, which compares with its patches",
+    },
+    Packaged {
+        program: "bsdiff",
+        package: "bsdiff",
+        used_for: "`bench delta`, which compares with it",
     },
     Packaged {
         program: "openssl",

@@ -82,7 +82,7 @@ impl Node {
     ) -> Result<(), NodeError> {
         let saved = self.patches.made(target, &result, &mut self.blobs);
         if let Err(err) = result {
-            return self.tell_failed(target, &crate::chain(&err).to_string());
+            return self.tell_failed(target, &crate::chain(&err));
         }
         let text = format!(
             "{} of {} bytes did not travel; it took {} ms to make",

@@ -20,7 +20,7 @@ mod tests;
 pub mod worker;
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     time::Duration,
 };
 
@@ -134,7 +134,7 @@ pub async fn awaited(
     workspace: &WorkspaceId,
     version: &VersionRef,
     now: WallTime,
-) -> Result<HashSet<Digest>, StoreError> {
+) -> Result<BTreeSet<Digest>, StoreError> {
     let since = now.0.saturating_sub(HOLD.as_millis() as i64);
     let rows = delta::Entity::find()
         .filter(delta::Column::Workspace.eq(workspace.as_str()))

@@ -173,7 +173,7 @@ async fn a_version_waits_for_its_deltas_and_not_for_ever() {
         version: ModelVersion::new(2).expect("from 1 up"),
     };
     let base = Digest::of(&package(1.0).onnx);
-    assert_eq!(awaits(&world, &two).await, HashSet::from([base]));
+    assert_eq!(awaits(&world, &two).await, BTreeSet::from([base]));
     let published = world.app.clock.now();
     world.app.clock.advance(HOLD + Duration::from_millis(1));
     assert!(awaits(&world, &two).await.is_empty(), "long enough");
@@ -187,7 +187,7 @@ async fn a_version_waits_for_its_deltas_and_not_for_ever() {
     assert!(awaits(&world, &two).await.is_empty(), "it is there");
 }
 
-async fn awaits(world: &World, version: &VersionRef) -> HashSet<Digest> {
+async fn awaits(world: &World, version: &VersionRef) -> BTreeSet<Digest> {
     let now = world.app.clock.now();
     let awaited = awaited(world.app.store.read(), &world.workspace, version, now);
     awaited.await.expect("reads")

@@ -1,6 +1,9 @@
 //! The decision: where each device of a rollout stands, and what to do next. Pure.
 
-use std::{collections::HashSet, fmt::Write as _};
+use std::{
+    collections::{BTreeSet, HashSet},
+    fmt::Write as _,
+};
 
 use tern_protocol::{
     digest::Digest,
@@ -94,7 +97,7 @@ pub fn hold(
     progress: &mut Progress,
     actions: &mut Vec<Action>,
     candidates: &[Candidate<'_>],
-    awaited: &HashSet<Digest>,
+    awaited: &BTreeSet<Digest>,
 ) {
     if awaited.is_empty() {
         return;

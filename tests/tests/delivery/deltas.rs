@@ -2,6 +2,7 @@
 
 use tern_protocol::{
     id::ModelVersion,
+    reported::Deltas,
     rest::{DeltaState, DeltaView, EventView, VersionView},
 };
 use tern_tests::{
@@ -134,7 +135,7 @@ fn a_device_without_the_base_takes_the_whole_beside_one_that_takes_the_delta() {
     let with = fleet.agents[0].serves(version.version.get());
     let without = fleet.agents[1].serves(version.version.get());
     assert_eq!(with.deltas.applied, 1, "{with:?}");
-    assert_eq!(without.deltas, Default::default(), "{without:?}");
+    assert_eq!(without.deltas, Deltas::default(), "{without:?}");
     assert!(without.chunk_bytes >= version.total_bytes, "{without:?}");
     assert_eq!(fleet.agents[0].infer(&second.samples()[0]).output.len(), 10);
 }
@@ -251,7 +252,7 @@ fn a_damaged_delta_at_the_hub_ends_in_the_whole_file_counted_and_told() {
     fleet.agents[0].kill_9();
     fleet.agents[0].run();
     let again = fleet.agents[0].serves(version.version.get());
-    assert_eq!(again.deltas, Default::default());
+    assert_eq!(again.deltas, Deltas::default());
     assert_only_whole_blobs(&fleet, 0);
 }
 
@@ -284,5 +285,5 @@ fn a_hub_without_room_for_deltas_says_so_and_holds_nobody_up() {
     assert_eq!(delta.state, DeltaState::Skipped, "{delta:?}");
     assert!(delta.reason.contains("--delta-budget 0"), "{delta:?}");
     let status = fleet.agents[0].status();
-    assert_eq!(status.deltas, Default::default());
+    assert_eq!(status.deltas, Deltas::default());
 }

@@ -6,6 +6,7 @@
 //! - a figure is printed only if what it measured was also right: counts are checked first.
 
 mod delivery;
+mod delta;
 mod footprint;
 mod handshake;
 mod inference;
@@ -74,6 +75,8 @@ enum Bench {
     },
     /// What a swap costs whoever asks: failures, silence, and the way back
     Swap,
+    /// Deltas of retrained models: size and speed, against zstd patches and bsdiff
+    Delta,
     /// Telemetry windows a second, durable and acknowledged
     Ingest {
         /// Devices that send
@@ -99,6 +102,7 @@ fn main() -> Result<()> {
             handshake::run(&args.binaries, devices, at_once, &report)
         }
         Bench::Delivery { devices, mib } => delivery::run(&args.binaries, devices, mib, &report),
+        Bench::Delta => delta::run(&report),
         Bench::Ingest {
             devices,
             windows,

@@ -28,6 +28,14 @@ pub(super) struct Figures {
     pub(super) model_bytes: u64,
     /// What the hub published for all devices and both versions.
     pub(super) hub_egress_bytes: u64,
+    /// The ONNX file of version 2.
+    pub(super) onnx_bytes: u64,
+    /// What travels for it to a device that has version 1.
+    pub(super) delta_bytes: u64,
+    /// By the agents' own counters, over all devices.
+    pub(super) deltas_applied: u64,
+    pub(super) delta_bytes_saved: u64,
+    pub(super) deltas_failed: u64,
     pub(super) requests_failed: u64,
     pub(super) captures: u64,
     pub(super) labels: u64,
@@ -129,6 +137,13 @@ impl Figures {
                 ),
             ),
             (
+                self.deltas_applied == self.devices && self.deltas_failed == 0,
+                format!(
+                    "version 2 travelled as a delta to every device: {} of {}, {} in vain",
+                    self.deltas_applied, self.devices, self.deltas_failed
+                ),
+            ),
+            (
                 self.requests_failed == 0,
                 format!(
                     "no request failed, also during swaps: {} did",
@@ -183,6 +198,17 @@ impl Figures {
                     kib(self.model_bytes)
                 ),
             ),
+            (
+                "version 2 as a delta",
+                format!(
+                    "{} instead of {} ({:.0} %): {} did not travel to {} devices",
+                    kib(self.delta_bytes),
+                    kib(self.onnx_bytes),
+                    100.0 * self.delta_bytes as f64 / self.onnx_bytes.max(1) as f64,
+                    kib(self.delta_bytes_saved),
+                    self.deltas_applied
+                ),
+            ),
             ("time", format!("{:.0} s", self.seconds)),
         ];
         for (name, fact) in facts {
@@ -208,6 +234,11 @@ mod tests {
             windows_stored: 3,
             model_bytes: 1,
             hub_egress_bytes: 1,
+            onnx_bytes: 100,
+            delta_bytes: 75,
+            deltas_applied: 12,
+            delta_bytes_saved: 300,
+            deltas_failed: 0,
             requests_failed: 0,
             captures: 0,
             labels: 0,
@@ -236,6 +267,10 @@ mod tests {
             },
             Figures {
                 windows_stored: 4,
+                ..held()
+            },
+            Figures {
+                deltas_applied: 11,
                 ..held()
             },
             Figures {

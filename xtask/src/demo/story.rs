@@ -1,6 +1,7 @@
 //! The story itself, act by act.
 
 use std::{
+    ffi::OsStr,
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -8,7 +9,8 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use tern_protocol::{
-    rest::{AccuracyView, Chart, RolloutView, VersionView},
+    reported::Deltas,
+    rest::{AccuracyView, Chart, DeltaState, DeltaView, RolloutView, VersionView},
     time::WallTime,
 };
 
@@ -44,6 +46,18 @@ const QUARTER: Duration = Duration::from_secs(6);
 /// Reading through the fog with the new version.
 const AFTER: Duration = Duration::from_secs(30);
 
+/// The second version goes on from the first: so long …
+const FURTHER_EPOCHS: &str = "20";
+
+/// … with this step.
+const FURTHER_RATE: &str = "2e-3";
+
+/// Longest wait for the delta of a small model.
+const SETTLED: Duration = Duration::from_secs(30);
+
+/// How soon to look again at what takes a moment.
+const SOON: Duration = Duration::from_millis(100);
+
 /// How often people look for images to label.
 const LOOK: Duration = Duration::from_millis(2500);
 
@@ -58,8 +72,8 @@ pub(super) fn play(stage: &mut Stage, say: &mut Narrator, folder: &Path) -> Resu
         devices().len()
     ));
 
-    let first = train(say, folder, "v1", None)?;
-    let first = publish(stage, say, &first)?;
+    let package = train(say, folder, "v1", &[])?;
+    let first = publish(stage, say, &package)?;
     finished(&stage.tern.roll_out(&first, 100)?, say)?;
 
     let truth = stage.start_cameras("cameras")?;
@@ -99,10 +113,22 @@ pub(super) fn play(stage: &mut Stage, say: &mut Narrator, folder: &Path) -> Resu
         "{} labelled images from the field join the training data",
         lines(&extra)?
     ));
-    let second = train(say, folder, "v2", Some(&extra))?;
+    // From where the first version is: what changes little travels as little.
+    let further = [
+        "--from".as_ref(),
+        package.as_os_str(),
+        "--extra".as_ref(),
+        extra.as_os_str(),
+        "--epochs".as_ref(),
+        FURTHER_EPOCHS.as_ref(),
+        "--learning-rate".as_ref(),
+        FURTHER_RATE.as_ref(),
+    ];
+    let second = train(say, folder, "v2", &further)?;
     stage.see(Images::Late, FOG)?;
     say.say("from here the cameras show only images that no trainer has seen");
     let second = publish(stage, say, &second)?;
+    let delta = delta(stage, say, &second)?;
     let rollout = stage.tern.roll_out(&second, 25)?;
     finished(&rollout, say)?;
     let mut act = Act {
@@ -120,6 +146,7 @@ pub(super) fn play(stage: &mut Stage, say: &mut Narrator, folder: &Path) -> Resu
     people.label(&stage.tern)?;
     let after = stage.tern.accuracy(None)?;
     let totals = stage.tern.overview()?.totals;
+    let saved = saved(stage)?;
     let (latency_p50_us, latency_p99_us) = latency(stage, say.elapsed_s())?;
 
     let (old, new) = (first.version, second.version);
@@ -153,6 +180,11 @@ pub(super) fn play(stage: &mut Stage, say: &mut Narrator, folder: &Path) -> Resu
         windows_stored: counts.stored,
         model_bytes: second.total_bytes,
         hub_egress_bytes: totals.egress_bytes,
+        onnx_bytes: delta.full_bytes,
+        delta_bytes: delta.bytes.unwrap_or(delta.full_bytes),
+        deltas_applied: saved.applied,
+        delta_bytes_saved: saved.bytes_saved,
+        deltas_failed: saved.failed,
         requests_failed: failed,
         captures: totals.captures,
         labels: totals.labels,
@@ -209,16 +241,14 @@ impl Act<'_> {
     }
 }
 
-fn train(say: &Narrator, folder: &Path, name: &str, extra: Option<&Path>) -> Result<PathBuf> {
+fn train(say: &Narrator, folder: &Path, name: &str, more: &[&OsStr]) -> Result<PathBuf> {
     let out = folder.join(name);
     say.say(format!("training {name} …"));
     let start = Instant::now();
     let mut command = Command::new(binary(Profile::Dev, "tern-models"));
     command.args(["train", "--seed", "1"]);
     command.args(["--note", name, "--json", "--out"]).arg(&out);
-    if let Some(extra) = extra {
-        command.arg("--extra").arg(extra);
-    }
+    command.args(more);
     let answer = call(command)?;
     ensure!(
         answer.status.success(),
@@ -243,6 +273,44 @@ fn publish(stage: &Stage, say: &Narrator, package: &Path) -> Result<VersionView>
         version.version
     ));
     Ok(version)
+}
+
+/// Waits until the hub knows how the ONNX file of a version may travel.
+fn delta(stage: &Stage, say: &Narrator, version: &VersionView) -> Result<DeltaView> {
+    let end = Instant::now() + SETTLED;
+    loop {
+        let shown = stage.tern.version(version)?;
+        let delta = shown.deltas.first();
+        let delta = delta.context("no delta to the second version is planned")?;
+        if delta.state == DeltaState::Ready {
+            say.say(format!(
+                "meters that have v{} fetch a delta: {} bytes instead of {}",
+                delta.base,
+                delta.bytes.unwrap_or_default(),
+                delta.full_bytes
+            ));
+            return Ok(delta.clone());
+        }
+        ensure!(
+            delta.state == DeltaState::Pending && Instant::now() < end,
+            "there is no delta to the second version: {}: {}",
+            delta.state,
+            delta.reason
+        );
+        interrupt::pause(SOON)?;
+    }
+}
+
+/// What came of deltas on all meters, as they report it.
+fn saved(stage: &Stage) -> Result<Deltas> {
+    let mut sum = Deltas::default();
+    for device in stage.tern.devices()? {
+        let deltas = device.deltas.unwrap_or_default();
+        sum.applied += deltas.applied;
+        sum.bytes_saved += deltas.bytes_saved;
+        sum.failed += deltas.failed;
+    }
+    Ok(sum)
 }
 
 fn finished(rollout: &RolloutView, say: &Narrator) -> Result<()> {

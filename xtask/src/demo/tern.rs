@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
 use tern_protocol::rest::{
-    AccuracyView, CaptureView, Invited, Minted, Overview, RolloutView, VersionView,
+    AccuracyView, CaptureView, DeviceView, Invited, Minted, Overview, RolloutView, VersionView,
 };
 
 use super::cast::{MODEL, SLOT};
@@ -70,6 +70,17 @@ impl Tern {
             MODEL.as_ref(),
             package.as_ref(),
         ])
+    }
+
+    /// `tern model show`.
+    pub(super) fn version(&self, version: &VersionView) -> Result<VersionView> {
+        let number = version.version.to_string();
+        self.json(["model", "show", MODEL, &number])
+    }
+
+    /// `tern device list`.
+    pub(super) fn devices(&self) -> Result<Vec<DeviceView>> {
+        self.json(["device", "list"])
     }
 
     /// `tern rollout start`; watched to its end.

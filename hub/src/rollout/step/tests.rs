@@ -438,3 +438,31 @@ proptest! {
         prop_assert_eq!(actions, vec![]);
     }
 }
+
+#[test]
+fn only_devices_that_serve_a_base_wait_for_its_delta() {
+    let mut world = World::of(3);
+    let served = |version| Served {
+        bundle: target(version).bundle.digest,
+        weights: target(version).weights,
+    };
+    world.devices[0].serving = Some(served(1));
+    world.devices[1].serving = Some(served(2));
+    let rollout = rollout(1, 3, 100);
+    let candidates = world.candidates(&rollout, &BTreeSet::new());
+    let (progress, actions) = step(&rollout, &candidates);
+    assert_eq!(actions.len(), 3);
+    let (mut held, mut left) = (progress.clone(), actions.clone());
+    hold(&mut held, &mut left, &candidates, &BTreeSet::new());
+    assert_eq!((&held, &left), (&progress, &actions), "nothing is awaited");
+
+    let awaited = BTreeSet::from([target(1).weights]);
+    hold(&mut held, &mut left, &candidates, &awaited);
+    let names = ["d001", "d002"].map(|name| Action::Assign(name.parse().expect("a name")));
+    assert_eq!(left, names);
+    assert!(
+        held.reason
+            .ends_with("; 1 wait, at most 60 s, for a delta that is being computed")
+    );
+    assert_eq!(held.counts, progress.counts);
+}
