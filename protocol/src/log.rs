@@ -185,12 +185,14 @@ pub enum EventKind {
     CapturesDropped,
     /// The device's disk became full, or there is room again; the text says how much.
     Disk,
+    /// Something that the device keeps was damaged on its disk; the text says what, and what became of it.
+    Damage,
     /// A kind that this reader does not know.
     Unknown(u32),
 }
 
 /// The number and name of each kind.
-const EVENT_KINDS: [(EventKind, u32, &str); 11] = [
+const EVENT_KINDS: [(EventKind, u32, &str); 12] = [
     (EventKind::Started, 0, "started"),
     (EventKind::Fetching, 1, "fetching"),
     (EventKind::Verified, 2, "verified"),
@@ -202,6 +204,7 @@ const EVENT_KINDS: [(EventKind, u32, &str); 11] = [
     (EventKind::Confirmed, 8, "confirmed"),
     (EventKind::Metadata, 9, "metadata"),
     (EventKind::Disk, 10, "disk"),
+    (EventKind::Damage, 11, "damage"),
 ];
 
 impl EventKind {

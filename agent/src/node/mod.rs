@@ -7,6 +7,7 @@
 
 mod apply;
 pub mod board;
+mod check;
 mod outward;
 mod slot;
 mod space;
@@ -58,9 +59,9 @@ const BREATH: Duration = Duration::from_millis(5);
 /// Messages taken at once before looking again: chunks come in crowds.
 const CROWD: usize = 64;
 
-/// Jobs under way: each slot has at most one load, each blob at most one hashing, and metadata are
+/// Jobs under way: each slot has at most one load and one check, each blob at most one hashing, and metadata are
 /// verified one at a time.
-const JOBS: usize = 2 * SLOTS_MAX + crate::fetch::fetcher::ACTIVE_MAX + 1;
+const JOBS: usize = 3 * SLOTS_MAX + crate::fetch::fetcher::ACTIVE_MAX + 1;
 
 /// Why the node stopped by itself.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +101,8 @@ pub(crate) enum Done {
     Vetted(SlotName, Kept, Result<(Box<Loaded>, Measured), Refusal>),
     /// Verifying signed metadata.
     Metadata(Result<Box<Trusted>, Refused>),
+    /// Hashing what a swap back needs: what is damaged or gone.
+    Checked(Vec<tern_protocol::blob::BlobRef>),
     /// Hashing a blob.
     Verified(tern_protocol::blob::BlobRef, Result<(), BlobError>),
 }
@@ -236,6 +239,11 @@ impl Node {
             text: format!("agent {}", env!("CARGO_PKG_VERSION")),
         };
         self.write(Body::Event(started.into()))?;
+        if let Some(text) = self.store.damage() {
+            let text =
+                format!("the store: {text}; slots are as their copies say, entries may be lost");
+            self.damage(&text)?;
+        }
         let names: Vec<_> = self.states.keys().cloned().collect();
         for name in names {
             self.start_slot(&name)?;
@@ -370,6 +378,7 @@ impl Node {
             Done::Started(slot, kept, result) => self.started(&slot, &kept, result),
             Done::Vetted(slot, kept, result) => self.vetted(&slot, &kept, result),
             Done::Metadata(result) => self.verified_metadata(result),
+            Done::Checked(bad) => self.checked(bad),
             Done::Verified(blob, result) => {
                 self.blobs.finished(blob, result, self.clock.uptime());
                 Ok(())
