@@ -6,9 +6,13 @@
 
 mod by_https;
 mod crash_matrix;
+mod damage;
 mod fallback;
+mod first_model;
+mod full_disk;
 mod hub_crash;
 mod limits;
+mod months_offline;
 mod raw;
 mod refusals;
 mod resuming;
