@@ -111,8 +111,15 @@ fn open(config: &Config, clock: Clock) -> Result<Store, StateError> {
 
 fn try_to_open(config: &Config, clock: Clock) -> Result<Store, StateError> {
     let (store, opening) = Store::open(&config.state, config.store_limit())?;
-    if let Opening::Fresh { aside, reason } = opening {
-        tracing::error!(aside = %aside.display(), "the store was damaged, a fresh one is used: {reason}");
+    match opening {
+        Opening::Usual => {}
+        Opening::WentBack => tracing::error!(
+            "the store was damaged: it forgot what it knew; its slots are as their copies say, \
+             and entries that waited for the hub may be lost"
+        ),
+        Opening::Fresh { aside, reason } => {
+            tracing::error!(aside = %aside.display(), "the store was damaged, a fresh one is used: {reason}");
+        }
     }
     if !clock.is_counted() {
         clock.count(store.next_boot()?);

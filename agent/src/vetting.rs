@@ -68,6 +68,9 @@ pub struct Measured {
     pub peak_rss: u64,
 }
 
+/// What the engine says when it gets no memory for a tensor.
+const NO_MEMORY: &str = "failed to allocate";
+
 /// How much memory vetting may take, and why not more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Memory {
@@ -231,6 +234,12 @@ fn converse(
             measured: Some(measured),
             refused: None,
         }) if status.success() => Ok(measured),
+        // The engine survives it when there is no memory for a tensor, and calls that a model that
+        // cannot be loaded.
+        Some(Outcome {
+            refused: Some(refused),
+            ..
+        }) if refused.text.contains(NO_MEMORY) => Err(memory.refusal()),
         Some(Outcome {
             refused: Some(refused),
             ..

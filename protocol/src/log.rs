@@ -189,12 +189,14 @@ pub enum EventKind {
     CapturesDropped,
     /// The device's disk became full, or there is room again; the text says how much.
     Disk,
+    /// Something that the device keeps was damaged on its disk; the text says what, and what became of it.
+    Damage,
     /// A kind that this reader does not know.
     Unknown(u32),
 }
 
 /// The number and name of each kind.
-const EVENT_KINDS: [(EventKind, u32, &str); 13] = [
+const EVENT_KINDS: [(EventKind, u32, &str); 14] = [
     (EventKind::Started, 0, "started"),
     (EventKind::Fetching, 1, "fetching"),
     (EventKind::Verified, 2, "verified"),
@@ -208,6 +210,7 @@ const EVENT_KINDS: [(EventKind, u32, &str); 13] = [
     (EventKind::DeltaApplied, 10, "delta-applied"),
     (EventKind::DeltaFailed, 11, "delta-failed"),
     (EventKind::Disk, 12, "disk"),
+    (EventKind::Damage, 13, "damage"),
 ];
 
 impl EventKind {

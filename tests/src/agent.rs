@@ -38,6 +38,8 @@ pub struct Settings {
     pub delivery: String,
     /// Lines of the `[activation]` table.
     pub activation: String,
+    /// Lines of the `[vetting]` table.
+    pub vetting: String,
 }
 
 /// The slot of every agent in the tests.
@@ -54,6 +56,7 @@ impl Settings {
             slot: String::new(),
             delivery: String::new(),
             activation: String::new(),
+            vetting: String::new(),
         }
     }
 
@@ -94,6 +97,13 @@ impl Settings {
         self
     }
 
+    /// With these lines in its table of vetting.
+    #[must_use]
+    pub fn vetting(mut self, lines: &str) -> Self {
+        self.vetting = lines.into();
+        self
+    }
+
     /// A joined agent has its addresses from the hub.
     fn toml(&self, broker: Option<SocketAddr>) -> String {
         let broker = broker.map(|broker| format!("broker = \"{broker}\"\n"));
@@ -110,6 +120,7 @@ impl Settings {
              [captures]\n{captures}\n\n\
              [delivery]\n{delivery}\n\n\
              [activation]\n{activation}\n\n\
+             [vetting]\n{vetting}\n\n\
              [[slots]]\nname = \"{SLOT}\"\n{slot}\n",
             broker = broker.unwrap_or_default(),
             device = self.device,
@@ -118,6 +129,7 @@ impl Settings {
             captures = self.captures,
             delivery = self.delivery,
             activation = self.activation,
+            vetting = self.vetting,
             slot = self.slot,
         )
     }

@@ -29,6 +29,9 @@ pub const RESERVE: u64 = 8 << 20;
 /// Unit in which the system counts the blocks of a file (stat(2)).
 const BLOCK: u64 = 512;
 
+/// Where the last damaged blob is, beside the directory of blobs.
+const DAMAGED: &str = "damaged.blob";
+
 /// Why a blob cannot be kept or read.
 #[derive(Debug, thiserror::Error)]
 pub enum BlobError {
@@ -258,6 +261,35 @@ impl Files {
         }
     }
 
+    /// Whether a blob is here, whole.
+    pub fn has(&self, digest: Digest) -> bool {
+        self.path(digest, "").exists()
+    }
+
+    /// Hashes a whole blob. Takes as long as reading the file.
+    pub fn check(&self, blob: BlobRef) -> Result<(), BlobError> {
+        let path = self.path(blob.digest, "");
+        let file = io("opening", &path, File::open(&path))?;
+        match io("reading", &path, hash(&file))? {
+            found if found == blob.digest => Ok(()),
+            found => Err(BlobError::Mismatch {
+                digest: blob.digest,
+                found,
+            }),
+        }
+    }
+
+    /// Puts a damaged blob where nobody takes it for whole, for people to look at; where that is. Only the
+    /// last one is kept: a disk that rots must not fill up with it.
+    pub fn put_aside(&self, digest: Digest) -> Result<PathBuf, BlobError> {
+        let (whole, aside) = (self.path(digest, ""), self.dir.with_file_name(DAMAGED));
+        if whole.exists() {
+            io("putting aside", &whole, durable::rename(&whole, &aside))?;
+        }
+        self.remove(digest)?;
+        Ok(aside)
+    }
+
     /// Removes whatever there is of a blob.
     pub fn remove(&self, digest: Digest) -> Result<(), BlobError> {
         self.remove_parts(digest)?;
@@ -451,9 +483,12 @@ mod tests {
         partial.write(0, b"abc").expect("it writes");
         files.finish(blob).expect("its digest holds");
         fs::write(files.path(blob.digest, ""), b"abd").expect("it writes");
-        assert!(matches!(
-            files.read(blob, 100),
-            Err(BlobError::Mismatch { .. })
-        ));
+        for refusal in [files.check(blob), files.read(blob, 100).map(drop)] {
+            assert!(matches!(refusal, Err(BlobError::Mismatch { .. })));
+        }
+        let aside = files.put_aside(blob.digest).expect("it is renamed");
+        assert_eq!(fs::read(aside).expect("it is there"), b"abd");
+        assert!(!files.has(blob.digest));
+        assert_eq!(files.list().expect("it lists"), Default::default());
     }
 }

@@ -12,7 +12,10 @@ pub mod fetcher;
 pub mod files;
 pub mod way;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use tern_protocol::{
     blob::{BlobRef, Chunk, Want},
@@ -211,6 +214,14 @@ impl Blobs {
         self.forget(digest);
         self.partial.remove(&digest);
         self.whole.insert(digest);
+    }
+
+    /// Puts a blob aside whose bytes changed on disk; where it is now.
+    pub fn put_aside(&mut self, digest: Digest) -> Result<PathBuf, BlobError> {
+        self.forget(digest);
+        self.whole.remove(&digest);
+        self.partial.remove(&digest);
+        self.files.put_aside(digest)
     }
 
     /// Nobody wants this blob any more; what is here of it stays until it is dropped.

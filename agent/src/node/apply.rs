@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use tern_protocol::{
-    digest::Digest,
     id::SlotName,
     log::EventKind,
     reported::{RejectReason, Rejected, SlotVersion},
@@ -86,7 +85,7 @@ impl Node {
             ..
         }) = &result
         {
-            self.drop_damaged(*digest);
+            self.put_aside(*digest)?;
         }
         let now = self.clock.uptime();
         let fresh = result.is_ok();
@@ -284,7 +283,7 @@ impl Node {
     }
 
     pub(super) fn reject(&mut self, slot: &SlotName, refusal: &Refusal) -> Result<(), NodeError> {
-        self.mend(refusal);
+        self.mend(refusal)?;
         let retry_at = self.clock.uptime().plus(RETRY);
         let state = self.state(slot);
         let Some(candidate) = state.candidate.take() else {
@@ -391,7 +390,7 @@ impl Node {
             Ok(loaded) => return self.resume(slot, loaded),
             Err(refusal) => refusal,
         };
-        self.mend(&refusal);
+        self.mend(&refusal)?;
         let version = &kept.version;
         tracing::error!(
             %slot, model = %version.model, version = %version.version,
@@ -409,13 +408,21 @@ impl Node {
         state.trial_noted = now;
         state.record.settled();
         state.current = Some(holding(&loaded.kept, &loaded.manifest));
-        state.previous = state.record.previous.as_ref().and_then(|previous| {
-            let manifest = bundle::manifest(&files, previous).ok()?;
-            Some(holding(previous, &manifest))
-        });
-        if state.previous.is_none() {
-            // Without its manifest it cannot be returned to.
-            state.record.previous = None;
+        state.previous = None;
+        match state.record.previous.clone() {
+            None => {}
+            Some(previous) => match bundle::manifest(&files, &previous) {
+                Ok(manifest) => {
+                    state.previous = Some(holding(&previous, &manifest));
+                    self.check(&manifest);
+                }
+                Err(refusal) => {
+                    // Without its manifest it cannot be returned to.
+                    state.record.previous = None;
+                    tracing::warn!(%slot, "there is no version to return to: {}", refusal.text);
+                    self.mend(&refusal)?;
+                }
+            },
         }
         self.store_slot(slot)?;
         self.swap(slot, Some(Arc::from(loaded))).map(drop)
@@ -440,16 +447,11 @@ impl Node {
         Ok(old)
     }
 
-    /// A blob whose bytes on disk changed is removed, so that it is fetched again.
-    fn mend(&mut self, refusal: &Refusal) {
-        if let Some(digest) = refusal.rotten {
-            self.drop_damaged(digest);
-        }
-    }
-
-    fn drop_damaged(&mut self, digest: Digest) {
-        if let Err(err) = self.blobs.drop(digest) {
-            tracing::warn!(%digest, "removing a damaged blob: {}", crate::chain(&err));
+    /// A blob whose bytes on disk changed is put aside, so that it is fetched again.
+    fn mend(&mut self, refusal: &Refusal) -> Result<(), NodeError> {
+        match refusal.rotten {
+            Some(digest) => self.put_aside(digest),
+            None => Ok(()),
         }
     }
 

@@ -7,6 +7,7 @@
 
 mod apply;
 pub mod board;
+mod check;
 mod deltas;
 mod outward;
 mod slot;
@@ -70,9 +71,9 @@ const BREATH: Duration = Duration::from_millis(5);
 /// Messages taken at once before looking again: chunks come in crowds.
 const CROWD: usize = 64;
 
-/// Jobs under way: each slot has at most one load and one file that is made of a delta, each blob at most
-/// one hashing, and metadata are verified one at a time.
-const JOBS: usize = 3 * SLOTS_MAX + crate::fetch::fetcher::ACTIVE_MAX + 1;
+/// Jobs under way: each slot has at most one load, one check and one file that is made of a delta, each blob at
+/// most one hashing, and metadata are verified one at a time.
+const JOBS: usize = 4 * SLOTS_MAX + crate::fetch::fetcher::ACTIVE_MAX + 1;
 
 /// Why the node stopped by itself.
 #[derive(Debug, thiserror::Error)]
@@ -112,6 +113,8 @@ pub(crate) enum Done {
     Vetted(SlotName, Kept, Result<(Box<Loaded>, Measured), Refusal>),
     /// Verifying signed metadata.
     Metadata(Result<Box<Trusted>, Refused>),
+    /// Hashing what a swap back needs: what is damaged or gone.
+    Checked(Vec<tern_protocol::blob::BlobRef>),
     /// Hashing a blob.
     Verified(tern_protocol::blob::BlobRef, Result<(), BlobError>),
     /// Making a file of a delta, and how long it took.
@@ -259,6 +262,11 @@ impl Node {
             text: format!("agent {}", env!("CARGO_PKG_VERSION")),
         };
         self.write(Body::Event(started.into()))?;
+        if let Some(text) = self.store.damage() {
+            let text =
+                format!("the store: {text}; slots are as their copies say, entries may be lost");
+            self.damage(&text)?;
+        }
         let names: Vec<_> = self.states.keys().cloned().collect();
         for name in names {
             self.start_slot(&name)?;
@@ -396,6 +404,7 @@ impl Node {
             Done::Vetted(slot, kept, result) => self.vetted(&slot, &kept, result),
             Done::Metadata(result) => self.verified_metadata(result),
             Done::Made(target, result, took) => self.made(target, result, took),
+            Done::Checked(bad) => self.checked(bad),
             Done::Verified(blob, result) => {
                 // Also if newer ones are offered meanwhile: they came.
                 if result.is_ok() && self.metadata.remove(&blob.digest) {

@@ -41,6 +41,7 @@ const KEY_LAYOUT: &str = "layout";
 const KEY_BOOT: &str = "boot";
 const KEY_OUTBOX: &str = "outbox";
 const KEY_DESIRED: &str = "desired";
+const KEY_WRITTEN: &str = "slots-written";
 
 /// With less free than this, what looks like damage may be the work of a full disk.
 const DOUBTFUL: u64 = 1 << 20;
@@ -55,6 +56,8 @@ pub struct Store {
     copies: Copies,
     /// It was made by this process: nobody has ever heard of its outbox.
     is_new: bool,
+    /// What was wrong with it when it was opened.
+    damage: Option<Arc<str>>,
     /// Replaced by [`Self::compact`]; nothing if that left no store that opens.
     trees: Arc<Mutex<Option<Trees>>>,
 }
@@ -64,6 +67,8 @@ pub struct Store {
 pub enum Opening {
     /// It was there, or there was none yet.
     Usual,
+    /// It opened and knows less than the copies beside it: what it had forgotten of slots is in it again.
+    WentBack,
     /// It was damaged, put aside under this name, and a fresh one made.
     Fresh {
         /// Where the damaged one is now.
@@ -105,12 +110,20 @@ impl Store {
                 }
                 io("putting aside", &path, fs::rename(&path, &aside))?;
                 let store = Self::open_at(&path).map_err(|trouble| trouble.fatal(&path))?;
-                for (slot, record) in store.copies.read() {
-                    store.set_slot(&slot, &record)?;
-                }
+                store.take_copies()?;
                 (store, Opening::Fresh { aside, reason })
             }
         };
+        let opening = match opening {
+            Opening::Usual if store.take_copies()? => Opening::WentBack,
+            opening => opening,
+        };
+        let damage = match &opening {
+            Opening::Usual => None,
+            Opening::WentBack => Some("it forgot what it knew".into()),
+            Opening::Fresh { reason, .. } => Some(reason.as_str().into()),
+        };
+        let store = Self { damage, ..store };
         if let Err(err) = store.compact(size_limit) {
             // It serves as it is.
             tracing::warn!("{}", crate::chain(&err));
@@ -124,6 +137,7 @@ impl Store {
             copies: Copies::new(path.with_file_name("slots")),
             path: path.into(),
             is_new,
+            damage: None,
             trees: Arc::new(Mutex::new(Some(trees))),
         };
         if is_new {
@@ -132,9 +146,35 @@ impl Store {
         Ok(store)
     }
 
+    /// Takes from the copies what the store has forgotten; whether that was anything.
+    fn take_copies(&self) -> Result<bool, StateError> {
+        let written: u64 = self.fact(KEY_WRITTEN)?.unwrap_or_default();
+        let copies = self.copies.read();
+        // A copy is written after the store, so it never knows more than a store that is whole.
+        let lost: Vec<_> = copies
+            .into_iter()
+            .filter(|(_, copy)| copy.written > written)
+            .collect();
+        if let Some(last) = lost.iter().map(|(_, copy)| copy.written).max() {
+            self.set_fact(KEY_WRITTEN, &last)?;
+        }
+        for (slot, copy) in &lost {
+            self.set_slot(slot, &copy.record)?;
+        }
+        let boot = self.fact::<BootId>(KEY_BOOT)?.unwrap_or_default();
+        let last = self.copies.boot().unwrap_or_default();
+        if last > boot {
+            self.set_fact(KEY_BOOT, &last)?;
+            self.flush()?;
+        }
+        Ok(!lost.is_empty() || last > boot)
+    }
+
     /// What slots were last known to be, without opening the store: for when it cannot be opened.
     pub fn slots_without_store(dir: &Path) -> Vec<(SlotName, SlotRecord)> {
-        Copies::new(dir.join("slots")).read()
+        let copies = Copies::new(dir.join("slots")).read();
+        let records = copies.into_iter();
+        records.map(|(slot, copy)| (slot, copy.record)).collect()
     }
 
     /// Writes the first facts of a new store.
@@ -213,6 +253,9 @@ impl Store {
         let boot = self.fact::<BootId>(KEY_BOOT)?.unwrap_or_default().next();
         self.set_fact(KEY_BOOT, &boot)?;
         self.flush()?;
+        if let Err(err) = self.copies.write_boot(boot) {
+            tracing::warn!("writing down the boot beside the store: {err}");
+        }
         Ok(boot)
     }
 
@@ -250,12 +293,19 @@ impl Store {
         let slots = self.trees()?.slots;
         let written = slots.insert(name.as_str(), codec::encode(record));
         written.map_err(self.sled("writing a slot's record into"))?;
+        let count = self.fact::<u64>(KEY_WRITTEN)?.unwrap_or_default() + 1;
+        self.set_fact(KEY_WRITTEN, &count)?;
         self.flush()?;
-        if let Err(err) = self.copies.write(name, record) {
+        if let Err(err) = self.copies.write(name, record, count) {
             // It is needed only if the store is damaged one day.
             tracing::warn!(slot = %name, "copying a slot's record: {err}");
         }
         Ok(())
+    }
+
+    /// What was wrong with it when it was opened, if anything was.
+    pub(crate) fn damage(&self) -> Option<&str> {
+        self.damage.as_deref()
     }
 
     /// Whether it was made by this process.

@@ -75,6 +75,51 @@ fn a_damaged_store_does_not_cost_what_serves() {
 }
 
 #[test]
+fn a_store_that_went_back_in_time_is_noticed_and_put_right_from_the_copies() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let slot: SlotName = "digits".parse().expect("a name");
+    let record = |served| SlotRecord {
+        trial: Some(slot::Trial {
+            starts: 0,
+            served_s: served,
+        }),
+        ..SlotRecord::default()
+    };
+    let (store, _) = open(dir.path());
+    store.next_boot().expect("it writes");
+    store.set_slot(&slot, &record(1)).expect("it writes");
+    drop(store);
+    let log = dir.path().join("store/db");
+    let old = fs::read(&log).expect("it is there");
+    let (store, opening) = open(dir.path());
+    assert!(matches!(opening, Opening::Usual), "{opening:?}");
+    assert_eq!(store.next_boot().expect("it writes"), BootId(2));
+    store.set_slot(&slot, &record(2)).expect("it writes");
+    drop(store);
+    fs::write(&log, old).expect("it writes");
+    let (store, opening) = open(dir.path());
+    assert!(matches!(opening, Opening::WentBack), "{opening:?}");
+    assert!(store.damage().is_some());
+    assert_eq!(store.slot(&slot).expect("it reads"), record(2));
+    assert_eq!(store.next_boot().expect("it writes"), BootId(3));
+    drop(store);
+    // A log whose beginning is damaged is an empty one to sled.
+    let mut bytes = fs::read(&log).expect("it is there");
+    bytes[0] ^= 1;
+    fs::write(&log, bytes).expect("it writes");
+    for name in fs::read_dir(dir.path().join("store")).expect("it lists") {
+        let path = name.expect("it lists").path();
+        if path.to_string_lossy().contains("snap.") {
+            fs::remove_file(path).expect("it is there");
+        }
+    }
+    let (store, opening) = open(dir.path());
+    assert!(!matches!(opening, Opening::Usual), "{opening:?}");
+    assert_eq!(store.slot(&slot).expect("it reads"), record(2));
+    assert_eq!(store.next_boot().expect("it writes"), BootId(4));
+}
+
+#[test]
 fn a_snapshot_that_was_cut_off_is_no_damage() {
     let dir = tempfile::tempdir().expect("a directory");
     let (store, _) = open(dir.path());

@@ -1,7 +1,10 @@
 //! The bytes of a file, cheap to copy, to change in one place and to compare.
 
 use std::{
+    fs::File,
     hash::{DefaultHasher, Hash as _, Hasher as _},
+    io,
+    os::unix::fs::FileExt as _,
     sync::{Arc, OnceLock},
 };
 
@@ -62,6 +65,19 @@ impl Content {
         }
         all.truncate(self.len);
         all
+    }
+
+    /// Writes them to an empty file. Blocks without bytes take no room there either.
+    pub fn write_to(&self, file: &File) -> io::Result<()> {
+        file.set_len(self.len as u64)?;
+        for (index, block) in self.blocks.iter().enumerate() {
+            let at = index * BLOCK;
+            if let Some(block) = block {
+                let bytes = &block.bytes[..BLOCK.min(self.len - at)];
+                file.write_all_at(bytes, at as u64)?;
+            }
+        }
+        Ok(())
     }
 
     /// Makes it this long; what is new is zero.

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     hash::{DefaultHasher, Hash as _, Hasher as _},
-    os::unix::fs::PermissionsExt as _,
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -64,9 +64,10 @@ impl Tree {
                     fs::create_dir_all(&path).expect("a directory in the test's own");
                 }
                 Node::File(content) => {
-                    fs::write(&path, content.bytes()).expect("a file in the test's own");
-                    let owner = fs::Permissions::from_mode(0o600);
-                    fs::set_permissions(&path, owner).expect("a file in the test's own");
+                    let mut options = fs::OpenOptions::new();
+                    options.write(true).create(true).truncate(true).mode(0o600);
+                    let file = options.open(&path).expect("a file in the test's own");
+                    content.write_to(&file).expect("a file in the test's own");
                 }
             }
         }
@@ -78,6 +79,16 @@ impl Tree {
             Node::File(content) => Some(content.bytes()),
             Node::Directory => None,
         }
+    }
+
+    /// Changes one byte of a file that has it.
+    #[track_caller]
+    pub fn change(&mut self, path: &Path, at: usize) {
+        let Some(Node::File(content)) = self.0.get_mut(path) else {
+            panic!("{} is no file", path.display());
+        };
+        let byte = content.bytes()[at];
+        Arc::make_mut(content).write(at, &[byte ^ 1]);
     }
 
     /// A number that differs if the trees do.

@@ -6,10 +6,14 @@
 
 mod by_https;
 mod crash_matrix;
+mod damage;
 mod deltas;
 mod fallback;
+mod first_model;
+mod full_disk;
 mod hub_crash;
 mod limits;
+mod months_offline;
 mod raw;
 mod refusals;
 mod resuming;
