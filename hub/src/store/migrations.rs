@@ -32,6 +32,7 @@ impl MigratorTrait for Steps {
             Box::new(crate::access::identity::schema::Certificates),
             Box::new(crate::registry::schema::Declarations),
             Box::new(crate::deltas::schema::Migration),
+            Box::new(crate::registry::schema::Transcodings),
         ]
     }
 }
