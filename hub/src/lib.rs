@@ -19,6 +19,7 @@ pub mod deltas;
 pub mod fleet;
 pub mod registry;
 pub mod rollout;
+pub mod transcode;
 
 pub mod delivery;
 pub mod monitor;

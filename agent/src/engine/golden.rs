@@ -82,7 +82,7 @@ pub fn check(model: &Model, golden: &Golden) -> Result<f32, GoldenError> {
 }
 
 /// Equal values, infinities among them, do not differ; two NaN are the same answer.
-fn difference(a: f32, b: f32) -> f32 {
+pub(super) fn difference(a: f32, b: f32) -> f32 {
     let same = a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
     match (a - b).abs() {
         _ if same => 0.0,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tern_protocol::{codec, limits, manifest::Golden, tensor::Tensor};
 
 use super::{
-    Interface, LoadError, Model, RunError,
+    Answered, Interface, LoadError, Model, RunError,
     golden::{self, GoldenError},
 };
 
@@ -93,6 +93,87 @@ pub fn measure(
         load_us: micros(load),
         peak_rss: peak_rss(),
     })
+}
+
+/// How two forms of a model differ.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Comparison {
+    /// The golden samples with what the second form answers.
+    pub golden: Golden,
+    /// Of these, how many have the same class by both; `None` unless a classifier.
+    pub same_class: Option<u64>,
+    /// Largest absolute difference of an output element on them; infinite if one is not a number.
+    pub largest_difference: f32,
+    /// Mean absolute difference of an output element on them.
+    pub mean_difference: f64,
+    /// Inputs whose class is known.
+    pub labelled: u64,
+    /// Share of these that the first form gets right; `None` without any.
+    pub right_before: Option<f64>,
+    /// Share of these that the second form gets right; `None` without any.
+    pub right_after: Option<f64>,
+}
+
+/// Runs two forms of a model on golden samples, and on inputs whose classes are known.
+pub fn compare(
+    forms: [&[u8]; 2],
+    golden: &[u8],
+    labelled: &[u8],
+    truths: &[usize],
+    interface: &Interface,
+) -> Result<Comparison, MeasureError> {
+    let mut golden: Golden = codec::decode_within(golden, limits::PROFILE)?;
+    let labelled: Golden = codec::decode_within(labelled, limits::PROFILE)?;
+    let [before, after] = forms;
+    let before = Model::load_as(before, interface)?;
+    let after = Model::load_as(after, interface)?;
+    let classifies = interface.classes > 0;
+    let (mut largest, mut sum, mut count, mut same) = (0_f32, 0.0_f64, 0_u64, 0);
+    for sample in &mut golden.samples {
+        let (was, is) = (
+            before.answer(&sample.inputs)?,
+            after.answer(&sample.inputs)?,
+        );
+        same += u64::from(class(&was) == class(&is));
+        for (was, is) in was.outputs.iter().zip(&is.outputs) {
+            let (was, is) = (was.to_f32(), is.to_f32());
+            for (was, is) in was.iter().flatten().zip(is.iter().flatten()) {
+                let difference = golden::difference(*was, *is);
+                largest = largest.max(difference);
+                sum += f64::from(difference);
+                count += 1;
+            }
+        }
+        sample.outputs = is.outputs;
+    }
+    let mut right = [0_u64; 2];
+    for (sample, truth) in labelled.samples.iter().zip(truths) {
+        for (right, model) in right.iter_mut().zip([&before, &after]) {
+            *right += u64::from(class(&model.answer(&sample.inputs)?) == Some(*truth));
+        }
+    }
+    let known = labelled.samples.len().min(truths.len()) as u64;
+    let share = |right: u64| (known > 0).then(|| right as f64 / known as f64);
+    Ok(Comparison {
+        golden,
+        same_class: classifies.then_some(same),
+        largest_difference: largest,
+        mean_difference: sum / count.max(1) as f64,
+        labelled: known,
+        right_before: share(right[0]),
+        right_after: share(right[1]),
+    })
+}
+
+/// Which score of the first row is the largest.
+fn class(answered: &Answered) -> Option<usize> {
+    let scores = answered.scores.as_ref().or(answered.outputs.first())?;
+    let scores = scores.to_f32()?;
+    let best = scores
+        .iter()
+        .enumerate()
+        .max_by(|a, b| a.1.total_cmp(b.1))?;
+    Some(best.0)
 }
 
 fn median_latency(model: &Model, golden: &Golden) -> Result<f64, RunError> {

@@ -33,7 +33,8 @@ use tern_protocol::{
     rest::{
         Abort, AccuracyView, CaptureView, Change, Chart, DeliveryView, DeviceView, EventView,
         LabelImport, LabelImportResult, ModelView, NewRollout, NewVersion, Overview, Page,
-        QuarantineView, RolloutView, Tapped, TimelineEntry, VersionView, Widen,
+        QuarantineView, RolloutView, Tapped, TimelineEntry, Transcode, Transcoding, VersionView,
+        Widen,
     },
 };
 
@@ -149,6 +150,22 @@ impl Client {
     pub fn publish(&self, model: &ModelName, new: &NewVersion) -> Result<Published, ClientError> {
         let path = self.path(&format!("/models/{model}/versions"));
         let (status, version) = self.http.post(&path, new, Patience::Vetting)?;
+        Ok(Published {
+            version,
+            new: status == 201,
+        })
+    }
+
+    /// `POST /models/{model}/versions/{version}/transcodings`.
+    pub fn transcode(
+        &self,
+        model: &ModelName,
+        version: ModelVersion,
+        to: Transcoding,
+    ) -> Result<Published, ClientError> {
+        let path = self.path(&format!("/models/{model}/versions/{version}/transcodings"));
+        let new = Transcode { to };
+        let (status, version) = self.http.post(&path, &new, Patience::Vetting)?;
         Ok(Published {
             version,
             new: status == 201,

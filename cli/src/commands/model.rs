@@ -10,7 +10,7 @@ use tern_protocol::{
     id::{ModelName, ModelVersion},
     limits,
     manifest::Manifest,
-    rest::{ModelView, Revoke, VersionView},
+    rest::{ModelView, Revoke, Transcoding, VersionView},
 };
 
 use super::{
@@ -43,6 +43,9 @@ pub(crate) enum ModelCommand {
         /// What is new, for people; instead of the package's own note
         #[arg(long)]
         note: Option<String>,
+        /// Then publish it with its weights stored like this as well, each as a version of its own
+        #[arg(long, value_enum, value_name = "HOW")]
+        transcode: Vec<To>,
         #[command(flatten)]
         keys: Keys,
     },
@@ -62,6 +65,21 @@ pub(crate) enum ModelCommand {
         replacement: Option<ModelVersion>,
         #[command(flatten)]
         keys: Keys,
+    },
+    /// Publish a version with its weights stored in fewer bits, as the next version
+    #[command(
+        after_help = "The hub runs both on the golden samples and on labelled captures, and says what it cost.\n\
+        Example: tern model transcode digit-reader latest --to int8"
+    )]
+    Transcode {
+        /// The model
+        model: ModelName,
+        /// Its version: a number, or latest
+        #[arg(value_name = "VERSION")]
+        which: Which,
+        /// How weights are stored
+        #[arg(long, value_enum)]
+        to: To,
     },
     /// All models
     List,
@@ -111,6 +129,7 @@ pub(crate) fn run(context: &mut Context, command: ModelCommand) -> Result<Answer
             model,
             dir,
             note,
+            transcode,
             keys,
         } => {
             let keys = keys.open()?;
@@ -118,7 +137,15 @@ pub(crate) fn run(context: &mut Context, command: ModelCommand) -> Result<Answer
             if let Some(note) = note {
                 package.new.note = note;
             }
-            publish(context, &model, &package, &keys)
+            let answer = publish(context, &model, &package, &keys)?;
+            if transcode.is_empty() || matches!(answer, Answer::No) {
+                return Ok(answer);
+            }
+            let version = context.client.publish(&model, &package.new)?.version;
+            for to in transcode {
+                self::transcode(context, &model, version.version, to)?;
+            }
+            Ok(answer)
         }
         ModelCommand::Revoke {
             model,
@@ -133,8 +160,59 @@ pub(crate) fn run(context: &mut Context, command: ModelCommand) -> Result<Answer
             };
             self::revoke(context, &model, which, &revoke, &keys.open()?)
         }
+        ModelCommand::Transcode { model, which, to } => {
+            let version = named(&context.client, &model, which)?.version;
+            self::transcode(context, &model, version, to)
+        }
         ModelCommand::List => list(context),
         ModelCommand::Show { model, which } => show(context, &model, which),
+    }
+}
+
+/// How weights can be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum To {
+    /// Half precision: half the bytes
+    Fp16,
+    /// Eight bits with a scale for each channel: a quarter of the bytes
+    Int8,
+}
+
+impl From<To> for Transcoding {
+    fn from(to: To) -> Self {
+        match to {
+            To::Fp16 => Self::Fp16,
+            To::Int8 => Self::Int8,
+        }
+    }
+}
+
+fn transcode(
+    context: &Context,
+    model: &ModelName,
+    version: ModelVersion,
+    to: To,
+) -> Result<Answer, ModelError> {
+    let working = spinner("the hub transcodes and vets the model".into());
+    let answer = context.client.transcode(model, version, to.into());
+    working.finish_and_clear();
+    match answer {
+        Ok(Published { version, new }) => {
+            let text = |look| show::model::published(&version, new, look);
+            context.out.answer(&version, text)?;
+            if !version.signed {
+                talk(format_args!(
+                    "devices take it once it is signed: tern key sign --key FILE"
+                ));
+            }
+            Ok(Answer::Yes)
+        }
+        Err(ClientError::Problem(problem)) if problem.status == 422 => {
+            let text = |look| show::problem::refused(&problem, look);
+            context.out.answer(&problem, text)?;
+            Ok(Answer::No)
+        }
+        Err(err) => Err(err.into()),
     }
 }
 

@@ -145,6 +145,7 @@ pub fn router() -> Router<App> {
     // Vetting, uploads and streams have limits of their own.
     let long = Guarded::new()
         .route(PUBLISH, routes!(models::publish_version))
+        .route(PUBLISH, routes!(models::transcode_version))
         .route(PUBLISH, routes!(blobs::put_blob))
         .route(VIEW, routes!(blobs::head_blob, blobs::get_blob))
         .route(Policy::Device, routes!(downloads::download))

@@ -9,7 +9,7 @@ use axum::{
 use serde::Deserialize;
 use tern_protocol::{
     id::{ModelName, ModelVersion},
-    rest::{ModelView, NewVersion, Page, VersionView},
+    rest::{ModelView, NewVersion, Page, Transcode, VersionView},
 };
 use utoipa::IntoParams;
 
@@ -23,6 +23,7 @@ use crate::{
     access::audit::Actor,
     app::App,
     registry::{self, Published},
+    transcode,
 };
 
 /// A model in the path.
@@ -116,5 +117,35 @@ pub(super) async fn publish_version(
             Published::New(version) => (StatusCode::CREATED, version),
             Published::Known(version) => (StatusCode::OK, version),
         };
+    Ok((status, Answer(version)).into_response())
+}
+
+/// Publish a version with its weights stored in fewer bits.
+///
+/// The hub makes the file, runs both on the golden samples and on labelled captures of the model, and
+/// publishes it as the next version, vetted like any other, with what the change cost. Devices get it
+/// by a rollout.
+#[utoipa::path(
+    post, path = "/models/{model}/versions/{version}/transcodings", tag = "models",
+    params(VersionPath), request_body = Transcode,
+    responses(
+        (status = 201, description = "Published", body = VersionView),
+        (status = 200, description = "It was published before", body = VersionView),
+    ),
+)]
+pub(super) async fn transcode_version(
+    State(app): State<App>,
+    Workspace(workspace): Workspace,
+    Extension(principal): Asking,
+    Path(VersionPath { model, version }): Path<VersionPath>,
+    Json(Transcode { to }): Json<Transcode>,
+) -> Result<Response, ApiError> {
+    let by = Actor::from(&principal);
+    let made = transcode::transcode(&app, &by, &workspace, &model, version, to).await?;
+    let missing = || ApiError::not_found(format!("there is no version {version} of `{model}`"));
+    let (status, version) = match made.ok_or_else(missing)? {
+        Published::New(version) => (StatusCode::CREATED, version),
+        Published::Known(version) => (StatusCode::OK, version),
+    };
     Ok((status, Answer(version)).into_response())
 }

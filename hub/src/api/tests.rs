@@ -211,6 +211,7 @@ async fn every_route_is_documented_and_every_reference_resolves() {
         "get /models/{model}/versions/{version}",
         "post /models/{model}/versions",
         "post /models/{model}/versions/{version}/revoke",
+        "post /models/{model}/versions/{version}/transcodings",
         "get /trust",
         "post /trust/plan",
         "post /trust/signatures",

@@ -317,6 +317,7 @@ pub(super) fn model(versions: u32) -> ModelView {
         measured: Vec::new(),
         bases: Vec::new(),
         deltas: deltas(number),
+        transcoded: None,
         note: if number == 1 {
             "first".into()
         } else {

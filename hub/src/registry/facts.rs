@@ -24,7 +24,7 @@ const CLASSES: usize = 1024;
 const NAME: usize = 256;
 
 /// A note for people, in bytes.
-const NOTE: usize = 4096;
+pub(super) const NOTE: usize = 4096;
 
 /// Everything that is wrong with the facts, so that a publisher mends it in one go.
 pub(super) fn check(

@@ -225,3 +225,27 @@ fn value(name: &str) -> ValueInfoProto {
         ..ValueInfoProto::default()
     }
 }
+
+/// Uploads a model that was made elsewhere, without a reference; what to publish.
+pub(crate) async fn facts_of(
+    blobs: &Blobs,
+    onnx: &[u8],
+    golden: &Golden,
+    (inputs, outputs): (Vec<TensorSpec>, Vec<TensorSpec>),
+    classes: Vec<String>,
+) -> NewVersion {
+    let put = async |bytes: Vec<u8>| blobs.put_bytes(bytes.into()).await.expect("stores").digest;
+    NewVersion {
+        onnx: put(onnx.to_vec()).await,
+        golden: put(codec::encode(golden)).await,
+        reference: None,
+        inputs,
+        outputs,
+        classes,
+        pre: Vec::new(),
+        post: Vec::new(),
+        min_agent: None,
+        note: "a test".into(),
+        validation_accuracy: None,
+    }
+}

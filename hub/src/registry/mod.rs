@@ -32,14 +32,17 @@ use tern_protocol::{
     digest::Digest,
     id::{ModelName, ModelVersion, WorkspaceId},
     manifest::Measured,
-    rest::{DeltaView, ModelView, NewVersion, Revoked, Stages, VersionRef, VersionView},
+    rest::{
+        DeltaView, ModelView, NewInputSteps, NewOutputSteps, NewPostStep, NewPreStep, NewVersion,
+        Revoked, Stages, VersionRef, VersionView,
+    },
     steps::{InputSteps, OutputSteps},
     time::WallTime,
 };
 
 pub use self::{
     parts::{part_named, parts_of},
-    publish::{PublishError, Published, publish},
+    publish::{PublishError, Published, publish, publish_transcoded},
 };
 use crate::{
     deltas, fleet,
@@ -140,6 +143,41 @@ pub async fn version(
     };
     let beside = Beside::read(store, workspace, Some(model)).await?;
     view(row, &beside).map(Some)
+}
+
+/// What a version was published as, to publish it in another form.
+pub async fn as_published(
+    store: &Store,
+    workspace: &WorkspaceId,
+    model: &ModelName,
+    version: ModelVersion,
+) -> Result<Option<NewVersion>, StoreError> {
+    let Some(row) = row(store.read(), workspace, model, version).await? else {
+        return Ok(None);
+    };
+    let declared = Declared::read(&row.declared)?;
+    let pre = declared.pre.into_iter().map(|of| NewInputSteps {
+        input: of.input,
+        steps: of.steps.into_iter().map(NewPreStep::Known).collect(),
+    });
+    let post = declared.post.into_iter().map(|of| NewOutputSteps {
+        output: of.output,
+        steps: of.steps.into_iter().map(NewPostStep::Known).collect(),
+    });
+    let reference = Some(&row.reference).filter(|reference| !reference.is_empty());
+    Ok(Some(NewVersion {
+        onnx: parsed("digest", &row.onnx)?,
+        golden: parsed("digest", &row.golden)?,
+        reference: reference.map(|text| parsed("digest", text)).transpose()?,
+        inputs: json("inputs", &row.inputs)?,
+        outputs: json("outputs", &row.outputs)?,
+        classes: json("classes", &row.classes)?,
+        pre: pre.collect(),
+        post: post.collect(),
+        min_agent: declared.min_agent,
+        note: row.note,
+        validation_accuracy: row.validation_accuracy,
+    }))
 }
 
 /// Whether a version of a model of this workspace names a blob, or it is a delta or signed metadata of its:
@@ -311,6 +349,11 @@ fn view(row: rows::version::Model, beside: &Beside) -> Result<VersionView, Store
         devices_serving,
         stages,
         signed: row.signed,
+        transcoded: if row.transcoded.is_empty() {
+            None
+        } else {
+            Some(json("transcoding", &row.transcoded)?)
+        },
         revoked: revoked(row.revoked, row.revoked_at, row.replacement)?,
     })
 }

@@ -6,7 +6,7 @@ use sea_orm::{
     ActiveModelTrait as _, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait,
     QueryFilter, QueryOrder as _, QuerySelect as _, TransactionTrait, sea_query::OnConflict,
 };
-use tern_agent::engine::measure::Measurement;
+use tern_agent::engine::measure::{Comparison, Measurement};
 use tern_protocol::{
     blob::BlobRef,
     codec,
@@ -14,10 +14,13 @@ use tern_protocol::{
     id::{ModelName, ModelVersion, WorkspaceId},
     limits,
     manifest::{Base, Manifest, Measured},
-    rest::{Change, Finding, NewPostStep, NewPreStep, NewVersion, VersionView, Vetting},
+    rest::{
+        Change, Finding, NewPostStep, NewPreStep, NewVersion, Transcoded, VersionView, Vetting,
+    },
 };
 use tokio::sync::Semaphore;
 
+pub(crate) use super::vetting::Pair;
 use super::{
     Beside, Declared, facts, rows,
     vetting::{self, VettingError},
@@ -38,6 +41,9 @@ pub const ONNX: u64 = 256 * 1024 * 1024;
 
 /// Longest wait for the vetting of another model.
 pub const VETTING_WAIT: Duration = Duration::from_mins(1);
+
+/// Longest note for people, in bytes: as long as a publisher's may be.
+pub(crate) const NOTE: usize = facts::NOTE;
 
 /// Versions that a delta may start from: a device that is further behind fetches the whole.
 const BASES: u64 = 4;
@@ -94,6 +100,29 @@ pub async fn publish(
     model: &ModelName,
     new: NewVersion,
 ) -> Result<Published, PublishError> {
+    publish_form(app, by, workspace, model, new, None).await
+}
+
+/// As [`publish`], of a version that is another form of one that there is.
+pub async fn publish_transcoded(
+    app: &App,
+    by: &Actor,
+    workspace: &WorkspaceId,
+    model: &ModelName,
+    new: NewVersion,
+    transcoded: &Transcoded,
+) -> Result<Published, PublishError> {
+    publish_form(app, by, workspace, model, new, Some(transcoded)).await
+}
+
+async fn publish_form(
+    app: &App,
+    by: &Actor,
+    workspace: &WorkspaceId,
+    model: &ModelName,
+    new: NewVersion,
+    transcoded: Option<&Transcoded>,
+) -> Result<Published, PublishError> {
     if is_understood(&new)
         && let Some(known) = known(app.store.read(), workspace, model, &new).await?
     {
@@ -106,7 +135,10 @@ pub async fn publish(
     }
     let files = Files::find(app, &new).await?;
     let measured = vet(app, &new).await?;
-    let row = insert(app, by, workspace, model, &new, files, &measured).await?;
+    let row = insert(
+        app, by, workspace, model, &new, files, &measured, transcoded,
+    )
+    .await?;
     let published = match row {
         Inserted::New(row) => {
             let row = signed(app, workspace, model, row).await?;
@@ -274,6 +306,31 @@ async fn vet(app: &App, new: &NewVersion) -> Result<Measurement, PublishError> {
     }
 }
 
+/// Has two forms of a model compared, in turn with all that is vetted.
+pub(crate) async fn compare(app: &App, pair: Pair) -> Result<Comparison, PublishError> {
+    let turn = tokio::time::timeout(VETTING_WAIT, VETTING.acquire()).await;
+    let turn = turn
+        .map_err(|_| PublishError::Busy)?
+        .expect("the semaphore is never closed");
+    let program = app.vetting.clone();
+    let limits = vetting::Limits {
+        // Both forms are in memory at once.
+        memory: 2 * vetting::Limits::DEFAULT.memory,
+        ..vetting::Limits::DEFAULT
+    };
+    let compared = tokio::task::spawn_blocking(move || {
+        let compared = vetting::compare(&program, &pair, limits);
+        drop(turn);
+        compared
+    });
+    match compared.await {
+        Ok(Ok(compared)) => Ok(compared),
+        Ok(Err(VettingError::Refused(findings))) => Err(PublishError::Refused(findings)),
+        Ok(Err(VettingError::Start(err))) => Err(PublishError::Start(err)),
+        Err(ended) => Err(PublishError::Start(std::io::Error::other(ended))),
+    }
+}
+
 /// What an insert found in the table.
 enum Inserted {
     New(rows::version::Model),
@@ -283,6 +340,10 @@ enum Inserted {
 /// Stores the manifest, then gives the number and writes the row in one transaction. The manifest
 /// holds the number, so if somebody else took it meanwhile, the next one is tried; a manifest that
 /// no row names harms nobody.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a row has many columns; this only hands them on"
+)]
 async fn insert(
     app: &App,
     by: &Actor,
@@ -291,13 +352,14 @@ async fn insert(
     new: &NewVersion,
     files: Files,
     measured: &Measurement,
+    transcoded: Option<&Transcoded>,
 ) -> Result<Inserted, PublishError> {
     for _ in 0..ATTEMPTS {
         let version = next_number(app.store.read(), workspace, model).await?;
         let bases = bases(app.store.read(), workspace, model).await?;
         let bundle = store_manifest(app, model, version, new, files, measured, &bases).await?;
         let row = row(
-            app, workspace, model, version, new, files, bundle, measured, &bases,
+            app, workspace, model, version, new, files, bundle, measured, &bases, transcoded,
         )?;
 
         let txn = app
@@ -423,6 +485,7 @@ fn row(
     bundle: BlobRef,
     measured: &Measurement,
     bases: &[Base],
+    transcoded: Option<&Transcoded>,
 ) -> Result<rows::version::ActiveModel, StoreError> {
     let parts = [
         Some(bundle),
@@ -472,6 +535,10 @@ fn row(
             serde_json::to_string(&[of_target(measured)]),
         )?),
         bases: Set(text("bases", serde_json::to_string(bases))?),
+        transcoded: Set(match transcoded {
+            Some(transcoded) => text("transcoding", serde_json::to_string(transcoded))?,
+            None => String::new(),
+        }),
     })
 }
 

@@ -99,6 +99,9 @@ pub mod version {
         /// Versions that a delta may start from, JSON of `Vec<Base>`.
         #[sea_orm(column_type = "Text")]
         pub bases: String,
+        /// What it is another form of, JSON of `Transcoded`; empty for nothing.
+        #[sea_orm(column_type = "Text")]
+        pub transcoded: String,
     }
 
     /// None: versions are found by model and number.

@@ -109,6 +109,31 @@ impl MigrationTrait for Migration {
     }
 }
 
+/// Adds what a version is another form of.
+pub struct Transcodings;
+
+impl MigrationName for Transcodings {
+    fn name(&self) -> &'static str {
+        "m0015_transcodings"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Transcodings {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        if manager.has_column("model_version", "transcoded").await? {
+            return Ok(());
+        }
+        let mut column = ColumnDef::new("transcoded");
+        column.text().not_null().default("");
+        let add = Table::alter()
+            .table("model_version")
+            .add_column(&mut column)
+            .to_owned();
+        manager.alter_table(add).await
+    }
+}
+
 /// Adds what a version declares beyond its files and what was measured of it; versions of the same
 /// files with other declarations are other versions from now on.
 pub struct Declarations;

@@ -36,6 +36,7 @@ impl MigratorTrait for Steps {
             Box::new(crate::delivery::schema::Migration),
             Box::new(crate::deltas::schema::Migration),
             Box::new(crate::monitor::schema::Quarantine),
+            Box::new(crate::registry::schema::Transcodings),
         ]
     }
 }

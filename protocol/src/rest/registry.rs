@@ -196,9 +196,69 @@ pub struct VersionView {
     pub stages: Stages,
     /// Whether its bundle is signed, so that devices take it.
     pub signed: bool,
+    /// Of which version it is another form, and what that cost, if it was made by transcoding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transcoded: Option<Transcoded>,
     /// Why it is revoked, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked: Option<Revoked>,
+}
+
+/// How weights are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub enum Transcoding {
+    /// Half precision: half the bytes.
+    Fp16,
+    /// Eight bits with a scale for each channel: a quarter of the bytes.
+    Int8,
+}
+
+impl core::fmt::Display for Transcoding {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Fp16 => "fp16",
+            Self::Int8 => "int8",
+        })
+    }
+}
+
+/// `POST /models/{model}/versions/{version}/transcodings`: publish it with weights stored otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Transcode {
+    /// How.
+    pub to: Transcoding,
+}
+
+/// What a version is another form of, and what the hub measured of both.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Transcoded {
+    /// The version that it was made of.
+    pub from: ModelVersion,
+    /// How its weights are stored.
+    pub to: Transcoding,
+    /// Tensors that are stored so; small ones are not.
+    pub tensors: u64,
+    /// Length of the ONNX file that it was made of, in bytes.
+    pub onnx_bytes_before: u64,
+    /// Golden samples that both were run on.
+    pub golden_samples: u64,
+    /// Of these, how many have the same class as before; none unless a classifier.
+    pub same_class: Option<u64>,
+    /// Largest absolute difference of an output element on them.
+    pub largest_difference: f32,
+    /// Mean absolute difference of an output element on them.
+    pub mean_difference: f64,
+    /// Labelled captures that both were run on.
+    pub labelled: u64,
+    /// Share of these that the version before gets right; none without any.
+    pub right_before: Option<f64>,
+    /// Share of these that this version gets right; none without any.
+    pub right_after: Option<f64>,
 }
 
 /// A delta: what makes the ONNX file of a version from that of another.

@@ -287,3 +287,39 @@ fn a_hub_without_room_for_deltas_says_so_and_holds_nobody_up() {
     let status = fleet.agents[0].status();
     assert_eq!(status.deltas, Deltas::default());
 }
+
+#[test]
+fn a_transcoded_version_is_published_measured_and_served() {
+    let mut fleet = Fleet::with_hub(&[]);
+    fleet.add(&meter(1));
+    let digits = package::digits(0);
+    fleet.serve(digits);
+    let mut sizes = Vec::new();
+    for (number, to) in [(2, "fp16"), (3, "int8")] {
+        let made = tern_json(&fleet, &["model", "transcode", MODEL, "1", "--to", to]);
+        assert_eq!(made["version"], number, "{made}");
+        let cost = &made["transcoded"];
+        assert_eq!(
+            (cost["from"].as_u64(), cost["to"].as_str()),
+            (Some(1), Some(to))
+        );
+        assert!(cost["largest_difference"].as_f64() > Some(0.0), "{made}");
+        assert!(cost["same_class"].as_u64() >= Some(25), "{made}");
+        sizes.push(made["onnx"]["len"].as_u64().expect("a length"));
+        let version = ModelVersion::new(number).expect("from 1 up");
+        fleet.roll_out(version);
+        fleet.agents[0].serves(number);
+        let answer = fleet.agents[0].infer(&digits.samples()[0]);
+        assert_eq!(answer.output.len(), 10);
+        let shown = tern(&fleet, &["model", "show", MODEL, &number.to_string()]);
+        assert!(
+            shown.out.contains(&format!("from v1 to {to}")),
+            "{}",
+            shown.out
+        );
+    }
+    assert!(sizes[0] * 3 < 2 * digits.onnx.len() as u64, "{sizes:?}");
+    assert!(sizes[1] < sizes[0], "{sizes:?}");
+    let none = tern(&fleet, &["model", "transcode", MODEL, "2", "--to", "fp16"]);
+    assert_eq!(none.code, Some(1), "it is fp16 already: {none:?}");
+}

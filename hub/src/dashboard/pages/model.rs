@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 use tern_protocol::{
-    rest::{Chart, DeltaState, DeltaView, ModelView, VersionView},
+    rest::{Chart, DeltaState, DeltaView, ModelView, Transcoded, VersionView},
     tensor::TensorSpec,
 };
 
@@ -153,6 +153,7 @@ fn vetting(version: &VersionView) -> Markup {
                     @for class in &version.classes { span.chip { (class) } }
                 }))
                 (parts::fact("Bundle", &html! { code.digest { (version.bundle.digest) } }))
+                @if let Some(cost) = &version.transcoded { (parts::fact("Transcoded", &transcoded(cost))) }
                 @if !version.deltas.is_empty() { (parts::fact("Deltas", &html! {
                     @for delta in &version.deltas { div { (told(delta)) } }
                 })) }
@@ -169,6 +170,26 @@ fn short(delta: &DeltaView) -> Markup {
             (DeltaState::Ready, Some(ratio)) => { "delta " (format::percent(ratio)) }
             (DeltaState::Pending, _) => { "delta being computed" }
             _ => { "no delta" }
+        }
+    }
+}
+
+/// What a version is another form of, and what that cost.
+fn transcoded(cost: &Transcoded) -> Markup {
+    html! {
+        "from v" (cost.from) " to " (cost.to)
+        span.dim { " from " (format::bytes(cost.onnx_bytes_before)) ", " (format::count(cost.tensors)) " tensors" }
+        div {
+            "golden samples differ by at most " (format::difference(cost.largest_difference))
+            @if let Some(same) = cost.same_class {
+                span.dim { ", " (format::count(same)) " of " (format::count(cost.golden_samples)) " have the same class" }
+            }
+        }
+        @if let (Some(before), Some(after)) = (cost.right_before, cost.right_after) {
+            div {
+                "labelled captures right: " (format::percent(before)) " before, " (format::percent(after)) " now"
+                span.dim { " of " (format::count(cost.labelled)) }
+            }
         }
     }
 }

@@ -4,11 +4,12 @@
 use std::io::{self, BufRead as _, Read, Write as _};
 
 use anyhow::{Context as _, ensure};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use nix::sys::resource::{Resource, setrlimit};
-use tern_agent::engine::measure::{MeasureError, go_first, measure};
-use tern_protocol::{limits, rest::Finding};
+use tern_agent::engine::measure::{self, Comparison, MeasureError, go_first, measure};
+use tern_protocol::{codec, limits, rest::Finding};
 
-use super::{Limits, Order, Verdict, too_large};
+use super::{Compared, Limits, Order, Verdict, too_large};
 use crate::registry::{facts::finding, publish::ONNX};
 
 /// Longest order, in bytes: facts of a model fit a manifest.
@@ -32,10 +33,20 @@ pub fn run() -> anyhow::Result<()> {
     limit(order.limits).context("limiting this process")?;
     let onnx = exactly(&mut input, order.onnx_bytes)?;
     let golden = exactly(&mut input, order.golden_bytes)?;
-    let verdict = match measure(&onnx, &golden, &order.interface) {
-        Ok(measured) => Verdict::Measured(measured),
-        Err(err) => Verdict::Refused(refusal(&err, order.limits)),
+    let found = match &order.compare {
+        None => measure(&onnx, &golden, &order.interface).map(Verdict::Measured),
+        Some(compare) => {
+            let bounded =
+                compare.before_bytes <= ONNX && compare.labelled_bytes <= limits::PROFILE as u64;
+            ensure!(bounded, "the files are larger than any may be");
+            let before = exactly(&mut input, compare.before_bytes)?;
+            let labelled = exactly(&mut input, compare.labelled_bytes)?;
+            let (truths, interface) = (&compare.truths, &order.interface);
+            measure::compare([&before, &onnx], &golden, &labelled, truths, interface)
+                .map(|compared| Verdict::Compared(Box::new(told(&compared))))
+        }
     };
+    let verdict = found.unwrap_or_else(|err| Verdict::Refused(refusal(&err, order.limits)));
     let mut line = serde_json::to_vec(&verdict).context("writing the verdict")?;
     line.push(b'\n');
     // Begins a line of its own, whatever was printed before.
@@ -44,6 +55,20 @@ pub fn run() -> anyhow::Result<()> {
     written
         .and_then(|()| out.flush())
         .context("writing the verdict")
+}
+
+fn told(compared: &Comparison) -> Compared {
+    // JSON has no word for what is no number; such a difference is as bad as can be.
+    let difference = compared.largest_difference.min(f32::MAX);
+    Compared {
+        golden: STANDARD.encode(codec::encode(&compared.golden)),
+        same_class: compared.same_class,
+        largest_difference: difference,
+        mean_difference: compared.mean_difference.min(f64::MAX),
+        labelled: compared.labelled,
+        right_before: compared.right_before,
+        right_after: compared.right_after,
+    }
 }
 
 fn exactly(input: &mut impl Read, bytes: u64) -> anyhow::Result<Vec<u8>> {

@@ -12,11 +12,15 @@ mod parent;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use tern_agent::engine::{Interface, measure::Measurement};
+use tern_agent::engine::{
+    Interface,
+    measure::{Comparison, Measurement},
+};
 use tern_protocol::{
     codec, limits,
     manifest::Golden,
@@ -51,6 +55,32 @@ struct Order {
     onnx_bytes: u64,
     golden_bytes: u64,
     limits: Limits,
+    /// What to compare the model with, instead of measuring it; its files follow as well.
+    #[serde(default)]
+    compare: Option<Compare>,
+}
+
+/// Another form of the model.
+#[derive(Debug, Serialize, Deserialize)]
+struct Compare {
+    before_bytes: u64,
+    /// Inputs as golden samples without outputs.
+    labelled_bytes: u64,
+    /// The class of each of those.
+    truths: Vec<usize>,
+}
+
+/// How two forms of a model differ, in one line of JSON.
+#[derive(Debug, Serialize, Deserialize)]
+struct Compared {
+    /// CBOR of the golden samples, in base64.
+    golden: String,
+    same_class: Option<u64>,
+    largest_difference: f32,
+    mean_difference: f64,
+    labelled: u64,
+    right_before: Option<f64>,
+    right_after: Option<f64>,
 }
 
 /// What the child found.
@@ -59,6 +89,8 @@ struct Order {
 enum Verdict {
     /// It passed.
     Measured(Measurement),
+    /// It was compared.
+    Compared(Box<Compared>),
     /// It is refused.
     Refused(Finding),
 }
@@ -98,22 +130,80 @@ pub(super) fn vet(
     if !findings.is_empty() {
         return Err(VettingError::Refused(findings));
     }
-    let facts = &candidate.facts;
     let order = Order {
-        interface: Interface {
-            inputs: facts.inputs.clone(),
-            outputs: facts.outputs.clone(),
-            pre: facts.known_pre(),
-            post: facts.known_post(),
-            classes: facts.classes.len(),
-        },
+        interface: interface(&candidate.facts),
         onnx_bytes: candidate.onnx.len() as u64,
         golden_bytes: candidate.golden.len() as u64,
         limits,
+        compare: None,
     };
     match parent::ask(program, &order, &[&candidate.onnx, &candidate.golden])? {
         Verdict::Measured(measured) => Ok(measured),
         Verdict::Refused(finding) => Err(VettingError::Refused(vec![finding])),
+        Verdict::Compared(_) => Err(VettingError::Start(unexpected())),
+    }
+}
+
+/// Two forms of a model, and what they are compared on.
+pub(crate) struct Pair {
+    pub(crate) facts: NewVersion,
+    pub(crate) before: Bytes,
+    pub(crate) after: Bytes,
+    pub(crate) golden: Bytes,
+    /// Inputs as golden samples without outputs.
+    pub(crate) labelled: Bytes,
+    /// The class of each of those.
+    pub(crate) truths: Vec<usize>,
+}
+
+/// Runs both forms of a model; how they differ, or why one of them is refused.
+pub(super) fn compare(
+    program: &Program,
+    pair: &Pair,
+    limits: Limits,
+) -> Result<Comparison, VettingError> {
+    let order = Order {
+        interface: interface(&pair.facts),
+        onnx_bytes: pair.after.len() as u64,
+        golden_bytes: pair.golden.len() as u64,
+        limits,
+        compare: Some(Compare {
+            before_bytes: pair.before.len() as u64,
+            labelled_bytes: pair.labelled.len() as u64,
+            truths: pair.truths.clone(),
+        }),
+    };
+    let files = [&pair.after, &pair.golden, &pair.before, &pair.labelled];
+    let compared = match parent::ask(program, &order, &files.map(|file| &file[..]))? {
+        Verdict::Compared(compared) => *compared,
+        Verdict::Refused(finding) => return Err(VettingError::Refused(vec![finding])),
+        Verdict::Measured(_) => return Err(VettingError::Start(unexpected())),
+    };
+    let golden = STANDARD.decode(&compared.golden);
+    let golden = golden.map_err(|err| VettingError::Start(io::Error::other(err)))?;
+    Ok(Comparison {
+        golden: read("golden", &golden)?,
+        same_class: compared.same_class,
+        largest_difference: compared.largest_difference,
+        mean_difference: compared.mean_difference,
+        labelled: compared.labelled,
+        right_before: compared.right_before,
+        right_after: compared.right_after,
+    })
+}
+
+/// The process answered something else than it was asked.
+fn unexpected() -> io::Error {
+    io::Error::other("the process that vets answered another question")
+}
+
+fn interface(facts: &NewVersion) -> Interface {
+    Interface {
+        inputs: facts.inputs.clone(),
+        outputs: facts.outputs.clone(),
+        pre: facts.known_pre(),
+        post: facts.known_post(),
+        classes: facts.classes.len(),
     }
 }
 

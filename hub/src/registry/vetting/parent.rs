@@ -11,13 +11,16 @@ use std::{
 };
 
 use nix::sys::signal::Signal;
-use tern_protocol::rest::Finding;
+use tern_protocol::{limits, rest::Finding};
 
 use super::{Limits, Order, Verdict, VettingError, too_large};
 use crate::registry::facts::finding;
 
 /// Longest verdict, in bytes: the operators of a model and a few numbers.
 const VERDICT: u64 = 1024 * 1024;
+
+/// Longest verdict of a comparison, in bytes: golden samples in base64, and a few numbers.
+const COMPARED: u64 = VERDICT + 2 * limits::PROFILE as u64;
 
 /// What is kept of what the child says on standard error, in bytes.
 const SAID: u64 = 16 * 1024;
@@ -83,6 +86,10 @@ pub(super) fn ask(
         .map_err(VettingError::Start)?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let order_line = serde_json::to_vec(order).expect("an order is JSON");
+    let most = match &order.compare {
+        None => VERDICT,
+        Some(_) => COMPARED,
+    };
     thread::scope(|scope| {
         scope.spawn(move || {
             let Some(mut stdin) = stdin else { return };
@@ -96,11 +103,7 @@ pub(super) fn ask(
         let (done, ended) = channel();
         scope.spawn(move || {
             // Nobody hears it if it comes too late.
-            let _ = done.send(
-                stdout
-                    .map(|pipe| bounded(pipe, VERDICT))
-                    .unwrap_or_default(),
-            );
+            let _ = done.send(stdout.map(|pipe| bounded(pipe, most)).unwrap_or_default());
         });
         let output = ended.recv_timeout(order.limits.time);
         if let Err(RecvTimeoutError::Timeout) = output
