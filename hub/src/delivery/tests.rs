@@ -1,5 +1,6 @@
 //! What is written down of a wave: what left, what devices took, what that saved.
 
+use sea_orm::{ConnectionTrait as _, Statement};
 use tern_protocol::{
     digest::Digest,
     id::{DeviceId, SlotName, WorkspaceId},
@@ -153,4 +154,27 @@ async fn what_a_device_never_had_whole_is_settled_after_a_month() {
     history::write(&app).await;
     let again = super::view(&app, &workspace(), None).await.expect("reads");
     assert_eq!(again.totals.taken_bytes, 900);
+}
+
+#[tokio::test]
+async fn a_delta_belongs_to_the_version_that_it_leads_to() {
+    let (_dir, app) = fresh().await;
+    let made = published(&app).await;
+    let delta = Digest::of(b"delta");
+    let insert = Statement::from_sql_and_values(
+        app.store.backend(),
+        "INSERT INTO delta (workspace, model, version, base, onnx, onnx_len, base_onnx, base_len, \
+         created, state, reason, attempts, digest, len) \
+         VALUES ('default', 'digits', 1, 9, '', 0, '', 0, 0, 'ready', '', 0, $1, 70)",
+        [delta.to_string().into()],
+    );
+    app.store.write().execute_raw(insert).await.expect("writes");
+    wave(&app, delta, 70).await;
+    (0..10).for_each(|number| stored(&app, number, &made));
+    history::write(&app).await;
+    let view = view(&app, &workspace(), None).await.expect("reads");
+    let part = &view.versions[0].parts[0];
+    assert_eq!((part.part, part.devices_done), (BlobPart::Delta, 10));
+    assert_eq!((part.moved.taken_bytes, part.moved.saved_bytes), (700, 630));
+    assert_eq!(view.metadata.published_bytes, 0);
 }

@@ -31,7 +31,7 @@ pub async fn part_named(
         [workspace.as_str().into(), digest.to_string().into()],
     );
     let Some(row) = db.query_one_raw(select).await.doing(DOING)? else {
-        return Ok(None);
+        return delta_named(db, workspace, digest).await;
     };
     let model: String = row.try_get("", "model").doing(DOING)?;
     let version: i64 = row.try_get("", "version").doing(DOING)?;
@@ -44,7 +44,30 @@ pub async fn part_named(
     )))
 }
 
-/// The blobs of a version: its manifest and what that names. None if there is no such version.
+/// To which version a delta leads. Of several with the same bytes the newest is meant.
+async fn delta_named(
+    db: &impl ConnectionTrait,
+    workspace: &WorkspaceId,
+    digest: Digest,
+) -> Result<Option<(ModelName, ModelVersion, BlobPart)>, StoreError> {
+    const DOING: &str = "looking for the version that a delta leads to";
+    let select = Statement::from_sql_and_values(
+        db.get_database_backend(),
+        "SELECT model, version FROM delta WHERE workspace = $1 AND digest = $2 \
+         ORDER BY version DESC LIMIT 1",
+        [workspace.as_str().into(), digest.to_string().into()],
+    );
+    let Some(row) = db.query_one_raw(select).await.doing(DOING)? else {
+        return Ok(None);
+    };
+    let model: String = row.try_get("", "model").doing(DOING)?;
+    let version: i64 = row.try_get("", "version").doing(DOING)?;
+    let model = parsed("model name", &model)?;
+    Ok(Some((model, number(version)?, BlobPart::Delta)))
+}
+
+/// The blobs of a version: its manifest and what that names, and the deltas that lead to it. None if there
+/// is no such version.
 pub async fn parts_of(
     db: &impl ConnectionTrait,
     workspace: &WorkspaceId,
@@ -54,7 +77,21 @@ pub async fn parts_of(
     let Some(row) = row(db, workspace, model, version).await? else {
         return Ok(Vec::new());
     };
-    let texts = [row.bundle, row.onnx, row.golden, row.reference];
+    const DOING: &str = "reading the deltas to a version";
+    let select = Statement::from_sql_and_values(
+        db.get_database_backend(),
+        "SELECT digest FROM delta \
+         WHERE workspace = $1 AND model = $2 AND version = $3 AND digest IS NOT NULL",
+        [
+            workspace.as_str().into(),
+            model.as_str().into(),
+            i64::from(version.get()).into(),
+        ],
+    );
+    let mut texts = vec![row.bundle, row.onnx, row.golden, row.reference];
+    for row in db.query_all_raw(select).await.doing(DOING)? {
+        texts.push(row.try_get("", "digest").doing(DOING)?);
+    }
     let named = texts.iter().filter(|text| !text.is_empty());
     named.map(|text| parsed("digest", text)).collect()
 }

@@ -97,17 +97,20 @@ pub enum BlobPart {
     Golden,
     /// The reference profile.
     Reference,
+    /// What changed since a version before, fetched in place of the ONNX file.
+    Delta,
     /// Signed metadata.
     Metadata,
 }
 
 impl BlobPart {
     /// All parts.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Manifest,
         Self::Model,
         Self::Golden,
         Self::Reference,
+        Self::Delta,
         Self::Metadata,
     ];
 
@@ -118,6 +121,7 @@ impl BlobPart {
             Self::Model => "model",
             Self::Golden => "golden",
             Self::Reference => "reference",
+            Self::Delta => "delta",
             Self::Metadata => "metadata",
         }
     }
