@@ -1,7 +1,9 @@
 //! The files that hold who this device is: the identity, written once, and the newest renewal.
 //!
 //! Must never break: the key is readable for the owner only and is never overwritten; a damaged
-//! renewal costs nothing but another renewal.
+//! renewal costs nothing but another renewal, a damaged identity is put right from its copy.
+
+mod copy;
 
 use std::{
     fmt,
@@ -134,6 +136,7 @@ impl Identity {
             path: path.into(),
             detail,
         };
+        copy::mend(path)?;
         let Some(first) = read::<Self>(path)? else {
             return Ok(None);
         };
@@ -170,7 +173,8 @@ impl Identity {
             // Unlike a rename, a link never takes the place of a file.
             fs::hard_link(temporary, path)?;
             fs::remove_file(temporary)
-        })
+        })?;
+        copy::keep(path)
     }
 
     /// Writes its credentials as the newest, beside the identity at `path`.
@@ -236,11 +240,23 @@ pub(super) fn write(
     value: &impl Serialize,
     place: impl FnOnce(&Path) -> io::Result<()>,
 ) -> Result<(), IdentityError> {
+    let bytes = serde_json::to_vec_pretty(value).map_err(|err| IdentityError::Io {
+        path: path.into(),
+        err: err.into(),
+    })?;
+    write_bytes(path, &bytes, place)
+}
+
+/// The same with bytes.
+fn write_bytes(
+    path: &Path,
+    bytes: &[u8],
+    place: impl FnOnce(&Path) -> io::Result<()>,
+) -> Result<(), IdentityError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".tmp");
     let temporary = path.with_file_name(name);
     let attempt = || {
-        let bytes = serde_json::to_vec_pretty(value)?;
         // One that a power cut left may have other permissions.
         match fs::remove_file(&temporary) {
             Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err),
@@ -252,7 +268,7 @@ pub(super) fn write(
             .create_new(true)
             .mode(0o600)
             .open(&temporary)?;
-        file.write_all(&bytes)?;
+        file.write_all(bytes)?;
         file.sync_all()?;
         place(&temporary)?;
         durable::sync_parent(path)
@@ -264,7 +280,7 @@ pub(super) fn write(
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::identity) mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use rcgen::{CertificateParams, KeyPair};

@@ -71,6 +71,10 @@ fn facts(delivery: &DeliveryView, look: Look) -> Facts {
         &format!("{} by sending to many at once", bytes(totals.saved_bytes)),
         Tone::Good,
     );
+    if totals.spared_bytes > 0 {
+        let text = format!("{} by deltas", bytes(totals.spared_bytes));
+        facts.toned("", &text, Tone::Good);
+    }
     if delivery.broker_inside && totals.saved_bytes > 0 {
         let note = "the broker is part of the hub: each device's copy still leaves this machine";
         facts.toned("", note, Tone::Quiet);
@@ -124,6 +128,7 @@ fn versions(versions: &[VersionDelivery], now: WallTime, look: Look) -> String {
         "LEFT",
         "TAKEN",
         "SAVED",
+        "DELTAS",
         "LAST MOVED",
     ];
     let mut table = Table::new(look, &headings);
@@ -137,6 +142,7 @@ fn versions(versions: &[VersionDelivery], now: WallTime, look: Look) -> String {
             Cell::number(bytes(of.moved.left_bytes())),
             Cell::number(bytes(of.moved.taken_bytes)),
             Cell::number(bytes(of.moved.saved_bytes)),
+            Cell::number(bytes(of.moved.spared_bytes)),
             ago(of.latest, now).into(),
         ]);
     }
@@ -154,6 +160,7 @@ fn parts(versions: &[VersionDelivery], look: Look) -> String {
         "HTTPS",
         "TAKEN",
         "SAVED",
+        "DELTAS",
     ];
     let mut table = Table::new(look, &headings);
     for of in versions {
@@ -164,6 +171,7 @@ fn parts(versions: &[VersionDelivery], look: Look) -> String {
                 downloaded_bytes,
                 taken_bytes,
                 saved_bytes,
+                spared_bytes,
                 ..
             } = part.moved;
             table.row([
@@ -181,6 +189,7 @@ fn parts(versions: &[VersionDelivery], look: Look) -> String {
                 Cell::number(bytes(downloaded_bytes)),
                 Cell::number(bytes(taken_bytes)),
                 Cell::number(bytes(saved_bytes)),
+                Cell::number(bytes(spared_bytes)),
             ]);
         }
     }
@@ -222,10 +231,10 @@ mod tests {
         digits v2  model  128.0 KiB  50.0 %     1     0       10  64.0 KiB/s  1.0 s
 
         versions
-        VERSION    HAVE IT  CONFIRMED  LEFT       TAKEN    SAVED    LAST MOVED
-        digits v2  4 of 10  1 of 10    129.0 KiB  1.2 MiB  1.1 MiB  1 min ago
+        VERSION    HAVE IT  CONFIRMED  LEFT       TAKEN    SAVED    DELTAS  LAST MOVED
+        digits v2  4 of 10  1 of 10    129.0 KiB  1.2 MiB  1.1 MiB     0 B  1 min ago
         ");
         let parts = text(Detail::Parts);
-        insta::assert_snapshot!(parts.lines().last().unwrap_or_default(), @"digits v2  model  128.0 KiB  4 of 10  128.0 KiB    0 B    0 B  1.2 MiB  1.1 MiB");
+        insta::assert_snapshot!(parts.lines().last().unwrap_or_default(), @"digits v2  model  128.0 KiB  4 of 10  128.0 KiB    0 B    0 B  1.2 MiB  1.1 MiB     0 B");
     }
 }

@@ -18,7 +18,6 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait as _, OnConflict},
 };
 use tern_protocol::{
-    digest::Digest,
     id::{ModelName, ModelVersion, WorkspaceId},
     rest::{BlobPart, Change},
     time::WallTime,
@@ -186,6 +185,7 @@ async fn add(
         chunks_repeated: column(moved.chunks_repeated),
         downloaded: column(moved.downloaded),
         taken: 0,
+        spared: 0,
         devices_asked: column(asked),
         devices_done: 0,
     };
@@ -284,7 +284,7 @@ async fn done(txn: &DatabaseTransaction, stored: &Stored, now: WallTime) -> Resu
     let rows = device::Entity::find()
         .filter(Column::Workspace.eq(workspace.as_str()))
         .filter(Column::Device.eq(device.as_str()))
-        .filter(Column::Blob.is_in(blobs.iter().map(Digest::to_string)))
+        .filter(Column::Blob.is_in(blobs.iter().map(|part| part.digest.to_string())))
         .all(txn)
         .await
         .doing(DOING)?;
@@ -292,10 +292,23 @@ async fn done(txn: &DatabaseTransaction, stored: &Stored, now: WallTime) -> Resu
         return Ok(());
     }
     let (mut whole, mut downloaded) = (0_i64, 0_i64);
+    let of = |row: &device::Model| {
+        let part = blobs
+            .iter()
+            .find(|part| part.digest.to_string() == row.blob);
+        part.copied()
+    };
+    // Who took the file as well had no use for its delta.
+    let whole_file = rows
+        .iter()
+        .any(|row| of(row).is_some_and(|part| part.part == BlobPart::Model));
     for row in &rows {
+        let spared = of(row)
+            .filter(|_| !whole_file)
+            .map_or(0, |part| part.spares);
         whole = whole.saturating_add(row.whole());
         downloaded = downloaded.saturating_add(row.of_it_downloaded());
-        credit(txn, row, row.whole(), 1).await?;
+        credit(txn, row, row.whole(), (1, spared)).await?;
         remove(txn, row).await?;
     }
     let began = rows.iter().map(|row| row.asked).min().unwrap_or(now.0);
@@ -312,15 +325,17 @@ async fn credit(
     db: &impl ConnectionTrait,
     row: &device::Model,
     taken: i64,
-    done: i64,
+    (done, spared): (i64, u64),
 ) -> Result<(), StoreError> {
     let update = Statement::from_sql_and_values(
         db.get_database_backend(),
-        "UPDATE delivery SET taken = taken + $1, devices_done = devices_done + $2 \
-         WHERE workspace = $3 AND model = $4 AND version = $5 AND blob = $6",
+        "UPDATE delivery SET taken = taken + $1, devices_done = devices_done + $2, \
+         spared = spared + $3 \
+         WHERE workspace = $4 AND model = $5 AND version = $6 AND blob = $7",
         [
             taken.into(),
             done.into(),
+            i64::try_from(spared).unwrap_or(i64::MAX).into(),
             row.workspace.as_str().into(),
             row.model.as_str().into(),
             row.version.into(),
@@ -349,7 +364,7 @@ pub(super) async fn settle(app: &App) -> Result<(), StoreError> {
         .await
         .doing(DOING)?;
     for row in rows {
-        credit(&txn, &row, row.taken(), 0).await?;
+        credit(&txn, &row, row.taken(), (0, 0)).await?;
         remove(&txn, &row).await?;
     }
     txn.commit().await.doing(DOING)

@@ -26,6 +26,7 @@ pub(super) mod delivery {
         pub chunks_repeated: i64,
         pub downloaded: i64,
         pub taken: i64,
+        pub spared: i64,
         pub devices_asked: i64,
         pub devices_done: i64,
     }

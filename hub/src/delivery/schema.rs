@@ -38,6 +38,7 @@ impl MigrationTrait for Migration {
             .col(big_integer("chunks_repeated"))
             .col(big_integer("downloaded"))
             .col(big_integer("taken"))
+            .col(big_integer("spared"))
             .col(big_integer("devices_asked"))
             .col(big_integer("devices_done"))
             .primary_key(&mut key(&["workspace", "model", "version", "blob"]))

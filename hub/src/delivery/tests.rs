@@ -165,7 +165,7 @@ async fn a_delta_belongs_to_the_version_that_it_leads_to() {
         app.store.backend(),
         "INSERT INTO delta (workspace, model, version, base, onnx, onnx_len, base_onnx, base_len, \
          created, state, reason, attempts, digest, len) \
-         VALUES ('default', 'digits', 1, 9, '', 0, '', 0, 0, 'ready', '', 0, $1, 70)",
+         VALUES ('default', 'digits', 1, 9, '', 500, '', 0, 0, 'ready', '', 0, $1, 70)",
         [delta.to_string().into()],
     );
     app.store.write().execute_raw(insert).await.expect("writes");
@@ -176,5 +176,6 @@ async fn a_delta_belongs_to_the_version_that_it_leads_to() {
     let part = &view.versions[0].parts[0];
     assert_eq!((part.part, part.devices_done), (BlobPart::Delta, 10));
     assert_eq!((part.moved.taken_bytes, part.moved.saved_bytes), (700, 630));
+    assert_eq!(view.totals.spared_bytes, 10 * (500 - 70));
     assert_eq!(view.metadata.published_bytes, 0);
 }

@@ -144,6 +144,7 @@ fn moving(row: &delivery::Model, taken_so_far: u64) -> Moving {
         downloaded_bytes: number(row.downloaded),
         taken_bytes: number(row.taken).saturating_add(taken_so_far),
         saved_bytes: 0,
+        spared_bytes: number(row.spared),
     });
     moved
 }

@@ -66,6 +66,17 @@ async fn delta_named(
     Ok(Some((model, number(version)?, BlobPart::Delta)))
 }
 
+/// A blob of a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// Which blob.
+    pub digest: Digest,
+    /// What it is.
+    pub part: BlobPart,
+    /// Bytes that a device spares which takes it: of a delta, how much shorter it is than the ONNX file.
+    pub spares: u64,
+}
+
 /// The blobs of a version: its manifest and what that names, and the deltas that lead to it. None if there
 /// is no such version.
 pub async fn parts_of(
@@ -73,14 +84,14 @@ pub async fn parts_of(
     workspace: &WorkspaceId,
     model: &ModelName,
     version: ModelVersion,
-) -> Result<Vec<Digest>, StoreError> {
+) -> Result<Vec<Part>, StoreError> {
     let Some(row) = row(db, workspace, model, version).await? else {
         return Ok(Vec::new());
     };
     const DOING: &str = "reading the deltas to a version";
     let select = Statement::from_sql_and_values(
         db.get_database_backend(),
-        "SELECT digest FROM delta \
+        "SELECT digest, onnx_len - len AS spares FROM delta \
          WHERE workspace = $1 AND model = $2 AND version = $3 AND digest IS NOT NULL",
         [
             workspace.as_str().into(),
@@ -88,10 +99,30 @@ pub async fn parts_of(
             i64::from(version.get()).into(),
         ],
     );
-    let mut texts = vec![row.bundle, row.onnx, row.golden, row.reference];
-    for row in db.query_all_raw(select).await.doing(DOING)? {
-        texts.push(row.try_get("", "digest").doing(DOING)?);
+    let mut parts = Vec::new();
+    for (part, text) in [
+        (BlobPart::Manifest, row.bundle),
+        (BlobPart::Model, row.onnx),
+        (BlobPart::Golden, row.golden),
+        (BlobPart::Reference, row.reference),
+    ] {
+        if !text.is_empty() {
+            let digest = parsed("digest", &text)?;
+            parts.push(Part {
+                digest,
+                part,
+                spares: 0,
+            });
+        }
     }
-    let named = texts.iter().filter(|text| !text.is_empty());
-    named.map(|text| parsed("digest", text)).collect()
+    for row in db.query_all_raw(select).await.doing(DOING)? {
+        let digest: String = row.try_get("", "digest").doing(DOING)?;
+        let spares: Option<i64> = row.try_get("", "spares").doing(DOING)?;
+        parts.push(Part {
+            digest: parsed("digest", &digest)?,
+            part: BlobPart::Delta,
+            spares: spares.unwrap_or(0).max(0).unsigned_abs(),
+        });
+    }
+    Ok(parts)
 }

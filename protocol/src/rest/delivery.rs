@@ -59,6 +59,9 @@ pub struct Moving {
     pub taken_bytes: u64,
     /// What devices took beyond what left: bytes saved by sending to many at once.
     pub saved_bytes: u64,
+    /// What devices did not have to take because they made a file of a delta.
+    #[serde(default)]
+    pub spared_bytes: u64,
 }
 
 impl Moving {
@@ -76,6 +79,7 @@ impl Moving {
             (&mut self.chunks_repeated, other.chunks_repeated),
             (&mut self.downloaded_bytes, other.downloaded_bytes),
             (&mut self.taken_bytes, other.taken_bytes),
+            (&mut self.spared_bytes, other.spared_bytes),
         ];
         for (sum, more) in pairs {
             *sum = sum.saturating_add(more);

@@ -53,7 +53,8 @@ fn below(delivery: &DeliveryView) -> Markup {
             @if delivery.now.is_empty() { "Nothing is on its way" } @else {
                 b { (format::count(delivery.now.len() as u64)) } " blobs on their way, at " b { (format::bytes(rate)) "/s" }
             }
-            "; " b { (format::bytes(delivery.totals.saved_bytes)) } " saved so far"
+            "; " b { (format::bytes(delivery.totals.saved_bytes)) } " saved by multicast, "
+            b { (format::bytes(delivery.totals.spared_bytes)) } " by deltas so far"
         }
     }
 }
@@ -129,6 +130,7 @@ fn saved(delivery: &DeliveryView) -> Markup {
             (parts::fact("Downloaded by HTTPS", &html! { (format::bytes(totals.downloaded_bytes)) }))
             (parts::fact("Taken by devices", &html! { (format::bytes(totals.taken_bytes)) }))
             (parts::fact("Saved by multicast", &html! { b { (format::bytes(totals.saved_bytes)) } }))
+            (parts::fact("Saved by deltas", &html! { b { (format::bytes(totals.spared_bytes)) } span.dim { " that devices did not have to take" } }))
             (parts::fact("Signed metadata", &html! { (format::bytes(delivery.metadata.left_bytes())) span.dim { " published and downloaded, not in the sums above" } }))
         }
         p.dim.small {
@@ -190,7 +192,9 @@ fn version(scope: &Scope, version: &VersionDelivery, open: bool) -> Markup {
                 (parts::version_ref(scope, &version.version)) " "
                 span.dim {
                     (format::count(version.stages.stored)) " of " (format::count(version.stages.assigned)) " have it, "
-                    (format::bytes(version.moved.saved_bytes)) " saved, last moved " (parts::ago(version.latest))
+                    (format::bytes(version.moved.saved_bytes)) " saved by multicast, "
+                    @if version.moved.spared_bytes > 0 { (format::bytes(version.moved.spared_bytes)) " by deltas, " }
+                    "last moved " (parts::ago(version.latest))
                 }
             }
             div.stack {
@@ -206,6 +210,7 @@ fn version(scope: &Scope, version: &VersionDelivery, open: bool) -> Markup {
                         th.end scope="col" { "HTTPS" }
                         th.end scope="col" { "Taken" }
                         th.end scope="col" { "Saved" }
+                        th.end scope="col" { "By deltas" }
                     } }
                     tbody { @for part in &version.parts { (self::part(part)) } }
                 } }
@@ -227,6 +232,7 @@ fn part(part: &PartDelivery) -> Markup {
             td.end { (format::bytes(moved.downloaded_bytes)) }
             td.end { (format::bytes(moved.taken_bytes)) }
             td.end { (format::bytes(moved.saved_bytes)) }
+            td.end { (format::bytes(moved.spared_bytes)) }
         }
     }
 }
