@@ -212,6 +212,13 @@ pub fn random(dir: &Path, seed: u64, hidden: usize) -> Result<(), PackageError> 
     untrained(dir, &Mlp::random(seed, hidden), note)
 }
 
+/// The same with scores so large that they overflow on inputs that no image has: a model that passes its
+/// golden samples and can be made to fail while it serves.
+pub fn overflowing(dir: &Path, seed: u64, hidden: usize) -> Result<(), PackageError> {
+    let note = format!("random weights, seed {seed}, {hidden} hidden units, overflowing");
+    untrained(dir, &Mlp::random(seed, hidden).cooled(1e-30), note)
+}
+
 fn untrained(dir: &Path, mlp: &Mlp, note: String) -> Result<(), PackageError> {
     let data = data::load()?;
     let validation = evaluate(mlp, &data.part(Part::Validation))?;

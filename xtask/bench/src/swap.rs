@@ -42,8 +42,8 @@ const HIDDEN: usize = 3_495;
 /// Pixels of an image.
 const PIXELS: usize = 64;
 
-/// What a pixel is never: sums of it overflow to infinities, and those to what is not a number, so that the
-/// engine refuses its own answer.
+/// What a pixel is never: the scores of an overflowing model become infinities by it, and those what is not a
+/// number, so that the engine refuses its own answer.
 const POISON: f32 = 1e38;
 
 /// How long a version may take until it serves.
@@ -115,7 +115,12 @@ pub(crate) fn run(binaries: &Binaries, report: &Report) -> Result<()> {
 
 fn publish(binaries: &Binaries, hub: &Hub, folder: &Path, version: u32) -> Result<()> {
     let package = folder.join(format!("v{version}"));
-    tern_models::package::random(&package, u64::from(version), HIDDEN)?;
+    let write = if version > 1 + SWAPS {
+        tern_models::package::overflowing
+    } else {
+        tern_models::package::random
+    };
+    write(&package, u64::from(version), HIDDEN)?;
     let package = package.to_str().context("a path in UTF-8")?;
     tern(binaries, hub, &["model", "publish", SLOT, package])
 }
