@@ -80,7 +80,7 @@ fn tone(kind: &str) -> &'static str {
     match kind {
         "proven" | "confirmed" => "ok",
         "rejected" | "swapped-back" | "revoked" | "unproven" => "bad",
-        "waiting" | "unsigned" | "captures-dropped" => "warn",
+        "waiting" | "unsigned" | "captures-dropped" | "delta-failed" | "disk" | "damage" => "warn",
         "away" | "offline" | "started" | "appeared" | "metadata" | "unassigned" => "off",
         _ => "busy",
     }

@@ -31,6 +31,10 @@ pub(super) fn says(row: &event::Model) -> String {
         "swapped-back" => "failed while it served, and was swapped back",
         "captures-dropped" => "dropped captures, since its outbox was full",
         "metadata" => "looked at newer signed metadata",
+        "delta-applied" => "was made of a delta",
+        "delta-failed" => "could not be made of a delta, and is fetched whole",
+        "disk" => "told how full its disk is",
+        "damage" => "found damage on its disk",
         other => return format!("told of `{other}`"),
     };
     text.into()
