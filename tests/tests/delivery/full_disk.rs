@@ -31,7 +31,8 @@ struct Waiting {
 
 #[track_caller]
 fn waiting() -> Waiting {
-    let mut fleet = Fleet::empty();
+    // All of it comes in chunks.
+    let mut fleet = Fleet::with_hub(&["--delta-budget", "0"]);
     fleet.add(&meter(1).activation("trial = \"1s\""));
     let packages = [300, 5000].map(|hidden| package::random(fleet.dir(), 1, hidden));
     fleet.serve(&packages[0]);

@@ -113,10 +113,14 @@ fn confirm(events: &[Event], steps: &mut [Option<Step>]) {
     let Some(end) = events.iter().rposition(said) else {
         return;
     };
+    // Another thread may have had its say in between.
+    let mut begun = false;
     for step in steps[..end].iter_mut().rev() {
         match step {
             Some(step) => *step = Step::Confirming,
-            None => break,
+            None if begun => break,
+            None => continue,
         }
+        begun = true;
     }
 }
