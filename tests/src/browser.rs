@@ -42,6 +42,9 @@ pub struct Browser {
     _driver: Process,
 }
 
+/// How often chromedriver is started again because it drew a port that is taken.
+const DRIVER_STARTS: u32 = 4;
+
 impl Browser {
     /// Starts a browser with a fresh profile in `dir`, or says that there is none here. With
     /// `TERN_REQUIRE_ALL=1` its absence is a failure.
@@ -58,9 +61,15 @@ impl Browser {
                 return None;
             }
         }
-        let mut driver =
-            Process::start(dir, "chromedriver", Path::new("chromedriver"), ["--port=0"]);
+        let start = || Process::start(dir, "chromedriver", Path::new("chromedriver"), ["--port=0"]);
+        let mut driver = start();
+        let mut left = DRIVER_STARTS;
         let base = wait::until("chromedriver's port", || {
+            // The free port that it drew for IPv4 may be somebody's for IPv6; then it ends at once.
+            if driver.has_ended() && left > 0 {
+                left -= 1;
+                driver = start();
+            }
             driver.assert_runs();
             let said = driver.output();
             let port = said.split("successfully on port ").nth(1).and_then(|rest| {
