@@ -57,7 +57,7 @@ fn ten_thousand_malformed_payloads_at_the_hub_change_nothing_and_are_counted() {
 fn ten_thousand_malformed_payloads_at_an_agent_change_nothing_and_are_counted() {
     // A hub so slow that the agent is still fetching a second version all the while: chunks are
     // part of what it listens to then.
-    let mut fleet = Fleet::with_hub(&["--egress-limit", "100000"]);
+    let mut fleet = Fleet::with_hub(&["--egress-limit", "100000", "--delta-budget", "0"]);
     fleet.add(&meter(1));
     let package = package::digits(0);
     fleet.serve(package);
