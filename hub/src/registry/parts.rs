@@ -85,10 +85,10 @@ pub async fn parts_of(
     model: &ModelName,
     version: ModelVersion,
 ) -> Result<Vec<Part>, StoreError> {
+    const DOING: &str = "reading the deltas to a version";
     let Some(row) = row(db, workspace, model, version).await? else {
         return Ok(Vec::new());
     };
-    const DOING: &str = "reading the deltas to a version";
     let select = Statement::from_sql_and_values(
         db.get_database_backend(),
         "SELECT digest, onnx_len - len AS spares FROM delta \
