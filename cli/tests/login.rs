@@ -9,7 +9,7 @@ use std::{
     process::{Command, Output, Stdio},
     sync::Arc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -168,11 +168,34 @@ fn at_terminal(dir: &Path, args: &[&str], answers: &[(&str, &str)]) -> (Option<i
             let more = heard.recv_timeout(Duration::from_secs(30));
             seen += &more.unwrap_or_else(|_| panic!("it does not ask for {question:?}: {seen}"));
         }
+        if question.starts_with("Password") {
+            // The prompt comes before the terminal stops to echo: a person is slower than that.
+            no_echo(child.id());
+        }
         writeln!(stdin, "{answer}").expect("it reads");
     }
     let code = child.wait().expect("it ends").code();
     seen.extend(heard.iter());
     (code, seen)
+}
+
+/// Waits until the terminal that this `script` made does not echo.
+#[track_caller]
+fn no_echo(script: u32) {
+    let end = Instant::now() + Duration::from_secs(30);
+    while Instant::now() < end {
+        let children = fs::read_to_string(format!("/proc/{script}/task/{script}/children"));
+        let child = children.unwrap_or_default();
+        let child = child.split_whitespace().next().unwrap_or_default();
+        let terminal = fs::read_link(format!("/proc/{child}/fd/0")).unwrap_or_default();
+        let modes = Command::new("stty").arg("-aF").arg(&terminal).output();
+        let modes = modes.expect("every Linux has `stty`").stdout;
+        if String::from_utf8_lossy(&modes).contains(" -echo ") {
+            return;
+        }
+        thread::yield_now();
+    }
+    panic!("the terminal echoes a password");
 }
 
 /// `tern` with nobody at the terminal; `input` is what it reads.
