@@ -61,7 +61,10 @@ fn an_agent_killed_in_mid_download_resumes_without_fetching_again_what_it_had() 
 
 #[test]
 fn a_blob_with_a_wrong_digest_is_refused_by_name_and_the_old_version_serves_on() {
-    let fleet = Fleet::of(2);
+    // A delta would make the file in spite of it.
+    let mut fleet = Fleet::with_hub(&["--delta-budget", "0"]);
+    fleet.add(&meter(1));
+    fleet.add(&meter(2));
     let (good, next) = (package::digits(0), package::digits(1));
     let first = fleet.serve(good);
     let second = fleet.publish(next);
