@@ -5,10 +5,14 @@ pub(super) const SUITES_WITH_BROKERS: [&str; 1] = ["brokers"];
 
 /// Tests about the broker inside the hub, or about its door: their names or the beginnings of them, each
 /// with what is different on another broker.
-pub(super) const EMBEDDED_ONLY: [(&str, &str); 15] = [
+pub(super) const EMBEDDED_ONLY: [(&str, &str); 16] = [
     (
         "broken_links::an_agent_that_starts_without_its_hub_serves_at_once",
         "without its hub an agent is offline only if the broker is inside it",
+    ),
+    (
+        "months_offline::",
+        "the same: months pass while the device hears nobody",
     ),
     (
         "other_brokers::",
