@@ -4,7 +4,7 @@
 //! Must never break: a disk that is full or broken takes no model away. Who cannot open the store serves
 //! what the copies of the slots' records name, and what was counted meanwhile goes into the store later.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::VecDeque, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use tern_agent::{
@@ -19,7 +19,7 @@ use tern_agent::{
     },
     link::{Heard, Identity, Link, Settings},
     node::{Ears, Failed, Input, Node, NodeError, Parts, board::Board},
-    outbox::{Outbox, OutboxError},
+    outbox::Outbox,
     room::{self, Level, Reserve},
     slots::{Slots, Trial, bundle},
     state::{Opening, StateError, Store, slot::SlotRecord},
@@ -185,22 +185,20 @@ impl Lives {
             stop,
             served,
         };
-        let mut unsaved: Vec<Entry> = Vec::new();
+        let mut unsaved: VecDeque<Entry> = VecDeque::new();
         let mut wait = AGAIN;
         loop {
             let began = Instant::now();
             let (config, clock) = (self.config.clone(), self.clock);
             let (chance, first) = (self.chance.split(), store.take());
             let (rest, opened) = blocking(move || {
-                let opened = OnDisk::open(&config, clock, chance, first, &unsaved);
+                let opened = OnDisk::open(&config, clock, chance, first, &mut unsaved);
                 (unsaved, opened)
             })
             .await?;
             unsaved = rest;
             let failed = match opened {
                 Ok(disk) => {
-                    // They are in the outbox now.
-                    unsaved.clear();
                     let parts = self.parts(disk, &heard_in);
                     Node::run(parts, &mut ears).await
                 }
@@ -289,7 +287,7 @@ impl OnDisk {
         clock: Clock,
         mut chance: Chance,
         store: Option<Store>,
-        unsaved: &[Entry],
+        unsaved: &mut VecDeque<Entry>,
     ) -> Result<Self, NodeError> {
         let store = match store {
             Some(store) => store,
@@ -306,10 +304,9 @@ impl OnDisk {
         )?;
         let limit = config.outbox.limit.0;
         let mut outbox = Outbox::open(store.clone(), limit, chance.split())?;
-        match outbox.save(unsaved) {
-            Ok(()) => {}
-            Err(OutboxError::State(err)) => return Err(err.into()),
-            Err(err @ OutboxError::TooLarge { .. }) => tracing::warn!("{err}"),
+        if let Err(err) = outbox.save(unsaved) {
+            unsaved.extend(outbox.into_unsaved());
+            return Err(err.into());
         }
         Ok(Self {
             store,

@@ -14,8 +14,7 @@ use tern_protocol::digest::Digest;
 
 use crate::fetch::files::{RESERVE, Stocked, free_bytes};
 
-/// Bytes of the reserve: what the store takes for many hours of records and windows while the disk is full
-/// (it grows by whole segments of 512 KiB and uses them again).
+/// Bytes of the reserve: the store grows by whole segments of 512 KiB and uses them again, so these are eight.
 pub const HELD: u64 = 4 << 20;
 
 /// With less free than this the reserve is given to the store.

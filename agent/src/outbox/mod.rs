@@ -9,6 +9,8 @@ pub mod queue;
 #[cfg(test)]
 mod tests;
 
+use std::collections::VecDeque;
+
 use minicbor::{Decode, Encode};
 use tern_protocol::{
     codec,
@@ -200,14 +202,22 @@ impl Outbox {
         self.unsaved
     }
 
-    /// Takes in what another outbox of this store could not save, but for what the disk has after all.
-    pub fn save(&mut self, unsaved: &[Entry]) -> Result<(), OutboxError> {
-        for entry in unsaved {
-            if self.read(entry.sequence)?.as_ref() != Some(entry) {
-                self.append(entry.body.clone(), entry.at, entry.wall)?;
+    /// Takes in what another outbox of this store could not save, but for what the disk has after all. If the
+    /// store fails again, what is left here and [`Self::into_unsaved`] are all that is not saved, each under
+    /// the number by which the disk may have it.
+    pub fn save(&mut self, unsaved: &mut VecDeque<Entry>) -> Result<(), StateError> {
+        while let Some(entry) = unsaved.front() {
+            let is_there = self.read(entry.sequence)?.as_ref() == Some(entry);
+            let Some(entry) = unsaved.pop_front().filter(|_| !is_there) else {
+                continue;
+            };
+            match self.append(entry.body, entry.at, entry.wall) {
+                Err(OutboxError::State(err)) => return Err(err),
+                Err(err) => tracing::warn!("an entry is left out: {err}"),
+                Ok(()) => {}
             }
         }
-        Ok(self.flush()?)
+        self.flush()
     }
 
     /// Makes room until the limit holds; how many entries had to go.
