@@ -341,6 +341,13 @@ impl Agent {
     /// Starts it (again) and waits until its HTTP server answers.
     #[track_caller]
     pub fn run(&mut self) {
+        // What it said is shown when it is dropped.
+        assert!(self.run_or_end(), "{} ended by itself", self.device);
+    }
+
+    /// Starts it (again) and waits until its HTTP server answers, or it has ended; whether it answers.
+    #[track_caller]
+    pub fn run_or_end(&mut self) -> bool {
         assert!(self.running.is_none(), "the agent runs already");
         let file = self.dir.join("state").join("http.addr");
         // What an earlier process wrote is not where this one listens.
@@ -353,14 +360,19 @@ impl Agent {
             Process::start_under(under, clock, &self.dir, &self.device, &program, args);
         let http = self.http.clone();
         let address = wait::until(&format!("agent {} to answer", self.device), || {
-            process.assert_runs();
+            if process.has_ended() {
+                return Ok(None);
+            }
             let text = fs::read_to_string(&file).map_err(|err| err.to_string())?;
             let address: SocketAddr = text.trim().parse().map_err(|_| format!("address {text}"))?;
             let live = http.get(&format!("http://{address}/v2/health/live"))?;
             wait::that(live.status == 200, || format!("live: {live:?}"))?;
-            Ok(address)
+            Ok(Some(address))
         });
-        self.running = Some((process, address));
+        // Nobody listens at port 0: who asks is refused.
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        self.running = Some((process, address.unwrap_or(nowhere)));
+        address.is_some()
     }
 
     /// `kill -9`.
@@ -415,6 +427,12 @@ impl Agent {
             Ok(status) => status,
             Err(err) => panic!("{err} in /status of {}: {}", self.device, answer.body),
         }
+    }
+
+    /// `GET /status` of one that may have ended.
+    pub fn try_status(&self) -> Result<Status, String> {
+        let answer = self.http.get(&self.url("/status"))?;
+        serde_json::from_str(&answer.body).map_err(|err| err.to_string())
     }
 
     /// One inference, which must succeed.

@@ -12,12 +12,14 @@ mod fallback;
 mod first_model;
 mod full_disk;
 mod hub_crash;
+mod killed;
 mod limits;
 mod months_offline;
 mod raw;
 mod refusals;
 mod resuming;
 mod signing;
+mod updating;
 
 use tern_protocol::rest::VersionView;
 use tern_tests::{

@@ -4,6 +4,9 @@
 //! The tests' own clock is that of the machine, and what a hub shows browsers is valid for ninety days. So the
 //! device leaves eighty-five days ago, and half a year goes by on its own clock alone.
 
+use std::time::SystemTime;
+
+use tern_protocol::time::WallTime;
 use tern_tests::{
     agent::Status,
     fleet::{Fleet, meter},
@@ -47,6 +50,10 @@ fn comes_back(at_last: Option<Clock>) {
             status.windows_made > before.windows_made && !status.online
         });
     }
+    // It expired while the device was away; nothing stopped for it.
+    let trust = fleet.agents[0].status().trust;
+    let expires = trust.expires.expect("it has signed metadata");
+    assert!(expires < now(), "{expires:?} is still to come");
     fleet.agents[0].terminate();
     let expired = certificate(&fleet);
 
@@ -76,6 +83,14 @@ fn until(fleet: &Fleet, what: &str, holds: impl Fn(&Status) -> bool) {
         let status = fleet.agents[0].status();
         wait::that(holds(&status), || format!("{status:?}"))
     });
+}
+
+/// This machine's time.
+#[track_caller]
+fn now() -> WallTime {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let ms = since.expect("1970 is over").as_millis();
+    WallTime(ms.try_into().expect("it is not that late"))
 }
 
 /// What the device renewed last, if anything.
