@@ -78,6 +78,8 @@ pub struct ObservedSlot {
     pub current: Option<Holding>,
     /// What it served before.
     pub previous: Option<Holding>,
+    /// The manifest of what it served before, while it is fetched again.
+    pub lost: Option<Digest>,
     /// What was refused last, and when another try makes sense.
     pub refused: Option<Refused>,
     /// What is on its way.
@@ -97,6 +99,13 @@ pub struct Holding {
     pub bundle: Digest,
     /// Its manifest and parts.
     pub blobs: Vec<Digest>,
+}
+
+impl Holding {
+    fn is_here(&self, observed: &Observed) -> bool {
+        let mut all = self.blobs.iter().chain([&self.bundle]);
+        all.all(|blob| observed.blobs.get(blob) == Some(&BlobStatus::Whole))
+    }
 }
 
 /// A bundle that was refused.
@@ -211,6 +220,7 @@ fn one_slot(
     if let (Some(current), Some(previous)) = (&slot.current, &slot.previous)
         && let Some(why) = signed.revoked(current.bundle)
         && signed.revoked(previous.bundle).is_none()
+        && previous.is_here(observed)
     {
         // Without a version to return to it serves on until another one is here.
         let reason = RejectReason::Revoked;
@@ -410,6 +420,7 @@ pub fn needed(observed: &Observed) -> BTreeSet<&Digest> {
     for slot in observed.slots.values() {
         let holdings = slot.current.iter().chain(&slot.previous);
         needed.extend(holdings.flat_map(|h| h.blobs.iter().chain([&h.bundle])));
+        needed.extend(&slot.lost);
         if let Some(candidate) = &slot.candidate {
             needed.insert(&candidate.kept.bundle.digest);
             needed.extend(candidate.parts().iter().map(|blob| &blob.digest));

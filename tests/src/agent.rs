@@ -186,8 +186,16 @@ pub struct Coming {
 pub struct Slot {
     pub slot: String,
     pub serving: Option<Serving>,
+    pub previous: Option<Previous>,
     pub progress: Option<Progress>,
     pub rejected: Option<Rejected>,
+}
+
+/// What served before, in [`Slot`].
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[allow(missing_docs)] // the names are those of the agent's documentation
+pub struct Previous {
+    pub version: ModelVersion,
 }
 
 /// What serves, in [`Slot`].

@@ -270,6 +270,10 @@ impl Node {
         } else {
             state.previous = None;
         }
+        let lost = state.lost.map(|blob| blob.digest);
+        if lost.is_some() && lost != state.record.previous.as_ref().map(|k| k.bundle.digest) {
+            state.lost = None;
+        }
         self.store_slot(slot)?;
         let version = loaded.kept.version.clone();
         let old = self.swap(slot, Some(loaded))?;
@@ -319,6 +323,7 @@ impl Node {
         // What rotted on disk is worth fetching again at once.
         state.retry_at = may_pass(reason).then_some(Uptime(0));
         state.current = state.previous.take();
+        state.lost = None;
         let fallback = state.fallback.take();
         let back = state.record.current.clone();
         self.store_slot(slot)?;
@@ -401,29 +406,13 @@ impl Node {
     }
 
     fn resume(&mut self, slot: &SlotName, loaded: Box<Loaded>) -> Result<(), NodeError> {
-        let files = self.blobs.files().clone();
         let now = self.clock.uptime();
         let state = self.state(slot);
         state.starting = false;
         state.trial_noted = now;
         state.record.settled();
         state.current = Some(holding(&loaded.kept, &loaded.manifest));
-        state.previous = None;
-        match state.record.previous.clone() {
-            None => {}
-            Some(previous) => match bundle::manifest(&files, &previous) {
-                Ok(manifest) => {
-                    state.previous = Some(holding(&previous, &manifest));
-                    self.check(&manifest);
-                }
-                Err(refusal) => {
-                    // Without its manifest it cannot be returned to.
-                    state.record.previous = None;
-                    tracing::warn!(%slot, "there is no version to return to: {}", refusal.text);
-                    self.mend(&refusal)?;
-                }
-            },
-        }
+        self.find_previous(slot)?;
         self.store_slot(slot)?;
         self.swap(slot, Some(Arc::from(loaded))).map(drop)
     }
@@ -448,7 +437,7 @@ impl Node {
     }
 
     /// A blob whose bytes on disk changed is put aside, so that it is fetched again.
-    fn mend(&mut self, refusal: &Refusal) -> Result<(), NodeError> {
+    pub(super) fn mend(&mut self, refusal: &Refusal) -> Result<(), NodeError> {
         match refusal.rotten {
             Some(digest) => self.put_aside(digest),
             None => Ok(()),

@@ -410,8 +410,9 @@ impl Node {
                 if result.is_ok() && self.metadata.remove(&blob.digest) {
                     self.facts.metadata_bytes += blob.len;
                 }
+                let whole = result.is_ok();
                 self.blobs.finished(blob, result, self.clock.uptime());
-                Ok(())
+                if whole { self.found(blob) } else { Ok(()) }
             }
         }
     }

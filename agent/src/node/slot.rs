@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tern_protocol::{
+    blob::BlobRef,
     digest::Digest,
     id::SlotName,
     manifest::Manifest,
@@ -25,6 +26,8 @@ pub(super) struct SlotState {
     /// Blobs of what the record calls current and previous, once their manifests were read.
     pub(super) current: Option<Holding>,
     pub(super) previous: Option<Holding>,
+    /// The manifest of what the record calls previous, while it is fetched again.
+    pub(super) lost: Option<BlobRef>,
     pub(super) candidate: Option<Candidate>,
     /// The candidate, vetted and in memory.
     pub(super) vetted: Option<Arc<Loaded>>,
@@ -49,6 +52,7 @@ impl SlotState {
             record,
             current: None,
             previous: None,
+            lost: None,
             candidate: None,
             vetted: None,
             fallback: None,
@@ -68,6 +72,7 @@ impl SlotState {
         ObservedSlot {
             current: self.current.clone(),
             previous: self.previous.clone(),
+            lost: self.lost.map(|blob| blob.digest),
             refused,
             candidate: self.candidate.clone(),
             starting: self.starting,

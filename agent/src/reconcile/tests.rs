@@ -354,6 +354,31 @@ fn a_revoked_version_with_nothing_to_return_to_serves_until_another_is_here() {
 }
 
 #[test]
+fn a_revoked_version_serves_until_the_one_before_it_is_whole_again() {
+    let mut world = World::new();
+    world.settle(&desire(1), Uptime(0));
+    world.settle(&desire(2), Uptime(1));
+    world.revoke(2);
+    let blob = parts(1)[0].digest;
+    world.observed.blobs.insert(blob, BlobStatus::Coming);
+    let actions = reconcile(&desire(2), &world.observed, Uptime(2));
+    assert!(actions.is_empty(), "{actions:?}");
+    world.settle(&desire(2), Uptime(3));
+    assert_eq!(world.serving(), Some(1), "{:?}", world.log);
+}
+
+#[test]
+fn the_lost_manifest_of_the_version_before_is_needed() {
+    let mut world = World::new();
+    world.settle(&desire(2), Uptime(0));
+    let lost = kept(1).bundle.digest;
+    world.slot().lost = Some(lost);
+    world.observed.blobs.insert(lost, BlobStatus::Coming);
+    let actions = reconcile(&desire(2), &world.observed, Uptime(1));
+    assert!(actions.is_empty(), "it is not forgotten: {actions:?}");
+}
+
+#[test]
 fn what_is_revoked_on_its_way_is_not_activated() {
     let mut world = World::new();
     world.settle(&desire(1), Uptime(0));

@@ -27,6 +27,8 @@ struct Killed {
     state: Tree,
     hub: Tree,
     packages: Vec<Package>,
+    /// Their manifests, in the same order, of those that were served.
+    manifests: Vec<Digest>,
     /// What the hub had counted.
     counted: u64,
 }
@@ -45,8 +47,10 @@ fn serving() -> &'static Killed {
         let mut fleet = Fleet::empty();
         fleet.add(&settings());
         let packages = [300, 600].map(|hidden| package::random(fleet.dir(), 1, hidden));
+        let mut manifests = Vec::new();
         for package in &packages {
             let version = fleet.serve(package);
+            manifests.push(version.bundle.digest);
             wait::until("the version to be proven", || {
                 let status = fleet.agents[0].status();
                 let serving = status.slot().serving.clone();
@@ -56,7 +60,7 @@ fn serving() -> &'static Killed {
         }
         fleet.agents[0].infer(&packages[0].samples()[0]);
         let counted = fleet.counts_exactly(0);
-        killed(fleet, packages.to_vec(), counted)
+        killed(fleet, packages.to_vec(), manifests, counted)
     })
 }
 
@@ -67,7 +71,7 @@ fn fetching() -> &'static Killed {
         let mut fleet = Fleet::with_hub(&["--egress-limit", super::SLOW]);
         fleet.add(&settings());
         let small = package::random(fleet.dir(), 1, 300);
-        fleet.serve(&small);
+        let served = fleet.serve(&small).bundle.digest;
         let (big, version) = super::publish_big(&fleet, 2);
         fleet.roll_out(version.version);
         wait::until("a third of the download", || {
@@ -75,12 +79,17 @@ fn fetching() -> &'static Killed {
             let here = status.slot().progress.as_ref().map_or(0, |it| it.bytes);
             wait::that(here > version.total_bytes / 3, || format!("{status:?}"))
         });
-        killed(fleet, vec![small, big], 0)
+        killed(fleet, vec![small, big], vec![served], 0)
     })
 }
 
 /// Kills all of it; the last inputs are captured and did not leave.
-fn killed(mut fleet: Fleet, packages: Vec<Package>, counted: u64) -> Killed {
+fn killed(
+    mut fleet: Fleet,
+    packages: Vec<Package>,
+    manifests: Vec<Digest>,
+    counted: u64,
+) -> Killed {
     fleet.link.cut();
     let agent = &fleet.agents[0];
     // The second window is made long after the first was flushed.
@@ -99,6 +108,7 @@ fn killed(mut fleet: Fleet, packages: Vec<Package>, counted: u64) -> Killed {
         state: Tree::read(&fleet.agents[0].state()),
         hub: Tree::read(&fleet.hub.data()),
         packages,
+        manifests,
         counted,
     }
 }
@@ -179,6 +189,18 @@ impl Started<'_> {
         assert!(told, "nothing is told of {:?}: {log}", self.damage);
     }
 
+    /// Waits until this is the version to return to.
+    fn previous(&self, version: u32) {
+        wait::until("the version to return to", || {
+            let status = self.agent.status();
+            let previous = status.slot().previous.as_ref();
+            wait::that(
+                previous.is_some_and(|it| it.version.get() == version),
+                || format!("{status:?}"),
+            )
+        });
+    }
+
     /// Waits until the file has its bytes again.
     fn whole_again(&self) {
         let path = self.agent.state().join(&self.damage.path);
@@ -223,6 +245,11 @@ fn is_blob_of(path: &str, package: &Package) -> bool {
         .any(|digest| path.ends_with(digest.as_str()))
 }
 
+fn is_manifest_of(path: &str, killed: &Killed) -> bool {
+    let mut manifests = killed.manifests.iter();
+    manifests.any(|digest| path.ends_with(&digest.to_string()))
+}
+
 #[test]
 fn damage_to_what_serves_gives_way_to_its_predecessor_until_it_is_fetched_again() {
     let killed = serving();
@@ -251,14 +278,29 @@ fn damage_to_the_predecessor_is_found_before_it_is_needed() {
 }
 
 #[test]
-fn damage_to_manifests_and_other_blobs_is_repaired() {
+fn damage_to_manifests_is_found_and_they_are_fetched_again() {
+    let killed = serving();
+    let damages = damages(killed, |path| is_manifest_of(path, killed));
+    assert_eq!(damages.len(), 6, "{damages:?}");
+    all(killed, &damages, |mut it| {
+        it.answers();
+        it.told();
+        it.link.restore();
+        it.agent.serves(2);
+        it.whole_again();
+        it.previous(1);
+        it.answers();
+    });
+}
+
+#[test]
+fn damage_to_other_blobs_is_outlived() {
     let killed = serving();
     let damages = damages(killed, |path| {
-        let of_model = killed
-            .packages
-            .iter()
-            .any(|package| is_blob_of(path, package));
-        path.starts_with("blobs/") && !of_model
+        let mut models = killed.packages.iter();
+        let needed =
+            models.any(|package| is_blob_of(path, package)) || is_manifest_of(path, killed);
+        path.starts_with("blobs/") && !needed
     });
     all(killed, &damages, |it| {
         it.answers();
