@@ -323,3 +323,35 @@ fn a_transcoded_version_is_published_measured_and_served() {
     let none = tern(&fleet, &["model", "transcode", MODEL, "2", "--to", "fp16"]);
     assert_eq!(none.code, Some(1), "it is fp16 already: {none:?}");
 }
+
+#[test]
+fn a_transcoded_version_is_measured_on_what_people_labelled() {
+    let mut fleet = Fleet::with_hub(&[]);
+    fleet.add(&meter(1).capturing_all());
+    let digits = package::digits(0);
+    fleet.serve(digits);
+    for (number, input) in digits.samples().iter().take(4).enumerate() {
+        let answer = fleet.agents[0].infer(input);
+        let classes = answer.output.iter().enumerate();
+        let (class, _) = classes
+            .max_by(|(_, a), (_, b)| a.total_cmp(b))
+            .expect("ten classes");
+        // Of four, somebody says that one is wrong.
+        let truth = if number == 0 { (class + 1) % 10 } else { class };
+        let told = fleet.agents[0].feedback(&answer.prediction, &truth.to_string());
+        assert_eq!(told, 202);
+    }
+    wait::until("four labelled captures", || {
+        let captures = tern_json(&fleet, &["capture", "list", "--labelled"]);
+        let all = captures.as_array().map_or(0, Vec::len);
+        wait::that(all == 4, || captures.to_string())
+    });
+    let made = tern_json(&fleet, &["model", "transcode", MODEL, "1", "--to", "fp16"]);
+    let cost = &made["transcoded"];
+    assert_eq!(cost["labelled"], 4, "{made}");
+    assert_eq!(cost["right_before"], 0.75, "{made}");
+    // Half precision changes no class here.
+    assert_eq!(cost["right_after"], 0.75, "{made}");
+    let shown = tern(&fleet, &["model", "show", MODEL, "2"]).out;
+    assert!(shown.contains("75"), "{shown}");
+}
