@@ -6,18 +6,18 @@ mod downloads;
 #[path = "../../src/engine/fixture.rs"]
 mod fixture;
 mod hub;
+mod inputs;
 mod server;
+mod trials;
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Write as _},
     net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
-    time::{Duration, Instant},
 };
 
 use serde_json::json;
@@ -30,7 +30,7 @@ use tern_protocol::{
     limits::CHUNK,
     log::{
         Body,
-        EventKind::{self, Fetching, Serving, Started, Verified, Vetted},
+        EventKind::{Fetching, Serving, Started, Verified, Vetted},
     },
     manifest::{Golden, GoldenSample, Manifest},
     profile::{FeatureReference, Reference},
@@ -40,7 +40,7 @@ use tern_protocol::{
 };
 
 use self::{
-    device::{Device, infer_json, wait_for},
+    device::{Device, wait_for},
     hub::Hub,
 };
 
@@ -428,141 +428,6 @@ fn no_request_fails_while_versions_change() {
 }
 
 #[test]
-fn a_model_that_fails_in_service_gives_way_within_a_second() {
-    let hub = Hub::start();
-    release(&hub, 1, &WEIGHTS);
-    let device = Device::start(hub.address, SLOT);
-    device.wait_serving(1);
-    // Version 2 overflows on large inputs: its probabilities are not numbers then.
-    release(&hub, 2, &WEIGHTS.map(|w| w * 1e30));
-    device.wait_serving(2);
-    for _ in 0..3 {
-        assert_eq!(device.infer(&[1e30, 0.0, 0.0, 0.0]).0, 500);
-    }
-    let since = Instant::now();
-    device.wait_serving(1);
-    assert!(
-        since.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        since.elapsed()
-    );
-    assert_eq!(device.infer(&[1e30, 0.0, 0.0, 0.0]).0, 200);
-    let slot = &device.status()["slots"][0];
-    assert_eq!(slot["rejected"]["reason"], "failed-serving");
-    wait_for("the event", || {
-        hub.events().contains(&EventKind::SwappedBack).then_some(())
-    });
-}
-
-#[test]
-fn a_model_that_takes_more_than_it_may_hurts_its_vetting_and_nothing_else() {
-    let hub = Hub::start();
-    let device = Device::start(hub.address, &format!("{SLOT}[vetting]\nmemory = \"1MiB\""));
-    release(&hub, 1, &vec![1e-6; 1 << 20]);
-    let rejected = wait_for("a refusal", || {
-        let rejected = device.status()["slots"][0]["rejected"].clone();
-        (!rejected.is_null()).then_some(rejected)
-    });
-    assert_eq!(rejected["reason"], "exhausting", "{rejected}");
-    let text = rejected["text"].as_str().expect("a text");
-    assert!(text.contains("[vetting] memory"), "{text}");
-    assert_eq!(
-        device.infer(&[1.0, 0.0, 0.0, 0.0]).0,
-        503,
-        "it lives, and serves nothing"
-    );
-}
-
-#[test]
-fn a_version_is_confirmed_after_its_trial_also_over_restarts() {
-    let hub = Hub::start();
-    let more = format!("{SLOT}[activation]\ntrial = \"1s\"\n[telemetry]\nwindow = \"200ms\"");
-    let mut device = Device::start(hub.address, &more);
-    release(&hub, 1, &WEIGHTS);
-    device.wait_serving(1);
-    device.kill();
-    device.run();
-    device.wait_serving(1);
-    wait_for("it to be confirmed", || {
-        hub.events().contains(&EventKind::Confirmed).then_some(())
-    });
-    let confirmed = || device.status()["slots"][0]["serving"]["confirmed"] == json!(true);
-    wait_for("/status to say so", || confirmed().then_some(()));
-    wait_for("the hub to be told", || {
-        let reported = hub.state().reported.clone()?;
-        reported.slots[0].serving.clone()?.confirmed.then_some(())
-    });
-    let before = hub
-        .events()
-        .iter()
-        .filter(|kind| **kind == EventKind::Confirmed)
-        .count();
-    device.kill();
-    device.run();
-    device.wait_serving(1);
-    assert_eq!(
-        device.status()["slots"][0]["serving"]["confirmed"],
-        json!(true)
-    );
-    assert_eq!(
-        hub.events()
-            .iter()
-            .filter(|kind| **kind == EventKind::Confirmed)
-            .count(),
-        before,
-        "it is said once"
-    );
-}
-
-#[test]
-fn whatever_ends_the_agent_again_and_again_while_on_trial_gives_way() {
-    let hub = Hub::start();
-    let mut device = Device::start(hub.address, &format!("{SLOT}[activation]\ntrial = \"1s\""));
-    release(&hub, 1, &WEIGHTS);
-    device.wait_serving(1);
-    wait_for("version 1 to be confirmed", || {
-        (device.status()["slots"][0]["serving"]["confirmed"] == json!(true)).then_some(())
-    });
-    fs::write(
-        device.dir().join("agent.toml"),
-        fs::read_to_string(device.dir().join("agent.toml"))
-            .expect("it is there")
-            .replace("trial = \"1s\"", "trial = \"1h\""),
-    )
-    .expect("it writes");
-    device.stop();
-    device.run();
-    release(&hub, 2, &WEIGHTS.map(|w| w * 2.0));
-    device.wait_serving(2);
-    // As if each request ended the process.
-    for _ in 0..3 {
-        device.kill();
-        device.run();
-        device.wait_serving(2);
-    }
-    device.kill();
-    device.run();
-    device.wait_serving(1);
-    let rejected = &device.status()["slots"][0]["rejected"];
-    assert_eq!(rejected["reason"], "failed-serving", "{rejected}");
-}
-
-#[test]
-fn a_new_version_waits_until_nobody_asks_and_a_first_one_does_not() {
-    let hub = Hub::start();
-    let device = Device::start(hub.address, &format!("{SLOT}[activation]\nidle = \"2s\""));
-    release(&hub, 1, &WEIGHTS);
-    device.wait_serving(1);
-    release(&hub, 2, &WEIGHTS.map(|w| w * 2.0));
-    wait_for("it to wait for its time, while we ask", || {
-        assert_eq!(device.infer(&[1.0, 0.0, 0.0, 0.0]).0, 200);
-        (device.status()["slots"][0]["progress"]["phase"] == "waiting").then_some(())
-    });
-    assert_eq!(device.infer(&[1.0, 0.0, 0.0, 0.0]).1["model_version"], "1");
-    device.wait_serving(2);
-}
-
-#[test]
 fn nothing_is_fetched_that_is_not_signed_and_it_is_once_it_is() {
     let hub = Hub::start();
     let device = Device::start(hub.address, SLOT);
@@ -632,115 +497,6 @@ fn a_current_model_that_rots_on_disk_gives_way_to_the_previous_and_is_fetched_ag
     hub.state().chunks_left = None;
     hub.cut();
     device.wait_serving(2);
-}
-
-#[test]
-fn what_is_not_http_or_not_a_request_harms_nobody() {
-    let hub = Hub::start();
-    release(&hub, 1, &WEIGHTS);
-    let device = Device::start(hub.address, SLOT);
-    device.wait_serving(1);
-    let bad_header = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(1 << 20));
-    for bytes in [
-        &b"\x00\xff\x16\x03\x01 hello"[..],
-        b"GET",
-        b"",
-        bad_header.as_bytes(),
-    ] {
-        device.raw(bytes);
-    }
-    let infer = "/v2/models/reader/infer";
-    let good = infer_json(&[1.0; 4]);
-    let large = " ".repeat((8 << 20) + 1);
-    let deep = "[".repeat(200_000);
-    let cases = [
-        ("POST", infer, "", 400),
-        ("POST", infer, "{}", 400),
-        ("POST", infer, "{\"inputs\":[]}", 400),
-        ("POST", infer, &deep, 400),
-        ("POST", infer, &large, 413),
-        ("POST", infer, &infer_json(&[1.0; 5]), 400),
-        ("POST", infer, &good.replace("FP32", "FP64"), 400),
-        ("POST", infer, &good.replace("FP32", "BYTES"), 400),
-        ("POST", infer, &good.replace("image", "picture"), 400),
-        (
-            "POST",
-            infer,
-            &good.replace("[1,4]", "[4294967295,4294967295]"),
-            400,
-        ),
-        (
-            "POST",
-            infer,
-            &good
-                .replace("[1,4]", "[0,4]")
-                .replace("1.0,1.0,1.0,1.0", ""),
-            400,
-        ),
-        ("GET", infer, "", 405),
-        ("POST", "/v2/models/nobody/infer", &good, 404),
-        ("POST", "/v2/models/reader/versions/7/infer", &good, 404),
-        ("GET", "/v2/models/..%2f", "", 404),
-        ("GET", "/anything", "", 404),
-        ("POST", "/feedback", "{\"prediction\":\"1-1\"}", 400),
-        (
-            "POST",
-            "/feedback",
-            "{\"prediction\":\"x\",\"truth\":1}",
-            400,
-        ),
-        ("GET", "/v2/health/live", "", 200),
-        ("GET", "/v2/health/ready", "", 200),
-        ("GET", "/v2/models/reader", "", 200),
-        ("GET", "/v2/models/reader/versions/1", "", 200),
-        ("GET", "/v2/models/reader/ready", "", 200),
-        ("GET", "/v2", "", 200),
-        ("POST", "/v2/models/reader/versions/1/infer", &good, 200),
-    ];
-    for (method, path, body, expected) in cases {
-        let (status, answer) = device.request(method, path, body);
-        let shown: String = body.chars().take(80).collect();
-        assert_eq!(status, expected, "{method} {path} {shown}: {answer}");
-    }
-    assert_eq!(
-        device.status()["errors"],
-        json!(0),
-        "the model is not to blame"
-    );
-}
-
-#[test]
-fn files_and_lines_are_answered() {
-    let hub = Hub::start();
-    release(&hub, 1, &WEIGHTS);
-    let more = "[[slots]]\nname = \"reader\"\nwatch = \"inbox\"\nstdin = true\n";
-    let mut device = Device::start(hub.address, more);
-    device.wait_serving(1);
-    let inbox = device.dir().join("inbox");
-    let good = infer_json(&[9.0, 0.0, 0.0, 0.0]);
-    fs::write(inbox.join("one.part"), &good).expect("it writes");
-    fs::rename(inbox.join("one.part"), inbox.join("one.json")).expect("it renames");
-    fs::write(inbox.join("two.json"), "not JSON").expect("it writes");
-    for (file, part) in [("one.out.json", "probabilities"), ("two.err.json", "error")] {
-        let answer = wait_for(file, || fs::read_to_string(inbox.join(file)).ok());
-        assert!(answer.contains(part), "{answer}");
-    }
-    wait_for("the inputs to be removed", || {
-        (!inbox.join("one.json").exists() && !inbox.join("two.json").exists()).then_some(())
-    });
-
-    let out = device.child().stdout.take().expect("it is piped");
-    let mut input = device.child().stdin.take().expect("it is piped");
-    writeln!(input, "{good}\n\nnonsense").expect("it reads");
-    let lines: Vec<_> = BufReader::new(out).lines().take(2).flatten().collect();
-    assert!(lines[0].contains("\"model_version\":\"1\""), "{lines:?}");
-    assert!(lines[1].contains("\"error\""), "{lines:?}");
-    drop(input);
-    assert_eq!(
-        device.infer(&[9.0, 0.0, 0.0, 0.0]).0,
-        200,
-        "the end of stdin ends nothing else"
-    );
 }
 
 #[test]
