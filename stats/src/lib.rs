@@ -10,8 +10,12 @@
 //!
 //! There is no I/O and no clock. It uses std for `ln` and `powi` alone, which core does not have.
 
+pub mod betting;
+pub mod compare;
 pub mod confidence;
+pub mod evidence;
 pub mod histogram;
 pub mod interval;
+pub mod levels;
 pub mod sketch;
 pub mod window;
