@@ -1,4 +1,6 @@
 //! Reads wanted chunks from the blobs and hands them to the link, as fast as it takes them.
+//!
+//! A blob is hashed before its first chunk leaves. Wants for it wait meanwhile, those for others do not.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -14,16 +16,21 @@ use tern_protocol::{
     limits,
     rest::Change,
 };
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 
 use super::carousel::{Asker, Carousel, Job, Limits, Next, Taken};
-use crate::{app::App, fleet, registry, store::chain};
+use crate::{app::App, blobs::BlobError, fleet, registry, store::chain};
 
 /// Wants that wait to be looked at. A want is small, and a device whose want is dropped asks again.
 const WANTS: usize = 4_096;
 
 /// Blobs that are remembered, so that five hundred wants for one blob ask the database once.
 const KNOWN: usize = 1_024;
+
+/// Blobs that are hashed at a time, and wants that wait for them: devices whose want is dropped ask again.
+const CHECKED: usize = 256;
+/// See [`CHECKED`].
+const WAITING: usize = 4_096;
 
 /// Devices whose sites are remembered; a device that moves is noticed when all are forgotten.
 const SITES: usize = 4_096;
@@ -63,6 +70,8 @@ pub async fn run(
         sited: limits.site.is_some(),
         carousel: Carousel::new(limits),
         blobs: HashMap::new(),
+        checks: JoinSet::new(),
+        waiting: HashMap::new(),
         sites: HashMap::new(),
         moved: false,
     };
@@ -73,7 +82,7 @@ pub async fn run(
         // Wants first: what is wanted by more devices before it goes out goes out once.
         loop {
             match wants.try_recv() {
-                Ok(want) => driver.take(want).await,
+                Ok(want) => driver.hear(want).await,
                 Err(mpsc::error::TryRecvError::Empty) => break,
                 Err(mpsc::error::TryRecvError::Disconnected) => return,
             }
@@ -114,8 +123,16 @@ pub async fn run(
         };
         tokio::select! {
             want = wants.recv() => match want {
-                Some(want) => driver.take(want).await,
+                Some(want) => driver.hear(want).await,
                 None => return,
+            },
+            Some(checked) = driver.checks.join_next() => match checked {
+                Ok((digest, found)) => driver.checked(digest, found).await,
+                Err(ended) => {
+                    tracing::error!(error = chain(&ended), "a blob was not hashed");
+                    // It does not say which. Devices ask again.
+                    driver.waiting.clear();
+                }
             },
             place = room => match (place, outgoing.take()) {
                 (Ok(place), Some((chunk, _, job))) => {
@@ -136,6 +153,16 @@ fn bytes_of(blob: BlobRef, range: ChunkRange) -> u64 {
     at(range.first.saturating_add(range.count)).saturating_sub(at(range.first))
 }
 
+/// Whether a blob ships.
+enum Ships {
+    /// It does, and has so many bytes.
+    Len(u64),
+    /// It does if it is whole.
+    Unknown,
+    /// It does not, or the hub lacks it.
+    No,
+}
+
 struct Driver {
     app: App,
     start: Instant,
@@ -144,17 +171,30 @@ struct Driver {
     carousel: Carousel,
     /// Lengths of blobs that ship in a workspace.
     blobs: HashMap<(WorkspaceId, Digest), u64>,
+    /// Blobs that are being hashed.
+    checks: JoinSet<(Digest, Result<BlobRef, BlobError>)>,
+    /// Who wants those.
+    waiting: HashMap<Digest, Vec<Wanted>>,
     sites: HashMap<(WorkspaceId, DeviceId), Option<SiteName>>,
     /// Something moved since it was last shown.
     moved: bool,
 }
 
 impl Driver {
-    async fn take(&mut self, (workspace, device, want): Wanted) {
+    /// Takes a want as it came.
+    async fn hear(&mut self, wanted: Wanted) {
         self.app.counters.wants.one();
-        let Some(len) = self.len(&workspace, want.blob).await else {
-            tracing::debug!(%workspace, digest = %want.blob, "a blob is wanted that does not ship here");
-            return;
+        self.take(wanted).await;
+    }
+
+    async fn take(&mut self, (workspace, device, want): Wanted) {
+        let len = match self.ships(&workspace, want.blob).await {
+            Ships::Len(len) => len,
+            Ships::Unknown => return self.check((workspace, device, want)),
+            Ships::No => {
+                tracing::debug!(%workspace, digest = %want.blob, "a blob is wanted that does not ship here");
+                return;
+            }
         };
         let site = self.site(&workspace, &device).await;
         let asker = Asker {
@@ -207,19 +247,22 @@ impl Driver {
         self.moved = false;
     }
 
-    /// Length of a blob that ships in this workspace.
-    async fn len(&mut self, workspace: &WorkspaceId, digest: Digest) -> Option<u64> {
+    /// Whether a blob ships in this workspace.
+    async fn ships(&mut self, workspace: &WorkspaceId, digest: Digest) -> Ships {
         let key = (workspace.clone(), digest);
         if let Some(len) = self.blobs.get(&key) {
-            return Some(*len);
+            return Ships::Len(*len);
         }
         match registry::ships(&self.app.store, workspace, digest).await {
             Ok(true) => {}
-            Ok(false) => return None,
+            Ok(false) => return Ships::No,
             Err(err) => {
                 tracing::error!(%digest, error = chain(&err), "the database does not say what ships");
-                return None;
+                return Ships::No;
             }
+        }
+        if !self.app.blobs.is_known(digest) {
+            return Ships::Unknown;
         }
         match self.app.blobs.head(digest).await {
             Ok(Some(len)) => {
@@ -227,12 +270,46 @@ impl Driver {
                     self.blobs.clear();
                 }
                 self.blobs.insert(key, len);
-                Some(len)
+                Ships::Len(len)
             }
-            Ok(None) => None,
+            Ok(None) => Ships::No,
             Err(err) => {
                 tracing::error!(%digest, error = chain(&err), "a wanted blob cannot be read");
-                None
+                Ships::No
+            }
+        }
+    }
+
+    /// Has a blob hashed; the want is taken when that is done.
+    fn check(&mut self, wanted: Wanted) {
+        let digest = wanted.2.blob;
+        if self.waiting.values().map(Vec::len).sum::<usize>() >= WAITING {
+            return;
+        }
+        if let Some(waiting) = self.waiting.get_mut(&digest) {
+            waiting.push(wanted);
+        } else if self.waiting.len() < CHECKED {
+            self.waiting.insert(digest, vec![wanted]);
+            let blobs = self.app.blobs.clone();
+            self.checks
+                .spawn(async move { (digest, blobs.find(digest).await) });
+        }
+    }
+
+    /// A blob was hashed.
+    async fn checked(&mut self, digest: Digest, found: Result<BlobRef, BlobError>) {
+        let waiting = self.waiting.remove(&digest).unwrap_or_default();
+        match found {
+            Ok(_) => {
+                for wanted in waiting {
+                    self.take(wanted).await;
+                }
+            }
+            Err(BlobError::Missing(_)) => {
+                tracing::debug!(%digest, "a blob is wanted that the hub lacks");
+            }
+            Err(err) => {
+                tracing::error!(%digest, error = chain(&err), "a wanted blob cannot be read");
             }
         }
     }
@@ -263,7 +340,7 @@ impl Driver {
         }
     }
 
-    async fn read(&self, job: &Job) -> Option<Chunks> {
+    async fn read(&mut self, job: &Job) -> Option<Chunks> {
         let (offset, len) = job.blob.place(job.index)?;
         let digest = job.blob.digest;
         match self.app.blobs.get_range(digest, offset, len).await {
@@ -280,6 +357,10 @@ impl Driver {
             }
             Err(err) => {
                 tracing::error!(%digest, index = job.index, error = chain(&err), "chunk not read");
+                // Whoever wants more of it says so again; by then it may be mended.
+                let key = (job.workspace.clone(), digest);
+                self.blobs.remove(&key);
+                self.carousel.forget(&key);
                 None
             }
         }

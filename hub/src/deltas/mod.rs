@@ -1,7 +1,7 @@
 //! Deltas: what makes the ONNX file of a version from that of an earlier one.
 //!
 //! Called by `registry` (a version was published), `fleet` (what devices are offered), `rollout` (whom
-//! to let wait) and `garbage`. Calls `tern_delta`, `blobs` and the store.
+//! to let wait), `scrub` and `garbage`. Calls `tern_delta`, `blobs` and the store.
 //!
 //! Each pair of a version and a base is a row from the moment that the version is published, written
 //! in the same transaction; [`worker`] computes one after the other, and goes on after a restart where
@@ -39,7 +39,10 @@ use tern_protocol::{
 
 pub use self::offers::{Offers, offers};
 use self::rows::delta;
-use crate::store::{Doing as _, Store, StoreError, parsed};
+use crate::{
+    app::App,
+    store::{Doing as _, Store, StoreError, parsed},
+};
 
 /// How long after it was published a version waits for its deltas before devices that have one of
 /// their bases are given it: a rollout that starts at once profits too, and none is held up by more
@@ -202,6 +205,24 @@ pub async fn ships(
         .await
         .doing("looking for a delta")?;
     Ok(found > 0)
+}
+
+/// Has a delta computed again whose blob is lost; whether there is one of this digest. The digest stays in
+/// its row: the same files give the same delta, which devices have heard of.
+pub async fn again(app: &App, digest: Digest) -> Result<bool, StoreError> {
+    let update = delta::Entity::update_many()
+        .col_expr(delta::Column::State, to_text(DeltaState::Pending).into())
+        .col_expr(delta::Column::Attempts, 0.into())
+        .filter(delta::Column::Digest.eq(digest.to_string()))
+        .filter(delta::Column::State.eq(to_text(DeltaState::Ready)));
+    let updated = update.exec(app.store.write()).await;
+    let updated = updated
+        .doing("having a delta computed again")?
+        .rows_affected;
+    if updated > 0 {
+        app.deltas.notify();
+    }
+    Ok(updated > 0)
 }
 
 fn number(version: i64) -> Result<ModelVersion, StoreError> {

@@ -203,18 +203,6 @@ async fn read(app: &App, digest: Digest) -> Result<Result<Bytes, String>, BlobEr
         Err(err @ (BlobError::Missing(_) | BlobError::TooLarge { .. })) => Ok(Err(err.to_string())),
         Err(err) => Err(err),
     }
-    .map(|read| {
-        read.and_then(|bytes| {
-            // A file that rotted would make a delta that leads nowhere.
-            if Digest::of(&bytes) == digest {
-                Ok(bytes)
-            } else {
-                Err(format!(
-                    "the stored file {digest} has other bytes than its name says"
-                ))
-            }
-        })
-    })
 }
 
 /// Computes in a thread of its own, which nobody waits for when the hub stops: it holds nothing that

@@ -117,17 +117,19 @@ impl Store {
         copied.map(drop).doing("copying the database")
     }
 
+    /// Looks whether the pages of the database fit together, while it is in use; what is wrong, if
+    /// something is. Faster than [`Self::check`]: indices are not compared with their tables.
+    pub async fn quick_check(&self) -> Result<Result<(), String>, StoreError> {
+        verdict(&self.read, "PRAGMA quick_check(1)").await
+    }
+
     /// Opens the database in `dir`, which must be there, brings it up to this hub's shape, and looks
     /// whether it is sound; what is wrong with it, if something is.
     pub async fn check(dir: &Path) -> Result<Result<(), String>, StoreError> {
         let store = Self::open(dir).await?;
-        let check = Statement::from_string(store.backend(), "PRAGMA integrity_check(1)");
-        let rows = store.read().query_all_raw(check).await;
+        let said = verdict(&store.read, "PRAGMA integrity_check(1)").await;
         store.close().await;
-        let rows = rows.doing("checking the database")?;
-        let said = rows.iter().find_map(|row| row.try_get_by_index(0).ok());
-        let said: String = said.unwrap_or_else(|| "it says nothing".into());
-        Ok(if said == "ok" { Ok(()) } else { Err(said) })
+        said
     }
 
     /// Closes all connections, when their users are done.
@@ -137,6 +139,18 @@ impl Store {
         let _ = self.read.close().await;
         let _ = self.write.close().await;
     }
+}
+
+/// What SQLite says of a database, if it is not well.
+async fn verdict(db: &DatabaseConnection, pragma: &str) -> Result<Result<(), String>, StoreError> {
+    let check = Statement::from_string(db.get_database_backend(), pragma);
+    let rows = match db.query_all_raw(check).await.doing("checking the database") {
+        Err(StoreError::Damaged { source, .. }) => return Ok(Err(source.to_string())),
+        rows => rows?,
+    };
+    let said = rows.iter().find_map(|row| row.try_get_by_index(0).ok());
+    let said: String = said.unwrap_or_else(|| "it says nothing".into());
+    Ok(if said == "ok" { Ok(()) } else { Err(said) })
 }
 
 /// Makes the file if it is missing, and closes it to others: seeds of second factors are in it. SQLite
@@ -161,9 +175,12 @@ enum Access {
 
 async fn opened(path: &Path, access: Access) -> Result<DatabaseConnection, StoreError> {
     let connected = connect(path, access).await;
-    connected.map_err(|source| StoreError::Open {
-        path: path.to_owned(),
-        source,
+    connected.map_err(|source| match StoreError::of("starting", source) {
+        StoreError::Query { source, .. } => StoreError::Open {
+            path: path.to_owned(),
+            source,
+        },
+        damaged => damaged,
     })
 }
 
