@@ -7,6 +7,9 @@
 //! - what is committed survives a power cut (`synchronous = FULL`);
 //! - one writer at a time, and nobody waits for a lock: writers queue for the only connection that
 //!   may write, readers see a snapshot;
+//! - a transaction that failed leaves nothing behind: SQLite ends one by itself when the disk is full,
+//!   sqlx goes on counting it as open, and what came after would be part of it and never be committed.
+//!   So a connection that is still in a transaction when it is handed back is closed;
 //! - a database of a newer hub is refused, not damaged.
 
 mod error;
@@ -25,7 +28,10 @@ use std::{
 
 use sea_orm::{
     ConnectOptions, ConnectionTrait as _, Database, DatabaseBackend, DatabaseConnection, Statement,
-    sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+    sqlx::{
+        Connection as _,
+        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+    },
 };
 
 pub use self::error::{Doing, StoreError, chain, parsed};
@@ -199,6 +205,15 @@ async fn connect(path: &Path, access: Access) -> Result<DatabaseConnection, sea_
         .max_lifetime(None::<Duration>)
         .test_before_acquire(false)
         .sqlx_logging(false)
+        .map_sqlx_sqlite_pool_opts(|pool| {
+            pool.after_release(|connection, _| {
+                Box::pin(async move {
+                    // First what is left of a transaction is rolled back.
+                    connection.ping().await?;
+                    Ok(!connection.is_in_transaction())
+                })
+            })
+        })
         .map_sqlx_sqlite_opts(move |options: SqliteConnectOptions| {
             let options = options
                 .filename(&path)
