@@ -22,7 +22,7 @@ use nix::{
     fcntl::{PosixFadviseAdvice, posix_fadvise},
 };
 use tern_protocol::digest::{Digest, Hasher};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use super::{BlobError, claims::Claims, on_disk};
 use crate::counters::Counter;
@@ -82,7 +82,7 @@ pub(super) struct Checks {
     lacking: Mutex<BTreeSet<Digest>>,
     lanes: [tokio::sync::Mutex<()>; LANES],
     /// Something is lacking that was not, or the other way round.
-    pub(super) changed: Notify,
+    pub(super) changed: watch::Sender<()>,
     /// Blobs that were found damaged.
     pub(super) damaged: Counter,
 }
@@ -93,7 +93,7 @@ impl Default for Checks {
             sound: Mutex::default(),
             lacking: Mutex::default(),
             lanes: std::array::from_fn(|_| tokio::sync::Mutex::default()),
-            changed: Notify::new(),
+            changed: watch::Sender::new(()),
             damaged: Counter::default(),
         }
     }
@@ -123,7 +123,7 @@ impl Checks {
     /// The hub has it, or nobody needs it.
     pub(super) fn lacks_no_more(&self, digest: Digest) {
         if locked(&self.lacking).remove(&digest) {
-            self.changed.notify_one();
+            self.changed.send_replace(());
         }
     }
 
@@ -133,9 +133,14 @@ impl Checks {
         let mut lacking = locked(&self.lacking);
         let news = lacking.len() < LACKING && lacking.insert(digest);
         if news {
-            self.changed.notify_one();
+            self.changed.send_replace(());
         }
         news
+    }
+
+    /// Whether it is one of those that the hub lacks.
+    pub(super) fn is_lacking(&self, digest: Digest) -> bool {
+        locked(&self.lacking).contains(&digest)
     }
 
     /// The blobs that the hub lacks.

@@ -22,7 +22,7 @@ use std::{
     fmt,
     path::Path,
     sync::Arc,
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use self::{
@@ -43,6 +43,7 @@ use tern_protocol::{
     blob::BlobRef,
     digest::{Digest, Hasher},
 };
+use tokio::sync::watch;
 
 /// Bytes gathered before they are written to the staged file (1 MiB): large enough that a write is
 /// cheap, small enough that many uploads at once stay small.
@@ -280,9 +281,34 @@ impl Blobs {
         self.checks.lacking()
     }
 
-    /// Returns once [`Self::lacking`] has changed since the last return; for one who waits.
-    pub async fn lacking_changed(&self) {
-        self.checks.changed.notified().await;
+    /// Tells when [`Self::lacking`] changes.
+    pub fn watch_lacking(&self) -> watch::Receiver<()> {
+        self.checks.changed.subscribe()
+    }
+
+    /// As [`Self::find`]; one that the hub lacks is waited for, if it is made again within this time.
+    pub async fn find_within(&self, digest: Digest, time: Duration) -> Result<BlobRef, BlobError> {
+        let mut changes = self.watch_lacking();
+        let back = async {
+            while self.checks.is_lacking(digest) {
+                if changes.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        match self.find(digest).await {
+            Err(BlobError::Missing(_)) if self.checks.is_lacking(digest) => {
+                // Late or not, the next look tells.
+                let _ = tokio::time::timeout(time, back).await;
+                self.find(digest).await
+            }
+            found => found,
+        }
+    }
+
+    /// Whether the hub lacks a blob that it had or should have.
+    pub fn is_lacking(&self, digest: Digest) -> bool {
+        self.checks.is_lacking(digest)
     }
 
     /// Looks which of these there are; those that are gone, and were not known to be.

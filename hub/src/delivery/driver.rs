@@ -3,7 +3,7 @@
 //! A blob is hashed before its first chunk leaves. Wants for it wait meanwhile, those for others do not.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
 };
 
@@ -27,9 +27,10 @@ const WANTS: usize = 4_096;
 /// Blobs that are remembered, so that five hundred wants for one blob ask the database once.
 const KNOWN: usize = 1_024;
 
-/// Blobs that are hashed at a time, and wants that wait for them: devices whose want is dropped ask again.
-const CHECKED: usize = 256;
-/// See [`CHECKED`].
+/// Blobs that are wanted and not known to be whole, and wants that wait for them to be hashed or mended:
+/// devices whose want is dropped ask again.
+const HELD: usize = 256;
+/// See [`HELD`].
 const WAITING: usize = 4_096;
 
 /// Devices whose sites are remembered; a device that moves is noticed when all are forgotten.
@@ -71,13 +72,14 @@ pub async fn run(
         carousel: Carousel::new(limits),
         blobs: HashMap::new(),
         checks: JoinSet::new(),
-        waiting: HashMap::new(),
+        held: HashMap::new(),
         sites: HashMap::new(),
         moved: false,
     };
     // A chunk that goes out as soon as the limit of the hub and the link let it.
     let mut outgoing: Option<(Chunks, Instant, Job)> = None;
     let mut shown = Instant::now();
+    let mut lacking = driver.app.blobs.watch_lacking();
     loop {
         // Wants first: what is wanted by more devices before it goes out goes out once.
         loop {
@@ -131,9 +133,11 @@ pub async fn run(
                 Err(ended) => {
                     tracing::error!(error = chain(&ended), "a blob was not hashed");
                     // It does not say which. Devices ask again.
-                    driver.waiting.clear();
+                    driver.held.clear();
                 }
             },
+            // Its sender is part of the app.
+            _ = lacking.changed() => driver.check_all(),
             place = room => match (place, outgoing.take()) {
                 (Ok(place), Some((chunk, _, job))) => {
                     place.send(chunk);
@@ -151,6 +155,15 @@ fn bytes_of(blob: BlobRef, range: ChunkRange) -> u64 {
     let chunk = limits::CHUNK as u64;
     let at = |index: u32| u64::from(index).saturating_mul(chunk).min(blob.len);
     at(range.first.saturating_add(range.count)).saturating_sub(at(range.first))
+}
+
+/// A blob that is wanted and not known to be whole.
+#[derive(Default)]
+struct Held {
+    /// What each device wanted last.
+    wants: BTreeMap<(WorkspaceId, DeviceId), Want>,
+    /// Whether it is being hashed.
+    hashing: bool,
 }
 
 /// Whether a blob ships.
@@ -173,8 +186,8 @@ struct Driver {
     blobs: HashMap<(WorkspaceId, Digest), u64>,
     /// Blobs that are being hashed.
     checks: JoinSet<(Digest, Result<BlobRef, BlobError>)>,
-    /// Who wants those.
-    waiting: HashMap<Digest, Vec<Wanted>>,
+    /// Who wants those, and those that the hub lacks.
+    held: HashMap<Digest, Held>,
     sites: HashMap<(WorkspaceId, DeviceId), Option<SiteName>>,
     /// Something moved since it was last shown.
     moved: bool,
@@ -190,7 +203,7 @@ impl Driver {
     async fn take(&mut self, (workspace, device, want): Wanted) {
         let len = match self.ships(&workspace, want.blob).await {
             Ships::Len(len) => len,
-            Ships::Unknown => return self.check((workspace, device, want)),
+            Ships::Unknown => return self.hold((workspace, device, want)),
             Ships::No => {
                 tracing::debug!(%workspace, digest = %want.blob, "a blob is wanted that does not ship here");
                 return;
@@ -280,33 +293,63 @@ impl Driver {
         }
     }
 
-    /// Has a blob hashed; the want is taken when that is done.
-    fn check(&mut self, wanted: Wanted) {
-        let digest = wanted.2.blob;
-        if self.waiting.values().map(Vec::len).sum::<usize>() >= WAITING {
+    /// Has a blob hashed; the want is taken when it is known to be whole.
+    fn hold(&mut self, (workspace, device, want): Wanted) {
+        let digest = want.blob;
+        let full = |held: &HashMap<Digest, Held>| {
+            let waiting: usize = held.values().map(|held| held.wants.len()).sum();
+            waiting >= WAITING || held.len() >= HELD && !held.contains_key(&digest)
+        };
+        if full(&self.held) {
+            // What the hub lacks may wait for a person; what is whole does not wait for that.
+            self.held.retain(|_, held| held.hashing);
+        }
+        if full(&self.held) {
             return;
         }
-        if let Some(waiting) = self.waiting.get_mut(&digest) {
-            waiting.push(wanted);
-        } else if self.waiting.len() < CHECKED {
-            self.waiting.insert(digest, vec![wanted]);
+        let held = self.held.entry(digest).or_default();
+        held.wants.insert((workspace, device), want);
+        self.check(digest);
+    }
+
+    fn check(&mut self, digest: Digest) {
+        let held = self.held.get_mut(&digest).filter(|held| !held.hashing);
+        if let Some(held) = held {
+            held.hashing = true;
             let blobs = self.app.blobs.clone();
             self.checks
                 .spawn(async move { (digest, blobs.find(digest).await) });
         }
     }
 
+    /// Something lacks, or is there again.
+    fn check_all(&mut self) {
+        let there = |digest: &Digest| !self.app.blobs.is_lacking(*digest);
+        let held: Vec<_> = self.held.keys().copied().filter(there).collect();
+        for digest in held {
+            self.check(digest);
+        }
+    }
+
     /// A blob was hashed.
     async fn checked(&mut self, digest: Digest, found: Result<BlobRef, BlobError>) {
-        let waiting = self.waiting.remove(&digest).unwrap_or_default();
+        let Some(mut held) = self.held.remove(&digest) else {
+            return;
+        };
         match found {
             Ok(_) => {
-                for wanted in waiting {
-                    self.take(wanted).await;
+                for ((workspace, device), want) in held.wants {
+                    self.take((workspace, device, want)).await;
                 }
             }
+            // Whoever waits has it as soon as it is mended.
             Err(BlobError::Missing(_)) => {
                 tracing::debug!(%digest, "a blob is wanted that the hub lacks");
+                held.hashing = false;
+                self.held.insert(digest, held);
+                if !self.app.blobs.is_lacking(digest) && self.app.blobs.is_known(digest) {
+                    self.check(digest);
+                }
             }
             Err(err) => {
                 tracing::error!(%digest, error = chain(&err), "a wanted blob cannot be read");

@@ -25,8 +25,8 @@ use std::{
 };
 
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, PaginatorTrait as _,
-    QueryFilter as _, QueryOrder as _,
+    ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _,
+    IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
 };
 use tern_protocol::{
     blob::BlobRef,
@@ -48,6 +48,9 @@ use crate::{
 /// their bases are given it: a rollout that starts at once profits too, and none is held up by more
 /// than a person takes to look at it.
 pub const HOLD: Duration = Duration::from_mins(1);
+
+/// How the reason begins of a delta that failed because one of its files was not there.
+const MISSING: &str = "a file is missing";
 
 /// Spelling of a state in the table.
 fn to_text(state: DeltaState) -> &'static str {
@@ -223,6 +226,36 @@ pub async fn again(app: &App, digest: Digest) -> Result<bool, StoreError> {
         app.deltas.notify();
     }
     Ok(updated > 0)
+}
+
+/// Has deltas computed that failed because a file was missing, and both are there again.
+pub async fn retry(app: &App) -> Result<(), StoreError> {
+    const DOING: &str = "looking for deltas that failed";
+    let failed = delta::Entity::find()
+        .filter(delta::Column::State.eq(to_text(DeltaState::Failed)))
+        .filter(delta::Column::Reason.starts_with(MISSING))
+        .all(app.store.read())
+        .await
+        .doing(DOING)?;
+    for row in failed {
+        let there = async |text: &str| -> Result<bool, StoreError> {
+            // A disk that does not answer now does at the next look.
+            let found = app.blobs.head(parsed("digest", text)?).await;
+            Ok(matches!(found, Ok(Some(_))))
+        };
+        if !there(&row.onnx).await? || !there(&row.base_onnx).await? {
+            continue;
+        }
+        let pending = delta::ActiveModel {
+            state: Set(to_text(DeltaState::Pending).into()),
+            reason: Set(String::new()),
+            attempts: Set(0),
+            ..row.into_active_model()
+        };
+        pending.update(app.store.write()).await.doing(DOING)?;
+        app.deltas.notify();
+    }
+    Ok(())
 }
 
 fn number(version: i64) -> Result<ModelVersion, StoreError> {

@@ -156,7 +156,10 @@ async fn what_cannot_be_computed_says_why() {
             (1, failed)
         ]
     );
-    for (delta, why) in deltas[1..].iter().zip(["3 times", "no blob", "no blob"]) {
+    for (delta, why) in deltas[1..]
+        .iter()
+        .zip(["3 times", "is missing", "is missing"])
+    {
         assert!(delta.reason.contains(why), "{delta:?}");
     }
 }

@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     app::App,
     blobs::{BlobError, Found, Pace},
-    fleet, garbage,
+    deltas, fleet, garbage,
     registry::lacking,
     store::{StoreError, chain},
 };
@@ -136,13 +136,15 @@ async fn database(app: &App) -> Result<(), StoreError> {
 /// then.
 async fn mending(app: &App) {
     let mut shown = BTreeSet::new();
+    let mut changes = app.blobs.watch_lacking();
     loop {
         if let Err(err) = look(app, &mut shown).await {
             tracing::error!(error = chain(&err), "blobs that lack are not looked after");
         }
         let next = Instant::now() + LOOK;
         tokio::select! {
-            () = app.blobs.lacking_changed() => {}
+            // Its sender is part of the app.
+            _ = changes.changed() => {}
             () = sleep_until(next) => {}
         }
     }
@@ -164,6 +166,7 @@ async fn look(app: &App, shown: &mut Models) -> Result<(), ScrubError> {
             }
         }
     }
+    deltas::retry(app).await?;
     let mut lack = Models::new();
     for workspace in fleet::workspaces(&app.store).await? {
         let versions = lacking::versions(app, &workspace).await?;
