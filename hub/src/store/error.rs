@@ -61,6 +61,28 @@ pub enum StoreError {
         #[source]
         source: DbErr,
     },
+    /// Its write-ahead log could not be read.
+    #[error("reading {}", path.display())]
+    ReadLog {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Its write-ahead log is damaged, and what was acknowledged would be forgotten.
+    #[error(
+        "{} is damaged, and {commits} changes that were stored stand behind the damage; restore the last backup \
+         into another directory (`tern-hub restore FILE --data DIR`), or move this file away to go on \
+         without all that it holds",
+        path.display()
+    )]
+    Log {
+        /// The file.
+        path: PathBuf,
+        /// Transactions behind the damage.
+        commits: u32,
+    },
     /// A query failed.
     #[error("{doing}")]
     Query {

@@ -17,6 +17,7 @@ mod migrations;
 pub mod schema;
 #[cfg(test)]
 mod tests;
+mod wal;
 
 use std::{
     fs::{OpenOptions, Permissions},
@@ -38,6 +39,9 @@ pub use self::error::{Doing, StoreError, chain, parsed};
 
 /// Name of the database in the data directory.
 pub(crate) const FILE: &str = "tern.sqlite";
+
+/// Name of its write-ahead log.
+const LOG: &str = "tern.sqlite-wal";
 
 /// Connections that read. SQLite readers do not block each other; more than the cores of a small
 /// server bring nothing.
@@ -73,6 +77,18 @@ impl Store {
             path: path.clone(),
             source,
         })?;
+        let log = dir.join(LOG);
+        let forgotten = wal::forgotten(&path, &log);
+        let forgotten = forgotten.map_err(|source| StoreError::ReadLog {
+            path: log.clone(),
+            source,
+        })?;
+        if forgotten > 0 {
+            return Err(StoreError::Log {
+                path: log,
+                commits: forgotten,
+            });
+        }
         // The writer first: it makes the file and sets the journal, which needs the right to write.
         let write = opened(&path, Access::Write).await?;
         migrations::run(&write, &path).await?;
