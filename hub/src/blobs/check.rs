@@ -24,7 +24,11 @@ use nix::{
 use tern_protocol::digest::{Digest, Hasher};
 use tokio::sync::watch;
 
-use super::{BlobError, claims::Claims, on_disk};
+use super::{
+    BlobError,
+    claims::{Aside, Claims},
+    on_disk,
+};
 use crate::counters::Counter;
 
 /// Bytes that are read and hashed at once.
@@ -198,13 +202,17 @@ impl Checks {
             let put = on_disk("putting a damaged blob aside", move || {
                 claims.put_aside(digest, &file)
             });
-            let Some(aside) = put.await? else { continue };
+            let aside = match put.await? {
+                Aside::Kept(path) => Some(path.display().to_string()),
+                Aside::Removed => None,
+                Aside::Another => continue,
+            };
             self.damaged.one();
             self.lacks(digest);
             tracing::error!(
                 %digest,
                 why,
-                put_aside = aside.map(|path| path.display().to_string()),
+                put_aside = aside,
                 "a blob is damaged on the disk and does not ship any more; what the hub cannot make again \
                  by itself stands in `tern overview`: publish the same files again"
             );

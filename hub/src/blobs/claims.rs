@@ -52,6 +52,17 @@ pub struct Unclaimed {
     path: PathBuf,
 }
 
+/// What became of a damaged blob.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Aside {
+    /// It lies there now.
+    Kept(PathBuf),
+    /// There was no room to keep it, and it is gone.
+    Removed,
+    /// It was gone already, or stored anew.
+    Another,
+}
+
 impl Claims {
     pub(super) fn within(blobs: &Path) -> Self {
         Self(Arc::new(Places {
@@ -91,25 +102,20 @@ impl Claims {
         Ok(Some(BlobRef { digest, len }))
     }
 
-    /// Puts a damaged blob aside, if it is still this file: `None` if it is not. Within, where it lies
-    /// now, if it could be kept.
+    /// Puts a damaged blob aside, if it is still this file.
     ///
     /// Nothing is synced: a power cut brings it back, as damaged as it was.
-    pub(super) fn put_aside(
-        &self,
-        digest: Digest,
-        damaged: &File,
-    ) -> io::Result<Option<Option<PathBuf>>> {
+    pub(super) fn put_aside(&self, digest: Digest, damaged: &File) -> io::Result<Aside> {
         let path = self.path(digest);
         let turn = self.lock_file()?;
         turn.lock()?;
         let now = match fs::metadata(&path) {
-            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Aside::Another),
             facts => facts?,
         };
         let was = damaged.metadata()?;
         if (now.dev(), now.ino()) != (was.dev(), was.ino()) {
-            return Ok(None);
+            return Ok(Aside::Another);
         }
         let dir = self.0.blobs.join(DAMAGED);
         let aside = dir.join(format!("{digest}.damaged"));
@@ -119,12 +125,12 @@ impl Claims {
             .and_then(|()| fs::rename(&path, &aside));
         if moved.is_err() {
             // Where there is no room to keep it, it goes.
-            return fs::remove_file(&path).map(|()| Some(None));
+            return fs::remove_file(&path).map(|()| Aside::Removed);
         }
         if let Err(err) = keep_last(&dir) {
             tracing::debug!(%err, "older damaged blobs are still there");
         }
-        Ok(Some(Some(aside)))
+        Ok(Aside::Kept(aside))
     }
 
     /// All blobs that are there.

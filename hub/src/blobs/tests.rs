@@ -170,11 +170,12 @@ async fn damaged(bytes: &[u8]) -> (tempfile::TempDir, Blobs, Digest) {
     (dir, blobs, digest)
 }
 
+type Reading<'a> = std::pin::Pin<Box<dyn Future<Output = Result<(), BlobError>> + 'a>>;
+type Read = for<'a> fn(&'a Blobs, Digest) -> Reading<'a>;
+
 #[tokio::test]
 async fn a_damaged_blob_is_read_by_nobody_and_mended_by_storing_it_again() {
     let bytes = vec![9; 2 * PART + 1];
-    type Reading<'a> = std::pin::Pin<Box<dyn Future<Output = Result<(), BlobError>> + 'a>>;
-    type Read = for<'a> fn(&'a Blobs, Digest) -> Reading<'a>;
     let ways: [Read; 4] = [
         |blobs, digest| Box::pin(async move { blobs.find(digest).await.map(drop) }),
         |blobs, digest| Box::pin(async move { blobs.get_range(digest, 0, 9).await.map(drop) }),

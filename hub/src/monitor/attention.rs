@@ -64,7 +64,11 @@ pub(super) async fn attention(
     }
     let more = lacking.len().saturating_sub(LACKING);
     let told = lacking.into_iter().take(LACKING);
-    all.extend(told.map(|(version, lacks)| damaged_blobs(version, lacks, more)));
+    all.extend(told.map(|(version, lacks)| damaged_blobs(version, lacks)));
+    if let (Some(last), 1..) = (all.last_mut(), more) {
+        let more = things(more as u64, "more version");
+        last.text = format!("{}; so do those of {more}", last.text);
+    }
     if let Some(what) = app.verdict.damage() {
         all.push(Attention {
             kind: AttentionKind::DamagedDatabase,
@@ -107,8 +111,8 @@ pub(super) async fn attention(
     Ok(all)
 }
 
-/// A version that lacks files; of as many more nothing is told.
-fn damaged_blobs(version: VersionRef, lacks: Lacks, more: usize) -> Attention {
+/// A version that lacks files.
+fn damaged_blobs(version: VersionRef, lacks: Lacks) -> Attention {
     let names = lacks.parts.iter().map(|part| match part {
         BlobPart::Manifest => "manifest",
         BlobPart::Golden => "golden samples",
@@ -120,13 +124,10 @@ fn damaged_blobs(version: VersionRef, lacks: Lacks, more: usize) -> Attention {
         model,
         version: number,
     } = &version;
-    let mut text = format!(
+    let text = format!(
         "{model} v{number} lacks its {names}, damaged on the hub's disk or gone from it: devices that need \
          them wait"
     );
-    if more > 0 {
-        text += &format!("; so do {}", things(more as u64, "more version"));
-    }
     let (remedy, command) = match (&lacks.parts[..], lacks.transcoded) {
         ([BlobPart::Manifest], _) => (
             "the hub cannot write it again: take it from a backup, or publish other files and roll those out",
