@@ -22,6 +22,7 @@ use crate::{
     counters::Counters,
     delivery::{egress::Egress, ledger::Ledger},
     registry::vetting::Program,
+    scrub::Verdict,
     store::Store,
     tap::Tap,
     trust::Trust,
@@ -72,6 +73,8 @@ pub struct App {
     pub delivery: DeliveryLimits,
     /// Makes whoever computes deltas look again.
     pub deltas: Wake,
+    /// Whether the database was found damaged.
+    pub verdict: Verdict,
 }
 
 /// Asks a driver to look again. Carries no data: whoever is woken reads all it needs from the
@@ -155,5 +158,6 @@ pub(crate) async fn over(dir: &std::path::Path, store: Store, clock: Clock) -> A
         ledger: Ledger::default(),
         delivery: DeliveryLimits::default(),
         deltas: Wake::new(),
+        verdict: Verdict::default(),
     }
 }

@@ -221,6 +221,10 @@ pub struct Config {
     /// 10m; then they go.
     #[arg(long, value_name = "TIME", default_value = "1d", value_parser = grace)]
     pub blob_grace: Duration,
+    /// Read all blobs that something refers to, and the database, once in this time, slowly, and look
+    /// whether they are sound; `off`: only when they are needed.
+    #[arg(long, value_name = "TIME", default_value = "1d", value_parser = scrub)]
+    pub scrub: Scrub,
     /// How log lines look, on stderr. What is logged is set by `RUST_LOG`, by default `info`.
     #[arg(long, value_enum, default_value_t)]
     pub log_format: LogFormat,
@@ -322,6 +326,20 @@ fn grace(text: &str) -> Result<Duration, String> {
     Ok(grace)
 }
 
+/// How often everything is read to look whether it is sound; none: never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scrub(pub Option<Duration>);
+
+/// As [`duration`], or `off`.
+fn scrub(text: &str) -> Result<Scrub, String> {
+    match text {
+        "off" | "0" => Ok(Scrub(None)),
+        text => duration(text)
+            .map(|every| Scrub(Some(every)))
+            .map_err(|err| format!("{err}, or `off`")),
+    }
+}
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum LogFormat {
@@ -358,6 +376,21 @@ mod tests {
             Args::try_parse_from(zero).is_err(),
             "a hub that may not send cannot deliver"
         );
+    }
+
+    #[test]
+    fn scrubs_can_be_rare_or_off() {
+        let scrub = |text| {
+            let line = ["tern-hub", "serve", "--data", "d", "--scrub", text];
+            match Args::try_parse_from(line).map(|args| args.command) {
+                Ok(Command::Serve(config)) => Ok(config.scrub.0),
+                _ => Err(()),
+            }
+        };
+        assert_eq!(scrub("7d"), Ok(Some(Duration::from_hours(7 * 24))));
+        assert_eq!(scrub("off"), Ok(None));
+        assert_eq!(scrub("0"), Ok(None));
+        assert_eq!(scrub("never"), Err(()));
     }
 
     #[test]

@@ -117,6 +117,8 @@ counters! {
     blobs_collected as "tern_blobs_collected_total";
     /// Bytes of those blobs.
     blob_bytes_collected as "tern_blob_bytes_collected_total";
+    /// Times that all blobs and the database were read to look whether they are sound.
+    scrubs as "tern_scrubs_total";
     /// Transactions of telemetry ingest.
     ingest_commits as "tern_ingest_commits_total";
 }

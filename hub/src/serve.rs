@@ -55,7 +55,7 @@ use crate::{
     },
     monitor::ingest::Ingest,
     registry::vetting::Program,
-    rollout,
+    rollout, scrub,
     store::{Store, StoreError, chain},
     tap::Tap,
     trust,
@@ -218,6 +218,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
             ..DeliveryLimits::default()
         },
         deltas: Wake::new(),
+        verdict: scrub::Verdict::default(),
     };
     intake::all_offline(&app).await?;
     let (others, keeping) = certificate::open(&config, data.path(), &app.clock)?;
@@ -319,6 +320,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let signing = boxed(trust::run(app.clone(), announcements, stop.clone()));
     let deltas = deltas::worker::run(app.clone(), config.delta_budget, stop.clone());
     let collecting = boxed(garbage::run(app.clone(), config.blob_grace, stop.clone()));
+    let scrubbing = boxed(scrub::run(app.clone(), config.scrub.0, stop.clone()));
     let certifying = boxed(app.authorities.clone().run(stop.clone()));
     let stopped = stop.clone();
     let keeping = boxed(async move {
@@ -339,6 +341,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         part("certificates", certifying),
         part("deltas", boxed(deltas)),
         part("garbage", collecting),
+        part("scrubs", scrubbing),
         part("certificate for browsers", keeping),
     ];
     if let Some((dir, names)) = config.broker.broker_files.clone().zip(broker_names) {

@@ -222,13 +222,14 @@ fn publish(
     package: &Package,
     keys: &Opened,
 ) -> Result<Answer, ModelError> {
-    let (mut sent, mut known) = (0, 0);
+    let (mut sent, mut known, mut lacked) = (0, 0, 0);
     for part in &package.parts {
         if context.client.has_blob(&part.digest)? {
             known += 1;
         } else {
             send(&context.client, part)?;
             sent += part.len;
+            lacked += 1;
         }
     }
     let files = words::things(package.parts.len() as u64, "file");
@@ -242,6 +243,12 @@ fn publish(
     match answer {
         Ok(Published { version, new }) => {
             let text = |look| show::model::published(&version, new, look);
+            if !new && lacked > 0 {
+                let lacked = words::things(lacked, "file");
+                talk(format_args!(
+                    "the same version, mended: the hub lacked {lacked} of it, damaged or gone"
+                ));
+            }
             if !version.signed && !keys.is_empty() {
                 check_manifest(context, &version, package)?;
                 return Ok(keys.sign(context)?);

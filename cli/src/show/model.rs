@@ -106,6 +106,14 @@ pub(crate) fn version(version: &VersionView, now: WallTime, look: Look) -> Strin
     for delta in &version.deltas {
         facts.fact("delta", told(delta));
     }
+    if !version.lacks.is_empty() {
+        let lacks: Vec<_> = version.lacks.iter().map(|part| part.word()).collect();
+        let lacks = lacks.join(", ");
+        facts.fact(
+            "damaged",
+            format!("the hub lacks {lacks}; publish the same files again"),
+        );
+    }
     facts.fact("signed", if version.signed { "yes" } else { "not yet" });
     facts.fact("bundle", version.bundle.digest.to_string());
     facts.fact("onnx", version.onnx.digest.to_string());

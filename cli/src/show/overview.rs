@@ -44,7 +44,10 @@ fn attention(all: &[Attention], look: Look) -> String {
     let mut text = format!("\n{}\n", Tone::Strong.paint("needs a person", look));
     for one in all {
         let tone = match one.kind {
-            AttentionKind::RevokedServing | AttentionKind::Failing => Tone::Bad,
+            AttentionKind::RevokedServing
+            | AttentionKind::Failing
+            | AttentionKind::DamagedBlobs
+            | AttentionKind::DamagedDatabase => Tone::Bad,
             AttentionKind::Quarantine | AttentionKind::DevelopmentKeys => Tone::Busy,
         };
         let command = one.command.as_ref();

@@ -28,6 +28,7 @@ use super::{
 use crate::{
     access::principal::Who,
     app::App,
+    blobs::BlobError,
     delivery::{carousel::Key, egress::Place},
     registry,
     store::chain,
@@ -44,6 +45,12 @@ const PAUSE: Duration = Duration::from_mins(1);
 
 /// Seconds after which a device that found no place tries again.
 const AGAIN: u64 = 5;
+
+/// What the hub makes again by itself takes less than this.
+const MENDED: Duration = Duration::from_secs(2);
+
+/// Seconds after which a device tries again whose blob waits for somebody to publish it again.
+const LACKING: u64 = 15;
 
 /// Download a blob that a version of the workspace names, or a range of it (`Range: bytes=0-65535`).
 #[utoipa::path(
@@ -65,7 +72,13 @@ pub(super) async fn download(
             "no version of a model of workspace `{workspace}` has a blob {digest}"
         )));
     }
-    let blob = app.blobs.find(digest).await?;
+    let blob = match app.blobs.find_within(digest, MENDED).await {
+        Err(BlobError::Missing(_)) if app.blobs.is_lacking(digest) => {
+            let text = format!("blob {digest} is damaged at the hub and waits to be mended");
+            return Err(ApiError::unavailable(text).again_in(LACKING));
+        }
+        found => found?,
+    };
     let asked = match headers.get(header::RANGE) {
         None => None,
         Some(range) => Some(asked(range, blob.len)?),

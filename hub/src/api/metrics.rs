@@ -80,6 +80,7 @@ pub(super) async fn metrics(
         text.sample(name, &[], value);
     }
     devices(&app, &principal, &mut text).await?;
+    blobs(&app, &mut text);
     let waiting = app
         .counters
         .batches_offered
@@ -122,6 +123,16 @@ pub(super) async fn metrics(
         "text/plain; version=0.0.4; charset=utf-8",
     )];
     Ok((kind, text.0).into_response())
+}
+
+fn blobs(app: &App, text: &mut Text) {
+    let help = "Blobs that were found damaged on the disk and put aside.";
+    text.family("tern_blobs_damaged_total", "counter", help);
+    text.sample("tern_blobs_damaged_total", &[], app.blobs.damaged());
+    let help = "Blobs that something refers to and the hub lacks.";
+    text.family("tern_blobs_lacking", "gauge", help);
+    let lacking = app.blobs.lacking().len() as u64;
+    text.sample("tern_blobs_lacking", &[], lacking);
 }
 
 /// Of the workspaces that whoever asks may see.

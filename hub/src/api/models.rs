@@ -22,7 +22,7 @@ use super::{
 use crate::{
     access::audit::Actor,
     app::App,
-    registry::{self, Published},
+    registry::{self, Published, lacking},
     transcode,
 };
 
@@ -56,7 +56,8 @@ pub(super) async fn list_models(
     State(app): State<App>,
     Workspace(workspace): Workspace,
 ) -> Result<Answer<Page<ModelView>>, ApiError> {
-    let items = registry::models(&app.store, &workspace).await?;
+    let mut items = registry::models(&app.store, &workspace).await?;
+    lacking::mark_models(&app, &workspace, &mut items).await?;
     Ok(Answer(Page { items, next: None }))
 }
 
@@ -70,7 +71,8 @@ pub(super) async fn show_model(
     Workspace(workspace): Workspace,
     Path(ModelPath { model }): Path<ModelPath>,
 ) -> Result<Answer<ModelView>, ApiError> {
-    let found = registry::model(&app.store, &workspace, &model).await?;
+    let mut found = registry::model(&app.store, &workspace, &model).await?;
+    lacking::mark_models(&app, &workspace, found.as_mut_slice()).await?;
     found
         .map(Answer)
         .ok_or_else(|| ApiError::not_found(format!("there is no model `{model}`")))
@@ -86,7 +88,8 @@ pub(super) async fn show_version(
     Workspace(workspace): Workspace,
     Path(VersionPath { model, version }): Path<VersionPath>,
 ) -> Result<Answer<VersionView>, ApiError> {
-    let found = registry::version(&app.store, &workspace, &model, version).await?;
+    let mut found = registry::version(&app.store, &workspace, &model, version).await?;
+    lacking::mark(&app, &workspace, &mut found).await?;
     let missing = || ApiError::not_found(format!("there is no version {version} of `{model}`"));
     found.map(Answer).ok_or_else(missing)
 }

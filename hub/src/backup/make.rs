@@ -17,6 +17,7 @@ use crate::{
         audit::{self, Deed},
         authority::CaDir,
     },
+    blobs::claims::DAMAGED,
     clock::Clock,
     config::BackupArgs,
     data_dir,
@@ -251,6 +252,10 @@ impl<W: Write> Archive<'_, W> {
             let entry = entry.map_err(io_error("reading", path))?;
             let (name, path) = (name.join(entry.file_name()), entry.path());
             let kind = entry.file_type().map_err(io_error("reading", &path))?;
+            if name == Path::new(BLOBS).join(DAMAGED) {
+                // What serves nobody is nothing to come back to.
+                continue;
+            }
             if kind.is_dir() {
                 self.directory(&name, &path)?;
             } else if kind.is_file() && !crate::blobs::is_staged(&entry.file_name()) {

@@ -6,11 +6,15 @@
 //!
 //! A power cut may set a claim back to what the disk has. Then a blob that nothing refers to may go
 //! early, and whoever publishes it is told to upload it again.
+//!
+//! What is damaged goes to a directory beside, in the same turns.
 
 use std::{
+    collections::HashSet,
     ffi::OsStr,
     fs::{self, File},
     io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::SystemTime,
@@ -19,6 +23,12 @@ use std::{
 use tern_protocol::{blob::BlobRef, digest::Digest};
 
 use super::is_staged;
+
+/// Directory of damaged blobs below that of all blobs: for whoever wants to know what happened to them.
+pub(crate) const DAMAGED: &str = "damaged";
+
+/// Damaged blobs that are kept, the last ones. They take room and serve nobody.
+const KEPT: usize = 4;
 
 /// The claims on the blobs of one directory.
 #[derive(Debug, Clone)]
@@ -42,6 +52,17 @@ pub struct Unclaimed {
     path: PathBuf,
 }
 
+/// What became of a damaged blob.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Aside {
+    /// It lies there now.
+    Kept(PathBuf),
+    /// There was no room to keep it, and it is gone.
+    Removed,
+    /// It was gone already, or stored anew.
+    Another,
+}
+
 impl Claims {
     pub(super) fn within(blobs: &Path) -> Self {
         Self(Arc::new(Places {
@@ -57,18 +78,70 @@ impl Claims {
         options.open(&self.0.lock)
     }
 
-    pub(super) fn claim(&self, digest: Digest) -> io::Result<Option<BlobRef>> {
+    fn path(&self, digest: Digest) -> PathBuf {
         let hex = digest.to_string();
-        let path = self.0.blobs.join("sha256").join(&hex[..2]).join(&hex);
+        self.0.blobs.join("sha256").join(&hex[..2]).join(&hex)
+    }
+
+    /// The file of a blob, if it is there.
+    pub(super) fn open(&self, digest: Digest) -> io::Result<Option<File>> {
+        match File::open(self.path(digest)) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
+            file => file.map(Some),
+        }
+    }
+
+    pub(super) fn claim(&self, digest: Digest) -> io::Result<Option<BlobRef>> {
         let turn = self.lock_file()?;
         turn.lock_shared()?;
-        let file = match File::open(&path) {
-            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
-            file => file?,
+        let Some(file) = self.open(digest)? else {
+            return Ok(None);
         };
         file.set_modified(SystemTime::now())?;
         let len = file.metadata()?.len();
         Ok(Some(BlobRef { digest, len }))
+    }
+
+    /// Puts a damaged blob aside, if it is still this file.
+    ///
+    /// Nothing is synced: a power cut brings it back, as damaged as it was.
+    pub(super) fn put_aside(&self, digest: Digest, damaged: &File) -> io::Result<Aside> {
+        let path = self.path(digest);
+        let turn = self.lock_file()?;
+        turn.lock()?;
+        let now = match fs::metadata(&path) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Aside::Another),
+            facts => facts?,
+        };
+        let was = damaged.metadata()?;
+        if (now.dev(), now.ino()) != (was.dev(), was.ino()) {
+            return Ok(Aside::Another);
+        }
+        let dir = self.0.blobs.join(DAMAGED);
+        let aside = dir.join(format!("{digest}.damaged"));
+        // Its time says which were the last ones.
+        let moved = fs::create_dir_all(&dir)
+            .and_then(|()| damaged.set_modified(SystemTime::now()))
+            .and_then(|()| fs::rename(&path, &aside));
+        if moved.is_err() {
+            // Where there is no room to keep it, it goes.
+            return fs::remove_file(&path).map(|()| Aside::Removed);
+        }
+        if let Err(err) = keep_last(&dir) {
+            tracing::debug!(%err, "older damaged blobs are still there");
+        }
+        Ok(Aside::Kept(aside))
+    }
+
+    /// All blobs that are there.
+    pub(super) fn all(&self) -> io::Result<HashSet<Digest>> {
+        let mut found = HashSet::new();
+        for shelf in entries(&self.0.blobs.join("sha256"))? {
+            for file in entries(&shelf?.path())? {
+                found.extend(digest(&file?.file_name()));
+            }
+        }
+        Ok(found)
     }
 
     pub(super) fn unclaimed(&self, before: SystemTime) -> io::Result<Vec<Unclaimed>> {
@@ -116,6 +189,20 @@ impl Claims {
         fs::remove_file(&unclaimed.path)?;
         Ok(Some(facts.len()))
     }
+}
+
+/// Removes all but the last damaged blobs.
+fn keep_last(dir: &Path) -> io::Result<()> {
+    let mut kept = Vec::new();
+    for file in entries(dir)? {
+        let file = file?;
+        kept.push((file.metadata()?.modified()?, file.path()));
+    }
+    kept.sort();
+    for (_, path) in kept.iter().rev().skip(KEPT) {
+        fs::remove_file(path)?;
+    }
+    Ok(())
 }
 
 fn digest(name: &OsStr) -> Option<Digest> {

@@ -5,19 +5,34 @@
 //!
 //! Must never break:
 //! - a blob that can be read is whole and has the digest that names it: bytes go to a staged file
-//!   and are renamed into place only after the digest held, so `kill -9` leaves no half blob;
+//!   and are renamed into place only after the digest held, so `kill -9` leaves no half blob; and each
+//!   is hashed before it is read for the first time since the hub started ([`check`]);
 //! - a blob that was acknowledged is on the disk (file and directory are flushed);
 //! - nobody can make the hub take more bytes than the caller's limit;
 //! - a blob that was claimed is not removed before its grace is over ([`claims`]).
 
+mod check;
 pub mod claims;
 #[cfg(test)]
 mod tests;
 
-use std::{error::Error, fmt, path::Path, sync::Arc, time::SystemTime};
+use std::{
+    collections::{BTreeSet, HashSet},
+    error::Error,
+    fmt,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
 
-use self::claims::Claims;
-pub use self::claims::Unclaimed;
+use self::{
+    check::{Checks, Trusted},
+    claims::Claims,
+};
+pub use self::{
+    check::{Found, Pace},
+    claims::Unclaimed,
+};
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt};
 use object_store::{
@@ -28,6 +43,7 @@ use tern_protocol::{
     blob::BlobRef,
     digest::{Digest, Hasher},
 };
+use tokio::sync::watch;
 
 /// Bytes gathered before they are written to the staged file (1 MiB): large enough that a write is
 /// cheap, small enough that many uploads at once stay small.
@@ -38,6 +54,7 @@ const PART: usize = 1024 * 1024;
 pub struct Blobs {
     files: Arc<LocalFileSystem>,
     claims: Claims,
+    checks: Arc<Checks>,
 }
 
 /// What became of a `put`.
@@ -157,12 +174,14 @@ impl Blobs {
         Ok(Self {
             files: Arc::new(files.with_fsync(true)),
             claims: Claims::within(dir),
+            checks: Arc::default(),
         })
     }
 
     /// Stores what `stream` yields, if it has the digest `expected` and at most `limit` bytes.
     /// Nothing is visible before the whole blob is durable. A known blob is read to its end and
-    /// compared all the same, so that a sender never learns a digest is good by luck.
+    /// compared all the same, so that a sender never learns a digest is good by luck; one that turns out
+    /// to be damaged is stored anew.
     pub async fn put<S, E>(
         &self,
         mut stream: S,
@@ -173,7 +192,7 @@ impl Blobs {
         S: Stream<Item = Result<Bytes, E>> + Unpin,
         E: Into<Box<dyn Error + Send + Sync>>,
     {
-        let known = self.claim(expected).await?.is_some();
+        let known = self.claim_whole(expected).await?.is_some();
         let mut staged = Staged::new(self, expected, known).await?;
         let mut hasher = Hasher::new();
         let mut received = 0u64;
@@ -206,6 +225,7 @@ impl Blobs {
         if known && self.claim(expected).await?.is_none() {
             return Err(BlobError::Missing(expected));
         }
+        self.checks.is_sound(expected);
         let blob = BlobRef {
             digest: expected,
             len: received,
@@ -222,6 +242,98 @@ impl Blobs {
         let (digest, limit) = (Digest::of(&bytes), bytes.len() as u64);
         let once = futures::stream::iter([Ok::<_, std::convert::Infallible>(bytes)]);
         self.put(once, digest, limit).await.map(Put::blob)
+    }
+
+    /// As [`Self::claim`], of a blob that is hashed now, whatever was known of it: whoever asks has its
+    /// bytes, and can mend it.
+    pub async fn claim_whole(&self, digest: Digest) -> Result<Option<BlobRef>, BlobError> {
+        if self.claim(digest).await?.is_none() {
+            return Ok(None);
+        }
+        let now = Trusted::Since(Instant::now());
+        match self.checks.check(&self.claims, digest, now).await? {
+            Found::Whole => self.claim(digest).await,
+            Found::Damaged | Found::Gone => Ok(None),
+        }
+    }
+
+    /// As [`Self::claim`], of a blob that is hashed first if that was not done since the hub started.
+    pub async fn claim_known(&self, digest: Digest) -> Result<Option<BlobRef>, BlobError> {
+        match self.find(digest).await {
+            Ok(_) => self.claim(digest).await,
+            Err(BlobError::Missing(_)) => Ok(None),
+            Err(err) => Err(err),
+        }
+    }
+
+    /// Hashes a blob at a pace, whatever was known of it.
+    pub async fn scrub(&self, digest: Digest, pace: Pace) -> Result<Found, BlobError> {
+        self.checks.hash(&self.claims, digest, pace).await
+    }
+
+    /// Whether a blob is known to be whole, so that it can be read at once.
+    pub fn is_known(&self, digest: Digest) -> bool {
+        self.checks.knows(digest, Trusted::SinceStart)
+    }
+
+    /// Blobs that the hub had or should have, and lacks.
+    pub fn lacking(&self) -> BTreeSet<Digest> {
+        self.checks.lacking()
+    }
+
+    /// Tells when [`Self::lacking`] changes.
+    pub fn watch_lacking(&self) -> watch::Receiver<()> {
+        self.checks.changed.subscribe()
+    }
+
+    /// As [`Self::find`]; one that the hub lacks is waited for, if it is made again within this time.
+    pub async fn find_within(&self, digest: Digest, time: Duration) -> Result<BlobRef, BlobError> {
+        let mut changes = self.watch_lacking();
+        let back = async {
+            while self.checks.is_lacking(digest) {
+                if changes.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        match self.find(digest).await {
+            Err(BlobError::Missing(_)) if self.checks.is_lacking(digest) => {
+                // Late or not, the next look tells.
+                let _ = tokio::time::timeout(time, back).await;
+                self.find(digest).await
+            }
+            found => found,
+        }
+    }
+
+    /// Whether the hub lacks a blob that it had or should have.
+    pub fn is_lacking(&self, digest: Digest) -> bool {
+        self.checks.is_lacking(digest)
+    }
+
+    /// Looks which of these there are; those that are gone, and were not known to be.
+    pub async fn look_for(&self, wanted: &HashSet<Digest>) -> Result<Vec<Digest>, BlobError> {
+        let claims = self.claims.clone();
+        let there = on_disk("listing blobs", move || claims.all()).await?;
+        for digest in self.checks.lacking() {
+            // Somebody put it back by hand, or nothing refers to it any more.
+            if !wanted.contains(&digest) || self.head(digest).await?.is_some() {
+                self.checks.lacks_no_more(digest);
+            }
+        }
+        let mut gone = Vec::new();
+        for digest in wanted.difference(&there) {
+            // It may have been stored since the list was made.
+            if self.head(*digest).await?.is_none() && self.checks.lacks(*digest) {
+                gone.push(*digest);
+            }
+        }
+        Ok(gone)
+    }
+
+    /// How many blobs were found damaged since the hub started.
+    pub fn damaged(&self) -> u64 {
+        self.checks.damaged.get()
     }
 
     /// The reference to a blob if the hub has it, which then stays for a grace from now on.
@@ -256,8 +368,16 @@ impl Blobs {
         }
     }
 
-    /// The reference to a blob that must be there.
+    /// The reference to a blob that must be there, and is whole.
     pub async fn find(&self, digest: Digest) -> Result<BlobRef, BlobError> {
+        let trusted = Trusted::SinceStart;
+        match self.checks.check(&self.claims, digest, trusted).await? {
+            Found::Whole => self.length(digest).await,
+            Found::Damaged | Found::Gone => Err(BlobError::Missing(digest)),
+        }
+    }
+
+    async fn length(&self, digest: Digest) -> Result<BlobRef, BlobError> {
         let len = self.head(digest).await?.ok_or(BlobError::Missing(digest))?;
         Ok(BlobRef { digest, len })
     }
@@ -270,6 +390,16 @@ impl Blobs {
         len: usize,
     ) -> Result<Bytes, BlobError> {
         let whole = self.find(digest).await?.len;
+        self.read(digest, whole, offset, len).await
+    }
+
+    async fn read(
+        &self,
+        digest: Digest,
+        whole: u64,
+        offset: u64,
+        len: usize,
+    ) -> Result<Bytes, BlobError> {
         let end = offset.saturating_add(len as u64);
         if end > whole {
             return Err(BlobError::Range {
@@ -286,13 +416,36 @@ impl Blobs {
         read.map_err(BlobError::storage("reading a range of a blob"))
     }
 
-    /// A blob of at most `limit` bytes, whole.
+    /// A blob of at most `limit` bytes, whole. What is handed out is what was hashed.
     pub async fn read_all(&self, digest: Digest, limit: u64) -> Result<Bytes, BlobError> {
-        let len = self.find(digest).await?.len;
+        let len = self.length(digest).await?.len;
         if len > limit {
             return Err(BlobError::TooLarge { limit });
         }
-        self.get_range(digest, 0, len as usize).await
+        let read = self.read(digest, len, 0, len as usize).await;
+        let why = match read {
+            Ok(bytes) => {
+                let read = bytes.clone();
+                let found = on_disk("hashing a blob", move || Ok(Digest::of(&read))).await?;
+                if found == digest {
+                    self.checks.is_sound(digest);
+                    return Ok(bytes);
+                }
+                BlobError::DigestMismatch {
+                    expected: digest,
+                    found,
+                }
+            }
+            Err(err) => err,
+        };
+        let now = Trusted::Since(Instant::now());
+        match self.checks.check(&self.claims, digest, now).await? {
+            Found::Damaged | Found::Gone => Err(BlobError::Missing(digest)),
+            Found::Whole => Err(BlobError::Storage {
+                doing: "reading a blob that was whole when it was read again",
+                err: why.into(),
+            }),
+        }
     }
 
     /// A blob as a stream of pieces, with its length in bytes; for downloads.

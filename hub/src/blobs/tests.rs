@@ -144,3 +144,138 @@ async fn staged_files_of_a_killed_hub_go_at_the_next_start() {
     assert_eq!(files_below(dir.path()), 1);
     assert_eq!(blobs.head(kept.digest).await.expect("looks"), Some(4));
 }
+
+fn file(dir: &Path, digest: Digest) -> std::path::PathBuf {
+    let hex = digest.to_string();
+    dir.join("sha256").join(&hex[..2]).join(&hex)
+}
+
+/// Changes one byte of a blob on the disk.
+fn damage(dir: &Path, digest: Digest) {
+    let path = file(dir, digest);
+    let mut bytes = std::fs::read(&path).expect("reads");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).expect("writes");
+}
+
+/// A hub's blobs as they are after a restart, with one that is damaged.
+async fn damaged(bytes: &[u8]) -> (tempfile::TempDir, Blobs, Digest) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let before = Blobs::open(dir.path()).expect("opens");
+    let blob = before.put_bytes(Bytes::copy_from_slice(bytes)).await;
+    let digest = blob.expect("stores").digest;
+    damage(dir.path(), digest);
+    let blobs = Blobs::open(dir.path()).expect("opens");
+    (dir, blobs, digest)
+}
+
+type Reading<'a> = std::pin::Pin<Box<dyn Future<Output = Result<(), BlobError>> + 'a>>;
+type Read = for<'a> fn(&'a Blobs, Digest) -> Reading<'a>;
+
+#[tokio::test]
+async fn a_damaged_blob_is_read_by_nobody_and_mended_by_storing_it_again() {
+    let bytes = vec![9; 2 * PART + 1];
+    let ways: [Read; 4] = [
+        |blobs, digest| Box::pin(async move { blobs.find(digest).await.map(drop) }),
+        |blobs, digest| Box::pin(async move { blobs.get_range(digest, 0, 9).await.map(drop) }),
+        |blobs, digest| Box::pin(async move { blobs.read_all(digest, 1 << 30).await.map(drop) }),
+        |blobs, digest| Box::pin(async move { blobs.stream(digest).await.map(drop) }),
+    ];
+    for read in ways {
+        let (dir, blobs, digest) = damaged(&bytes).await;
+        assert!(!blobs.is_known(digest));
+        let answer = read(&blobs, digest).await;
+        assert!(matches!(answer, Err(BlobError::Missing(_))), "{answer:?}");
+        assert_eq!(blobs.lacking(), BTreeSet::from([digest]));
+        assert_eq!(
+            (blobs.damaged(), blobs.head(digest).await.ok()),
+            (1, Some(None))
+        );
+        assert_eq!(files_below(&dir.path().join(claims::DAMAGED)), 1);
+        // Twice is once.
+        assert!(read(&blobs, digest).await.is_err());
+        assert_eq!(blobs.damaged(), 1);
+
+        let put = blobs.put(pieces(&bytes, 70_001), digest, 1 << 30).await;
+        assert_eq!(put.expect("stores"), Put::Stored(BlobRef::of(&bytes)));
+        assert_eq!(blobs.lacking(), BTreeSet::new());
+        assert!(blobs.is_known(digest));
+        assert_eq!(blobs.read_all(digest, 1 << 30).await.expect("reads"), bytes);
+    }
+}
+
+#[tokio::test]
+async fn whoever_could_send_a_blob_is_told_that_it_is_damaged_also_if_it_was_whole_before() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let blobs = Blobs::open(dir.path()).expect("opens");
+    let blob = blobs.put_bytes(Bytes::from_static(b"some bytes")).await;
+    let digest = blob.expect("stores").digest;
+    assert!(blobs.is_known(digest));
+    damage(dir.path(), digest);
+    assert_eq!(blobs.claim_whole(digest).await.expect("looks"), None);
+    let again = blobs.put(pieces(b"some bytes", 3), digest, 99).await;
+    assert!(matches!(again, Ok(Put::Stored(_))), "{again:?}");
+    // Or without asking before.
+    damage(dir.path(), digest);
+    let again = blobs.put(pieces(b"some bytes", 3), digest, 99).await;
+    assert!(matches!(again, Ok(Put::Stored(_))), "{again:?}");
+    assert_eq!(
+        blobs.read_all(digest, 99).await.expect("reads"),
+        "some bytes"
+    );
+    assert_eq!(blobs.damaged(), 2);
+}
+
+#[tokio::test]
+async fn a_scrub_finds_damage_that_nobody_has_met() {
+    let (_dir, blobs, digest) = damaged(b"left alone").await;
+    let whole = blobs.put_bytes(Bytes::from_static(b"whole")).await;
+    let whole = whole.expect("stores").digest;
+    let pace = Pace::PerSecond(1 << 30);
+    assert_eq!(blobs.scrub(whole, pace).await.expect("reads"), Found::Whole);
+    assert_eq!(
+        blobs.scrub(digest, pace).await.expect("reads"),
+        Found::Damaged
+    );
+    assert_eq!(blobs.scrub(digest, pace).await.expect("reads"), Found::Gone);
+}
+
+#[tokio::test]
+async fn the_last_damaged_blobs_are_kept_and_no_more() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let blobs = Blobs::open(dir.path()).expect("opens");
+    for number in 0..9_u8 {
+        let blob = blobs.put_bytes(Bytes::from(vec![number; 9])).await;
+        let digest = blob.expect("stores").digest;
+        damage(dir.path(), digest);
+        blobs.claim_whole(digest).await.expect("looks");
+        let last = dir
+            .path()
+            .join(claims::DAMAGED)
+            .join(format!("{digest}.damaged"));
+        assert!(last.is_file());
+    }
+    assert_eq!(files_below(&dir.path().join(claims::DAMAGED)), 4);
+    assert_eq!(blobs.lacking().len(), 9);
+}
+
+#[tokio::test]
+async fn what_is_gone_is_found_again_after_a_restart_and_what_is_back_is_not() {
+    let (dir, blobs, digest) = damaged(b"wanted").await;
+    blobs.find(digest).await.expect_err("it is damaged");
+    let blobs = Blobs::open(dir.path()).expect("opens");
+    assert_eq!(blobs.lacking(), BTreeSet::new());
+    let wanted = HashSet::from([digest]);
+    assert_eq!(blobs.look_for(&wanted).await.expect("looks"), [digest]);
+    assert_eq!(
+        blobs.look_for(&wanted).await.expect("looks"),
+        [],
+        "told once"
+    );
+    assert_eq!(blobs.lacking(), BTreeSet::from([digest]));
+    // By hand, from a backup.
+    std::fs::write(file(dir.path(), digest), b"wanted").expect("writes");
+    blobs.look_for(&wanted).await.expect("looks");
+    assert_eq!(blobs.lacking(), BTreeSet::new());
+}

@@ -40,6 +40,8 @@ fn title(kind: AttentionKind) -> &'static str {
     match kind {
         AttentionKind::RevokedServing => "Revoked and still serving",
         AttentionKind::Failing => "Failing",
+        AttentionKind::DamagedBlobs => "Damaged files",
+        AttentionKind::DamagedDatabase => "Damaged database",
         AttentionKind::Quarantine => "Wrong clocks",
         AttentionKind::DevelopmentKeys => "Development keys",
     }
@@ -47,7 +49,10 @@ fn title(kind: AttentionKind) -> &'static str {
 
 fn tone(kind: AttentionKind) -> &'static str {
     match kind {
-        AttentionKind::RevokedServing | AttentionKind::Failing => "bad",
+        AttentionKind::RevokedServing
+        | AttentionKind::Failing
+        | AttentionKind::DamagedBlobs
+        | AttentionKind::DamagedDatabase => "bad",
         AttentionKind::Quarantine | AttentionKind::DevelopmentKeys => "warn",
     }
 }
@@ -55,13 +60,19 @@ fn tone(kind: AttentionKind) -> &'static str {
 /// Where one sees more of it.
 fn leads(one: &Attention) -> Option<(String, &'static str)> {
     match (one.kind, &one.version) {
-        (AttentionKind::RevokedServing, Some(of)) => {
+        (AttentionKind::RevokedServing | AttentionKind::DamagedBlobs, Some(of)) => {
             Some((format!("/models/{}#v{}", of.model, of.version), "Its model"))
         }
         (AttentionKind::RevokedServing | AttentionKind::Failing, _) => {
             Some(("/devices?health=failing".into(), "These devices"))
         }
-        (AttentionKind::Quarantine | AttentionKind::DevelopmentKeys, _) => None,
+        (
+            AttentionKind::DamagedBlobs
+            | AttentionKind::DamagedDatabase
+            | AttentionKind::Quarantine
+            | AttentionKind::DevelopmentKeys,
+            _,
+        ) => None,
     }
 }
 

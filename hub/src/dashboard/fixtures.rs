@@ -335,6 +335,7 @@ pub(super) fn model(versions: u32) -> ModelView {
         stages: stages(),
         signed: true,
         revoked: None,
+        lacks: Vec::new(),
     };
     ModelView {
         name: "digits".parse().unwrap(),

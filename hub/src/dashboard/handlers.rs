@@ -34,7 +34,8 @@ use crate::{
     delivery,
     fleet::{self, DeviceFilter, timeline::TimelineFilter},
     monitor::{self, ChartQuery},
-    registry, rollout,
+    registry::{self, lacking},
+    rollout,
     store::StoreError,
     trust,
 };
@@ -327,7 +328,8 @@ async fn model(State(app): State<App>, visit: Visit, at: At<Named>, ask: Ask) ->
             range,
         };
         let of = Of::Model(&name);
-        let found = registry::model(&app.store, visit.scope.workspace(), &name).await?;
+        let mut found = registry::model(&app.store, visit.scope.workspace(), &name).await?;
+        lacking::mark_models(&app, visit.scope.workspace(), found.as_mut_slice()).await?;
         let found = found.ok_or_else(|| missing("model", name.as_str()))?;
         let (accuracy, latency, prediction, traffic) = tokio::try_join!(
             look.chart(Metric::Accuracy, GroupBy::Version, of),

@@ -96,7 +96,19 @@ pub(super) fn signature(version: &VersionView) -> Markup {
             (None, false) => { " " (badge("warn", Icon::Pause, "not signed yet")) }
             (None, true) => {}
         }
+        @if !version.lacks.is_empty() {
+            " " span title=(lacks(version)) { (badge("bad", Icon::Cross, "damaged")) }
+        }
     }
+}
+
+/// What the hub lacks of a version.
+fn lacks(version: &VersionView) -> String {
+    let parts: Vec<_> = version.lacks.iter().map(|part| part.word()).collect();
+    format!(
+        "The hub lacks {}; publish the same files again.",
+        parts.join(", ")
+    )
 }
 
 /// Yes or no with a colour.

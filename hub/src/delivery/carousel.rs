@@ -313,6 +313,12 @@ impl Carousel {
         self.blobs.iter().map(wave).collect()
     }
 
+    /// Drops all wants for a blob, and what is remembered of it.
+    pub fn forget(&mut self, key: &Key) {
+        self.blobs.remove(key);
+        self.turns.retain(|turn| turn != key);
+    }
+
     /// Bytes a second at which what was lost of a blob is repeated; none while nobody loses.
     pub fn repeats_at(&self, key: &Key) -> Option<u64> {
         self.blobs.get(key)?.flow.rate()

@@ -1,7 +1,9 @@
 //! Reads wanted chunks from the blobs and hands them to the link, as fast as it takes them.
+//!
+//! A blob is hashed before its first chunk leaves. Wants for it wait meanwhile, those for others do not.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
 };
 
@@ -14,16 +16,22 @@ use tern_protocol::{
     limits,
     rest::Change,
 };
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 
 use super::carousel::{Asker, Carousel, Job, Limits, Next, Taken};
-use crate::{app::App, fleet, registry, store::chain};
+use crate::{app::App, blobs::BlobError, fleet, registry, store::chain};
 
 /// Wants that wait to be looked at. A want is small, and a device whose want is dropped asks again.
 const WANTS: usize = 4_096;
 
 /// Blobs that are remembered, so that five hundred wants for one blob ask the database once.
 const KNOWN: usize = 1_024;
+
+/// Blobs that are wanted and not known to be whole, and wants that wait for them to be hashed or mended:
+/// devices whose want is dropped ask again.
+const HELD: usize = 256;
+/// See [`HELD`].
+const WAITING: usize = 4_096;
 
 /// Devices whose sites are remembered; a device that moves is noticed when all are forgotten.
 const SITES: usize = 4_096;
@@ -63,17 +71,20 @@ pub async fn run(
         sited: limits.site.is_some(),
         carousel: Carousel::new(limits),
         blobs: HashMap::new(),
+        checks: JoinSet::new(),
+        held: HashMap::new(),
         sites: HashMap::new(),
         moved: false,
     };
     // A chunk that goes out as soon as the limit of the hub and the link let it.
     let mut outgoing: Option<(Chunks, Instant, Job)> = None;
     let mut shown = Instant::now();
+    let mut lacking = driver.app.blobs.watch_lacking();
     loop {
         // Wants first: what is wanted by more devices before it goes out goes out once.
         loop {
             match wants.try_recv() {
-                Ok(want) => driver.take(want).await,
+                Ok(want) => driver.hear(want).await,
                 Err(mpsc::error::TryRecvError::Empty) => break,
                 Err(mpsc::error::TryRecvError::Disconnected) => return,
             }
@@ -114,9 +125,19 @@ pub async fn run(
         };
         tokio::select! {
             want = wants.recv() => match want {
-                Some(want) => driver.take(want).await,
+                Some(want) => driver.hear(want).await,
                 None => return,
             },
+            Some(checked) = driver.checks.join_next() => match checked {
+                Ok((digest, found)) => driver.checked(digest, found).await,
+                Err(ended) => {
+                    tracing::error!(error = chain(&ended), "a blob was not hashed");
+                    // It does not say which. Devices ask again.
+                    driver.held.clear();
+                }
+            },
+            // Its sender is part of the app.
+            _ = lacking.changed() => driver.check_all(),
             place = room => match (place, outgoing.take()) {
                 (Ok(place), Some((chunk, _, job))) => {
                     place.send(chunk);
@@ -136,6 +157,25 @@ fn bytes_of(blob: BlobRef, range: ChunkRange) -> u64 {
     at(range.first.saturating_add(range.count)).saturating_sub(at(range.first))
 }
 
+/// A blob that is wanted and not known to be whole.
+#[derive(Default)]
+struct Held {
+    /// What each device wanted last.
+    wants: BTreeMap<(WorkspaceId, DeviceId), Want>,
+    /// Whether it is being hashed.
+    hashing: bool,
+}
+
+/// Whether a blob ships.
+enum Ships {
+    /// It does, and has so many bytes.
+    Len(u64),
+    /// It does if it is whole.
+    Unknown,
+    /// It does not, or the hub lacks it.
+    No,
+}
+
 struct Driver {
     app: App,
     start: Instant,
@@ -144,17 +184,30 @@ struct Driver {
     carousel: Carousel,
     /// Lengths of blobs that ship in a workspace.
     blobs: HashMap<(WorkspaceId, Digest), u64>,
+    /// Blobs that are being hashed.
+    checks: JoinSet<(Digest, Result<BlobRef, BlobError>)>,
+    /// Who wants those, and those that the hub lacks.
+    held: HashMap<Digest, Held>,
     sites: HashMap<(WorkspaceId, DeviceId), Option<SiteName>>,
     /// Something moved since it was last shown.
     moved: bool,
 }
 
 impl Driver {
-    async fn take(&mut self, (workspace, device, want): Wanted) {
+    /// Takes a want as it came.
+    async fn hear(&mut self, wanted: Wanted) {
         self.app.counters.wants.one();
-        let Some(len) = self.len(&workspace, want.blob).await else {
-            tracing::debug!(%workspace, digest = %want.blob, "a blob is wanted that does not ship here");
-            return;
+        self.take(wanted).await;
+    }
+
+    async fn take(&mut self, (workspace, device, want): Wanted) {
+        let len = match self.ships(&workspace, want.blob).await {
+            Ships::Len(len) => len,
+            Ships::Unknown => return self.hold((workspace, device, want)),
+            Ships::No => {
+                tracing::debug!(%workspace, digest = %want.blob, "a blob is wanted that does not ship here");
+                return;
+            }
         };
         let site = self.site(&workspace, &device).await;
         let asker = Asker {
@@ -207,19 +260,22 @@ impl Driver {
         self.moved = false;
     }
 
-    /// Length of a blob that ships in this workspace.
-    async fn len(&mut self, workspace: &WorkspaceId, digest: Digest) -> Option<u64> {
+    /// Whether a blob ships in this workspace.
+    async fn ships(&mut self, workspace: &WorkspaceId, digest: Digest) -> Ships {
         let key = (workspace.clone(), digest);
         if let Some(len) = self.blobs.get(&key) {
-            return Some(*len);
+            return Ships::Len(*len);
         }
         match registry::ships(&self.app.store, workspace, digest).await {
             Ok(true) => {}
-            Ok(false) => return None,
+            Ok(false) => return Ships::No,
             Err(err) => {
                 tracing::error!(%digest, error = chain(&err), "the database does not say what ships");
-                return None;
+                return Ships::No;
             }
+        }
+        if !self.app.blobs.is_known(digest) {
+            return Ships::Unknown;
         }
         match self.app.blobs.head(digest).await {
             Ok(Some(len)) => {
@@ -227,12 +283,76 @@ impl Driver {
                     self.blobs.clear();
                 }
                 self.blobs.insert(key, len);
-                Some(len)
+                Ships::Len(len)
             }
-            Ok(None) => None,
+            Ok(None) => Ships::No,
             Err(err) => {
                 tracing::error!(%digest, error = chain(&err), "a wanted blob cannot be read");
-                None
+                Ships::No
+            }
+        }
+    }
+
+    /// Has a blob hashed; the want is taken when it is known to be whole.
+    fn hold(&mut self, (workspace, device, want): Wanted) {
+        let digest = want.blob;
+        let full = |held: &HashMap<Digest, Held>| {
+            let waiting: usize = held.values().map(|held| held.wants.len()).sum();
+            waiting >= WAITING || held.len() >= HELD && !held.contains_key(&digest)
+        };
+        if full(&self.held) {
+            // What the hub lacks may wait for a person; what is whole does not wait for that.
+            self.held.retain(|_, held| held.hashing);
+        }
+        if full(&self.held) {
+            return;
+        }
+        let held = self.held.entry(digest).or_default();
+        held.wants.insert((workspace, device), want);
+        self.check(digest);
+    }
+
+    fn check(&mut self, digest: Digest) {
+        let held = self.held.get_mut(&digest).filter(|held| !held.hashing);
+        if let Some(held) = held {
+            held.hashing = true;
+            let blobs = self.app.blobs.clone();
+            self.checks
+                .spawn(async move { (digest, blobs.find(digest).await) });
+        }
+    }
+
+    /// Something lacks, or is there again.
+    fn check_all(&mut self) {
+        let there = |digest: &Digest| !self.app.blobs.is_lacking(*digest);
+        let held: Vec<_> = self.held.keys().copied().filter(there).collect();
+        for digest in held {
+            self.check(digest);
+        }
+    }
+
+    /// A blob was hashed.
+    async fn checked(&mut self, digest: Digest, found: Result<BlobRef, BlobError>) {
+        let Some(mut held) = self.held.remove(&digest) else {
+            return;
+        };
+        match found {
+            Ok(_) => {
+                for ((workspace, device), want) in held.wants {
+                    self.take((workspace, device, want)).await;
+                }
+            }
+            // Whoever waits has it as soon as it is mended.
+            Err(BlobError::Missing(_)) => {
+                tracing::debug!(%digest, "a blob is wanted that the hub lacks");
+                held.hashing = false;
+                self.held.insert(digest, held);
+                if !self.app.blobs.is_lacking(digest) && self.app.blobs.is_known(digest) {
+                    self.check(digest);
+                }
+            }
+            Err(err) => {
+                tracing::error!(%digest, error = chain(&err), "a wanted blob cannot be read");
             }
         }
     }
@@ -263,7 +383,7 @@ impl Driver {
         }
     }
 
-    async fn read(&self, job: &Job) -> Option<Chunks> {
+    async fn read(&mut self, job: &Job) -> Option<Chunks> {
         let (offset, len) = job.blob.place(job.index)?;
         let digest = job.blob.digest;
         match self.app.blobs.get_range(digest, offset, len).await {
@@ -280,6 +400,10 @@ impl Driver {
             }
             Err(err) => {
                 tracing::error!(%digest, index = job.index, error = chain(&err), "chunk not read");
+                // Whoever wants more of it says so again; by then it may be mended.
+                let key = (job.workspace.clone(), digest);
+                self.blobs.remove(&key);
+                self.carousel.forget(&key);
                 None
             }
         }

@@ -1,7 +1,7 @@
 //! Deltas: what makes the ONNX file of a version from that of an earlier one.
 //!
 //! Called by `registry` (a version was published), `fleet` (what devices are offered), `rollout` (whom
-//! to let wait) and `garbage`. Calls `tern_delta`, `blobs` and the store.
+//! to let wait), `scrub` and `garbage`. Calls `tern_delta`, `blobs` and the store.
 //!
 //! Each pair of a version and a base is a row from the moment that the version is published, written
 //! in the same transaction; [`worker`] computes one after the other, and goes on after a restart where
@@ -25,8 +25,8 @@ use std::{
 };
 
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, PaginatorTrait as _,
-    QueryFilter as _, QueryOrder as _,
+    ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _,
+    IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
 };
 use tern_protocol::{
     blob::BlobRef,
@@ -39,12 +39,18 @@ use tern_protocol::{
 
 pub use self::offers::{Offers, offers};
 use self::rows::delta;
-use crate::store::{Doing as _, Store, StoreError, parsed};
+use crate::{
+    app::App,
+    store::{Doing as _, Store, StoreError, parsed},
+};
 
 /// How long after it was published a version waits for its deltas before devices that have one of
 /// their bases are given it: a rollout that starts at once profits too, and none is held up by more
 /// than a person takes to look at it.
 pub const HOLD: Duration = Duration::from_mins(1);
+
+/// How the reason begins of a delta that failed because one of its files was not there.
+const MISSING: &str = "a file is missing";
 
 /// Spelling of a state in the table.
 fn to_text(state: DeltaState) -> &'static str {
@@ -202,6 +208,54 @@ pub async fn ships(
         .await
         .doing("looking for a delta")?;
     Ok(found > 0)
+}
+
+/// Has a delta computed again whose blob is lost; whether there is one of this digest. The digest stays in
+/// its row: the same files give the same delta, which devices have heard of.
+pub async fn again(app: &App, digest: Digest) -> Result<bool, StoreError> {
+    let update = delta::Entity::update_many()
+        .col_expr(delta::Column::State, to_text(DeltaState::Pending).into())
+        .col_expr(delta::Column::Attempts, 0.into())
+        .filter(delta::Column::Digest.eq(digest.to_string()))
+        .filter(delta::Column::State.eq(to_text(DeltaState::Ready)));
+    let updated = update.exec(app.store.write()).await;
+    let updated = updated
+        .doing("having a delta computed again")?
+        .rows_affected;
+    if updated > 0 {
+        app.deltas.notify();
+    }
+    Ok(updated > 0)
+}
+
+/// Has deltas computed that failed because a file was missing, and both are there again.
+pub async fn retry(app: &App) -> Result<(), StoreError> {
+    const DOING: &str = "looking for deltas that failed";
+    let failed = delta::Entity::find()
+        .filter(delta::Column::State.eq(to_text(DeltaState::Failed)))
+        .filter(delta::Column::Reason.starts_with(MISSING))
+        .all(app.store.read())
+        .await
+        .doing(DOING)?;
+    for row in failed {
+        let there = async |text: &str| -> Result<bool, StoreError> {
+            // A disk that does not answer now does at the next look.
+            let found = app.blobs.head(parsed("digest", text)?).await;
+            Ok(matches!(found, Ok(Some(_))))
+        };
+        if !there(&row.onnx).await? || !there(&row.base_onnx).await? {
+            continue;
+        }
+        let pending = delta::ActiveModel {
+            state: Set(to_text(DeltaState::Pending).into()),
+            reason: Set(String::new()),
+            attempts: Set(0),
+            ..row.into_active_model()
+        };
+        pending.update(app.store.write()).await.doing(DOING)?;
+        app.deltas.notify();
+    }
+    Ok(())
 }
 
 fn number(version: i64) -> Result<ModelVersion, StoreError> {

@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    MISSING,
     budget::{Kept, evicted},
     rows::delta,
     to_text,
@@ -200,21 +201,10 @@ async fn begin(app: &App, row: &delta::Model) -> Result<(), StoreError> {
 async fn read(app: &App, digest: Digest) -> Result<Result<Bytes, String>, BlobError> {
     match app.blobs.read_all(digest, ONNX).await {
         Ok(bytes) => Ok(Ok(bytes)),
-        Err(err @ (BlobError::Missing(_) | BlobError::TooLarge { .. })) => Ok(Err(err.to_string())),
+        Err(BlobError::Missing(digest)) => Ok(Err(format!("{MISSING}: {digest}"))),
+        Err(err @ BlobError::TooLarge { .. }) => Ok(Err(err.to_string())),
         Err(err) => Err(err),
     }
-    .map(|read| {
-        read.and_then(|bytes| {
-            // A file that rotted would make a delta that leads nowhere.
-            if Digest::of(&bytes) == digest {
-                Ok(bytes)
-            } else {
-                Err(format!(
-                    "the stored file {digest} has other bytes than its name says"
-                ))
-            }
-        })
-    })
 }
 
 /// Computes in a thread of its own, which nobody waits for when the hub stops: it holds nothing that

@@ -110,7 +110,7 @@ fn is_garbage(blob: &Unclaimed, kept: &HashSet<Digest>) -> bool {
 }
 
 /// Every blob that a row names.
-async fn references(db: &impl ConnectionTrait) -> Result<HashSet<Digest>, StoreError> {
+pub(crate) async fn references(db: &impl ConnectionTrait) -> Result<HashSet<Digest>, StoreError> {
     const DOING: &str = "reading what refers to blobs";
     let select = Statement::from_string(db.get_database_backend(), REFERENCES);
     let rows = db.query_all_raw(select).await.doing(DOING)?;

@@ -2,10 +2,19 @@
 
 use tern_protocol::{
     id::WorkspaceId,
-    rest::{Attention, AttentionKind, Health, HealthCount},
+    rest::{Attention, AttentionKind, BlobPart, Health, HealthCount, VersionRef},
 };
 
-use crate::{app::App, fleet, store::StoreError, trust};
+use crate::{
+    app::App,
+    fleet,
+    registry::lacking::{self, Lacks},
+    store::StoreError,
+    trust,
+};
+
+/// Versions that are told to lack files, at most; of a disk that is gone nobody reads them all.
+const LACKING: usize = 20;
 
 /// All that needs a person in a workspace; nothing if all is well.
 pub(super) async fn attention(
@@ -13,10 +22,11 @@ pub(super) async fn attention(
     workspace: &WorkspaceId,
     health: &[HealthCount],
 ) -> Result<Vec<Attention>, StoreError> {
-    let (revoked, quarantined, development) = tokio::try_join!(
+    let (revoked, quarantined, development, lacking) = tokio::try_join!(
         fleet::revoked::unreplaced(&app.store, workspace),
         super::quarantine::recent(app, workspace),
         trust::is_development(&app.store, workspace),
+        lacking::versions(app, workspace),
     )?;
     let mut all = Vec::new();
     let alarmed: u64 = revoked.values().map(|(devices, _)| devices).sum();
@@ -52,6 +62,25 @@ pub(super) async fn attention(
             version: None,
         });
     }
+    let more = lacking.len().saturating_sub(LACKING);
+    let told = lacking.into_iter().take(LACKING);
+    all.extend(told.map(|(version, lacks)| damaged_blobs(version, lacks)));
+    if let (Some(last), 1..) = (all.last_mut(), more) {
+        let more = things(more as u64, "more version");
+        last.text = format!("{}; so do those of {more}", last.text);
+    }
+    if let Some(what) = app.verdict.damage() {
+        all.push(Attention {
+            kind: AttentionKind::DamagedDatabase,
+            text: format!("the hub's database is damaged ({what}): some requests fail"),
+            remedy: "stop the hub, keep its directory, restore the last backup into another one, and start \
+                     the hub on that"
+                .into(),
+            command: Some("tern-hub restore".into()),
+            devices: 0,
+            version: None,
+        });
+    }
     if quarantined.windows > 0 {
         all.push(Attention {
             kind: AttentionKind::Quarantine,
@@ -80,6 +109,50 @@ pub(super) async fn attention(
         });
     }
     Ok(all)
+}
+
+/// A version that lacks files.
+fn damaged_blobs(version: VersionRef, lacks: Lacks) -> Attention {
+    let names = lacks.parts.iter().map(|part| match part {
+        BlobPart::Manifest => "manifest",
+        BlobPart::Golden => "golden samples",
+        BlobPart::Reference => "reference profile",
+        BlobPart::Model | BlobPart::Delta | BlobPart::Metadata => "model file",
+    });
+    let names = names.collect::<Vec<_>>().join(", ");
+    let VersionRef {
+        model,
+        version: number,
+    } = &version;
+    let text = format!(
+        "{model} v{number} lacks its {names}, damaged on the hub's disk or gone from it: devices that need \
+         them wait"
+    );
+    let (remedy, command) = match (&lacks.parts[..], lacks.transcoded) {
+        ([BlobPart::Manifest], _) => (
+            "the hub cannot write it again: take it from a backup, or publish other files and roll those out",
+            "tern-hub restore".into(),
+        ),
+        (_, Some(form)) => (
+            "transcode the version that it was made of again",
+            format!(
+                "tern model transcode {model} {} --to {}",
+                form.from, form.to
+            ),
+        ),
+        _ => (
+            "publish the same files again, and devices that wait get it",
+            format!("tern model publish {model} DIR"),
+        ),
+    };
+    Attention {
+        kind: AttentionKind::DamagedBlobs,
+        text,
+        remedy: remedy.into(),
+        command: Some(command),
+        devices: 0,
+        version: Some(version),
+    }
 }
 
 fn things(number: u64, one: &str) -> String {

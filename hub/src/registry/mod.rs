@@ -12,6 +12,7 @@
 mod facts;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod lacking;
 mod parts;
 pub mod publish;
 pub mod rows;
@@ -355,6 +356,7 @@ fn view(row: rows::version::Model, beside: &Beside) -> Result<VersionView, Store
             Some(json("transcoding", &row.transcoded)?)
         },
         revoked: revoked(row.revoked, row.revoked_at, row.replacement)?,
+        lacks: Vec::new(),
     })
 }
 

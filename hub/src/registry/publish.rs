@@ -22,7 +22,7 @@ use tokio::sync::Semaphore;
 
 pub(crate) use super::vetting::Pair;
 use super::{
-    Beside, Declared, facts, rows,
+    Beside, Declared, facts, lacking, rows,
     vetting::{self, VettingError},
     view,
 };
@@ -31,7 +31,7 @@ use crate::{
     app::App,
     blobs::BlobError,
     deltas,
-    store::{Doing as _, StoreError, chain},
+    store::{Doing as _, StoreError, chain, parsed},
     trust,
 };
 
@@ -126,6 +126,7 @@ async fn publish_form(
     if is_understood(&new)
         && let Some(known) = known(app.store.read(), workspace, model, &new).await?
     {
+        mended(app, &new, &known).await?;
         // The power may have gone between its row and its signature.
         let row = signed(app, workspace, model, known).await?;
         return Ok(Published::Known(view(
@@ -167,6 +168,20 @@ async fn publish_form(
         }
     };
     Ok(published)
+}
+
+/// Makes sure that a version that is published again has all of its files.
+async fn mended(
+    app: &App,
+    new: &NewVersion,
+    known: &rows::version::Model,
+) -> Result<(), PublishError> {
+    Files::find(app, new).await?;
+    let bundle = parsed("digest", &known.bundle)?;
+    if app.blobs.claim(bundle).await?.is_none() && !lacking::manifest_again(app, bundle).await? {
+        return Err(PublishError::Blob(BlobError::Missing(bundle)));
+    }
+    Ok(())
 }
 
 /// Has a version signed, if this hub may sign and has not yet; its row after that.
@@ -222,7 +237,7 @@ impl Files {
         let mut findings = Vec::new();
         for (place, (name, digest, limit)) in found.iter_mut().zip(wanted) {
             let Some(digest) = digest else { continue };
-            match app.blobs.claim(digest).await?.map(|blob| blob.len) {
+            match app.blobs.claim_known(digest).await?.map(|blob| blob.len) {
                 None => findings.push(not_uploaded(name, digest)),
                 Some(len) if len > limit => findings.push(Finding {
                     check: "manifest".into(),

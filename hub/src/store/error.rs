@@ -5,6 +5,8 @@ use std::{path::PathBuf, str::FromStr};
 use sea_orm::DbErr;
 use tern_protocol::codec::DecodeError;
 
+use super::FILE;
+
 /// Why the database did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -47,6 +49,40 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// Its bytes are not those that were written.
+    #[error(
+        "{doing}: the database `{FILE}` of the data directory is damaged; stop the hub, keep the directory, \
+         restore the last backup into another one (`tern-hub restore FILE --data DIR`) and start the hub on that"
+    )]
+    Damaged {
+        /// What was being done.
+        doing: &'static str,
+        /// What SQLite says.
+        #[source]
+        source: DbErr,
+    },
+    /// Its write-ahead log could not be read.
+    #[error("reading {}", path.display())]
+    ReadLog {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Its write-ahead log is damaged, and what was acknowledged would be forgotten.
+    #[error(
+        "{} is damaged, and {commits} changes that were stored stand behind the damage; restore the last backup \
+         into another directory (`tern-hub restore FILE --data DIR`), or move this file away to go on \
+         without all that it holds",
+        path.display()
+    )]
+    Log {
+        /// The file.
+        path: PathBuf,
+        /// Transactions behind the damage.
+        commits: u32,
+    },
     /// A query failed.
     #[error("{doing}")]
     Query {
@@ -75,6 +111,25 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// What SQLite says in codes 11 (SQLITE_CORRUPT) and 26 (SQLITE_NOTADB).
+    const DAMAGE: [&str; 3] = [
+        "database disk image is malformed",
+        "file is not a database",
+        "malformed database schema",
+    ];
+
+    /// A query failed while this was being done.
+    pub(super) fn of(doing: &'static str, source: DbErr) -> Self {
+        let said = source.to_string();
+        if Self::DAMAGE.iter().any(|damage| said.contains(damage)) {
+            Self::Damaged { doing, source }
+        } else {
+            Self::Query { doing, source }
+        }
+    }
+}
+
 /// Says what was being done when the database failed.
 pub trait Doing<T> {
     /// Names the step, in the form "reading devices".
@@ -83,7 +138,7 @@ pub trait Doing<T> {
 
 impl<T> Doing<T> for Result<T, DbErr> {
     fn doing(self, doing: &'static str) -> Result<T, StoreError> {
-        self.map_err(|source| StoreError::Query { doing, source })
+        self.map_err(|source| StoreError::of(doing, source))
     }
 }
 

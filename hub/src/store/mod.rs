@@ -7,6 +7,9 @@
 //! - what is committed survives a power cut (`synchronous = FULL`);
 //! - one writer at a time, and nobody waits for a lock: writers queue for the only connection that
 //!   may write, readers see a snapshot;
+//! - a transaction that failed leaves nothing behind: SQLite ends one by itself when the disk is full,
+//!   sqlx goes on counting it as open, and what came after would be part of it and never be committed.
+//!   So a connection that is still in a transaction when it is handed back is closed;
 //! - a database of a newer hub is refused, not damaged.
 
 mod error;
@@ -14,6 +17,7 @@ mod migrations;
 pub mod schema;
 #[cfg(test)]
 mod tests;
+mod wal;
 
 use std::{
     fs::{OpenOptions, Permissions},
@@ -25,13 +29,19 @@ use std::{
 
 use sea_orm::{
     ConnectOptions, ConnectionTrait as _, Database, DatabaseBackend, DatabaseConnection, Statement,
-    sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+    sqlx::{
+        Connection as _,
+        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+    },
 };
 
 pub use self::error::{Doing, StoreError, chain, parsed};
 
 /// Name of the database in the data directory.
 pub(crate) const FILE: &str = "tern.sqlite";
+
+/// Name of its write-ahead log.
+const LOG: &str = "tern.sqlite-wal";
 
 /// Connections that read. SQLite readers do not block each other; more than the cores of a small
 /// server bring nothing.
@@ -67,6 +77,18 @@ impl Store {
             path: path.clone(),
             source,
         })?;
+        let log = dir.join(LOG);
+        let forgotten = wal::forgotten(&path, &log);
+        let forgotten = forgotten.map_err(|source| StoreError::ReadLog {
+            path: log.clone(),
+            source,
+        })?;
+        if forgotten > 0 {
+            return Err(StoreError::Log {
+                path: log,
+                commits: forgotten,
+            });
+        }
         // The writer first: it makes the file and sets the journal, which needs the right to write.
         let write = opened(&path, Access::Write).await?;
         migrations::run(&write, &path).await?;
@@ -117,17 +139,19 @@ impl Store {
         copied.map(drop).doing("copying the database")
     }
 
+    /// Looks whether the pages of the database fit together, while it is in use; what is wrong, if
+    /// something is. Faster than [`Self::check`]: indices are not compared with their tables.
+    pub async fn quick_check(&self) -> Result<Result<(), String>, StoreError> {
+        verdict(&self.read, "PRAGMA quick_check(1)").await
+    }
+
     /// Opens the database in `dir`, which must be there, brings it up to this hub's shape, and looks
     /// whether it is sound; what is wrong with it, if something is.
     pub async fn check(dir: &Path) -> Result<Result<(), String>, StoreError> {
         let store = Self::open(dir).await?;
-        let check = Statement::from_string(store.backend(), "PRAGMA integrity_check(1)");
-        let rows = store.read().query_all_raw(check).await;
+        let said = verdict(&store.read, "PRAGMA integrity_check(1)").await;
         store.close().await;
-        let rows = rows.doing("checking the database")?;
-        let said = rows.iter().find_map(|row| row.try_get_by_index(0).ok());
-        let said: String = said.unwrap_or_else(|| "it says nothing".into());
-        Ok(if said == "ok" { Ok(()) } else { Err(said) })
+        said
     }
 
     /// Closes all connections, when their users are done.
@@ -137,6 +161,18 @@ impl Store {
         let _ = self.read.close().await;
         let _ = self.write.close().await;
     }
+}
+
+/// What SQLite says of a database, if it is not well.
+async fn verdict(db: &DatabaseConnection, pragma: &str) -> Result<Result<(), String>, StoreError> {
+    let check = Statement::from_string(db.get_database_backend(), pragma);
+    let rows = match db.query_all_raw(check).await.doing("checking the database") {
+        Err(StoreError::Damaged { source, .. }) => return Ok(Err(source.to_string())),
+        rows => rows?,
+    };
+    let said = rows.iter().find_map(|row| row.try_get_by_index(0).ok());
+    let said: String = said.unwrap_or_else(|| "it says nothing".into());
+    Ok(if said == "ok" { Ok(()) } else { Err(said) })
 }
 
 /// Makes the file if it is missing, and closes it to others: seeds of second factors are in it. SQLite
@@ -161,9 +197,12 @@ enum Access {
 
 async fn opened(path: &Path, access: Access) -> Result<DatabaseConnection, StoreError> {
     let connected = connect(path, access).await;
-    connected.map_err(|source| StoreError::Open {
-        path: path.to_owned(),
-        source,
+    connected.map_err(|source| match StoreError::of("starting", source) {
+        StoreError::Query { source, .. } => StoreError::Open {
+            path: path.to_owned(),
+            source,
+        },
+        damaged => damaged,
     })
 }
 
@@ -182,6 +221,15 @@ async fn connect(path: &Path, access: Access) -> Result<DatabaseConnection, sea_
         .max_lifetime(None::<Duration>)
         .test_before_acquire(false)
         .sqlx_logging(false)
+        .map_sqlx_sqlite_pool_opts(|pool| {
+            pool.after_release(|connection, _| {
+                Box::pin(async move {
+                    // First what is left of a transaction is rolled back.
+                    connection.ping().await?;
+                    Ok(!connection.is_in_transaction())
+                })
+            })
+        })
         .map_sqlx_sqlite_opts(move |options: SqliteConnectOptions| {
             let options = options
                 .filename(&path)

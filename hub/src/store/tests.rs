@@ -82,3 +82,89 @@ async fn commits_are_durable_and_the_journal_is_a_log() {
         assert_eq!(value.expect("a value"), expected, "{pragma}");
     }
 }
+
+#[tokio::test]
+async fn a_transaction_that_sqlite_ended_by_itself_swallows_nothing_that_comes_after() {
+    let (_dir, store) = fresh().await;
+    let insert = |name: &str| {
+        sql(&format!(
+            "INSERT INTO counter (name, value) VALUES ('{name}', 1)"
+        ))
+    };
+    let txn = store.write().begin().await.expect("begins");
+    txn.execute_raw(insert("lost")).await.expect("writes");
+    // As it does when a commit finds no room.
+    txn.execute_unprepared("ROLLBACK").await.expect("ends");
+    txn.commit().await.expect_err("there is nothing to commit");
+    // One that ends without a commit, as many do.
+    let txn = store.write().begin().await.expect("begins");
+    txn.execute_raw(insert("undone")).await.expect("writes");
+    txn.rollback().await.expect("ends");
+    let txn = store.write().begin().await.expect("begins");
+    txn.execute_raw(insert("kept")).await.expect("writes");
+    txn.commit().await.expect("commits");
+    let seen = store.read().query_all_raw(sql("SELECT name FROM counter"));
+    let seen = seen.await.expect("reads");
+    let names: Vec<String> = seen
+        .iter()
+        .map(|row| row.try_get_by_index(0).expect("a name"))
+        .collect();
+    assert_eq!(names, ["kept"]);
+}
+
+#[tokio::test]
+async fn a_damaged_page_fails_what_needs_it_and_nothing_else() {
+    let (dir, store) = fresh().await;
+    let make = sql("CREATE TABLE other (text TEXT NOT NULL)");
+    store.write().execute_raw(make).await.expect("makes");
+    let insert = sql("INSERT INTO other VALUES ('something')");
+    store.write().execute_raw(insert).await.expect("writes");
+    let root = sql("SELECT rootpage FROM sqlite_master WHERE name = 'other'");
+    let row = store.read().query_one_raw(root).await.expect("reads");
+    let root: i64 = row
+        .expect("it is there")
+        .try_get_by_index(0)
+        .expect("a number");
+    store.close().await;
+    let path = dir.path().join(FILE);
+    let mut bytes = std::fs::read(&path).expect("reads");
+    bytes[(usize::try_from(root).expect("a page") - 1) * 4096] ^= 1;
+    std::fs::write(&path, bytes).expect("writes");
+
+    let store = Store::open(dir.path()).await.expect("it opens");
+    let read = store
+        .read()
+        .query_all_raw(sql("SELECT text FROM other"))
+        .await;
+    match read.doing("reading").map(drop) {
+        Err(err @ StoreError::Damaged { .. }) => {
+            let said = err.to_string();
+            assert!(
+                said.contains("tern-hub restore") && said.contains(FILE),
+                "{said}"
+            );
+        }
+        other => panic!("expected damage, got {other:?}"),
+    }
+    assert!(store.quick_check().await.expect("it is checked").is_err());
+    let insert = sql("INSERT INTO counter (name, value) VALUES ('x', 5)");
+    store
+        .write()
+        .execute_raw(insert)
+        .await
+        .expect("the rest works");
+}
+
+#[tokio::test]
+async fn what_is_no_database_says_so_and_what_to_do() {
+    let (dir, store) = fresh().await;
+    store.close().await;
+    let path = dir.path().join(FILE);
+    let mut bytes = std::fs::read(&path).expect("reads");
+    bytes[0] ^= 1;
+    std::fs::write(&path, bytes).expect("writes");
+    match Store::open(dir.path()).await {
+        Err(StoreError::Damaged { .. }) => {}
+        other => panic!("expected damage, got {other:?}"),
+    }
+}

@@ -82,3 +82,38 @@ async fn a_transcoded_version_says_what_it_cost() {
     );
     assert!(matches!(none.await, Ok(None)));
 }
+
+#[tokio::test]
+async fn a_transcoded_version_whose_file_is_damaged_is_mended_by_transcoding() {
+    let world = World::new().await;
+    let first = publish_digits(&world).await;
+    let model: ModelName = name("digits");
+    let by = Actor::machine();
+    let again = async || {
+        let to = Transcoding::Fp16;
+        let made = transcode(&world.app, &by, &world.workspace, &model, first, to).await;
+        made.expect("it can be").expect("it is there")
+    };
+    let Published::New(made) = again().await else {
+        panic!("it is new");
+    };
+    let hex = made.onnx.digest.to_string();
+    let file = world.blobs().join("sha256").join(&hex[..2]).join(&hex);
+    let mut bytes = std::fs::read(&file).expect("reads");
+    bytes[100] ^= 1;
+    std::fs::write(&file, bytes).expect("writes");
+    let claimed = world.app.blobs.claim_whole(made.onnx.digest).await;
+    assert_eq!(claimed.expect("looks"), None);
+    let commands = async || {
+        let overview = crate::monitor::overview(&world.app, &world.workspace).await;
+        let all = overview.expect("reads").attention.into_iter();
+        all.filter_map(|one| one.command).collect::<Vec<_>>()
+    };
+    let command = "tern model transcode digits 1 --to fp16";
+    assert!(commands().await.iter().any(|one| one == command));
+    let Published::Known(mended) = again().await else {
+        panic!("it is the same version");
+    };
+    assert_eq!(mended.version, made.version);
+    assert!(commands().await.iter().all(|one| one != command));
+}

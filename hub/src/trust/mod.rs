@@ -269,6 +269,18 @@ async fn change(
     Ok(stored)
 }
 
+/// Stores a signed document again as a blob, from the database; whether there is one of this digest.
+pub async fn rewrite(app: &App, digest: Digest) -> Result<bool, TrustError> {
+    match stored::document(&app.store, digest).await? {
+        // A row that is damaged is no way to mend a blob.
+        Some(bytes) if Digest::of(&bytes) == digest => {
+            app.blobs.put_bytes(bytes.into()).await?;
+            Ok(true)
+        }
+        _ => Ok(false),
+    }
+}
+
 fn documents(repository: &Repository) -> impl Iterator<Item = &[u8]> {
     let rest = [repository.targets.bytes(), repository.snapshot.bytes()];
     repository.roots.iter().map(Document::bytes).chain(rest)

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use sea_orm::{ConnectionTrait, QueryResult, Statement, TryGetable, Value};
-use tern_protocol::id::WorkspaceId;
+use tern_protocol::{digest::Digest, id::WorkspaceId};
 use tern_trust::{
     author::{self, Keys, Repository},
     document::Document,
@@ -216,6 +216,14 @@ pub async fn ships(
                WHERE workspace = $1 AND digest = $2 AND role NOT LIKE 'draft-%' LIMIT 1";
     let values = [workspace.as_str().into(), digest.into()];
     Ok(!query(store.read(), sql, values).await?.is_empty())
+}
+
+/// The bytes of a document that devices are told of.
+pub(super) async fn document(store: &Store, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
+    let sql = "SELECT bytes FROM trust_document \
+               WHERE digest = $1 AND role NOT LIKE 'draft-%' LIMIT 1";
+    let rows = query(store.read(), sql, [digest.to_string().into()]).await?;
+    rows.first().map(|row| column(row, "bytes")).transpose()
 }
 
 pub(super) async fn execute<C: ConnectionTrait>(

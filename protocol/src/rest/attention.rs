@@ -32,6 +32,10 @@ pub enum AttentionKind {
     RevokedServing,
     /// Devices refused what they should serve, or serve nothing.
     Failing,
+    /// The hub lacks files of a version: they are damaged on its disk, or gone.
+    DamagedBlobs,
+    /// The hub's database is damaged.
+    DamagedDatabase,
     /// Windows came from clocks that cannot be right.
     Quarantine,
     /// The hub holds the keys that sign models.

@@ -7,7 +7,7 @@ use crate::{
     digest::Digest,
     id::{ModelName, ModelVersion},
     manifest::{Base, Measured},
-    rest::Stages,
+    rest::{BlobPart, Stages},
     steps::{InputSteps, OutputSteps, PostStep, PreStep},
     tensor::TensorSpec,
     time::WallTime,
@@ -202,6 +202,10 @@ pub struct VersionView {
     /// Why it is revoked, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked: Option<Revoked>,
+    /// Its files that the hub lacks, since they were damaged on its disk or are gone: until they are
+    /// published again it does not ship.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lacks: Vec<BlobPart>,
 }
 
 /// How weights are stored.

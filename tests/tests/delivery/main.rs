@@ -12,6 +12,8 @@ mod fallback;
 mod first_model;
 mod full_disk;
 mod hub_crash;
+mod hub_damage;
+mod hub_full_disk;
 mod killed;
 mod limits;
 mod months_offline;

@@ -295,10 +295,14 @@ fn load(dir: &CaDir, entry: &Entry) -> Result<Arc<Authority>, AuthorityError> {
     let certificate = der(&certificate)?;
     let key = rcgen::KeyPair::from_pem(&key)
         .map_err(|_| damaged(format!("{}.key", entry.id), "it is not a key in PEM"))?;
-    let mut authority = Authority::new(certificate, key)?;
-    if authority.id != entry.id {
+    // Before it is read: it is named by its digest.
+    if !Digest::of(&certificate).to_string().starts_with(&entry.id) {
         return Err(damaged(crt(), "it is the certificate of another authority"));
     }
+    let mut authority = Authority::new(certificate, key).map_err(|err| match err {
+        AuthorityError::Import(what) => damaged(format!("{}.key", entry.id), what),
+        err => err,
+    })?;
     authority.workspace.clone_from(&entry.workspace);
     authority.issues = entry.issues;
     let ders = |texts: &[String]| -> Result<Vec<_>, AuthorityError> {
