@@ -89,7 +89,9 @@ mod tests {
 
     fn of(values: &[f64]) -> Levels {
         let mut levels = Levels::default();
-        values.iter().for_each(|value| levels.add(*value));
+        for value in values {
+            levels.add(*value);
+        }
         levels
     }
 
