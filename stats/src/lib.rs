@@ -16,6 +16,7 @@ pub mod confidence;
 pub mod evidence;
 pub mod histogram;
 pub mod interval;
+pub mod ladder;
 pub mod levels;
 pub mod sketch;
 pub mod window;

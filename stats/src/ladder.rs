@@ -1,0 +1,128 @@
+//! Two groups of devices side by side, where each device is itself: one is always worse than another, and no number
+//! of windows of the same few devices says what a new version does to the rest of the fleet.
+//!
+//! What was drawn by lot is the device, so the device is the unit. It counts when it has closed one window, once more
+//! when it has closed two, four, eight and so on, each time with the mean of all of them so far. Each of these
+//! *rungs* is a comparison of independent devices that have looked equally long, whatever the windows of one device
+//! have to do with each other. The evidence is the average over rungs, which is an e-process since each is one
+//! (V. Vovk and R. Wang, "E-values: calibration, combination and applications", Annals of Statistics 49(3), 2021). The
+//! first rung notices what breaks at once, the later ones what is small.
+//!
+//! On each rung there are two bets, and half of the stake is on either. One is on means ([`crate::compare`]). The other
+//! is on pairs, drawn before anything is known of them: how often the treated one of two is the worse by more than the
+//! margin. Without harm that is at most every second time, which is the sign test (J. Arbuthnott, 1710). It needs few
+//! devices where harm is small beside the range of values, and all of them are harmed.
+
+use crate::{
+    betting::{self, above},
+    compare,
+    levels::{Levels, STEPS},
+};
+
+/// Rungs: 1, 2, 4 … 256 windows.
+pub const RUNGS: usize = 9;
+
+/// What is known of two groups, of a value of which more is worse.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ladder {
+    margin: f64,
+    rungs: [Rung; RUNGS],
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+struct Rung {
+    treated: Levels,
+    control: Levels,
+    /// 1 for a pair whose treated device is the worse, 0 if it is not, and a half if neither is.
+    pairs: Levels,
+}
+
+/// The rung that a device reaches with this many windows, if it reaches one.
+pub const fn rung(windows: u64) -> Option<usize> {
+    let rung = windows.trailing_zeros() as usize;
+    if windows.is_power_of_two() && rung < RUNGS {
+        Some(rung)
+    } else {
+        None
+    }
+}
+
+impl Ladder {
+    /// Nothing is known yet. `margin`: by how much the treated mean may be larger without harm.
+    pub fn new(margin: f64) -> Self {
+        Self {
+            margin,
+            rungs: Default::default(),
+        }
+    }
+
+    /// A treated device has closed this many windows, of which this is the mean. To be told of each number once;
+    /// those that are no rung change nothing.
+    pub fn treated(&mut self, windows: u64, mean: f64) {
+        if let Some(rung) = rung(windows) {
+            self.rungs[rung].treated.add(mean);
+        }
+    }
+
+    /// As [`Self::treated`], of a device of the control.
+    pub fn control(&mut self, windows: u64, mean: f64) {
+        if let Some(rung) = rung(windows) {
+            self.rungs[rung].control.add(mean);
+        }
+    }
+
+    /// Both devices of a pair have closed this many windows. A pair is two devices that were drawn together, one into
+    /// each group, before either had closed a window.
+    pub fn pair(&mut self, windows: u64, treated: f64, control: f64) {
+        let Some(rung) = rung(windows) else {
+            return;
+        };
+        let worse = treated - control;
+        // What differs by less than a value is rounded to is the same.
+        let same = 0.5 / f64::from(STEPS);
+        let value =
+            if (worse - self.margin).abs() < same || worse.abs() < same && self.margin >= 0.0 {
+                0.5
+            } else if worse > self.margin {
+                1.0
+            } else {
+                0.0
+            };
+        self.rungs[rung].pairs.add(value);
+    }
+
+    /// Adds what another one of the same margin knows of other devices.
+    pub fn merge(&mut self, other: &Self) {
+        for (rung, other) in self.rungs.iter_mut().zip(&other.rungs) {
+            rung.treated.merge(&other.treated);
+            rung.control.merge(&other.control);
+            rung.pairs.merge(&other.pairs);
+        }
+    }
+
+    /// Natural logarithm of the evidence for harm: an e-process for "the treated are no worse than the control by more
+    /// than the margin".
+    pub fn harm(&self) -> f64 {
+        betting::mean_of_exponentials(self.rungs.iter().flat_map(|rung| {
+            let means = compare::larger(&rung.treated, &rung.control, self.margin);
+            [means, above(&rung.pairs, 0.5)]
+        }))
+    }
+
+    /// Natural logarithm of the evidence against harm: an e-process for "the treated mean is larger than the control's
+    /// by the margin or more". By means alone: that most devices are well says nothing of the few that are not.
+    pub fn safe(&self) -> f64 {
+        let rungs = self.rungs.iter();
+        betting::mean_of_exponentials(
+            rungs.map(|rung| compare::not_larger(&rung.treated, &rung.control, self.margin)),
+        )
+    }
+
+    /// Devices of both groups that have closed a window.
+    pub fn devices(&self) -> (u64, u64) {
+        (self.rungs[0].treated.n(), self.rungs[0].control.n())
+    }
+}
+
+#[cfg(test)]
+mod tests;
