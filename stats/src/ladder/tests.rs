@@ -33,7 +33,7 @@ impl Fleet {
         let mut rng = StdRng::seed_from_u64(seed);
         let treated: Vec<f64> = (0..self.devices)
             .map(|index| {
-                let broken = self.breaks > 0 && index as u32 % self.breaks == 0;
+                let broken = self.breaks > 0 && (index as u32).is_multiple_of(self.breaks);
                 if broken {
                     1.0
                 } else {
