@@ -6,7 +6,9 @@ use clap::Subcommand;
 use tern_cli::client::{ClientError, ROLLOUTS};
 use tern_protocol::{
     id::{DeviceId, ModelName, ModelVersion, RolloutId, SiteName, SlotName},
-    rest::{Abort, Moved, NewRollout, RolloutDeviceState, RolloutView, Selector, Widen},
+    rest::{
+        Abort, Expression, Moved, NewRollout, RolloutDeviceState, RolloutView, Selector, Widen,
+    },
 };
 
 use super::{
@@ -27,7 +29,9 @@ pub(crate) enum RolloutCommand {
     #[command(
         after_help = "Devices that match every option are selected; without options, all of the \
         workspace.\nExample: tern rollout start digit-reader@latest --slot digit-reader --site \
-        harbour --percent 25 --watch"
+        harbour --percent 25 --watch\nA selection: `site`, `device` or `label.NAME` with `=`, `!=`, `in (A, B)` or \
+        `not in (A, B)`, a label by itself, `not`, `and`, `or` and parentheses; values with other \
+        characters than letters, digits and . _ : / - stand in double quotes."
     )]
     Start(StartArgs),
     /// All rollouts, newest first
@@ -99,6 +103,9 @@ pub(crate) struct StartArgs {
     /// Only this device; may be given several times
     #[arg(long)]
     device: Vec<DeviceId>,
+    /// Only devices of which this holds, such as: site in (harbour, hill) and not label.fragile
+    #[arg(long, value_name = "EXPRESSION")]
+    select: Option<Expression>,
     /// Share of the selected devices to move
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u8).range(1..=100))]
     percent: u8,
@@ -204,6 +211,7 @@ fn start(context: &Context, args: StartArgs) -> Result<Answer, RolloutError> {
             sites: args.site,
             labels: args.label.into_iter().collect::<BTreeMap<_, _>>(),
             devices: args.device,
+            expression: args.select,
         },
         percent: args.percent,
     };

@@ -178,6 +178,13 @@ fn selector(selector: &Selector) -> String {
     if !selector.devices.is_empty() {
         parts.push(format!("device {}", joined(&selector.devices)));
     }
+    if let Some(expression) = &selector.expression {
+        parts.push(if parts.is_empty() {
+            expression.to_string()
+        } else {
+            format!("({expression})")
+        });
+    }
     if parts.is_empty() {
         "all".into()
     } else {

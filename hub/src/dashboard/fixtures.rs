@@ -238,6 +238,7 @@ pub(super) fn rollout(id: u32, state: RolloutState, devices: usize) -> RolloutVi
             sites: vec!["harbour".parse().unwrap(), "mill".parse().unwrap()],
             labels: BTreeMap::from([("lens".into(), "plastic".into())]),
             devices: Vec::new(),
+            expression: Some("not label.fragile".parse().unwrap()),
         },
         percent: 75,
         state,

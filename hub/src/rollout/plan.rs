@@ -2,7 +2,7 @@
 
 use tern_protocol::{
     id::{RolloutId, SlotName, WorkspaceId},
-    rest::{Moved, RolloutCounts, RolloutState, Selector},
+    rest::{Described, Moved, RolloutCounts, RolloutState, Selector},
     time::WallTime,
 };
 
@@ -64,12 +64,21 @@ impl Rollout {
             sites,
             labels,
             devices,
+            expression,
         } = &self.selector;
+        let described = || Described {
+            device: device.device.as_str(),
+            site: device.site.as_str(),
+            labels: &device.labels,
+        };
         (sites.is_empty() || sites.contains(&device.site))
             && (devices.is_empty() || devices.contains(&device.device))
             && labels
                 .iter()
                 .all(|(key, value)| device.labels.get(key) == Some(value))
+            && expression
+                .as_ref()
+                .is_none_or(|expression| expression.selects(&described()))
     }
 
     /// What it assigns.

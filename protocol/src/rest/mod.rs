@@ -8,6 +8,7 @@ mod access;
 mod attention;
 mod charts;
 mod delivery;
+mod expression;
 mod fleet;
 mod overview;
 mod problem;
@@ -20,8 +21,8 @@ mod trust;
 mod truth;
 
 pub use self::{
-    access::*, attention::*, charts::*, delivery::*, fleet::*, overview::*, problem::*,
-    quarantine::*, registry::*, rollout::*, tap::*, timeline::*, trust::*, truth::*,
+    access::*, attention::*, charts::*, delivery::*, expression::*, fleet::*, overview::*,
+    problem::*, quarantine::*, registry::*, rollout::*, tap::*, timeline::*, trust::*, truth::*,
 };
 
 use alloc::{string::String, vec::Vec};

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{DeviceId, ModelName, ModelVersion, RolloutId, SiteName, SlotName},
-    rest::{Stage, Stages},
+    rest::{Expression, Stage, Stages},
     time::WallTime,
 };
 
@@ -44,6 +44,9 @@ pub struct Selector {
     /// One of these; empty: any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<DeviceId>,
+    /// Of which this holds: `site in (harbour, hill) and not label.fragile`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expression: Option<Expression>,
 }
 
 /// `POST /rollouts/{id}/widen`.

@@ -6,7 +6,9 @@ use tern_protocol::rest::{
     Abort, Moved, RolloutDeviceState, RolloutState, RolloutView, Selector, Widen,
 };
 use tern_tests::{
-    fleet::{Fleet, meter},
+    agent::SLOT,
+    cli,
+    fleet::{Fleet, MODEL, meter},
     package, wait,
 };
 
@@ -114,6 +116,62 @@ fn a_rollout_reaches_the_devices_it_selects_also_those_that_join_later() {
             .slots
             .iter()
             .all(|slot| slot.assigned.is_none())
+    );
+}
+
+#[test]
+fn a_rollout_reaches_the_devices_of_which_an_expression_holds() {
+    let mut fleet = Fleet::empty();
+    for (number, lens) in [(1, "glass"), (2, "plastic"), (3, "plastic"), (4, "plastic")] {
+        let device = meter(number).label("lens", lens);
+        fleet.add(&if number == 3 {
+            device.label("fragile", "")
+        } else {
+            device
+        });
+    }
+    let package = package::random(fleet.dir(), 1, 16);
+    let version = fleet.publish(&package);
+    let start = |select: &str| {
+        let target = format!("{MODEL}@{}", version.version);
+        let args = [
+            "rollout", "start", &target, "--slot", SLOT, "--select", select,
+        ];
+        cli::tern(&fleet, &args)
+    };
+    let select = "label.lens in (plastic, quartz) and not (label.fragile or site = harbour)";
+    let started = start(select);
+    assert_eq!(started.code, Some(0), "{started:?}");
+    assert!(started.out.contains(select), "{}", started.out);
+    let rollouts = fleet.client().rollouts().all().expect("it lists rollouts");
+    let done = fleet.rollout_until(rollouts[0].id, "to be proven", |view| {
+        view.state == RolloutState::Complete
+    });
+    assert_eq!(serving(&done), names(&["meter-02", "meter-04"]));
+    let page = format!("{}/rollouts/{}", fleet.hub.url(), done.id);
+    let page = fleet.hub.http().get(&page).expect("the page");
+    assert!(page.body.contains(select), "{}", page.body);
+
+    let refused = start("lens = plastic");
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(
+        refused.log.contains("`label.NAME` is expected, not `lens`"),
+        "{refused:?}"
+    );
+    // And whoever asks by REST.
+    let body = serde_json::json!({
+        "slot": SLOT, "model": MODEL, "version": 1, "selector": { "expression": "site in ()" },
+    });
+    let url = format!("{}/api/v1/w/default/rollouts", fleet.hub.url());
+    let answer = fleet
+        .hub
+        .http()
+        .post(&url, &body.to_string())
+        .expect("an answer");
+    assert!((400..500).contains(&answer.status), "{answer:?}");
+    assert!(
+        answer.body.contains("a value is expected, not `)`"),
+        "{answer:?}"
     );
 }
 

@@ -68,9 +68,10 @@ pub(in crate::dashboard) fn selected(selector: &Selector) -> Markup {
         sites,
         labels,
         devices,
+        expression,
     } = selector;
     html! {
-        @if sites.is_empty() && labels.is_empty() && devices.is_empty() { "all devices" } @else {
+        @if *selector == Selector::default() { "all devices" } @else {
             "devices"
             @if !sites.is_empty() { " at " (some(sites)) }
             @if !labels.is_empty() {
@@ -81,6 +82,7 @@ pub(in crate::dashboard) fn selected(selector: &Selector) -> Markup {
                 }
             }
             @if !devices.is_empty() { " named " (some(devices)) }
+            @if let Some(expression) = expression { " of which " code { (expression) } }
         }
     }
 }
