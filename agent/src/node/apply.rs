@@ -149,8 +149,12 @@ impl Node {
                 let news = self.trust.refused(&text, self.clock.uptime());
                 self.tell_of_metadata(news)
             }
+            // Metadata that were overtaken are wanted by nobody ever again; half a model may be.
+            Action::Forget(digest) if self.metadata.contains(&digest) => {
+                self.give_up(digest);
+                Ok(())
+            }
             Action::Forget(digest) => {
-                self.metadata.remove(&digest);
                 self.blobs.forget(digest);
                 Ok(())
             }

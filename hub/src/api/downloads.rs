@@ -29,7 +29,7 @@ use crate::{
     access::principal::Who,
     app::App,
     blobs::BlobError,
-    delivery::{carousel::Key, egress::Place},
+    delivery::{carousel::Key, driver::FRESH, egress::Place},
     registry,
     store::chain,
 };
@@ -72,7 +72,7 @@ pub(super) async fn download(
             "no version of a model of workspace `{workspace}` has a blob {digest}"
         )));
     }
-    let blob = match app.blobs.find_within(digest, MENDED).await {
+    let blob = match app.blobs.find_within(digest, FRESH, MENDED).await {
         Err(BlobError::Missing(_)) if app.blobs.is_lacking(digest) => {
             let text = format!("blob {digest} is damaged at the hub and waits to be mended");
             return Err(ApiError::unavailable(text).again_in(LACKING));

@@ -276,6 +276,11 @@ impl Blobs {
         self.checks.knows(digest, Trusted::SinceStart)
     }
 
+    /// Whether a blob was found whole within this time.
+    pub fn is_fresh(&self, digest: Digest, within: Duration) -> bool {
+        self.checks.knows(digest, since(within))
+    }
+
     /// Blobs that the hub had or should have, and lacks.
     pub fn lacking(&self) -> BTreeSet<Digest> {
         self.checks.lacking()
@@ -286,8 +291,13 @@ impl Blobs {
         self.checks.changed.subscribe()
     }
 
-    /// As [`Self::find`]; one that the hub lacks is waited for, if it is made again within this time.
-    pub async fn find_within(&self, digest: Digest, time: Duration) -> Result<BlobRef, BlobError> {
+    /// As [`Self::find_fresh`]; one that the hub lacks is waited for, if it is made again within `time`.
+    pub async fn find_within(
+        &self,
+        digest: Digest,
+        fresh: Duration,
+        time: Duration,
+    ) -> Result<BlobRef, BlobError> {
         let mut changes = self.watch_lacking();
         let back = async {
             while self.checks.is_lacking(digest) {
@@ -296,11 +306,11 @@ impl Blobs {
                 }
             }
         };
-        match self.find(digest).await {
+        match self.find_fresh(digest, fresh).await {
             Err(BlobError::Missing(_)) if self.checks.is_lacking(digest) => {
                 // Late or not, the next look tells.
                 let _ = tokio::time::timeout(time, back).await;
-                self.find(digest).await
+                self.find_fresh(digest, fresh).await
             }
             found => found,
         }
@@ -371,6 +381,15 @@ impl Blobs {
     /// The reference to a blob that must be there, and is whole.
     pub async fn find(&self, digest: Digest) -> Result<BlobRef, BlobError> {
         let trusted = Trusted::SinceStart;
+        match self.checks.check(&self.claims, digest, trusted).await? {
+            Found::Whole => self.length(digest).await,
+            Found::Damaged | Found::Gone => Err(BlobError::Missing(digest)),
+        }
+    }
+
+    /// As [`Self::find`], of a blob that is hashed unless it was found whole within this time.
+    pub async fn find_fresh(&self, digest: Digest, within: Duration) -> Result<BlobRef, BlobError> {
+        let trusted = since(within);
         match self.checks.check(&self.claims, digest, trusted).await? {
             Found::Whole => self.length(digest).await,
             Found::Damaged | Found::Gone => Err(BlobError::Missing(digest)),
@@ -470,6 +489,15 @@ impl Blobs {
             len,
             pieces.map(|piece| piece.map_err(BlobError::storage("reading a blob"))),
         ))
+    }
+}
+
+/// To be trusted if it was found whole within this time.
+fn since(within: Duration) -> Trusted {
+    match Instant::now().checked_sub(within) {
+        Some(since) => Trusted::Since(since),
+        // The machine has not run for so long.
+        None => Trusted::SinceStart,
     }
 }
 

@@ -228,6 +228,22 @@ async fn whoever_could_send_a_blob_is_told_that_it_is_damaged_also_if_it_was_who
 }
 
 #[tokio::test]
+async fn what_rots_while_the_hub_runs_is_found_when_somebody_begins_to_fetch_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let blobs = Blobs::open(dir.path()).expect("opens");
+    let blob = blobs.put_bytes(Bytes::from_static(b"some bytes")).await;
+    let blob = blob.expect("stores");
+    let (long, now) = (Duration::from_secs(1_000_000_000), Duration::ZERO);
+    damage(dir.path(), blob.digest);
+    assert!(blobs.is_fresh(blob.digest, long) && !blobs.is_fresh(blob.digest, now));
+    let trusted = blobs.find_fresh(blob.digest, long).await;
+    assert_eq!(trusted.expect("it was whole"), blob);
+    let hashed = blobs.find_fresh(blob.digest, now).await;
+    assert!(matches!(hashed, Err(BlobError::Missing(_))), "{hashed:?}");
+    assert!(blobs.is_lacking(blob.digest) && !blobs.is_fresh(blob.digest, long));
+}
+
+#[tokio::test]
 async fn a_scrub_finds_damage_that_nobody_has_met() {
     let (_dir, blobs, digest) = damaged(b"left alone").await;
     let whole = blobs.put_bytes(Bytes::from_static(b"whole")).await;

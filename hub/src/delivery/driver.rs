@@ -33,6 +33,10 @@ const HELD: usize = 256;
 /// See [`HELD`].
 const WAITING: usize = 4_096;
 
+/// A blob that somebody begins to fetch is hashed, unless it was within this time: a wave hashes it once, and
+/// what rots while the hub runs is found by it and not by each device.
+pub const FRESH: Duration = Duration::from_mins(1);
+
 /// Devices whose sites are remembered; a device that moves is noticed when all are forgotten.
 const SITES: usize = 4_096;
 
@@ -209,18 +213,21 @@ impl Driver {
                 return;
             }
         };
-        let site = self.site(&workspace, &device).await;
-        let asker = Asker {
-            workspace: &workspace,
-            device: &device,
-            site: site.as_ref(),
-        };
         let blob = BlobRef {
             digest: want.blob,
             len,
         };
         let lacks = want.ranges.iter().map(|range| bytes_of(blob, *range));
         let lacks = lacks.fold(0_u64, u64::saturating_add).min(len);
+        if lacks == len && !self.app.blobs.is_fresh(want.blob, FRESH) {
+            return self.hold((workspace, device, want));
+        }
+        let site = self.site(&workspace, &device).await;
+        let asker = Asker {
+            workspace: &workspace,
+            device: &device,
+            site: site.as_ref(),
+        };
         let key = (workspace.clone(), want.blob);
         let at = self.app.clock.now();
         self.app.ledger.asked(key, &device, at, len, lacks);
@@ -318,7 +325,7 @@ impl Driver {
             held.hashing = true;
             let blobs = self.app.blobs.clone();
             self.checks
-                .spawn(async move { (digest, blobs.find(digest).await) });
+                .spawn(async move { (digest, blobs.find_fresh(digest, FRESH).await) });
         }
     }
 
