@@ -239,6 +239,17 @@ impl Blobs {
         self.fetcher.listening().collect()
     }
 
+    /// Bytes of a blob that are here and safe, as [`Traffic::chunk_bytes`] counts them.
+    pub fn bytes_safe(&self, blob: BlobRef) -> u64 {
+        let dirty = self.dirty.get(&blob.digest).copied().unwrap_or_default();
+        self.bytes_here(blob).saturating_sub(dirty)
+    }
+
+    /// Whether a blob has come and is being hashed.
+    pub fn is_verifying(&self, digest: Digest) -> bool {
+        self.fetcher.stage(digest) == Some(&Stage::Verifying)
+    }
+
     /// The blobs that are or will be downloaded; other downloads are to end.
     pub fn downloading(&self) -> BTreeSet<Digest> {
         self.fetcher.downloading().collect()

@@ -130,7 +130,7 @@ impl Node {
             Action::Fetch(blob) => {
                 let needs = self.trust.needs(self.clock.uptime());
                 if needs.is_some_and(|needs| needs.contains(&blob)) {
-                    self.metadata.insert(blob.digest);
+                    self.metadata.insert(blob.digest, blob);
                 }
                 self.fetch(blob)
             }
@@ -149,13 +149,17 @@ impl Node {
                 let news = self.trust.refused(&text, self.clock.uptime());
                 self.tell_of_metadata(news)
             }
-            // Metadata that were overtaken are wanted by nobody ever again; half a model may be.
-            Action::Forget(digest) if self.metadata.contains(&digest) => {
-                self.give_up(digest);
-                Ok(())
-            }
             Action::Forget(digest) => {
-                self.blobs.forget(digest);
+                let overtaken = self.metadata.get(&digest).copied();
+                match overtaken {
+                    // Nobody ever wants them again. What is being verified has come, and counts then.
+                    Some(blob) if !self.blobs.is_verifying(digest) => {
+                        self.facts.metadata_bytes += self.blobs.bytes_safe(blob);
+                        self.give_up(digest);
+                    }
+                    // Half a model may be of use one day.
+                    _ => self.blobs.forget(digest),
+                }
                 Ok(())
             }
             Action::Drop(digest) => {

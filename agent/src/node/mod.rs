@@ -13,11 +13,7 @@ mod outward;
 mod slot;
 mod space;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tern_protocol::{
     desired::Desired,
@@ -181,7 +177,7 @@ pub struct Node {
     board: Arc<Board>,
     space: Space,
     /// Blobs on their way that are signed metadata.
-    metadata: BTreeSet<Digest>,
+    metadata: BTreeMap<Digest, tern_protocol::blob::BlobRef>,
     desired: Desired,
     states: BTreeMap<SlotName, SlotState>,
     /// Models that do not serve any more, while a request or a trial holds on to them.
@@ -207,7 +203,7 @@ impl Node {
             states.insert(slot.name().clone(), SlotState::new(record));
         }
         let node = Self {
-            metadata: BTreeSet::new(),
+            metadata: BTreeMap::new(),
             space: Space::new(Reserve::below(&parts.config.state)),
             desired: parts.store.desired()?,
             next_window: parts.clock.uptime().plus(parts.config.telemetry.window.0),
@@ -407,7 +403,7 @@ impl Node {
             Done::Checked(bad) => self.checked(bad),
             Done::Verified(blob, result) => {
                 // Also if newer ones are offered meanwhile: they came.
-                if result.is_ok() && self.metadata.remove(&blob.digest) {
+                if result.is_ok() && self.metadata.remove(&blob.digest).is_some() {
                     self.facts.metadata_bytes += blob.len;
                 }
                 let whole = result.is_ok();
