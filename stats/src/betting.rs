@@ -64,6 +64,19 @@ pub(crate) fn mean_of_exponentials(logs: impl Iterator<Item = f64>) -> f64 {
     largest + (sum / logs.len() as f64).ln()
 }
 
+/// The last place, from `low` up to `high`, at which something holds that holds up to there and no further.
+pub(crate) fn last(mut low: f64, mut high: f64, steps: u32, holds: impl Fn(f64) -> bool) -> f64 {
+    for _ in 0..steps {
+        let middle = 0.5 * (low + high);
+        if holds(middle) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    low
+}
+
 /// The mean with an interval that contains the true one at all times at once, but for a chance of `alpha`; none
 /// without values. It is a confidence sequence: it may be looked at as often as one likes.
 pub fn confidence_sequence(levels: &Levels, alpha: f64) -> Option<Estimate> {
@@ -71,19 +84,8 @@ pub fn confidence_sequence(levels: &Levels, alpha: f64) -> Option<Estimate> {
     let mirrored = levels.mirrored();
     // Half of the chance for each side.
     let wanted = (2.0 / alpha).ln();
-    let end = |levels: &Levels, mean: f64| {
-        // `above` falls: it has enough evidence at `low`, and not at `high`.
-        let (mut low, mut high) = (0.0, mean);
-        for _ in 0..BISECTIONS {
-            let middle = 0.5 * (low + high);
-            if above(levels, middle) >= wanted {
-                low = middle;
-            } else {
-                high = middle;
-            }
-        }
-        low
-    };
+    let end =
+        |levels: &Levels, mean: f64| last(0.0, mean, BISECTIONS, |m| above(levels, m) >= wanted);
     Some(Estimate {
         mean,
         low: end(levels, mean),

@@ -11,7 +11,11 @@
 //!
 //! It holds for shares (each value 0 or 1) and for all other means of values between 0 and 1.
 
-use crate::{betting::above, interval::Estimate, levels::Levels};
+use crate::{
+    betting::{above, last},
+    interval::Estimate,
+    levels::Levels,
+};
 
 /// Steps of the golden section: to within a billionth.
 const SECTIONS: u32 = 44;
@@ -39,16 +43,8 @@ pub fn difference(treated: &Levels, control: &Levels, alpha: f64) -> Option<Esti
     let mean = treated.mean()? - control.mean()?;
     let wanted = (2.0 / alpha).ln();
     let end = |treated: &Levels, control: &Levels, mean: f64| {
-        let (mut low, mut high) = (-1.0, mean);
-        for _ in 0..BISECTIONS {
-            let middle = 0.5 * (low + high);
-            if larger(treated, control, middle) >= wanted {
-                low = middle;
-            } else {
-                high = middle;
-            }
-        }
-        low
+        let refuted = |margin| larger(treated, control, margin) >= wanted;
+        last(-1.0, mean, BISECTIONS, refuted)
     };
     Some(Estimate {
         mean,

@@ -1,5 +1,7 @@
 use proptest::prelude::*;
 
+use alloc::{borrow::ToOwned as _, format, string::ToString as _};
+
 use super::*;
 
 fn labels() -> BTreeMap<String, String> {
@@ -103,11 +105,16 @@ fn errors_say_what_and_where() {
         let err = text.parse::<Expression>().expect_err(text);
         assert_eq!((err.what.as_str(), err.at), (what, at), "{text}");
     }
+    let ends = "label.".parse::<Expression>().expect_err("it has no name");
+    assert_eq!(
+        ends.what,
+        "the name of a label after `label.` is expected, not the end"
+    );
     let deep = "not ".repeat(1000) + "site = a";
     deep.parse::<Expression>().expect_err("it is too deep");
     let open = "(".repeat(1000) + "site = a";
     open.parse::<Expression>().expect_err("it is too deep");
-    let long = format!("site = {}", "a".repeat(TEXT_MAX));
+    let long = format!("site = {}", "a".repeat(4_096));
     let err = long.parse::<Expression>().expect_err("it is too long");
     assert!(err.to_string().len() < 400, "{err}");
 }
