@@ -68,7 +68,8 @@ pub struct Series {
 pub struct Point {
     /// The value; absent where nothing was seen.
     pub value: Option<f64>,
-    /// Inferences or labels it stands on.
+    /// Inferences or labels it stands on. Traffic and errors divide a window that reaches over the end of an
+    /// interval by time; quantiles, mixes and means stand on all of it on both sides.
     pub n: u64,
     /// Lower end of the 95 % interval, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
