@@ -1,6 +1,6 @@
 //! Two groups side by side while values keep coming: is the mean of one larger than that of the other?
 //!
-//! Called by the hub, with the devices that got a new version as one group and their control as the other.
+//! For the hub, with the devices that got a new version as one group and their control as the other.
 //!
 //! If the treated mean is at most the control's plus `margin`, then for the control's true mean `c` both bets are
 //! fair: that the treated one is above `c + margin`, and that the control's is below `c`. What both win together is

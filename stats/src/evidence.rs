@@ -1,7 +1,7 @@
 //! E-values: what a gambler against a claim has made of 1. One of 20 is as much against it as a p-value of 0.05,
 //! and unlike p-values they may be looked at all the time, and averaged.
 //!
-//! Called by the hub, which has one for each gate of a rollout.
+//! For the hub, with one for each gate of a rollout.
 
 /// What was reached at best so far against a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]

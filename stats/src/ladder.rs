@@ -10,8 +10,9 @@
 //!
 //! On each rung there are two bets, and half of the stake is on either. One is on means ([`crate::compare`]). The other
 //! is on pairs, drawn before anything is known of them: how often the treated one of two is the worse by more than the
-//! margin. Without harm that is at most every second time, which is the sign test (J. Arbuthnott, 1710). It needs few
-//! devices where harm is small beside the range of values, and all of them are harmed.
+//! margin. If treated devices are no worse at all that is at most every second time, pairs that do not differ being left
+//! out, which is the sign test (J. Arbuthnott, 1710). It needs few devices where harm is small beside the range of
+//! values, and all of them are harmed.
 
 use crate::{
     betting::{self, above},
@@ -100,8 +101,10 @@ impl Ladder {
         }
     }
 
-    /// Natural logarithm of the evidence for harm: an e-process for "the treated are no worse than the control by more
-    /// than the margin".
+    /// Natural logarithm of the evidence for harm: an e-process for "what a treated device does is no worse than what
+    /// one of the control does", in distribution. The bets on means hold also for whoever is worse by the margin at
+    /// most; those on pairs do not: a version that makes most devices worse by more than the margin may be stopped
+    /// though the means differ by less.
     pub fn harm(&self) -> f64 {
         betting::mean_of_exponentials(self.rungs.iter().flat_map(|rung| {
             let means = compare::larger(&rung.treated, &rung.control, self.margin);

@@ -1,6 +1,6 @@
 //! Counts of values between 0 and 1 on a fixed grid: all that a test of means has to know of them.
 //!
-//! Called by the hub, which counts device-windows by their share of errors, of slow answers, of right ones.
+//! For the hub, which is to count devices by their share of errors, of slow answers, of right ones.
 //! Must never break: merging adds integers, so that no order of windows, devices or hubs changes what is
 //! decided, to the last bit.
 

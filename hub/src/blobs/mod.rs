@@ -380,16 +380,15 @@ impl Blobs {
 
     /// The reference to a blob that must be there, and is whole.
     pub async fn find(&self, digest: Digest) -> Result<BlobRef, BlobError> {
-        let trusted = Trusted::SinceStart;
-        match self.checks.check(&self.claims, digest, trusted).await? {
-            Found::Whole => self.length(digest).await,
-            Found::Damaged | Found::Gone => Err(BlobError::Missing(digest)),
-        }
+        self.find_trusted(digest, Trusted::SinceStart).await
     }
 
     /// As [`Self::find`], of a blob that is hashed unless it was found whole within this time.
     pub async fn find_fresh(&self, digest: Digest, within: Duration) -> Result<BlobRef, BlobError> {
-        let trusted = since(within);
+        self.find_trusted(digest, since(within)).await
+    }
+
+    async fn find_trusted(&self, digest: Digest, trusted: Trusted) -> Result<BlobRef, BlobError> {
         match self.checks.check(&self.claims, digest, trusted).await? {
             Found::Whole => self.length(digest).await,
             Found::Damaged | Found::Gone => Err(BlobError::Missing(digest)),
