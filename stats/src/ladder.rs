@@ -121,6 +121,30 @@ impl Ladder {
         )
     }
 
+    /// Natural logarithm of the evidence that the treated mean is larger than `limit`, whatever the control does: an
+    /// e-process for "it is not".
+    pub fn over(&self, limit: f64) -> f64 {
+        let rungs = self.rungs.iter();
+        betting::mean_of_exponentials(rungs.map(|rung| above(&rung.treated, limit)))
+    }
+
+    /// Natural logarithm of the evidence that the treated mean is smaller than `limit`: an e-process for "it is not".
+    pub fn under(&self, limit: f64) -> f64 {
+        let rungs = self.rungs.iter();
+        betting::mean_of_exponentials(rungs.map(|rung| betting::below(&rung.treated, limit)))
+    }
+
+    /// The two groups as they are to be shown to people: on the highest rung that half of those reached which are on
+    /// the first, so that the means stand on as many windows as they can without standing on a few devices.
+    pub fn shown(&self) -> (&Levels, &Levels) {
+        let enough =
+            |rung: &&Rung, of: fn(&Rung) -> &Levels| 2 * of(rung).n() >= of(&self.rungs[0]).n();
+        let both =
+            |rung: &&Rung| enough(rung, |rung| &rung.treated) && enough(rung, |rung| &rung.control);
+        let rung = self.rungs.iter().rev().find(both).unwrap_or(&self.rungs[0]);
+        (&rung.treated, &rung.control)
+    }
+
     /// Devices of both groups that have closed a window.
     pub fn devices(&self) -> (u64, u64) {
         (self.rungs[0].treated.n(), self.rungs[0].control.n())

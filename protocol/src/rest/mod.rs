@@ -7,10 +7,12 @@
 mod access;
 mod attention;
 mod charts;
+mod decision;
 mod delivery;
 mod expression;
 mod fleet;
 mod overview;
+mod plan;
 mod problem;
 mod quarantine;
 mod registry;
@@ -21,8 +23,9 @@ mod trust;
 mod truth;
 
 pub use self::{
-    access::*, attention::*, charts::*, delivery::*, expression::*, fleet::*, overview::*,
-    problem::*, quarantine::*, registry::*, rollout::*, tap::*, timeline::*, trust::*, truth::*,
+    access::*, attention::*, charts::*, decision::*, delivery::*, expression::*, fleet::*,
+    overview::*, plan::*, problem::*, quarantine::*, registry::*, rollout::*, tap::*, timeline::*,
+    trust::*, truth::*,
 };
 
 use alloc::{string::String, vec::Vec};
