@@ -11,6 +11,7 @@ use crate::commands::{
     completions::CompletionsArgs,
     delivery::DeliveryArgs,
     device::DeviceCommand,
+    freeze::FreezeArgs,
     key::KeyCommand,
     label::LabelCommand,
     login::LoginArgs,
@@ -72,6 +73,10 @@ pub(crate) enum Command {
     /// Move devices to a version of a model
     #[command(subcommand)]
     Rollout(RolloutCommand),
+    /// Stop all rollouts: no device is moved until thawed
+    Freeze(FreezeArgs),
+    /// Let rollouts go on after a freeze
+    Thaw,
     /// Let devices in, and look at them
     #[command(subcommand)]
     Device(DeviceCommand),

@@ -24,8 +24,9 @@ use clap::Parser as _;
 
 use args::{Args, Command};
 use commands::{
-    Answer, Context, accuracy, audit, authority, capture, completions, delivery, device, key,
-    label, login, model, overview, people, quarantine, rollout, session, setup, tap as tap_command,
+    Answer, Context, accuracy, audit, authority, capture, completions, delivery, device, freeze,
+    key, label, login, model, overview, people, quarantine, rollout, session, setup,
+    tap as tap_command,
 };
 use out::{ReaderLeft, talk};
 
@@ -57,6 +58,8 @@ fn run(args: Args) -> anyhow::Result<Answer> {
     Ok(match command {
         Command::Model(command) => model::run(c, command)?,
         Command::Rollout(command) => rollout::run(c, command)?,
+        Command::Freeze(args) => freeze::freeze(c, args)?,
+        Command::Thaw => freeze::thaw(c)?,
         Command::Device(command) => device::run(c, command)?,
         Command::Label(command) => label::run(c, command)?,
         Command::Capture(command) => capture::run(c, command)?,

@@ -22,6 +22,7 @@ use crate::{
     counters::Counters,
     delivery::{egress::Egress, ledger::Ledger},
     registry::vetting::Program,
+    rollout::Engines,
     scrub::Verdict,
     store::Store,
     tap::Tap,
@@ -75,6 +76,8 @@ pub struct App {
     pub deltas: Wake,
     /// Whether the database was found damaged.
     pub verdict: Verdict,
+    /// Rollouts that decide by evidence, as they are held in memory.
+    pub engines: Engines,
 }
 
 /// Asks a driver to look again. Carries no data: whoever is woken reads all it needs from the
@@ -159,5 +162,6 @@ pub(crate) async fn over(dir: &std::path::Path, store: Store, clock: Clock) -> A
         delivery: DeliveryLimits::default(),
         deltas: Wake::new(),
         verdict: Verdict::default(),
+        engines: Engines::default(),
     }
 }

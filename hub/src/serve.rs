@@ -219,6 +219,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         },
         deltas: Wake::new(),
         verdict: scrub::Verdict::default(),
+        engines: rollout::Engines::default(),
     };
     intake::all_offline(&app).await?;
     let (others, keeping) = certificate::open(&config, data.path(), &app.clock)?;

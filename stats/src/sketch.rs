@@ -133,6 +133,16 @@ impl Sketch {
         Some(self.max)
     }
 
+    /// How many values are larger than `value`, to within those that differ from it by less than 1 %.
+    pub fn above(&self, value: f64) -> u64 {
+        if value >= self.max {
+            return 0;
+        }
+        let last = if value > 0.0 { index(value) } else { i32::MIN };
+        let larger = self.bins.iter().filter(|(index, _)| *index > last);
+        larger.fold(0, |sum, (_, count)| sum.saturating_add(*count))
+    }
+
     /// How many values it holds.
     pub fn count(&self) -> u64 {
         let counts = self.bins.iter().map(|(_, count)| *count);

@@ -32,9 +32,9 @@ use tern_protocol::{
     id::{DeviceId, ModelName, ModelVersion, RolloutId, SlotName, WorkspaceId},
     rest::{
         Abort, AccuracyView, CaptureView, Change, Chart, DeliveryView, DeviceView, EventView,
-        LabelImport, LabelImportResult, ModelView, NewRollout, NewVersion, Overview, Page,
-        QuarantineView, RolloutView, Tapped, TimelineEntry, Transcode, Transcoding, VersionView,
-        Widen,
+        Freeze, LabelImport, LabelImportResult, ModelView, NewFreeze, NewRollout, NewVersion,
+        Overview, Page, Plan, PlanCheck, PlanTemplate, QuarantineView, Replay, RolloutView, Tapped,
+        TimelineEntry, Transcode, Transcoding, VersionView, Widen,
     },
 };
 
@@ -247,6 +247,69 @@ impl Client {
     /// `POST /rollouts/{id}/widen`.
     pub fn widen(&self, id: RolloutId, widen: Widen) -> Result<RolloutView, ClientError> {
         self.act(id, "widen", &widen)
+    }
+
+    /// `POST /plans/start`.
+    pub fn start_plan(&self, plan: &Plan) -> Result<RolloutView, ClientError> {
+        let path = self.path("/plans/start");
+        Ok(self.http.post(&path, plan, Patience::Answer)?.1)
+    }
+
+    /// `POST /plans/check`.
+    pub fn check_plan(&self, plan: &Plan) -> Result<PlanCheck, ClientError> {
+        let path = self.path("/plans/check");
+        Ok(self.http.post(&path, plan, Patience::Answer)?.1)
+    }
+
+    /// `POST /rollouts/{id}/approve`.
+    pub fn approve(&self, id: RolloutId) -> Result<RolloutView, ClientError> {
+        self.act(id, "approve", &serde_json::json!({}))
+    }
+
+    /// `GET /rollouts/{id}/replay`.
+    pub fn replay(&self, id: RolloutId) -> Result<Replay, ClientError> {
+        self.http
+            .get(&self.path(&format!("/rollouts/{id}/replay")), &[])
+    }
+
+    /// `GET /models/{model}/plans`.
+    pub fn templates(&self, model: &ModelName) -> Result<Vec<PlanTemplate>, ClientError> {
+        let path = self.path(&format!("/models/{model}/plans"));
+        let page: Page<PlanTemplate> = self.http.get(&path, &[])?;
+        Ok(page.items)
+    }
+
+    /// `PUT /models/{model}/plans/{name}`.
+    pub fn save_template(
+        &self,
+        model: &ModelName,
+        name: &str,
+        plan: &Plan,
+    ) -> Result<(), ClientError> {
+        let path = self.path(&format!("/models/{model}/plans/{name}"));
+        self.http.put_json(&path, plan)
+    }
+
+    /// `DELETE /models/{model}/plans/{name}`.
+    pub fn remove_template(&self, model: &ModelName, name: &str) -> Result<(), ClientError> {
+        let path = self.path(&format!("/models/{model}/plans/{name}"));
+        self.http.delete(&path)
+    }
+
+    /// `GET /freeze`.
+    pub fn frozen(&self) -> Result<Option<Freeze>, ClientError> {
+        self.http.get(&self.path("/freeze"), &[])
+    }
+
+    /// `POST /freeze`.
+    pub fn freeze(&self, new: &NewFreeze) -> Result<Freeze, ClientError> {
+        let path = self.path("/freeze");
+        Ok(self.http.post(&path, new, Patience::Answer)?.1)
+    }
+
+    /// `DELETE /freeze`.
+    pub fn thaw(&self) -> Result<(), ClientError> {
+        self.http.delete(&self.path("/freeze"))
     }
 
     /// `POST /labels`: at most [`LABELS_AT_ONCE`].

@@ -1,13 +1,14 @@
 //! `tern rollout`: start, list, show, watch, pause, resume, abort, widen.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use clap::Subcommand;
 use tern_cli::client::{ClientError, ROLLOUTS};
 use tern_protocol::{
     id::{DeviceId, ModelName, ModelVersion, RolloutId, SiteName, SlotName},
     rest::{
-        Abort, Expression, Moved, NewRollout, RolloutDeviceState, RolloutView, Selector, Widen,
+        Abort, Expression, Moved, NewRollout, Plan, RolloutDeviceState, RolloutView, Selector,
+        Widen,
     },
 };
 
@@ -15,6 +16,7 @@ use super::{
     Answer, Context,
     given::{Target, Which, duration, key_value},
     model::latest,
+    plan::{self, PlanArgs, PlanError, TemplateCommand},
 };
 use crate::{
     clock,
@@ -34,6 +36,24 @@ pub(crate) enum RolloutCommand {
         characters than letters, digits and . _ : / - stand in double quotes."
     )]
     Start(StartArgs),
+    /// Look at a plan of a rollout that decides by evidence, check it, or keep it as a template
+    Plan(PlanArgs),
+    /// Plans that are kept for a model
+    #[command(subcommand)]
+    Template(TemplateCommand),
+    /// Let the next stage of a rollout with a plan begin, although a person was to be asked or
+    /// nothing is proven
+    Approve {
+        /// Its number
+        #[arg(value_parser = rollout_id)]
+        id: RolloutId,
+    },
+    /// Decide again from the stored evidence; exit code 1 if that is not what was decided
+    Replay {
+        /// Its number
+        #[arg(value_parser = rollout_id)]
+        id: RolloutId,
+    },
     /// All rollouts, newest first
     List,
     /// A rollout with its devices
@@ -89,11 +109,26 @@ pub(crate) enum RolloutCommand {
 #[derive(Debug, clap::Args)]
 pub(crate) struct StartArgs {
     /// The version to move to; MODEL@latest is the newest
-    #[arg(value_name = "MODEL@VERSION")]
-    target: Target,
+    #[arg(value_name = "MODEL@VERSION", required_unless_present = "plan")]
+    target: Option<Target>,
     /// The slot to fill
-    #[arg(long)]
-    slot: SlotName,
+    #[arg(long, required_unless_present_any = ["plan", "template"])]
+    slot: Option<SlotName>,
+    /// Decide by evidence, as this file (YAML or JSON) says; see `tern rollout plan --schema`
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["site", "label", "device", "select", "percent"]
+    )]
+    plan: Option<PathBuf>,
+    /// Decide by evidence, as this template of the model says
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "target",
+        conflicts_with_all = ["plan", "site", "label", "device", "select", "percent"]
+    )]
+    template: Option<String>,
     /// Only devices at this site; may be given several times
     #[arg(long)]
     site: Vec<SiteName>,
@@ -157,6 +192,16 @@ pub(crate) enum RolloutError {
     Watch(#[from] WatchError),
     #[error("model {0} has no version yet; publish one with `tern model publish {0} DIR`")]
     NoVersion(ModelName),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error(
+        "say which version: `tern rollout start MODEL@VERSION --plan FILE`, or write it into the plan"
+    )]
+    WhichVersion,
+    #[error("the plan is for {plan}, and you name {named}")]
+    OtherModel { plan: ModelName, named: ModelName },
+    #[error("name the version to move to, as MODEL@VERSION, and --slot")]
+    NoTarget,
 }
 
 fn rollout_id(text: &str) -> Result<RolloutId, String> {
@@ -168,6 +213,10 @@ pub(crate) fn run(context: &mut Context, command: RolloutCommand) -> Result<Answ
     let client = &context.client;
     let done = match command {
         RolloutCommand::Start(args) => return start(context, args),
+        RolloutCommand::Plan(args) => return plan::run(context, &args),
+        RolloutCommand::Template(command) => return plan::templates(context, &command),
+        RolloutCommand::Replay { id } => return replay(context, id),
+        RolloutCommand::Approve { id } => client.approve(id)?,
         RolloutCommand::List => return list(context),
         RolloutCommand::Watch { id, watch } => return follow(context, id, watch.into()),
         RolloutCommand::Show { id } => client.rollout(id)?,
@@ -201,29 +250,77 @@ fn list(context: &Context) -> Result<Answer, RolloutError> {
     Ok(Answer::Yes)
 }
 
+fn replay(context: &Context, id: RolloutId) -> Result<Answer, RolloutError> {
+    let replay = context.client.replay(id)?;
+    let text = |look| show::evidence::replay(&replay, clock::now(), look);
+    context.out.answer(&replay, text)?;
+    Ok(if replay.same { Answer::Yes } else { Answer::No })
+}
+
+/// The plan that is meant, with the version and the slot that were named.
+fn planned(context: &Context, args: &StartArgs) -> Result<Option<Plan>, RolloutError> {
+    let mut plan = match (&args.plan, &args.template, &args.target) {
+        (Some(file), ..) => plan::read(file)?,
+        (None, Some(name), Some(target)) => plan::template(context, &target.model, name)?,
+        _ => return Ok(None),
+    };
+    if let Some(target) = &args.target {
+        if target.model != plan.model {
+            return Err(RolloutError::OtherModel {
+                plan: plan.model,
+                named: target.model.clone(),
+            });
+        }
+        plan.version = Some(version(context, target)?);
+    }
+    if let Some(slot) = &args.slot {
+        plan.slot = slot.clone();
+    }
+    if plan.version.is_none() {
+        return Err(RolloutError::WhichVersion);
+    }
+    Ok(Some(plan))
+}
+
 fn start(context: &Context, args: StartArgs) -> Result<Answer, RolloutError> {
-    let version = version(context, &args.target)?;
+    if let Some(plan) = planned(context, &args)? {
+        let view = context.client.start_plan(&plan)?;
+        return started(context, &args, &view);
+    }
+    let (Some(target), Some(slot)) = (&args.target, args.slot.clone()) else {
+        return Err(RolloutError::NoTarget);
+    };
+    let version = version(context, target)?;
+    let args = &args;
     let new = NewRollout {
-        slot: args.slot,
-        model: args.target.model,
+        slot,
+        model: target.model.clone(),
         version,
         selector: Selector {
-            sites: args.site,
-            labels: args.label.into_iter().collect::<BTreeMap<_, _>>(),
-            devices: args.device,
-            expression: args.select,
+            sites: args.site.clone(),
+            labels: args.label.iter().cloned().collect::<BTreeMap<_, _>>(),
+            devices: args.device.clone(),
+            expression: args.select.clone(),
         },
         percent: args.percent,
     };
     let view = context.client.start_rollout(&new)?;
+    started(context, args, &view)
+}
+
+fn started(
+    context: &Context,
+    args: &StartArgs,
+    view: &RolloutView,
+) -> Result<Answer, RolloutError> {
     if args.watch || args.limits.is_given() {
         if context.out.reader == Reader::Person {
-            let what = show::rollout::what(&view);
+            let what = show::rollout::what(view);
             talk(format_args!("rollout {} started: {what}", view.id));
         }
         return follow(context, view.id, args.limits.into());
     }
-    show(context, &view)?;
+    show(context, view)?;
     if context.out.reader == Reader::Person {
         talk(format_args!("next: tern rollout watch {}", view.id));
     }

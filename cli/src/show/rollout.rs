@@ -20,14 +20,18 @@ pub(crate) const fn state_word(state: RolloutState) -> &'static str {
         RolloutState::Running => "running",
         RolloutState::Paused => "paused",
         RolloutState::Complete => "complete",
+        RolloutState::Waiting => "waiting for a person",
         RolloutState::Aborted => "aborted",
+        RolloutState::Stopped => "stopped",
         RolloutState::Superseded => "superseded",
     }
 }
 
 const fn state_tone(view: &RolloutView) -> Tone {
     match view.state {
-        _ if view.counts.failed > 0 => Tone::Bad,
+        RolloutState::Stopped => Tone::Bad,
+        RolloutState::Waiting => Tone::Busy,
+        _ if view.counts.failed > 0 && view.plan.is_none() => Tone::Bad,
         RolloutState::Running | RolloutState::Paused => Tone::Busy,
         RolloutState::Complete => Tone::Good,
         RolloutState::Aborted | RolloutState::Superseded => Tone::Quiet,
@@ -76,6 +80,14 @@ pub(crate) fn counts(counts: &RolloutCounts) -> String {
     said.join(", ")
 }
 
+/// Its share, or its stage.
+fn share(view: &RolloutView) -> String {
+    match view.stage {
+        Some(stage) => format!("stage {} of {}", stage.number, stage.of),
+        None => format!("{} %", view.percent),
+    }
+}
+
 /// `tern rollout list`.
 pub(crate) fn list(rollouts: &[RolloutView], now: WallTime, look: Look) -> String {
     let headings = [
@@ -99,7 +111,7 @@ pub(crate) fn list(rollouts: &[RolloutView], now: WallTime, look: Look) -> Strin
             Cell::toned(view.id.to_string(), Tone::Strong),
             Cell::toned(state_word(view.state), state_tone(view)),
             what(view).into(),
-            format!("{} %", view.percent).into(),
+            share(view).into(),
             serving.into(),
             count(counts.stages.confirmed).into(),
             ago(view.created, now).into(),
@@ -118,12 +130,15 @@ pub(crate) fn rollout(view: &RolloutView, now: WallTime, look: Look) -> String {
         facts.fact("", &view.reason);
     }
     let selected = things(view.counts.selected, "device");
-    let who = format!(
-        "{} % of {selected}: {}",
-        view.percent,
-        selector(&view.selector)
-    );
-    facts.fact("share", who);
+    let who = selector(&view.selector);
+    if view.stage.is_none() && view.plan.is_none() {
+        facts.fact("share", format!("{} % of {selected}: {who}", view.percent));
+    } else {
+        facts.fact("selected", format!("{selected}: {who}"));
+    }
+    if let Some(stage) = view.stage {
+        facts.fact("stage", format!("{} of {}", stage.number, stage.of));
+    }
     facts.fact("devices", counts(&view.counts));
     facts.fact("got to", stages(&view.counts.stages));
     for warning in &view.warnings {
@@ -134,6 +149,10 @@ pub(crate) fn rollout(view: &RolloutView, now: WallTime, look: Look) -> String {
     facts.fact("started", format!("{}{by}", ago(view.created, now)));
     facts.fact("changed", ago(view.updated, now));
     let mut text = format!("{title}  {}\n{}", what(view), facts.text());
+    if let Some(evidence) = &view.evidence {
+        text += "\n";
+        text += &super::evidence::evidence(evidence, now, look);
+    }
     if !view.devices.is_empty() {
         text += "\n";
         text += &devices(&view.devices, look);

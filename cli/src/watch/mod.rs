@@ -84,12 +84,19 @@ pub(crate) fn verdict(view: &RolloutView, after: AfterFailure) -> Option<Verdict
     let failed = view.counts.failed;
     let refused = || Verdict::Not(format!("{} refused it", words::things(failed, "device")));
     match view.state {
+        RolloutState::Stopped => Some(Verdict::Not(format!("it was stopped: {}", view.reason))),
+        RolloutState::Waiting => Some(Verdict::Not(format!(
+            "it waits for a person: {}",
+            view.reason
+        ))),
         RolloutState::Aborted => Some(Verdict::Not("it was aborted".into())),
         RolloutState::Superseded => Some(Verdict::Not("a newer rollout took its devices".into())),
-        RolloutState::Complete if failed == 0 => Some(Verdict::Complete),
+        // With a plan, how many may fail is said by its gates.
+        RolloutState::Complete if failed == 0 || view.plan.is_some() => Some(Verdict::Complete),
         RolloutState::Complete => Some(refused()),
         RolloutState::Running | RolloutState::Paused => {
-            (failed > 0 && after == AfterFailure::Stop).then(refused)
+            let ends = after == AfterFailure::Stop && view.plan.is_none();
+            (failed > 0 && ends).then(refused)
         }
     }
 }

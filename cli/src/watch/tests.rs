@@ -21,6 +21,8 @@ fn view(state: RolloutState, serving: u64, failed: u64) -> RolloutView {
             progress: None,
             reason: reason.into(),
             before: None,
+            part: None,
+            admitted: None,
         }
     };
     RolloutView {
@@ -30,6 +32,10 @@ fn view(state: RolloutState, serving: u64, failed: u64) -> RolloutView {
         version: ModelVersion::FIRST,
         selector: Selector::default(),
         percent: 100,
+        plan: None,
+        precedence: 0,
+        stage: None,
+        evidence: None,
         state,
         reason: String::new(),
         created: WallTime(0),

@@ -30,6 +30,7 @@ mod models;
 mod openapi;
 mod pages;
 mod people;
+mod plans;
 mod policy;
 mod problem;
 mod rollouts;
@@ -112,6 +113,20 @@ pub fn router() -> Router<App> {
         .route(OPERATE, routes!(rollouts::resume_rollout))
         .route(OPERATE, routes!(rollouts::abort_rollout))
         .route(OPERATE, routes!(rollouts::widen_rollout))
+        .route(OPERATE, routes!(plans::start_plan))
+        .route(VIEW, routes!(plans::check_plan))
+        .route(OPERATE, routes!(plans::approve_rollout))
+        .route(VIEW, routes!(plans::replay_rollout))
+        .route(VIEW, routes!(plans::show_freeze))
+        .route(
+            OPERATE,
+            routes!(plans::freeze_workspace, plans::thaw_workspace),
+        )
+        .route(VIEW, routes!(plans::list_templates))
+        .route(
+            OPERATE,
+            routes!(plans::save_template, plans::remove_template),
+        )
         .route(VIEW, routes!(trust::show_trust))
         .route(ADMINISTER, routes!(trust::plan_keys))
         .route(OPERATE, routes!(trust::hand_in_signatures))

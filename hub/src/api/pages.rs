@@ -3,8 +3,8 @@
 
 use tern_protocol::rest::{
     AccuracyView, AuditEntry, AuthorityView, CaptureView, DeviceView, EventView, IdentityView,
-    InvitationView, MemberView, ModelView, Page, QuarantineView, RolloutView, TimelineEntry,
-    TokenView, UserView, WorkspaceView,
+    InvitationView, MemberView, ModelView, Page, PlanTemplate, QuarantineView, RolloutView,
+    TimelineEntry, TokenView, UserView, WorkspaceView,
 };
 
 pub(super) type AccuracyPage = Page<AccuracyView>;
@@ -17,6 +17,7 @@ pub(super) type IdentityPage = Page<IdentityView>;
 pub(super) type InvitationPage = Page<InvitationView>;
 pub(super) type MemberPage = Page<MemberView>;
 pub(super) type ModelPage = Page<ModelView>;
+pub(super) type PlanTemplatePage = Page<PlanTemplate>;
 pub(super) type QuarantinePage = Page<QuarantineView>;
 pub(super) type RolloutPage = Page<RolloutView>;
 pub(super) type TimelinePage = Page<TimelineEntry>;

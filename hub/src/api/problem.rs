@@ -330,14 +330,26 @@ impl From<RolloutError> for ApiError {
         match err {
             RolloutError::Store(err) => err.into(),
             RolloutError::NotFound { .. } => Self::not_found(err.to_string()),
-            RolloutError::NoVersion { .. } | RolloutError::Percent { .. } => {
-                Self::unprocessable(err.to_string())
+            RolloutError::Plan { problems } => {
+                let mut problem = Self::unprocessable("the plan cannot be carried out");
+                let finding = |problem: &tern_protocol::rest::PlanProblem| Finding {
+                    check: "plan".into(),
+                    subject: problem.at.clone(),
+                    message: problem.text.clone(),
+                    remedy: String::new(),
+                };
+                problem.findings = problems.iter().map(finding).collect();
+                problem
             }
+            RolloutError::NoVersion { .. }
+            | RolloutError::Template { .. }
+            | RolloutError::Percent { .. } => Self::unprocessable(err.to_string()),
             RolloutError::Narrower { .. }
             | RolloutError::State { .. }
             | RolloutError::TooMany
             | RolloutError::Unsigned { .. }
             | RolloutError::Revoked { .. }
+            | RolloutError::Harm { .. }
             | RolloutError::TooManySlots => Self::conflict(err.to_string()),
         }
     }

@@ -27,7 +27,7 @@ use crate::{access::audit::Actor, app::App, rollout};
 pub(super) struct RolloutPath {
     /// Id of the rollout.
     #[param(value_type = u32)]
-    id: RolloutId,
+    pub(super) id: RolloutId,
 }
 
 /// How many rollouts.
@@ -79,7 +79,7 @@ pub(super) async fn show_rollout(
     Workspace(workspace): Workspace,
     Path(RolloutPath { id }): Path<RolloutPath>,
 ) -> Result<Answer<RolloutView>, ApiError> {
-    let found = rollout::show(&app.store, &workspace, id).await?;
+    let found = rollout::show(&app, &workspace, id).await?;
     found
         .map(Answer)
         .ok_or_else(|| ApiError::not_found(format!("there is no rollout {id}")))

@@ -219,6 +219,8 @@ pub(super) fn rollout(id: u32, state: RolloutState, devices: usize) -> RolloutVi
                 _ => String::new(),
             },
             before: (index != 8).then(|| version(1)),
+            part: None,
+            admitted: None,
         }
     };
     let devices: Vec<RolloutDevice> = (0..devices).map(one).collect();
@@ -241,6 +243,10 @@ pub(super) fn rollout(id: u32, state: RolloutState, devices: usize) -> RolloutVi
             expression: Some("not label.fragile".parse().unwrap()),
         },
         percent: 75,
+        plan: None,
+        precedence: 0,
+        stage: None,
+        evidence: None,
         state,
         reason: match state {
             RolloutState::Running => "2 of 10 devices are fetching the model".into(),

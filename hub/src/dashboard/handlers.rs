@@ -366,7 +366,7 @@ async fn rollouts(State(app): State<App>, visit: Visit) -> Response {
 async fn rollout_room(State(app): State<App>, visit: Visit, at: At<Named>) -> Response {
     let page = async {
         let id = RolloutId(named(at, "rollout")?);
-        let found = rollout::show(&app.store, visit.scope.workspace(), id).await?;
+        let found = rollout::show(&app, visit.scope.workspace(), id).await?;
         let found = found.ok_or_else(|| missing("rollout", &id.to_string()))?;
         Ok(pages::rollout::page(visit.frame(), &found))
     };

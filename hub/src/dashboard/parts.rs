@@ -72,6 +72,8 @@ pub(super) fn rollout_state(state: RolloutState) -> Markup {
         RolloutState::Running => badge("busy", Icon::Arrows, "running"),
         RolloutState::Paused => badge("warn", Icon::Pause, "paused"),
         RolloutState::Complete => badge("ok", Icon::Check, "complete"),
+        RolloutState::Waiting => badge("warn", Icon::Pause, "waiting for a person"),
+        RolloutState::Stopped => badge("bad", Icon::Cross, "stopped"),
         RolloutState::Aborted => badge("bad", Icon::Cross, "aborted"),
         RolloutState::Superseded => badge("off", Icon::Forward, "superseded"),
     }

@@ -21,6 +21,9 @@ use crate::{access::identity::Bound, store::StoreError};
 /// Site of a device that has not said where it is.
 pub(super) const NOWHERE: &str = "unknown";
 
+/// Characters of a platform that are kept; real ones have about a dozen.
+const PLATFORM_LEN: usize = 64;
+
 /// A device's rows while messages are applied to them.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Rows {
@@ -49,6 +52,7 @@ impl Rows {
                 desired_revision: 0,
                 inferences: 0,
                 windows: 0,
+                platform: None,
             },
             slots: Vec::new(),
         }
@@ -96,6 +100,8 @@ impl Rows {
     fn apply_state(&mut self, reported: &Reported, bytes: &[u8]) {
         self.device.site = reported.site.to_string();
         self.device.labels = labels_column(&reported.labels);
+        let platform = format!("{} {}", reported.platform.os, reported.platform.arch);
+        self.device.platform = Some(platform.chars().take(PLATFORM_LEN).collect());
         self.device.reported = Some(bytes.to_vec());
         let answers = i64::try_from(reported.answers.0).unwrap_or(i64::MAX - 1);
         self.device.reported_revision = answers;

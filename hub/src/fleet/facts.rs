@@ -7,7 +7,8 @@ use tern_protocol::{
     blob::BlobRef,
     digest::Digest,
     id::{DeviceId, ModelName, ModelVersion, RolloutId, SiteName, SlotName, WorkspaceId},
-    rest::Stage,
+    rest::{Refusal, Stage},
+    time::WallTime,
 };
 
 use super::{rows::slot, stage};
@@ -60,6 +61,8 @@ pub struct Underway {
 pub struct Refused {
     /// The bundle.
     pub bundle: Digest,
+    /// Why; nothing if a newer agent has a reason that this hub does not know.
+    pub reason: Option<Refusal>,
     /// Why, for people.
     pub text: String,
 }
@@ -83,6 +86,16 @@ pub struct DeviceFacts {
     pub refused: Option<Refused>,
     /// How far what the hub wants got.
     pub stage: Option<Stage>,
+    /// What it is: operating system and processor; empty before it said so.
+    pub platform: String,
+    /// Whether it is connected.
+    pub online: bool,
+    /// When it was last heard of.
+    pub last_seen: WallTime,
+    /// How often it has started.
+    pub boot: i64,
+    /// Whether it has answered to what the hub wants by now.
+    pub answered: bool,
 }
 
 /// Every device of a workspace that has this slot, in the order of their ids, in one query.
@@ -97,7 +110,8 @@ pub async fn facts<C: ConnectionTrait>(
         "SELECT d.id, d.site, d.labels, s.assigned_model, s.assigned_version, s.assigned_bundle, \
          s.assigned_len, s.assigned_weights, s.assigned_rollout, s.serving_bundle, \
          s.serving_weights, s.progress_bundle, s.progress_bytes, s.progress_total, \
-         s.rejected_bundle, s.rejected_text, s.progress_phase, s.serving_confirmed \
+         s.rejected_bundle, s.rejected_text, s.progress_phase, s.serving_confirmed, \
+         d.platform, d.online, d.last_seen, d.boot, d.reported_revision, d.desired_revision \
          FROM slot s JOIN device d ON d.workspace = s.workspace AND d.id = s.device \
          WHERE s.workspace = $1 AND s.slot = $2 ORDER BY s.device",
         [workspace.as_str().into(), slot.as_str().into()],
@@ -141,6 +155,11 @@ fn from_row(row: &QueryResult) -> Result<DeviceFacts, StoreError> {
         underway: underway(&slot)?,
         refused: refused(&slot)?,
         stage: stage::stage(&slot),
+        platform: text(18)?.unwrap_or_default(),
+        online: row.try_get_by_index(19).doing(DOING)?,
+        last_seen: WallTime(number(20)?.unwrap_or_default()),
+        boot: number(21)?.unwrap_or_default(),
+        answered: number(22)? >= number(23)?,
     })
 }
 
@@ -257,8 +276,13 @@ fn refused(row: &slot::Model) -> Result<Option<Refused>, StoreError> {
     let Some(bundle) = &row.rejected_bundle else {
         return Ok(None);
     };
+    let text = row.rejected_text.clone().unwrap_or_default();
+    let reason = text
+        .split_once(": ")
+        .map_or(text.as_str(), |(word, _)| word);
     Ok(Some(Refused {
         bundle: digest(bundle)?,
-        text: row.rejected_text.clone().unwrap_or_default(),
+        reason: Refusal::from_word(reason),
+        text,
     }))
 }

@@ -381,6 +381,7 @@ pub(super) async fn save_devices(
         .update_columns([
             Column::Site,
             Column::Labels,
+            Column::Platform,
             Column::Online,
             Column::Boot,
             Column::Health,

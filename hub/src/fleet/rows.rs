@@ -25,6 +25,7 @@ pub mod device {
         pub desired_revision: i64,
         pub inferences: i64,
         pub windows: i64,
+        pub platform: Option<String>,
     }
 
     /// None: rows are joined by hand where they are read.

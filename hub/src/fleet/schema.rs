@@ -70,6 +70,22 @@ impl MigrationTrait for Timeline {
     }
 }
 
+/// Adds what a device is, beside the message in which it says so: rollouts are fair to each platform.
+pub struct Platform;
+
+impl MigrationName for Platform {
+    fn name(&self) -> &'static str {
+        "m0020_platform"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Platform {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        add_column(manager, "device", text_null("platform")).await
+    }
+}
+
 fn workspace() -> TableCreateStatement {
     table("workspace").col(text("id").primary_key()).take()
 }

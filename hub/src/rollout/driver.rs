@@ -7,14 +7,16 @@ use std::{
 
 use sea_orm::TransactionTrait as _;
 use tern_protocol::{
-    id::{SlotName, WorkspaceId},
-    rest::{Change, VersionRef},
+    id::{RolloutId, SlotName, WorkspaceId},
+    rest::{Change, RolloutState, VersionRef},
     time::WallTime,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    evidence::{self, Seen},
+    freeze,
     plan::{Candidate, Rollout},
     revoked,
     step::{Action, Membership, Progress, hold, share, step},
@@ -84,6 +86,11 @@ pub async fn pass(app: &App, tell: &mpsc::Sender<Tell>) -> Result<Did, StoreErro
     let mut did = Did::Nothing;
     for workspace in fleet::workspaces(&app.store).await? {
         let mut by_slot: BTreeMap<SlotName, Vec<Rollout>> = BTreeMap::new();
+        if freeze::find(app.store.read(), &workspace).await?.is_some() {
+            // Evidence is still gathered, and harm still ends a rollout; nothing is moved.
+            frozen(app, &workspace).await?;
+            continue;
+        }
         let live = stored::live(app.store.read(), &workspace).await?;
         if revoked::replace(app, &workspace, &live, tell).await? == Did::Something {
             // What was read is not what is there now.
@@ -103,7 +110,43 @@ pub async fn pass(app: &App, tell: &mpsc::Sender<Tell>) -> Result<Did, StoreErro
     Ok(did)
 }
 
-/// One look at the rollouts of one slot, newest first: a newer one claims its devices.
+/// Rollouts that decide by evidence go on to gather it while nothing is moved.
+async fn frozen(app: &App, workspace: &WorkspaceId) -> Result<(), StoreError> {
+    let ranks = stored::precedences(app.store.read(), workspace).await?;
+    for rollout in stored::live(app.store.read(), workspace).await? {
+        if rollout.plan.is_some() {
+            let facts = facts::facts(app.store.read(), workspace, &rollout.slot).await?;
+            let claimed = vec![false; facts.len()];
+            let seen = seen(&rollout, &facts, &claimed, &ranks);
+            evidence::look(app, &rollout, &seen).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Devices as a rollout that decides by evidence looks at them.
+fn seen<'a>(
+    rollout: &Rollout,
+    facts: &'a [DeviceFacts],
+    claimed: &[bool],
+    ranks: &HashMap<RolloutId, u32>,
+) -> Vec<Seen<'a>> {
+    let own = rollout.rank();
+    let outranked = |facts: &DeviceFacts| {
+        facts.assigned.as_ref().is_some_and(|assigned| {
+            let precedence = ranks.get(&assigned.rollout).copied().unwrap_or(0);
+            (precedence, assigned.rollout.0) > own
+        })
+    };
+    let seen = facts.iter().zip(claimed).map(|(facts, claimed)| Seen {
+        facts,
+        selected: rollout.selects(facts),
+        taken: *claimed || outranked(facts),
+    });
+    seen.collect()
+}
+
+/// One look at the rollouts of one slot, those first that outrank others: such a one claims its devices.
 async fn slot_pass(
     app: &App,
     workspace: &WorkspaceId,
@@ -112,47 +155,114 @@ async fn slot_pass(
     tell: &mpsc::Sender<Tell>,
 ) -> Result<Did, StoreError> {
     let facts = facts::facts(app.store.read(), workspace, slot).await?;
+    let ranks = stored::precedences(app.store.read(), workspace).await?;
     let mut claimed = vec![false; facts.len()];
     let mut did = Did::Nothing;
     for rollout in rollouts {
-        let has_devices = || facts.iter().any(|facts| is_with(&rollout, facts));
-        if rollout.state.is_over() && !has_devices() {
-            continue;
-        }
-        let mut before = if rollout.is_giving_back() {
-            stored::remembered(app.store.read(), workspace, rollout.id).await?
+        did = did.and(if rollout.plan.is_some() {
+            planned_pass(app, &rollout, &facts, &mut claimed, &ranks, tell).await?
         } else {
-            HashMap::default()
-        };
-        let candidates: Vec<Candidate<'_>> = facts
-            .iter()
-            .zip(&claimed)
-            .map(|(facts, claimed)| Candidate {
-                facts,
-                before: before.remove(facts.device.as_str()),
-                claimed: *claimed,
-            })
-            .collect();
-        let (mut progress, mut actions) = step(&rollout, &candidates);
-        if !actions.is_empty() {
-            let of = VersionRef {
-                model: rollout.target.model.clone(),
-                version: rollout.target.version,
-            };
-            let now = app.clock.now();
-            let awaited = deltas::awaited(app.store.read(), workspace, &of, now).await?;
-            hold(&mut progress, &mut actions, &candidates, &awaited);
-        }
-        if !rollout.state.is_over() {
-            let share = share(&rollout, &candidates);
-            for (claimed, membership) in claimed.iter_mut().zip(share) {
-                *claimed |= membership == Membership::InShare;
-            }
-        }
-        did = did.and(act(app, &rollout, &actions, tell).await?);
-        did = did.and(note(app, &rollout, progress).await?);
+            plain_pass(app, &rollout, &facts, &mut claimed, tell).await?
+        });
     }
     Ok(did)
+}
+
+/// One look at a rollout that decides by evidence.
+async fn planned_pass(
+    app: &App,
+    rollout: &Rollout,
+    facts: &[DeviceFacts],
+    claimed: &mut [bool],
+    ranks: &HashMap<RolloutId, u32>,
+    tell: &mpsc::Sender<Tell>,
+) -> Result<Did, StoreError> {
+    let has_devices = || facts.iter().any(|facts| is_with(rollout, facts));
+    if rollout.state.is_over() && !has_devices() && !evidence::is_behind(app, rollout).await? {
+        return Ok(Did::Nothing);
+    }
+    let seen = seen(rollout, facts, claimed, ranks);
+    let looked = evidence::look(app, rollout, &seen).await?;
+    let rollout = &looked.rollout;
+    let mut actions = looked.actions;
+    let mut progress = Progress {
+        state: rollout.state,
+        reason: rollout.reason.clone(),
+        counts: looked.counts,
+    };
+    if !rollout.state.is_over() {
+        for (claimed, admitted) in claimed.iter_mut().zip(&looked.admitted) {
+            *claimed |= *admitted;
+        }
+    }
+    wait_for_deltas(app, rollout, &mut progress, &mut actions, facts).await?;
+    let changed = looked.changed || looked.counts != rollout.counts;
+    let did = act(app, rollout, &actions, tell).await?;
+    note(app, rollout, progress).await?;
+    if looked.changed {
+        let change = Change::Rollout { id: rollout.id };
+        app.changes.send(&rollout.workspace, change);
+    }
+    Ok(if changed { Did::Something } else { did })
+}
+
+/// Holds back devices whose delta is being computed.
+async fn wait_for_deltas(
+    app: &App,
+    rollout: &Rollout,
+    progress: &mut Progress,
+    actions: &mut Vec<Action>,
+    facts: &[DeviceFacts],
+) -> Result<(), StoreError> {
+    if actions.is_empty() {
+        return Ok(());
+    }
+    let of = VersionRef {
+        model: rollout.target.model.clone(),
+        version: rollout.target.version,
+    };
+    let (workspace, now) = (&rollout.workspace, app.clock.now());
+    let awaited = deltas::awaited(app.store.read(), workspace, &of, now).await?;
+    hold(progress, actions, facts, &awaited);
+    Ok(())
+}
+
+/// One look at a rollout by hand.
+async fn plain_pass(
+    app: &App,
+    rollout: &Rollout,
+    facts: &[DeviceFacts],
+    claimed: &mut [bool],
+    tell: &mpsc::Sender<Tell>,
+) -> Result<Did, StoreError> {
+    let has_devices = || facts.iter().any(|facts| is_with(rollout, facts));
+    if rollout.state.is_over() && !has_devices() {
+        return Ok(Did::Nothing);
+    }
+    let mut before = if rollout.is_giving_back() {
+        stored::remembered(app.store.read(), &rollout.workspace, rollout.id).await?
+    } else {
+        HashMap::default()
+    };
+    let candidates: Vec<Candidate<'_>> = facts
+        .iter()
+        .zip(claimed.iter())
+        .map(|(facts, claimed)| Candidate {
+            facts,
+            before: before.remove(facts.device.as_str()),
+            claimed: *claimed,
+        })
+        .collect();
+    let (mut progress, mut actions) = step(rollout, &candidates);
+    wait_for_deltas(app, rollout, &mut progress, &mut actions, facts).await?;
+    if !rollout.state.is_over() {
+        let share = share(rollout, &candidates);
+        for (claimed, membership) in claimed.iter_mut().zip(share) {
+            *claimed |= membership == Membership::InShare;
+        }
+    }
+    let did = act(app, rollout, &actions, tell).await?;
+    Ok(did.and(note(app, rollout, progress).await?))
 }
 
 fn is_with(rollout: &Rollout, facts: &DeviceFacts) -> bool {
@@ -187,14 +297,27 @@ async fn act(
         let assignments = chunk.iter().map(|action| assignment(rollout, action, now));
         let assignments: Vec<Assignment> = assignments.collect();
         let done = assign(&txn, workspace, &rollout.slot, &assignments).await?;
+        // What a device is given back is not what it had before.
+        let moved: Vec<Done> = if rollout.plan.is_some() {
+            let given = |done: &&Done| !gives_back(chunk, done);
+            done.iter().filter(given).cloned().collect()
+        } else {
+            done.clone()
+        };
         if !rollout.is_giving_back() {
-            stored::remember(&txn, workspace, rollout.id, &done).await?;
+            stored::remember(&txn, workspace, rollout.id, &moved).await?;
         }
         txn.commit().await.doing("committing assignments")?;
         tracing::debug!(%workspace, rollout = %rollout.id, devices = done.len(), "assigned");
         tell_all(app, workspace, done, tell).await;
     }
     Ok(Did::Something)
+}
+
+fn gives_back(actions: &[Action], done: &Done) -> bool {
+    let of =
+        |action: &Action| matches!(action, Action::GiveBack(device, _) if *device == done.device);
+    actions.iter().any(of)
 }
 
 /// Tells devices what was assigned to them, once it is committed.
@@ -239,8 +362,9 @@ fn assignment(rollout: &Rollout, action: &Action, at: WallTime) -> Assignment {
                 at,
                 actor: None,
                 text: format!(
-                    "rollout {} was aborted, and its devices go back",
-                    rollout.id
+                    "rollout {} {}, and its devices go back",
+                    rollout.id,
+                    ended(rollout)
                 ),
             };
             (device, before.clone(), cause)
@@ -250,6 +374,16 @@ fn assignment(rollout: &Rollout, action: &Action, at: WallTime) -> Assignment {
         device: device.clone(),
         wanted,
         cause,
+    }
+}
+
+/// How a rollout ended, for people.
+fn ended(rollout: &Rollout) -> &'static str {
+    match rollout.state {
+        RolloutState::Stopped => "was stopped by evidence of harm",
+        RolloutState::Aborted => "was aborted",
+        // A device that is asked again later.
+        _ => "asks again later",
     }
 }
 
@@ -301,4 +435,4 @@ async fn note(app: &App, rollout: &Rollout, progress: Progress) -> Result<Did, S
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -23,13 +23,18 @@ mod revoked;
 pub mod schema;
 pub mod step;
 
+mod evidence;
 mod fit;
+pub mod freeze;
 mod plan;
+pub mod planned;
 mod rows;
 mod stored;
+pub mod templates;
 mod views;
 
 pub use self::{
+    evidence::Engines,
     operations::{RolloutError, abort, pause, resume, start, widen},
     plan::{Before, Candidate, Rollout},
     step::{Action, Place, Progress, step},

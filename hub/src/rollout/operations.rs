@@ -1,13 +1,18 @@
 //! What a person can do with a rollout. Each operation changes the plan in one transaction and wakes
 //! the driver, which does the rest.
 
-use sea_orm::TransactionTrait as _;
+use sea_orm::{DatabaseTransaction, TransactionTrait as _};
 use tern_protocol::{
-    id::{ModelName, ModelVersion, RolloutId, WorkspaceId},
-    rest::{Abort, Change, Moved, NewRollout, RolloutCounts, RolloutState, RolloutView, Widen},
+    id::{ModelName, ModelVersion, RolloutId, SlotName, WorkspaceId},
+    rest::{
+        Abort, Change, Moved, NewRollout, PlanProblem, RolloutCounts, RolloutState, RolloutView,
+        Widen,
+    },
 };
+use tern_rollout::event::Order;
 
 use super::{
+    evidence::stored as evidence,
     fit,
     plan::{Candidate, Rollout},
     step::step,
@@ -89,6 +94,26 @@ pub enum RolloutError {
         /// What can be done instead.
         advice: &'static str,
     },
+    /// A plan that cannot be carried out.
+    #[error("the plan cannot be carried out: {}", list(problems))]
+    Plan {
+        /// All that is wrong with it.
+        problems: Vec<PlanProblem>,
+    },
+    /// A template that cannot be kept.
+    #[error("{text}")]
+    Template {
+        /// Why, and what to do.
+        text: String,
+    },
+    /// Harm was proven: nobody can wave it through.
+    #[error("rollout {id} was held because harm was proven ({text}); abort it")]
+    Harm {
+        /// The rollout.
+        id: RolloutId,
+        /// What was proven.
+        text: String,
+    },
     /// Too many rollouts go on.
     #[error("{LIVE_MAX} rollouts go on in this workspace; abort some that are no longer needed")]
     TooMany,
@@ -103,6 +128,30 @@ pub enum RolloutError {
     Store(#[from] StoreError),
 }
 
+fn list(problems: &[PlanProblem]) -> String {
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    problems.join("; ")
+}
+
+/// Whether one more rollout of a slot may go on.
+pub(super) async fn has_room(
+    txn: &DatabaseTransaction,
+    workspace: &WorkspaceId,
+    slot: &SlotName,
+) -> Result<(), RolloutError> {
+    let live = stored::live(txn, workspace).await?;
+    if live.len() >= LIVE_MAX {
+        return Err(RolloutError::TooMany);
+    }
+    let mut slots = slots_wanted(txn, workspace).await?;
+    slots.extend(live.iter().map(|rollout| rollout.slot.to_string()));
+    slots.insert(slot.to_string());
+    if slots.len() > SLOTS_WANTED {
+        return Err(RolloutError::TooManySlots);
+    }
+    Ok(())
+}
+
 /// Starts a rollout.
 pub async fn start(
     app: &App,
@@ -111,23 +160,14 @@ pub async fn start(
     new: NewRollout,
 ) -> Result<RolloutView, RolloutError> {
     check_percent(new.percent)?;
-    let target = target(app, workspace, &new.model, new.version).await?;
+    let (target, bytes) = target(app, workspace, &new.model, new.version).await?;
     let txn = app
         .store
         .write()
         .begin()
         .await
         .doing("beginning to start a rollout")?;
-    let live = stored::live(&txn, workspace).await?;
-    if live.len() >= LIVE_MAX {
-        return Err(RolloutError::TooMany);
-    }
-    let mut slots = slots_wanted(&txn, workspace).await?;
-    slots.extend(live.iter().map(|rollout| rollout.slot.to_string()));
-    slots.insert(new.slot.to_string());
-    if slots.len() > SLOTS_WANTED {
-        return Err(RolloutError::TooManySlots);
-    }
+    has_room(&txn, workspace, &new.slot).await?;
     let now = app.clock.now();
     let mut rollout = Rollout {
         workspace: workspace.clone(),
@@ -136,6 +176,10 @@ pub async fn start(
         target,
         selector: new.selector,
         percent: new.percent,
+        plan: None,
+        precedence: 0,
+        stage: None,
+        bytes,
         state: RolloutState::Running,
         moved: None,
         reason: String::new(),
@@ -219,7 +263,8 @@ pub async fn resume(
                 Ok(())
             }
             RolloutState::Running | RolloutState::Complete => Ok(()),
-            RolloutState::Aborted | RolloutState::Superseded => {
+            RolloutState::Waiting => over(rollout, "approve its next stage, or abort it"),
+            RolloutState::Aborted | RolloutState::Stopped | RolloutState::Superseded => {
                 over(rollout, "start a new rollout of the version instead")
             }
         },
@@ -243,7 +288,7 @@ pub async fn abort(
             (RolloutState::Aborted, Some(Moved::Stay)) if abort.moved == Moved::Stay => {
                 return Ok(());
             }
-            (RolloutState::Aborted, _) => {
+            (RolloutState::Aborted | RolloutState::Stopped, _) => {
                 return over(
                     rollout,
                     "start a rollout of the version that devices should have",
@@ -276,6 +321,13 @@ pub async fn widen(
         if rollout.state.is_over() {
             return over(rollout, "start a new rollout of the version instead");
         }
+        if rollout.plan.is_some() {
+            return Err(RolloutError::State {
+                id,
+                state: "one with a plan, which says how it grows",
+                advice: "approve its next stage instead: `tern rollout approve`",
+            });
+        }
         if percent < rollout.percent {
             return Err(RolloutError::Narrower {
                 id,
@@ -300,9 +352,11 @@ fn check_percent(percent: u8) -> Result<(), RolloutError> {
     }
 }
 
-fn over(rollout: &Rollout, advice: &'static str) -> Result<(), RolloutError> {
+pub(super) fn over(rollout: &Rollout, advice: &'static str) -> Result<(), RolloutError> {
     let state = match rollout.state {
         RolloutState::Aborted => "aborted",
+        RolloutState::Stopped => "stopped by evidence of harm",
+        RolloutState::Waiting => "waiting for a person",
         RolloutState::Superseded => "superseded by a newer one",
         RolloutState::Running => "running",
         RolloutState::Paused => "paused",
@@ -313,6 +367,17 @@ fn over(rollout: &Rollout, advice: &'static str) -> Result<(), RolloutError> {
         state,
         advice,
     })
+}
+
+/// What the engine of a rollout with a plan is to be told of what a person did.
+fn said(rollout: &Rollout) -> Option<Order> {
+    match (rollout.state, rollout.moved) {
+        (RolloutState::Paused, _) => Some(Order::Pause),
+        (RolloutState::Running, _) => Some(Order::Resume),
+        (RolloutState::Aborted, Some(Moved::Back)) => Some(Order::AbortBack),
+        (RolloutState::Aborted, _) => Some(Order::AbortStay),
+        _ => None,
+    }
 }
 
 async fn change(
@@ -336,6 +401,11 @@ async fn change(
     change(&mut rollout)?;
     if rollout != before {
         rollout.updated = app.clock.now();
+        if rollout.plan.is_some()
+            && let Some(order) = said(&rollout)
+        {
+            evidence::order(&txn, workspace, id, order, &by.name, rollout.updated).await?;
+        }
         stored::save(&txn, &rollout).await?;
         let deed = Deed::new(action, format!("rollout {id}"))
             .within(workspace)
@@ -353,18 +423,19 @@ async fn change(
     Ok(views::view(&rollout))
 }
 
-fn announce(app: &App, rollout: &Rollout) {
+pub(super) fn announce(app: &App, rollout: &Rollout) {
     app.changes
         .send(&rollout.workspace, Change::Rollout { id: rollout.id });
     app.wake.notify();
 }
 
-async fn target(
+/// A version that may be rolled out, and the bytes that a device has to fetch for it if it has nothing.
+pub(super) async fn target(
     app: &App,
     workspace: &WorkspaceId,
     model: &ModelName,
     version: ModelVersion,
-) -> Result<Target, RolloutError> {
+) -> Result<(Target, u64), RolloutError> {
     if let Some(facts) = registry::bundle_of(&app.store, workspace, model, version).await? {
         let (model, version) = (model.clone(), version);
         if facts.revoked {
@@ -373,12 +444,13 @@ async fn target(
         if !facts.signed {
             return Err(RolloutError::Unsigned { model, version });
         }
-        return Ok(Target {
+        let target = Target {
             model,
             version,
             bundle: facts.bundle,
             weights: facts.weights,
-        });
+        };
+        return Ok((target, facts.total_bytes));
     }
     let known = registry::model(&app.store, workspace, model).await?;
     let text = match known {

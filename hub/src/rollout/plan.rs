@@ -2,7 +2,7 @@
 
 use tern_protocol::{
     id::{RolloutId, SlotName, WorkspaceId},
-    rest::{Described, Moved, RolloutCounts, RolloutState, Selector},
+    rest::{Described, Moved, Plan, RolloutCounts, RolloutState, Selector},
     time::WallTime,
 };
 
@@ -23,6 +23,14 @@ pub struct Rollout {
     pub selector: Selector,
     /// On which share of them, 1 to 100.
     pub percent: u8,
+    /// Its plan, if it decides by evidence.
+    pub plan: Option<Box<Plan>>,
+    /// Which of two rollouts has a device that both select: the one with the larger number, else the newer.
+    pub precedence: u32,
+    /// Its stage, from 1, once it has one.
+    pub stage: Option<u32>,
+    /// Bytes that a device has to fetch if it has nothing.
+    pub bytes: u64,
     /// How it stands.
     pub state: RolloutState,
     /// What becomes of moved devices, once it is aborted and until that is done.
@@ -42,7 +50,10 @@ pub struct Rollout {
 impl Rollout {
     /// Whether it may assign its version.
     pub const fn assigns(&self) -> bool {
-        matches!(self.state, RolloutState::Running | RolloutState::Complete)
+        matches!(
+            self.state,
+            RolloutState::Running | RolloutState::Waiting | RolloutState::Complete
+        )
     }
 
     /// Whether there may be something to do for it, now or when devices change.
@@ -50,22 +61,45 @@ impl Rollout {
         !self.state.is_over() || self.is_giving_back()
     }
 
-    /// Whether it was aborted and devices may still have to go back.
+    /// What decides who has a device that two rollouts select.
+    pub const fn rank(&self) -> (u32, u32) {
+        (self.precedence, self.id.0)
+    }
+
+    /// Whether it was ended and devices may still have to go back.
     pub const fn is_giving_back(&self) -> bool {
         matches!(
             (self.state, self.moved),
-            (RolloutState::Aborted, Some(Moved::Back))
+            (
+                RolloutState::Aborted | RolloutState::Stopped,
+                Some(Moved::Back)
+            )
         )
     }
 
     /// Whether a device matches the selector.
     pub fn selects(&self, device: &DeviceFacts) -> bool {
+        selects(&self.selector)(device)
+    }
+
+    /// What it assigns.
+    pub fn assignment(&self) -> Assigned {
+        Assigned {
+            target: self.target.clone(),
+            rollout: self.id,
+        }
+    }
+}
+
+/// Whether a device matches a selector.
+pub fn selects(selector: &Selector) -> impl Fn(&DeviceFacts) -> bool {
+    |device| {
         let Selector {
             sites,
             labels,
             devices,
             expression,
-        } = &self.selector;
+        } = selector;
         let described = || Described {
             device: device.device.as_str(),
             site: device.site.as_str(),
@@ -79,14 +113,6 @@ impl Rollout {
             && expression
                 .as_ref()
                 .is_none_or(|expression| expression.selects(&described()))
-    }
-
-    /// What it assigns.
-    pub fn assignment(&self) -> Assigned {
-        Assigned {
-            target: self.target.clone(),
-            rollout: self.id,
-        }
     }
 }
 

@@ -27,6 +27,10 @@ pub(super) mod rollout {
         pub created: i64,
         pub updated: i64,
         pub actor: Option<String>,
+        pub plan: Option<String>,
+        pub precedence: i64,
+        pub stage: Option<i64>,
+        pub bytes: i64,
     }
 
     /// None: rows are joined by hand where they are read.

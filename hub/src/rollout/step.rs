@@ -12,7 +12,10 @@ use tern_protocol::{
 };
 
 use super::plan::{Before, Candidate, Rollout};
-use crate::{deltas::HOLD, fleet::facts::Assigned};
+use crate::{
+    deltas::HOLD,
+    fleet::facts::{Assigned, DeviceFacts},
+};
 
 /// What to do for one device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,19 +99,19 @@ pub fn step(rollout: &Rollout, candidates: &[Candidate<'_>]) -> (Progress, Vec<A
 pub fn hold(
     progress: &mut Progress,
     actions: &mut Vec<Action>,
-    candidates: &[Candidate<'_>],
+    facts: &[DeviceFacts],
     awaited: &BTreeSet<Digest>,
 ) {
     if awaited.is_empty() {
         return;
     }
-    let waiting: HashSet<&DeviceId> = candidates
+    let waiting: HashSet<&DeviceId> = facts
         .iter()
-        .filter(|candidate| {
-            let serving = candidate.facts.serving;
+        .filter(|facts| {
+            let serving = facts.serving;
             serving.is_some_and(|serving| awaited.contains(&serving.weights))
         })
-        .map(|candidate| &candidate.facts.device)
+        .map(|facts| &facts.device)
         .collect();
     let before = actions.len();
     actions.retain(|action| !matches!(action, Action::Assign(device) if waiting.contains(device)));
@@ -272,7 +275,7 @@ fn judge(rollout: &Rollout, counts: RolloutCounts, claimed: u64) -> Progress {
     );
     match rollout.state {
         // Ended by a person or by a newer rollout: the reason was given then.
-        state @ (RolloutState::Aborted | RolloutState::Superseded) => {
+        state @ (RolloutState::Aborted | RolloutState::Stopped | RolloutState::Superseded) => {
             at(state, rollout.reason.clone())
         }
         _ if counts.targeted == 0 && claimed > 0 => {

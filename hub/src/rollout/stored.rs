@@ -81,6 +81,13 @@ fn from_row(row: rollout::Model) -> Result<Rollout, StoreError> {
         created: WallTime(row.created),
         updated: WallTime(row.updated),
         actor: row.actor,
+        plan: row
+            .plan
+            .map(|text| structure("plan of a rollout", &text))
+            .transpose()?,
+        precedence: u32::try_from(row.precedence).unwrap_or_default(),
+        stage: row.stage.and_then(|stage| u32::try_from(stage).ok()),
+        bytes: u64::try_from(row.bytes).unwrap_or(0),
     })
 }
 
@@ -108,6 +115,10 @@ fn to_row(rollout: &Rollout) -> rollout::Model {
         created: rollout.created.0,
         updated: rollout.updated.0,
         actor: rollout.actor.clone(),
+        plan: rollout.plan.as_ref().map(to_text),
+        precedence: i64::from(rollout.precedence),
+        stage: rollout.stage.map(i64::from),
+        bytes: i64::try_from(rollout.bytes).unwrap_or(i64::MAX),
     }
 }
 
@@ -140,15 +151,36 @@ pub(super) async fn newest<C: ConnectionTrait>(
     rows.into_iter().map(from_row).collect()
 }
 
-/// All rollouts for which there may be something to do, newest first.
+/// Precedence of the rollouts of a workspace that have one.
+pub(super) async fn precedences<C: ConnectionTrait>(
+    db: &C,
+    workspace: &WorkspaceId,
+) -> Result<HashMap<RolloutId, u32>, StoreError> {
+    let rows: Vec<(i64, i64)> = rollout::Entity::find()
+        .select_only()
+        .columns([rollout::Column::Id, rollout::Column::Precedence])
+        .filter(rollout::Column::Workspace.eq(workspace.as_str()))
+        .filter(rollout::Column::Precedence.gt(0))
+        .into_tuple()
+        .all(db)
+        .await
+        .doing("reading the precedence of rollouts")?;
+    let pairs = rows
+        .into_iter()
+        .map(|(id, precedence)| Ok((id_from(id)?, u32::try_from(precedence).unwrap_or(u32::MAX))));
+    pairs.collect()
+}
+
+/// All rollouts for which there may be something to do, those first that outrank others.
 pub(super) async fn live<C: ConnectionTrait>(
     db: &C,
     workspace: &WorkspaceId,
 ) -> Result<Vec<Rollout>, StoreError> {
-    let goes_on = rollout::Column::State.is_not_in(["aborted", "superseded"]);
+    let goes_on = rollout::Column::State.is_not_in(["aborted", "stopped", "superseded"]);
     let rows = rollout::Entity::find()
         .filter(rollout::Column::Workspace.eq(workspace.as_str()))
         .filter(goes_on.or(rollout::Column::Moved.eq("back")))
+        .order_by_desc(rollout::Column::Precedence)
         .order_by_desc(rollout::Column::Id)
         .all(db)
         .await
@@ -178,6 +210,7 @@ pub(super) async fn save(txn: &DatabaseTransaction, rollout: &Rollout) -> Result
             Column::Reason,
             Column::Counts,
             Column::Updated,
+            Column::Stage,
         ])
         .to_owned();
     let row = to_row(rollout).into_active_model().reset_all();

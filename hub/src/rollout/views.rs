@@ -2,16 +2,19 @@
 
 use tern_protocol::{
     id::{RolloutId, WorkspaceId},
-    rest::{RolloutDevice, RolloutView},
+    rest::{EvidenceView, RolloutDevice, RolloutDeviceState, RolloutView, StageOf},
 };
+use tern_rollout::{Engine, engine::Arm, event::Index};
 
 use super::{
+    evidence::{self, Running},
     fit,
     plan::{Before, Candidate, Rollout},
     step::{Membership, place, share, stage},
     stored,
 };
 use crate::{
+    app::App,
     fleet::facts,
     store::{Store, StoreError},
 };
@@ -31,14 +34,17 @@ pub async fn list(
 
 /// One rollout with its devices, as far as it is about them.
 pub async fn show(
-    store: &Store,
+    app: &App,
     workspace: &WorkspaceId,
     id: RolloutId,
 ) -> Result<Option<RolloutView>, StoreError> {
-    let db = store.read();
+    let db = app.store.read();
     let Some(rollout) = stored::find(db, workspace, id).await? else {
         return Ok(None);
     };
+    if rollout.plan.is_some() {
+        return planned(app, &rollout).await.map(Some);
+    }
     let before = stored::remembered(db, workspace, id).await?;
     let facts = facts::facts(db, workspace, &rollout.slot).await?;
     let candidates: Vec<Candidate<'_>> = facts
@@ -66,6 +72,79 @@ pub async fn show(
     }))
 }
 
+/// A rollout that decides by evidence.
+async fn planned(app: &App, rollout: &Rollout) -> Result<RolloutView, StoreError> {
+    let db = app.store.read();
+    let (workspace, id) = (&rollout.workspace, rollout.id);
+    let before = stored::remembered(db, workspace, id).await?;
+    let facts = facts::facts(db, workspace, &rollout.slot).await?;
+    let decisions = evidence::stored::decisions(db, workspace, id).await?;
+    let looks = evidence::stored::looks(db, workspace, id).await?;
+    let key = (workspace.clone(), id);
+    let engines = app.engines.lock().await;
+    // One that is over, or that nobody has looked at yet, is not in memory.
+    let loaded = if engines.contains_key(&key) {
+        None
+    } else {
+        Running::load(app, rollout).await?
+    };
+    let Some(running) = engines.get(&key).or(loaded.as_ref()) else {
+        return Ok(view(rollout));
+    };
+    let engine = &running.engine;
+    let mut devices = Vec::new();
+    for facts in &facts {
+        let Some(index) = engine.index(&facts.device) else {
+            continue;
+        };
+        let candidate = Candidate {
+            facts,
+            before: before.get(facts.device.as_str()).cloned(),
+            claimed: false,
+        };
+        if !engine.is_in(index) && candidate.before.is_none() {
+            continue;
+        }
+        let membership = evidence::membership(engine, index);
+        let mut shown = device(rollout, &candidate, membership);
+        shown.part = evidence::part(engine, index);
+        shown.admitted = engine.stage_of(index).map(|stage| stage as u32 + 1);
+        if shown.state == RolloutDeviceState::Waiting {
+            shown.reason = standing(engine, index).into();
+        }
+        devices.push(shown);
+    }
+    let selected = facts.iter().filter(|facts| rollout.selects(facts));
+    let selected = selected.map(|facts| &facts.device).collect();
+    Ok(RolloutView {
+        warnings: fit::warnings(db, rollout, &selected).await?,
+        plan: rollout.plan.clone(),
+        evidence: Some(Box::new(EvidenceView {
+            since: engine.since(),
+            devices: engine.counts(),
+            waiting: engine.waiting(),
+            lacking: engine.lacks(),
+            gates: engine.detailed(),
+            looks,
+            decisions,
+        })),
+        devices,
+        ..view(rollout)
+    })
+}
+
+/// Why a device does not have the version yet.
+fn standing(engine: &Engine, index: Index) -> &'static str {
+    match (engine.arm(index), engine.place(index)) {
+        (_, Some(tern_rollout::Place::Pending)) => "its turn, as soon as pace and calendar allow",
+        (_, Some(tern_rollout::Place::Waiting)) => "refused it, and is asked again later",
+        (Some(Arm::Control), _) => "control",
+        (Some(Arm::Last), _) => "came late: after the last stage",
+        (Some(Arm::Ignored), _) => "came late: left alone",
+        _ => "in a later stage",
+    }
+}
+
 fn device(rollout: &Rollout, candidate: &Candidate<'_>, membership: Membership) -> RolloutDevice {
     let place = place(rollout, candidate, membership);
     let before = match &candidate.before {
@@ -80,6 +159,8 @@ fn device(rollout: &Rollout, candidate: &Candidate<'_>, membership: Membership) 
         progress: place.progress,
         reason: place.reason,
         before,
+        part: None,
+        admitted: None,
     }
 }
 
@@ -92,6 +173,16 @@ pub(super) fn view(rollout: &Rollout) -> RolloutView {
         version: rollout.target.version,
         selector: rollout.selector.clone(),
         percent: rollout.percent,
+        plan: None,
+        precedence: rollout.precedence,
+        stage: rollout
+            .stage
+            .zip(rollout.plan.as_ref())
+            .map(|(number, plan)| StageOf {
+                number,
+                of: plan.stages.len() as u32,
+            }),
+        evidence: None,
         state: rollout.state,
         reason: rollout.reason.clone(),
         created: rollout.created,

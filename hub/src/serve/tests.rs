@@ -318,7 +318,7 @@ async fn from_publishing_to_proof_of_serving_and_over_a_restart() {
     };
     device.report(Revision(1), Some(serving)).await;
     let show = async || {
-        let view = rollout::show(&app.store, &workspace(), started.id)
+        let view = rollout::show(&app, &workspace(), started.id)
             .await
             .expect("reads");
         view.expect("it was started")

@@ -189,6 +189,25 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// All.
+    pub const ALL: [Self; 10] = [
+        Self::DigestMismatch,
+        Self::BadManifest,
+        Self::NoSpace,
+        Self::NotLoadable,
+        Self::GoldenMismatch,
+        Self::FailedServing,
+        Self::AgentTooOld,
+        Self::Unsigned,
+        Self::Revoked,
+        Self::Exhausting,
+    ];
+
+    /// The refusal with this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.word() == word)
+    }
+
     /// Its word.
     pub const fn word(self) -> &'static str {
         match self {

@@ -5,6 +5,7 @@
 //! that were applied, so none of it is stored.
 
 mod admit;
+mod ask;
 mod hear;
 mod judge;
 mod member;

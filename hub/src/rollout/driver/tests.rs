@@ -12,12 +12,12 @@ use crate::{
     rollout::{abort, list, pause, resume, start, widen},
 };
 
-fn workspace() -> WorkspaceId {
+pub(in crate::rollout) fn workspace() -> WorkspaceId {
     "default".parse().expect("a name")
 }
 
 /// An app with so many devices that have the slot, and two published versions.
-async fn fleet_of(devices: usize) -> (tempfile::TempDir, App) {
+pub(in crate::rollout) async fn fleet_of(devices: usize) -> (tempfile::TempDir, App) {
     let (dir, app) = fresh().await;
     for sql in [
         "INSERT INTO device (workspace, id, site, labels, online, boot, health, health_reason, \
@@ -48,7 +48,7 @@ async fn fleet_of(devices: usize) -> (tempfile::TempDir, App) {
     (dir, app)
 }
 
-fn to(version: u32, percent: u8) -> NewRollout {
+pub(in crate::rollout) fn to(version: u32, percent: u8) -> NewRollout {
     NewRollout {
         slot: "reader".parse().expect("a name"),
         model: "digits".parse().expect("a name"),
@@ -59,7 +59,7 @@ fn to(version: u32, percent: u8) -> NewRollout {
 }
 
 /// Passes until nothing is left to do; gives what was told.
-async fn settle(app: &App) -> Vec<Tell> {
+pub(in crate::rollout) async fn settle(app: &App) -> Vec<Tell> {
     let (tell, mut told) = mpsc::channel(1_000_000);
     for _ in 0..10 {
         if pass(app, &tell).await.expect("passes") == Did::Nothing {
@@ -75,7 +75,7 @@ async fn settle(app: &App) -> Vec<Tell> {
 }
 
 /// Devices by the version that is wanted on them.
-async fn wanted(app: &App, version: u32) -> usize {
+pub(in crate::rollout) async fn wanted(app: &App, version: u32) -> usize {
     let slot = "reader".parse().expect("a name");
     let facts = facts::facts(app.store.read(), &workspace(), &slot)
         .await

@@ -33,6 +33,10 @@ fn rollout(id: u32, version: u32, percent: u8) -> Rollout {
         target: target(version),
         selector: Selector::default(),
         percent,
+        plan: None,
+        precedence: 0,
+        stage: None,
+        bytes: 0,
         state: RolloutState::Running,
         moved: None,
         reason: String::new(),
@@ -62,6 +66,11 @@ impl World {
             underway: None,
             refused: None,
             stage: None,
+            platform: "linux arm".into(),
+            online: true,
+            last_seen: WallTime(0),
+            boot: 1,
+            answered: true,
         };
         Self {
             devices: (0..devices).map(device).collect(),
@@ -176,6 +185,7 @@ fn each_device_counts_once_by_where_it_is() {
     let bundle = bundle.digest;
     let refused = Refused {
         bundle,
+        reason: None,
         text: "no space".into(),
     };
     world.devices[0].serving = Some(Served { bundle, weights });
@@ -196,6 +206,7 @@ fn each_device_counts_once_by_where_it_is() {
     let other = target(9).bundle.digest;
     world.devices[4].refused = Some(Refused {
         bundle: other,
+        reason: None,
         text: "old".into(),
     });
     world.act(&mut v1, &[]);
@@ -354,6 +365,7 @@ fn scattered(states: &[(u8, u8, bool)], world: &mut World) {
         });
         device.refused = of(*refuses).map(|target| Refused {
             bundle: target.bundle.digest,
+            reason: None,
             text: "no".into(),
         });
         device.underway = fetching.then(|| Underway {
@@ -453,11 +465,11 @@ fn only_devices_that_serve_a_base_wait_for_its_delta() {
     let (progress, actions) = step(&rollout, &candidates);
     assert_eq!(actions.len(), 3);
     let (mut held, mut left) = (progress.clone(), actions.clone());
-    hold(&mut held, &mut left, &candidates, &BTreeSet::new());
+    hold(&mut held, &mut left, &world.devices, &BTreeSet::new());
     assert_eq!((&held, &left), (&progress, &actions), "nothing is awaited");
 
     let awaited = BTreeSet::from([target(1).weights]);
-    hold(&mut held, &mut left, &candidates, &awaited);
+    hold(&mut held, &mut left, &world.devices, &awaited);
     let names = ["d001", "d002"].map(|name| Action::Assign(name.parse().expect("a name")));
     assert_eq!(left, names);
     assert!(

@@ -12,7 +12,8 @@ pub const STAGES_MAX: usize = 32;
 pub const GATES_MAX: usize = 24;
 
 /// Something that is wrong with a plan.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PlanProblem {
     /// Where, as a path: `stages[1].to`.
     pub at: String,

@@ -1,0 +1,194 @@
+//! `tern rollout plan`, `tern rollout template`: plans as files and as templates of a model.
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use tern_protocol::{id::ModelName, rest::Plan};
+use utoipa::OpenApi as _;
+
+use super::{Answer, Context, rollout::RolloutError};
+use crate::{
+    clock,
+    out::{Reader, talk},
+    show,
+};
+
+/// Longest file of a plan, in bytes.
+const PLAN_MAX: u64 = 1 << 20;
+
+/// What `tern rollout plan` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PlanArgs {
+    /// The plan, as YAML or JSON; `-` reads standard input
+    #[arg(value_name = "FILE", required_unless_present = "schema")]
+    file: Option<PathBuf>,
+    /// Say what is wrong with it and what would come of it; exit code 1 if it cannot be carried out
+    #[arg(long)]
+    check: bool,
+    /// Print the JSON Schema of plans, for editors
+    #[arg(long, conflicts_with_all = ["file", "check", "save"])]
+    schema: bool,
+    /// Keep it as a template of its model, under this name
+    #[arg(long, value_name = "NAME", conflicts_with = "check")]
+    save: Option<String>,
+}
+
+/// Templates of plans.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TemplateCommand {
+    /// The templates of a model
+    List {
+        /// The model
+        model: ModelName,
+    },
+    /// One as a plan, to be changed or started
+    Show {
+        /// The model
+        model: ModelName,
+        /// Its name
+        name: String,
+    },
+    /// Remove one; rollouts that were started by it go on
+    Remove {
+        /// The model
+        model: ModelName,
+        /// Its name
+        name: String,
+    },
+}
+
+/// Why a file is no plan.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PlanError {
+    #[error("{file} cannot be read")]
+    Read {
+        file: String,
+        #[source]
+        err: std::io::Error,
+    },
+    #[error("{file} is larger than a plan may be (1 MiB)")]
+    TooLarge { file: String },
+    #[error("{file} is no plan: {text}")]
+    NoPlan { file: String, text: String },
+    #[error("the schema cannot be written")]
+    Schema(#[source] serde_json::Error),
+    #[error(
+        "model {model} has no template `{name}`; `tern rollout template list {model}` shows those there are"
+    )]
+    NoTemplate { model: ModelName, name: String },
+}
+
+/// Reads a plan.
+pub(crate) fn read(file: &Path) -> Result<Plan, PlanError> {
+    let name = file.display().to_string();
+    let open = || -> std::io::Result<String> {
+        use std::io::Read as _;
+        let mut text = String::new();
+        if file == Path::new("-") {
+            std::io::stdin()
+                .take(PLAN_MAX + 1)
+                .read_to_string(&mut text)?;
+        } else {
+            std::fs::File::open(file)?
+                .take(PLAN_MAX + 1)
+                .read_to_string(&mut text)?;
+        }
+        Ok(text)
+    };
+    let text = open().map_err(|err| PlanError::Read {
+        file: name.clone(),
+        err,
+    })?;
+    if text.len() as u64 > PLAN_MAX {
+        return Err(PlanError::TooLarge { file: name });
+    }
+    // JSON is YAML as well.
+    serde_saphyr::from_str(&text).map_err(|err| PlanError::NoPlan {
+        file: name,
+        text: err.to_string(),
+    })
+}
+
+#[derive(utoipa::OpenApi)]
+#[openapi(components(schemas(Plan)))]
+struct Schemas;
+
+/// The JSON Schema of plans, with all that it refers to.
+fn schema() -> Result<serde_json::Value, PlanError> {
+    let document = serde_json::to_value(Schemas::openapi()).map_err(PlanError::Schema)?;
+    Ok(serde_json::json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Plan of a rollout",
+        "$ref": "#/components/schemas/Plan",
+        "components": document["components"],
+    }))
+}
+
+pub(crate) fn run(context: &Context, args: &PlanArgs) -> Result<Answer, RolloutError> {
+    if args.schema {
+        context.out.document(&schema()?)?;
+        return Ok(Answer::Yes);
+    }
+    let file = args.file.as_deref().unwrap_or(Path::new("-"));
+    let plan = read(file)?;
+    if args.check {
+        let check = context.client.check_plan(&plan)?;
+        context
+            .out
+            .answer(&check, |look| show::evidence::check(&check, look))?;
+        return Ok(if check.problems.is_empty() {
+            Answer::Yes
+        } else {
+            Answer::No
+        });
+    }
+    if let Some(name) = &args.save {
+        context.client.save_template(&plan.model, name, &plan)?;
+        if context.out.reader == Reader::Person {
+            talk(format_args!(
+                "kept; next: tern rollout start {}@latest --template {name}",
+                plan.model
+            ));
+        }
+        return Ok(Answer::Yes);
+    }
+    // With all that it leaves to defaults.
+    context.out.document(&plan)?;
+    Ok(Answer::Yes)
+}
+
+/// One template of a model.
+pub(crate) fn template(
+    context: &Context,
+    model: &ModelName,
+    name: &str,
+) -> Result<Plan, RolloutError> {
+    let all = context.client.templates(model)?;
+    let found = all.into_iter().find(|one| one.name == name);
+    let found = found.ok_or_else(|| PlanError::NoTemplate {
+        model: model.clone(),
+        name: name.to_owned(),
+    })?;
+    Ok(found.plan)
+}
+
+pub(crate) fn templates(
+    context: &Context,
+    command: &TemplateCommand,
+) -> Result<Answer, RolloutError> {
+    match command {
+        TemplateCommand::List { model } => {
+            let all = context.client.templates(model)?;
+            let advice = "no template yet; keep one with `tern rollout plan FILE --save NAME`";
+            let text = |look| show::evidence::templates(&all, clock::now(), look);
+            context.out.list(&all, advice, text)?;
+        }
+        TemplateCommand::Show { model, name } => {
+            context.out.document(&template(context, model, name)?)?;
+        }
+        TemplateCommand::Remove { model, name } => {
+            context.client.remove_template(model, name)?;
+        }
+    }
+    Ok(Answer::Yes)
+}

@@ -1,0 +1,96 @@
+//! What has to be assigned, so that devices have what the engine says. Pure.
+
+use std::collections::HashMap;
+
+use tern_protocol::rest::{Part, RolloutCounts, RolloutDeviceState};
+use tern_rollout::{Engine, Place, Wanted, engine::Arm, event::Index};
+
+use super::observe::Seen;
+use crate::rollout::{
+    plan::{Before, Candidate, Rollout},
+    step::{Action, Membership, place, stage},
+};
+
+/// What to do for each device.
+pub(in crate::rollout) fn actions(
+    engine: &Engine,
+    rollout: &Rollout,
+    seen: &[Seen<'_>],
+    before: &HashMap<String, Before>,
+) -> Vec<Action> {
+    let mut actions = Vec::new();
+    for one in seen {
+        let Some(index) = engine.index(&one.facts.device) else {
+            continue;
+        };
+        let assigned = one.facts.assigned.as_ref();
+        let ours = assigned.is_some_and(|assigned| assigned.rollout == rollout.id);
+        match engine.wanted(index) {
+            Wanted::Version if !ours => actions.push(Action::Assign(one.facts.device.clone())),
+            Wanted::Before if ours => {
+                if let Some(Before(had)) = before.get(one.facts.device.as_str()) {
+                    actions.push(Action::GiveBack(one.facts.device.clone(), had.clone()));
+                }
+            }
+            Wanted::Version | Wanted::Before | Wanted::Shadow | Wanted::AsItIs => {}
+        }
+    }
+    actions
+}
+
+/// Devices by where they are.
+pub(in crate::rollout) fn counts(
+    engine: &Engine,
+    rollout: &Rollout,
+    seen: &[Seen<'_>],
+) -> RolloutCounts {
+    let mut counts = RolloutCounts {
+        selected: engine.counts().selected,
+        ..RolloutCounts::default()
+    };
+    for one in seen {
+        let index = engine.index(&one.facts.device);
+        let Some(index) = index.filter(|index| engine.is_in(*index)) else {
+            continue;
+        };
+        if membership(engine, index) != Membership::InShare {
+            continue;
+        }
+        counts.targeted += 1;
+        let candidate = Candidate {
+            facts: one.facts,
+            before: None,
+            claimed: false,
+        };
+        if let Some(stage) = stage(rollout, &candidate) {
+            counts.stages.add(stage);
+        }
+        match place(rollout, &candidate, Membership::InShare).state {
+            RolloutDeviceState::Waiting => {}
+            RolloutDeviceState::Assigned => counts.assigned += 1,
+            RolloutDeviceState::InProgress => counts.in_progress += 1,
+            RolloutDeviceState::Serving => counts.serving += 1,
+            RolloutDeviceState::Failed => counts.failed += 1,
+        }
+    }
+    counts
+}
+
+/// Whether it is a device's turn.
+pub(in crate::rollout) fn membership(engine: &Engine, index: Index) -> Membership {
+    match engine.place(index) {
+        None => Membership::Outside,
+        Some(Place::Outside | Place::Pending) => Membership::Waiting,
+        Some(_) => Membership::InShare,
+    }
+}
+
+/// What part a device has.
+pub(in crate::rollout) fn part(engine: &Engine, index: Index) -> Option<Part> {
+    engine.arm(index).map(|arm| match arm {
+        Arm::Treatment => Part::Treatment,
+        Arm::Control => Part::Control,
+        Arm::Last => Part::Last,
+        Arm::Ignored => Part::Ignored,
+    })
+}

@@ -1,0 +1,485 @@
+//! One rollout in memory, with the store behind it.
+
+use std::collections::{BTreeSet, HashMap};
+
+use sea_orm::TransactionTrait as _;
+use tern_protocol::{
+    id::{RolloutId, WorkspaceId},
+    rest::{Decision, Deed, Gate, Look, RolloutState},
+    time::WallTime,
+};
+use tern_rollout::{
+    Applied, Engine, Phase, Place, Setup,
+    event::{Batch, Event, GateIndex, Index, Order},
+    replay::replay,
+};
+
+use super::{
+    labels::{self, Judged},
+    observe::{self, Seen},
+    stored::{self, Memory, Told},
+    tally::{Heard, Tally, needs_body},
+    windows,
+};
+use crate::{
+    app::App,
+    rollout::{plan::Rollout, stored::save},
+    store::{Doing as _, StoreError},
+};
+
+/// Shortest time between two looks that are kept for charts, in milliseconds.
+const LOOK: i64 = 10_000;
+
+/// A rollout.
+pub(in crate::rollout) struct Running {
+    pub(in crate::rollout) engine: Engine,
+    workspace: WorkspaceId,
+    id: RolloutId,
+    sequence: i64,
+    tallies: HashMap<u32, Tally>,
+    memory: Memory,
+    begun: bool,
+    /// Labels there were when they were read last.
+    labels: i64,
+    looked: Option<WallTime>,
+}
+
+/// What a look led to.
+pub(in crate::rollout) struct Committed {
+    /// The rollout as it stands now.
+    pub(in crate::rollout) rollout: Rollout,
+    /// What was decided.
+    pub(in crate::rollout) decisions: Vec<Decision>,
+    /// Whether anything changed.
+    pub(in crate::rollout) changed: bool,
+}
+
+/// Changes that are not committed yet.
+#[derive(Default)]
+struct News {
+    events: Vec<Event>,
+    tallies: BTreeSet<u32>,
+    heard: Option<i64>,
+    cursor: Option<i64>,
+    labels: Option<i64>,
+}
+
+impl Running {
+    /// Loads a rollout as it was when it was committed last.
+    pub(in crate::rollout) async fn load(
+        app: &App,
+        rollout: &Rollout,
+    ) -> Result<Option<Self>, StoreError> {
+        let Some(plan) = &rollout.plan else {
+            return Ok(None);
+        };
+        let db = app.store.read();
+        let (workspace, id) = (&rollout.workspace, rollout.id);
+        let setup = Setup {
+            plan: (**plan).clone(),
+            rollout: id,
+            bytes: rollout.bytes,
+        };
+        let batches = stored::batches(db, workspace, id).await?;
+        let sequence = batches.len() as i64;
+        let replayed = replay(setup, &batches);
+        let memory = stored::memory(db, workspace, id).await?;
+        Ok(Some(Self {
+            engine: replayed.engine,
+            workspace: workspace.clone(),
+            id,
+            sequence,
+            tallies: stored::tallies(db, workspace, id).await?,
+            begun: memory.is_some(),
+            memory: memory.unwrap_or_default(),
+            labels: -1,
+            looked: None,
+        }))
+    }
+
+    /// One look: what is new goes into the engine, and what it decides is committed. After an error what is in
+    /// memory is not what is stored, and has to be loaded again.
+    pub(in crate::rollout) async fn look(
+        &mut self,
+        app: &App,
+        rollout: &Rollout,
+        seen: &[Seen<'_>],
+    ) -> Result<Committed, StoreError> {
+        let now = app.clock.now();
+        if !self.begun {
+            self.memory = Memory {
+                cursor: windows::last(app.store.read()).await?,
+                mix: self.mix(app, rollout, now).await?,
+            };
+        }
+        let mut news = News {
+            events: observe::observe(&self.engine, self.id, &rollout.target, seen),
+            ..News::default()
+        };
+        self.in_time(seen, now, &mut news);
+        self.windows(app, rollout, &mut news).await?;
+        self.labels(app, rollout, &mut news).await?;
+        self.orders(app, rollout, &mut news).await?;
+        let batch = Batch {
+            at: now,
+            events: std::mem::take(&mut news.events),
+        };
+        let timed = self.untimed(&batch);
+        let applied = self.engine.apply(&batch);
+        self.remember_boots(&timed, seen, &mut news);
+        self.commit(app, rollout, &batch, applied, news).await
+    }
+
+    async fn mix(
+        &self,
+        app: &App,
+        rollout: &Rollout,
+        now: WallTime,
+    ) -> Result<Vec<u64>, StoreError> {
+        let gates = &self.engine.setup().plan.gates;
+        if gates.iter().any(|gate| matches!(gate, Gate::Mix(_))) {
+            windows::mix(app.store.read(), &self.workspace, &rollout.slot, now.0).await
+        } else {
+            Ok(Vec::new())
+        }
+    }
+
+    /// Answers what the engine asks about spans of time, and says whom of the control was heard of.
+    fn in_time(&self, seen: &[Seen<'_>], now: WallTime, news: &mut News) {
+        let questions = self.engine.questions(now);
+        if questions.is_empty() && self.engine.listened().next().is_none() {
+            return;
+        }
+        let facts: HashMap<u32, &Seen<'_>> = seen
+            .iter()
+            .filter_map(|one| Some((self.engine.index(&one.facts.device)?.0, one)))
+            .collect();
+        news.events.extend(observe::listened(&self.engine, |index| {
+            let facts = facts.get(&index.0)?.facts;
+            Some((facts.online, facts.last_seen))
+        }));
+        for question in questions {
+            let gate = &self.engine.setup().plan.gates[usize::from(question.gate.0)];
+            let tally = self.tallies.get(&question.device.0);
+            if let Some(one) = facts.get(&question.device.0) {
+                let boot = tally.and_then(|tally| tally.boot);
+                news.events
+                    .push(observe::answer(gate, question, one.facts, boot, now));
+            }
+        }
+    }
+
+    /// Counts windows that came since the last look.
+    async fn windows(
+        &mut self,
+        app: &App,
+        rollout: &Rollout,
+        news: &mut News,
+    ) -> Result<(), StoreError> {
+        let gates = self.engine.setup().plan.gates.clone();
+        let bodies = gates.iter().any(needs_body);
+        let cursor = self.memory.cursor;
+        let (read, up_to) = windows::after(
+            app.store.read(),
+            &self.workspace,
+            &rollout.slot,
+            cursor,
+            bodies,
+        )
+        .await?;
+        let (model, version) = (
+            rollout.target.model.as_str(),
+            i64::from(rollout.target.version.get()),
+        );
+        for window in read {
+            let Some(index) = window
+                .device
+                .parse()
+                .ok()
+                .and_then(|id| self.engine.index(&id))
+            else {
+                continue;
+            };
+            let Some(since) = self.engine.watched(index) else {
+                continue;
+            };
+            let ours = window.model == model && window.version == version;
+            let counts = if observe::is_control(&self.engine, index) {
+                !ours && window.opened >= since.0
+            } else {
+                ours
+            };
+            if !counts {
+                continue;
+            }
+            let tally = self.tallies.entry(index.0).or_default();
+            if tally.since != Some(since) {
+                tally.begin(since);
+            }
+            let heard = Heard {
+                inferences: window.inferences,
+                errors: window.errors,
+                body: window.body.as_ref(),
+            };
+            news.events
+                .extend(tally.window(index, &gates, &self.memory.mix, &heard));
+            news.tallies.insert(index.0);
+        }
+        if up_to != cursor {
+            news.cursor = Some(up_to);
+        }
+        Ok(())
+    }
+
+    /// Reads labels, if there are new ones and a gate asks for them.
+    async fn labels(
+        &mut self,
+        app: &App,
+        rollout: &Rollout,
+        news: &mut News,
+    ) -> Result<(), StoreError> {
+        let gates = &self.engine.setup().plan.gates;
+        let gate = gates
+            .iter()
+            .position(|gate| matches!(gate, Gate::Accuracy(_)));
+        let Some(gate) = gate else { return Ok(()) };
+        let db = app.store.read();
+        let count = labels::count(db, &self.workspace).await?;
+        if count == self.labels {
+            return Ok(());
+        }
+        let (slot, model) = (&rollout.slot, &rollout.target.model);
+        let all = labels::since(db, &self.workspace, slot, model, rollout.created).await?;
+        let version = i64::from(rollout.target.version.get());
+        for (device, judged) in all {
+            let Some(index) = device.parse().ok().and_then(|id| self.engine.index(&id)) else {
+                continue;
+            };
+            let Some(since) = self.engine.watched(index) else {
+                continue;
+            };
+            let control = observe::is_control(&self.engine, index);
+            let counts = |one: &&Judged| {
+                if control {
+                    one.version != version && one.at >= since
+                } else {
+                    one.version == version
+                }
+            };
+            let wrong: Vec<(bool, f64)> = judged
+                .iter()
+                .filter(counts)
+                .map(|one| (one.wrong, one.chance))
+                .collect();
+            let tally = self.tallies.entry(index.0).or_default();
+            if tally.since != Some(since) {
+                tally.begin(since);
+            }
+            let told = tally.labels(index, GateIndex(gate as u8), &wrong);
+            if !told.is_empty() {
+                news.tallies.insert(index.0);
+                news.events.extend(told);
+            }
+        }
+        news.labels = Some(count);
+        Ok(())
+    }
+
+    async fn orders(
+        &self,
+        app: &App,
+        rollout: &Rollout,
+        news: &mut News,
+    ) -> Result<(), StoreError> {
+        let orders = stored::orders(app.store.read(), &self.workspace, self.id).await?;
+        for Told { id, order, by } in orders {
+            news.events.push(Event::Said(order, by));
+            news.heard = Some(id);
+        }
+        // Ended by something else than the engine, such as a revoked version.
+        let ended = matches!(self.engine.phase(), Phase::Ended { .. });
+        if rollout.state.is_over() && !ended && news.heard.is_none() {
+            let order = if rollout.is_giving_back() {
+                Order::AbortBack
+            } else {
+                Order::AbortStay
+            };
+            news.events.push(Event::Said(order, "hub".into()));
+        }
+        Ok(())
+    }
+
+    /// Devices of a batch that nobody looks at in time yet.
+    fn untimed(&self, batch: &Batch) -> Vec<Index> {
+        let spoken = batch.events.iter().filter_map(|event| match event {
+            Event::Heard(index)
+            | Event::Serving(index)
+            | Event::Confirmed(index)
+            | Event::Refused(index, _) => Some(*index),
+            _ => None,
+        });
+        spoken
+            .filter(|index| self.engine.timed(*index).is_none())
+            .collect()
+    }
+
+    /// How often devices had started when they were first looked at in time.
+    fn remember_boots(&mut self, untimed: &[Index], seen: &[Seen<'_>], news: &mut News) {
+        if untimed.is_empty() {
+            return;
+        }
+        let boots: HashMap<u32, i64> = seen
+            .iter()
+            .filter_map(|one| Some((self.engine.index(&one.facts.device)?.0, one.facts.boot)))
+            .collect();
+        for index in untimed {
+            if self.engine.timed(*index).is_some()
+                && let Some(boot) = boots.get(&index.0)
+            {
+                self.tallies.entry(index.0).or_default().boot = Some(*boot);
+                news.tallies.insert(index.0);
+            }
+        }
+    }
+
+    async fn commit(
+        &mut self,
+        app: &App,
+        rollout: &Rollout,
+        batch: &Batch,
+        applied: Applied,
+        news: News,
+    ) -> Result<Committed, StoreError> {
+        let stands = self.stands(rollout, &applied.decisions);
+        let nothing = !applied.changed && news.tallies.is_empty() && !self.jumps(&news);
+        if nothing && self.begun && stands == *rollout {
+            self.labels = news.labels.unwrap_or(self.labels);
+            return Ok(Committed {
+                rollout: stands,
+                decisions: Vec::new(),
+                changed: false,
+            });
+        }
+        let (workspace, id) = (&self.workspace, self.id);
+        let txn = app.store.write().begin().await;
+        let txn = txn.doing("beginning to store evidence of a rollout")?;
+        if applied.changed {
+            stored::add_batch(&txn, workspace, id, self.sequence, batch).await?;
+        }
+        for decision in &applied.decisions {
+            stored::add_decision(&txn, workspace, id, decision).await?;
+        }
+        for index in &news.tallies {
+            if let Some(tally) = self.tallies.get(index) {
+                stored::save_tally(&txn, workspace, id, Index(*index), tally).await?;
+            }
+        }
+        if let Some(last) = news.heard {
+            stored::heard(&txn, last, workspace, id).await?;
+        }
+        let memory = Memory {
+            cursor: news.cursor.unwrap_or(self.memory.cursor),
+            mix: self.memory.mix.clone(),
+        };
+        stored::save_memory(&txn, workspace, id, &memory).await?;
+        let due = self.looked.is_none_or(|at| batch.at.0 - at.0 >= LOOK);
+        if applied.changed
+            && (due || !applied.decisions.is_empty())
+            && !self.engine.last_verdicts().is_empty()
+        {
+            let look = Look {
+                at: batch.at,
+                stage: self.engine.stage() as u32 + 1,
+                gates: self.engine.detailed(),
+            };
+            stored::add_look(&txn, workspace, id, &look).await?;
+            self.looked = Some(batch.at);
+        }
+        // A person may have spoken since; what was said is an order, which the next look hears.
+        let latest = crate::rollout::stored::find(&txn, workspace, id).await?;
+        let mut stands = stands;
+        if let Some(latest) = latest
+            && (latest.state, latest.moved) != (rollout.state, rollout.moved)
+        {
+            (stands.state, stands.moved) = (latest.state, latest.moved);
+            stands.reason = latest.reason;
+        }
+        if stands != *rollout {
+            stands.updated = batch.at;
+            save(&txn, &stands).await?;
+        }
+        txn.commit()
+            .await
+            .doing("committing evidence of a rollout")?;
+        self.begun = true;
+        self.memory = memory;
+        self.labels = news.labels.unwrap_or(self.labels);
+        self.sequence += i64::from(applied.changed);
+        for decision in &applied.decisions {
+            tracing::info!(%workspace, rollout = %id, what = decision.what.word(), stage = decision.stage,
+                reason = decision.sentence, "rollout decided");
+        }
+        Ok(Committed {
+            rollout: stands,
+            decisions: applied.decisions,
+            changed: true,
+        })
+    }
+
+    /// Whether so many windows were passed over that to read them again would take long.
+    fn jumps(&self, news: &News) -> bool {
+        news.cursor
+            .is_some_and(|cursor| cursor - self.memory.cursor >= windows::WINDOWS as i64 / 5)
+    }
+
+    /// The rollout's row as the engine says that it stands.
+    fn stands(&self, rollout: &Rollout, decisions: &[Decision]) -> Rollout {
+        use tern_protocol::rest::Moved;
+        let engine = &self.engine;
+        let (state, moved) = match engine.phase() {
+            Phase::Ended { .. } if rollout.state.is_over() => (rollout.state, rollout.moved),
+            Phase::Ended { back: true } => (self.ended(decisions), Some(Moved::Back)),
+            Phase::Ended { back: false } => (self.ended(decisions), Some(Moved::Stay)),
+            // An order that was not heard yet.
+            _ if rollout.state.is_over() => (rollout.state, rollout.moved),
+            _ if engine.is_paused() => (RolloutState::Paused, None),
+            Phase::Asking(_) | Phase::Held => (RolloutState::Waiting, None),
+            Phase::Complete => (RolloutState::Complete, None),
+            Phase::New | Phase::Moving | Phase::Releasing => (RolloutState::Running, None),
+        };
+        let reason = match engine.phase() {
+            Phase::Moving if !rollout.state.is_over() => engine.standing(),
+            _ => decisions.last().map_or_else(
+                || rollout.reason.clone(),
+                |decision| decision.sentence.clone(),
+            ),
+        };
+        Rollout {
+            state,
+            moved,
+            reason,
+            stage: (engine.phase() != Phase::New).then(|| engine.stage() as u32 + 1),
+            ..rollout.clone()
+        }
+    }
+
+    /// Who ended it.
+    fn ended(&self, decisions: &[Decision]) -> RolloutState {
+        let stopped = decisions.iter().any(|one| one.what == Deed::Stop);
+        if stopped {
+            RolloutState::Stopped
+        } else {
+            RolloutState::Aborted
+        }
+    }
+
+    /// Gates that ask somebody else's program now, with what they are to be told.
+    pub(in crate::rollout) fn asks(&self) -> Vec<GateIndex> {
+        self.engine.asks()
+    }
+
+    /// Whether a device is, or was, to have the version.
+    pub(in crate::rollout) fn is_admitted(&self, index: Index) -> bool {
+        self.engine.is_in(index) && self.engine.place(index).is_some_and(Place::is_admitted)
+    }
+}

@@ -1,0 +1,286 @@
+//! What the windows and labels of one device add up to since it is watched. Pure.
+
+use minicbor::{Decode, Encode};
+use tern_protocol::{
+    profile::CONFIDENCE_BINS,
+    rest::{Gate, Unit},
+    time::WallTime,
+    window::Window,
+};
+use tern_rollout::event::{Event, GateIndex, Index};
+use tern_stats::{ladder::RUNGS, levels::STEPS, sketch::Sketch};
+
+/// Parts of a whole in which shares of a window are added up.
+const WHOLE: u64 = 1_000;
+
+/// What is known of one device.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
+#[cbor(map)]
+pub(super) struct Tally {
+    /// Since when its windows are counted.
+    #[n(0)]
+    pub(super) since: Option<WallTime>,
+    /// Windows.
+    #[n(1)]
+    pub(super) windows: u64,
+    /// Inferences in them.
+    #[n(2)]
+    pub(super) inferences: u64,
+    /// Part and whole, by gate of the plan.
+    #[n(3)]
+    sums: Vec<(u64, u64)>,
+    /// Predictions of each class.
+    #[n(4)]
+    classes: Vec<u64>,
+    /// How often it had started when it was first looked at in time.
+    #[n(5)]
+    pub(super) boot: Option<i64>,
+    /// Rungs of labels that were told.
+    #[n(6)]
+    labels: u32,
+}
+
+/// A window, as much of it as gates ask for.
+pub(super) struct Heard<'a> {
+    pub(super) inferences: u64,
+    pub(super) errors: u64,
+    /// Read only if a gate needs it.
+    pub(super) body: Option<&'a Window>,
+}
+
+/// Whether a gate asks for more of a window than its counts.
+pub(super) const fn needs_body(gate: &Gate) -> bool {
+    matches!(
+        gate,
+        Gate::Latency(_) | Gate::Confidence(_) | Gate::Mix(_) | Gate::Memory(_) | Gate::Cpu(_)
+    )
+}
+
+impl Tally {
+    /// Forgets all windows, and counts those from `since` on.
+    pub(super) fn begin(&mut self, since: WallTime) {
+        *self = Self {
+            since: Some(since),
+            boot: self.boot,
+            ..Self::default()
+        };
+    }
+
+    /// Adds a window. If it is the first, second, fourth … the means so far.
+    pub(super) fn window(
+        &mut self,
+        index: Index,
+        gates: &[Gate],
+        mix: &[u64],
+        heard: &Heard<'_>,
+    ) -> Vec<Event> {
+        self.windows += 1;
+        self.inferences = self.inferences.saturating_add(heard.inferences);
+        self.sums.resize(gates.len(), (0, 0));
+        for (gate, (part, whole)) in gates.iter().zip(&mut self.sums) {
+            let (more, of) = share(gate, heard);
+            *part = part.saturating_add(more);
+            *whole = whole.saturating_add(of);
+        }
+        if let Some(body) = heard.body {
+            let classes = body.classes.len().max(self.classes.len());
+            self.classes.resize(classes, 0);
+            for (sum, more) in self.classes.iter_mut().zip(&body.classes) {
+                *sum = sum.saturating_add(*more);
+            }
+        }
+        let Some(rung) = tern_stats::ladder::rung(self.windows) else {
+            return Vec::new();
+        };
+        let mut events = vec![Event::Counted(index, self.windows, self.inferences)];
+        for (place, gate) in gates.iter().enumerate() {
+            if gate.counts() != Unit::Windows || matches!(gate, Gate::Disagreement(_)) {
+                continue;
+            }
+            let level = match gate {
+                Gate::Mix(_) => distance(&self.classes, mix),
+                _ => {
+                    let (part, whole) = self.sums[place];
+                    level(part, whole)
+                }
+            };
+            // A device without traffic says nothing of this gate.
+            if let Some(level) = level {
+                events.push(Event::Rung(
+                    index,
+                    GateIndex(place as u8),
+                    rung as u8,
+                    level,
+                ));
+            }
+        }
+        events
+    }
+
+    /// The means over the first, first two, first four … of its labels that were not told yet. `wrong`: in order,
+    /// whether each prediction was wrong, and the chance that it was asked about.
+    pub(super) fn labels(
+        &mut self,
+        index: Index,
+        gate: GateIndex,
+        wrong: &[(bool, f64)],
+    ) -> Vec<Event> {
+        let mut events = Vec::new();
+        for rung in 0..RUNGS as u32 {
+            let first = 1_usize << rung;
+            if first > wrong.len() {
+                break;
+            }
+            if self.labels & (1 << rung) != 0 {
+                continue;
+            }
+            self.labels |= 1 << rung;
+            let weight = |chance: f64| 1.0 / chance.max(tern_stats::interval::PROBABILITY_FLOOR);
+            let whole: f64 = wrong[..first]
+                .iter()
+                .map(|(_, chance)| weight(*chance))
+                .sum();
+            let part = wrong[..first].iter().filter(|(wrong, _)| *wrong);
+            let part: f64 = part.map(|(_, chance)| weight(*chance)).sum();
+            let level = (part / whole * f64::from(STEPS)).round() as u16;
+            events.push(Event::Rung(index, gate, rung as u8, level));
+        }
+        events
+    }
+}
+
+fn level(part: u64, whole: u64) -> Option<u16> {
+    let share = part.min(whole) as f64 / whole as f64;
+    (whole > 0).then(|| (share * f64::from(STEPS)).round() as u16)
+}
+
+/// What a window adds to a gate: part and whole.
+fn share(gate: &Gate, heard: &Heard<'_>) -> (u64, u64) {
+    let Heard {
+        inferences,
+        errors,
+        body,
+    } = heard;
+    match (gate, body) {
+        (Gate::Errors(_), _) => (*errors, errors.saturating_add(*inferences)),
+        (Gate::Latency(rule), Some(body)) => match Sketch::try_from(&body.latency) {
+            Ok(sketch) => {
+                let budget = rule.budget.ms() as f64 * 1_000.0;
+                (sketch.above(budget), sketch.count())
+            }
+            Err(_) => (0, 0),
+        },
+        (Gate::Confidence(_), Some(body)) => lacking(&body.confidence),
+        (Gate::Memory(rule), Some(body)) => budgeted(rss(body), rule.budget.get()),
+        (Gate::Cpu(rule), Some(body)) => {
+            let lasted = body.closed.uptime.0.saturating_sub(body.opened.uptime.0);
+            let used = cpu(body).map(|ms| ms.saturating_mul(1_000_000) / lasted.max(1));
+            budgeted(used, u64::from(rule.budget.millionths()))
+        }
+        _ => (0, 0),
+    }
+}
+
+fn budgeted(used: Option<u64>, budget: u64) -> (u64, u64) {
+    used.map_or((0, 0), |used| (u64::from(used > budget) * WHOLE, WHOLE))
+}
+
+/// The largest resident memory of the agent in the window, in bytes.
+const fn rss(_body: &Window) -> Option<u64> {
+    None
+}
+
+/// Processor time of the agent in the window, in milliseconds.
+const fn cpu(_body: &Window) -> Option<u64> {
+    None
+}
+
+/// The confidence that predictions lack: bins count predictions from 0 to 1.
+fn lacking(bins: &[u64]) -> (u64, u64) {
+    let mut sums = (0_u64, 0_u64);
+    for (bin, count) in bins.iter().enumerate() {
+        let middle = (bin as f64 + 0.5) / CONFIDENCE_BINS as f64;
+        let lacks = ((1.0 - middle) * WHOLE as f64).round() as u64;
+        sums.0 = sums.0.saturating_add(lacks.saturating_mul(*count));
+        sums.1 = sums.1.saturating_add(WHOLE.saturating_mul(*count));
+    }
+    sums
+}
+
+/// Total variation distance between two mixes of classes, in thousandths; nothing without predictions.
+fn distance(classes: &[u64], mix: &[u64]) -> Option<u16> {
+    let total = |counts: &[u64]| counts.iter().map(|count| *count as f64).sum::<f64>();
+    let (ours, theirs) = (total(classes), total(mix));
+    if ours == 0.0 {
+        return None;
+    }
+    let share = |counts: &[u64], total: f64, class: usize| {
+        if total > 0.0 {
+            counts.get(class).map_or(0.0, |count| *count as f64 / total)
+        } else {
+            // Nobody predicted anything before: all classes are as likely.
+            1.0 / classes.len() as f64
+        }
+    };
+    let classes_max = classes.len().max(mix.len());
+    let sum: f64 = (0..classes_max)
+        .map(|class| (share(classes, ours, class) - share(mix, theirs, class)).abs())
+        .sum();
+    Some((0.5 * sum * f64::from(STEPS)).round().min(f64::from(STEPS)) as u16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gates() -> Vec<Gate> {
+        serde_json::from_str(r#"[{"errors":{"margin":"1%"}},{"silence":{"margin":"1%"}}]"#)
+            .expect("gates")
+    }
+
+    #[test]
+    fn means_are_told_at_the_first_second_and_fourth_window() {
+        let gates = gates();
+        let mut tally = Tally::default();
+        let mut told = Vec::new();
+        for errors in [10, 0, 5, 5, 0] {
+            let heard = Heard {
+                inferences: 10,
+                errors,
+                body: None,
+            };
+            told.push(tally.window(Index(3), &gates, &[], &heard));
+        }
+        assert_eq!(
+            told[0],
+            [
+                Event::Counted(Index(3), 1, 10),
+                Event::Rung(Index(3), GateIndex(0), 0, 500)
+            ]
+        );
+        assert_eq!(told[1][1], Event::Rung(Index(3), GateIndex(0), 1, 333));
+        assert_eq!((told[2].len(), told[4].len()), (0, 0));
+        assert_eq!(told[3][1], Event::Rung(Index(3), GateIndex(0), 2, 333));
+    }
+
+    #[test]
+    fn labels_are_told_once_each_and_weigh_by_the_chance_that_they_were_asked_for() {
+        let mut tally = Tally::default();
+        let all = [(true, 0.1), (false, 0.9), (false, 0.9)];
+        let told = tally.labels(Index(0), GateIndex(1), &all[..1]);
+        assert_eq!(told, [Event::Rung(Index(0), GateIndex(1), 0, 1000)]);
+        let told = tally.labels(Index(0), GateIndex(1), &all);
+        assert_eq!(told, [Event::Rung(Index(0), GateIndex(1), 1, 900)]);
+    }
+
+    #[test]
+    fn mixes_and_confidence() {
+        assert_eq!(distance(&[10, 0], &[50, 50]), Some(500));
+        assert_eq!(distance(&[10, 10], &[]), Some(0));
+        assert_eq!(distance(&[], &[1]), None);
+        let mut bins = vec![0; CONFIDENCE_BINS];
+        bins[CONFIDENCE_BINS - 1] = 4;
+        let (part, whole) = lacking(&bins);
+        assert!(part * 20 <= whole, "{part} of {whole}");
+    }
+}
