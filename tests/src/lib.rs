@@ -31,6 +31,7 @@ pub mod other_brokers;
 pub mod package;
 pub mod pebble;
 pub mod pki;
+pub mod played;
 pub mod ports;
 pub mod powercut;
 pub mod process;

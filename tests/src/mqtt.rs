@@ -226,6 +226,14 @@ impl Mqtt {
         payloads.map(|(_, payload)| payload.clone()).collect()
     }
 
+    /// Takes what was heard so far whose topic satisfies `wanted`: it is not heard again.
+    pub fn take(&self, wanted: impl Fn(&str) -> bool) -> Vec<Vec<u8>> {
+        let payloads = self.heard(&wanted);
+        let mut kept = self.kept.lock().expect("not poisoned");
+        kept.retain(|(topic, _)| !wanted(topic));
+        payloads
+    }
+
     fn reached(&self, counter: &AtomicU64, wanted: u64) -> Result<(), String> {
         let count = counter.load(Ordering::SeqCst);
         wait::that(count >= wanted, || {

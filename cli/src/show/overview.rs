@@ -46,9 +46,13 @@ fn attention(all: &[Attention], look: Look) -> String {
         let tone = match one.kind {
             AttentionKind::RevokedServing
             | AttentionKind::Failing
+            | AttentionKind::RolloutStopped
+            | AttentionKind::Frozen
             | AttentionKind::DamagedBlobs
             | AttentionKind::DamagedDatabase => Tone::Bad,
-            AttentionKind::Quarantine | AttentionKind::DevelopmentKeys => Tone::Busy,
+            AttentionKind::RolloutWaits
+            | AttentionKind::Quarantine
+            | AttentionKind::DevelopmentKeys => Tone::Busy,
         };
         let command = one.command.as_ref();
         let command = command.map_or(String::new(), |command| format!(": `{command}`"));

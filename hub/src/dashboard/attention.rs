@@ -18,6 +18,10 @@ pub(super) fn draw(scope: &Scope, all: &[Attention]) -> Markup {
 
 fn entry(scope: &Scope, one: &Attention) -> Markup {
     let key = match &one.version {
+        Some(of) if one.command.is_some() => {
+            let command = one.command.as_deref().unwrap_or("");
+            format!("{:?}/{}/{}/{command}", one.kind, of.model, of.version)
+        }
         Some(of) => format!("{:?}/{}/{}", one.kind, of.model, of.version),
         None => format!("{:?}", one.kind),
     };
@@ -40,6 +44,9 @@ fn title(kind: AttentionKind) -> &'static str {
     match kind {
         AttentionKind::RevokedServing => "Revoked and still serving",
         AttentionKind::Failing => "Failing",
+        AttentionKind::RolloutStopped => "Stopped by evidence of harm",
+        AttentionKind::RolloutWaits => "A rollout waits for a person",
+        AttentionKind::Frozen => "Frozen",
         AttentionKind::DamagedBlobs => "Damaged files",
         AttentionKind::DamagedDatabase => "Damaged database",
         AttentionKind::Quarantine => "Wrong clocks",
@@ -51,9 +58,13 @@ fn tone(kind: AttentionKind) -> &'static str {
     match kind {
         AttentionKind::RevokedServing
         | AttentionKind::Failing
+        | AttentionKind::RolloutStopped
+        | AttentionKind::Frozen
         | AttentionKind::DamagedBlobs
         | AttentionKind::DamagedDatabase => "bad",
-        AttentionKind::Quarantine | AttentionKind::DevelopmentKeys => "warn",
+        AttentionKind::RolloutWaits
+        | AttentionKind::Quarantine
+        | AttentionKind::DevelopmentKeys => "warn",
     }
 }
 
@@ -66,6 +77,10 @@ fn leads(one: &Attention) -> Option<(String, &'static str)> {
         (AttentionKind::RevokedServing | AttentionKind::Failing, _) => {
             Some(("/devices?health=failing".into(), "These devices"))
         }
+        (
+            AttentionKind::RolloutStopped | AttentionKind::RolloutWaits | AttentionKind::Frozen,
+            _,
+        ) => Some(("/rollouts".into(), "Rollouts")),
         (
             AttentionKind::DamagedBlobs
             | AttentionKind::DamagedDatabase

@@ -358,7 +358,8 @@ async fn model(State(app): State<App>, visit: Visit, at: At<Named>, ask: Ask) ->
 async fn rollouts(State(app): State<App>, visit: Visit) -> Response {
     let page = async {
         let list = rollout::list(&app.store, visit.scope.workspace(), ROLLOUTS).await?;
-        Ok(pages::rollouts::page(visit.frame(), &list))
+        let frozen = rollout::freeze::find(app.store.read(), visit.scope.workspace()).await?;
+        Ok(pages::rollouts::page(visit.frame(), &list, frozen.as_ref()))
     };
     visit.answer(page.await)
 }

@@ -106,7 +106,7 @@ fn empty(frame: Frame) -> Vec<Drawn> {
                 range,
             ),
         ),
-        ("rollouts", rollouts::page(frame, &[])),
+        ("rollouts", rollouts::page(frame, &[], None)),
         (
             "delivery",
             delivery::page(frame, &fixtures::delivery::no_delivery()),
@@ -206,7 +206,7 @@ fn usual(frame: Frame) -> Vec<Drawn> {
                 range,
             ),
         ),
-        ("rollouts", rollouts::page(frame, &list.collect::<Vec<_>>())),
+        ("rollouts", rollouts::page(frame, &list.collect::<Vec<_>>(), None)),
         (
             "rollouts/3",
             rollout::page(frame, &fixtures::rollout(3, RolloutState::Running, 12)),

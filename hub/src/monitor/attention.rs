@@ -9,6 +9,7 @@ use crate::{
     app::App,
     fleet,
     registry::lacking::{self, Lacks},
+    rollout,
     store::StoreError,
     trust,
 };
@@ -62,6 +63,7 @@ pub(super) async fn attention(
             version: None,
         });
     }
+    all.extend(rollout::attention(app, workspace).await?);
     let more = lacking.len().saturating_sub(LACKING);
     let told = lacking.into_iter().take(LACKING);
     all.extend(told.map(|(version, lacks)| damaged_blobs(version, lacks)));

@@ -17,6 +17,7 @@
 //! - a paused or ended rollout assigns nothing; an aborted one gives back what was there before;
 //! - after the driver did what `step` says, `step` says nothing more.
 
+mod attention;
 pub mod driver;
 pub mod operations;
 mod revoked;
@@ -34,6 +35,7 @@ pub mod templates;
 mod views;
 
 pub use self::{
+    attention::attention,
     evidence::Engines,
     operations::{RolloutError, abort, pause, resume, start, widen},
     plan::{Before, Candidate, Rollout},

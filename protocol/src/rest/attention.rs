@@ -32,6 +32,12 @@ pub enum AttentionKind {
     RevokedServing,
     /// Devices refused what they should serve, or serve nothing.
     Failing,
+    /// A rollout was stopped by evidence of harm, within the last day.
+    RolloutStopped,
+    /// A rollout goes no further without a person.
+    RolloutWaits,
+    /// The workspace is frozen: nothing is moved.
+    Frozen,
     /// The hub lacks files of a version: they are damaged on its disk, or gone.
     DamagedBlobs,
     /// The hub's database is damaged.

@@ -1,6 +1,6 @@
 // The buttons of a rollout: they call the REST API and show what it answers.
 
-const DONE = { pause: "Paused.", resume: "Resumed.", abort: "Aborted.", widen: "Widened." };
+const DONE = { pause: "Paused.", resume: "Resumed.", abort: "Aborted.", widen: "Widened.", approve: "Approved; it goes on at its next look.", freeze: "Frozen.", thaw: "Thawed; rollouts go on." };
 
 function say(text, state) {
   const answer = document.getElementById("answer");
@@ -19,11 +19,13 @@ async function problemOf(response) {
   return `The hub answered ${response.status}.`;
 }
 
+/** Thawing takes a freeze away; all else is asked for by name. */
 async function call(room, action, body) {
   say("…", "");
   try {
-    const response = await fetch(`${room.dataset.steer}/${action}`, {
-      method: "POST",
+    const thaws = action === "thaw";
+    const response = await fetch(`${room.dataset.steer}/${thaws ? "freeze" : action}`, {
+      method: thaws ? "DELETE" : "POST",
       headers: body ? { "content-type": "application/json" } : {},
       body: body ? JSON.stringify(body) : undefined,
     });
@@ -40,13 +42,15 @@ export function steerRollout() {
   const room = document.querySelector("[data-steer]");
   if (!room) return;
   const dialog = document.getElementById("confirm");
+  const approve = document.getElementById("approve");
 
   room.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (button?.dataset.do) call(room, button.dataset.do);
     if (button?.dataset.ask) {
-      dialog.returnValue = "cancel"; // Escape leaves the value as it was
-      dialog.showModal();
+      const asks = button.dataset.ask === "approve" ? approve : dialog;
+      asks.returnValue = "cancel"; // Escape leaves the value as it was
+      asks.showModal();
     }
   });
   room.addEventListener("submit", (event) => {
@@ -54,7 +58,14 @@ export function steerRollout() {
     const percent = Number(new FormData(event.target).get("percent"));
     call(room, "widen", { percent });
   });
+  approve?.addEventListener("close", () => {
+    if (approve.returnValue === "approve") call(room, "approve");
+  });
   dialog.addEventListener("close", () => {
+    if (dialog.returnValue === "freeze") {
+      const reason = new FormData(dialog.querySelector("form")).get("reason");
+      call(room, "freeze", { reason });
+    }
     if (dialog.returnValue !== "abort") return;
     const moved = new FormData(dialog.querySelector("form")).get("moved");
     call(room, "abort", { moved });

@@ -9,6 +9,7 @@ pub(super) mod delivery;
 pub(super) mod device;
 pub(super) mod devices;
 pub(super) mod door;
+mod evidence;
 pub(super) mod model;
 pub(super) mod models;
 pub(super) mod notice;

@@ -12,7 +12,7 @@ use crate::{
         bar::{self, Empties},
         format,
         layout::{self, Frame, Room},
-        pages::rollouts,
+        pages::{evidence, rollouts},
         parts,
         scope::Scope,
     },
@@ -37,7 +37,12 @@ pub(in crate::dashboard) fn page(frame: Frame, rollout: &RolloutView) -> Markup 
                     (bar::with_legend("Devices of this rollout", &parts::rollout_parts(&rollout.counts), Empties::Named))
                     (parts::stages(&rollout.counts.stages))
                     dl.facts {
-                        (parts::fact("For", &html! { (rollout.percent) " % of " (rollouts::selected(&rollout.selector)) }))
+                        (parts::fact("For", &html! {
+                            @if rollout.plan.is_none() { (rollout.percent) " % of " }
+                            (rollouts::selected(&rollout.selector))
+                        }))
+                        @if let Some(stage) = rollout.stage { (parts::fact("Stage", &html! { (stage.number) " of " (stage.of) })) }
+                        @if rollout.precedence > 0 { (parts::fact("Precedence", &html! { (rollout.precedence) })) }
                         (parts::fact("Devices", &html! { (format::count(rollout.counts.targeted)) span.dim { " of " (format::count(rollout.counts.selected)) " selected" } }))
                         @for warning in &rollout.warnings { (parts::fact("Warning", &html! { (warning) })) }
                         (parts::fact("Started", &html! {
@@ -54,7 +59,8 @@ pub(in crate::dashboard) fn page(frame: Frame, rollout: &RolloutView) -> Markup 
                 p.answer #answer role="status" aria-live="polite" {}
             } }
         }
-        @if frame.may(Permission::Operate) { (confirmation()) }
+        @if frame.may(Permission::Operate) { (confirmation()) (approval(rollout)) }
+        (evidence::rooms(scope, rollout))
         section aria-labelledby="devices-title" {
             h2.apart #devices-title { "Devices" }
             div #devices.card.flush data-live {
@@ -83,13 +89,33 @@ fn steer(rollout: &RolloutView) -> Markup {
             } @else {
                 button type="button" data-do="pause" disabled[rollout.state != RolloutState::Running] { "Pause" }
             }
+            @if rollout.plan.is_some() && rollout.state != RolloutState::Complete {
+                button type="button" data-ask="approve" { "Approve next stage …" }
+            }
             button.danger type="button" data-ask="abort" { "Abort …" }
         }
-        form.widen data-widen {
+        @if rollout.plan.is_none() { form.widen data-widen {
             label for="percent" { "Share of the selected devices, in percent" }
             input #percent name="percent" type="number" inputmode="numeric" min=(rollout.percent) max="100"
                 value="100" required disabled[!wider];
             button type="submit" disabled[!wider] { "Widen" }
+        } }
+    }
+}
+
+/// What a person is told before the next stage begins by their word.
+fn approval(rollout: &RolloutView) -> Markup {
+    html! {
+        dialog #approve aria-labelledby="approve-title" {
+            form method="dialog" {
+                h2 #approve-title { "Begin the next stage?" }
+                p { (rollout.reason) }
+                p { "More devices get the version, whatever the evidence says by now. Harm that is proven still stops it." }
+                div.buttons {
+                    button type="submit" value="cancel" { "Not yet" }
+                    button type="submit" value="approve" { "Approve" }
+                }
+            }
         }
     }
 }

@@ -1,21 +1,35 @@
 //! `/rollouts`: what was started and how it stands.
 
 use maud::{Markup, html};
-use tern_protocol::rest::{RolloutView, Selector};
+use tern_protocol::rest::{Freeze, RolloutState, RolloutView, Selector};
 
-use crate::dashboard::{
-    bar, format,
-    layout::{self, Frame, Room},
-    parts,
-    scope::Scope,
+use crate::{
+    access::role::Permission,
+    dashboard::{
+        bar, format,
+        layout::{self, Frame, Room},
+        parts,
+        scope::Scope,
+    },
 };
 
 /// The page.
-pub(in crate::dashboard) fn page(frame: Frame, rollouts: &[RolloutView]) -> Markup {
+pub(in crate::dashboard) fn page(
+    frame: Frame,
+    rollouts: &[RolloutView],
+    frozen: Option<&Freeze>,
+) -> Markup {
     let main = html! {
         (layout::heading(&html! { "Rollouts" }, &html! {
             span #shown data-live { b { (format::count(rollouts.len() as u64)) } ", newest first" }
         }, &html! {}))
+        @if frame.may(Permission::Operate) {
+            section.card data-steer=(frame.scope.api("")) aria-label="Freeze" {
+                div #freeze data-live { (freeze(frozen)) }
+                p.answer #answer role="status" aria-live="polite" {}
+            }
+            (confirmation())
+        } @else if frozen.is_some() { div #freeze.card data-live { (freeze(frozen)) } }
         div #rollouts.card data-live {
             @if rollouts.is_empty() {
                 (parts::empty(&html! {
@@ -30,6 +44,46 @@ pub(in crate::dashboard) fn page(frame: Frame, rollouts: &[RolloutView]) -> Mark
     layout::page(frame, Room::Rollouts, "Rollouts", &main)
 }
 
+/// Whether anything is moved at all, and the button that changes that.
+fn freeze(frozen: Option<&Freeze>) -> Markup {
+    html! {
+        @match frozen {
+            Some(frozen) => {
+                p.text {
+                    b { "Frozen" } ": no device is moved until somebody thaws it. "
+                    (frozen.by) " froze it " (parts::ago(frozen.since))
+                    @if !frozen.reason.is_empty() { ": " (frozen.reason) }
+                }
+                div.buttons { button type="button" data-do="thaw" { "Thaw" } }
+            }
+            None => {
+                div.row {
+                    span.dim { "If something is wrong and nobody knows what: no device is moved while you look." }
+                    button.danger type="button" data-ask="freeze" { "Freeze all rollouts …" }
+                }
+            }
+        }
+    }
+}
+
+/// Outside of everything that is live, so that it is never replaced while it is open.
+fn confirmation() -> Markup {
+    html! {
+        dialog #confirm aria-labelledby="confirm-title" {
+            form method="dialog" {
+                h2 #confirm-title { "Freeze all rollouts?" }
+                p { "No device of this workspace is moved, not even back, until somebody thaws it. Devices serve on, and evidence is gathered." }
+                label for="reason" { "Why, for those who find it frozen" }
+                input #reason name="reason" type="text" maxlength="500" autocomplete="off";
+                div.buttons {
+                    button type="submit" value="cancel" { "Do not" }
+                    button.danger type="submit" value="freeze" { "Freeze" }
+                }
+            }
+        }
+    }
+}
+
 /// Rollouts as a list with their progress.
 pub(in crate::dashboard) fn list(scope: &Scope, rollouts: &[RolloutView]) -> Markup {
     html! {
@@ -41,13 +95,17 @@ pub(in crate::dashboard) fn list(scope: &Scope, rollouts: &[RolloutView]) -> Mar
                         (parts::rollout_state(rollout.state))
                     }
                     (bar::alone("Devices", &parts::rollout_parts(&rollout.counts)))
+                    @if matches!(rollout.state, RolloutState::Waiting | RolloutState::Stopped) { p.why { (rollout.reason) } }
                     div.row.dim {
                         span {
                             b { (format::count(rollout.counts.serving)) } " of "
                             (format::count(rollout.counts.targeted)) " serving, "
                             (format::count(rollout.counts.stages.confirmed)) " confirmed"
                             @if rollout.counts.failed > 0 { ", " span.bad { (format::count(rollout.counts.failed)) " failed" } }
-                            ", " (rollout.percent) " % of " (selected(&rollout.selector))
+                            @match rollout.stage {
+                                Some(stage) => { ", stage " (stage.number) " of " (stage.of) ", " (selected(&rollout.selector)) }
+                                None => { ", " (rollout.percent) " % of " (selected(&rollout.selector)) }
+                            }
                         }
                         (parts::ago(rollout.updated))
                     }

@@ -1,0 +1,436 @@
+//! Devices that are only voices, many of them: each does over real MQTT what a device does that is wanted to serve a
+//! version, as well or as badly as a test says. For versions that are bad in ways in which real agents on one machine
+//! cannot be, and for platforms that this machine is not.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        mpsc::{self, Sender},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant as Moment},
+};
+
+use tern_protocol::{
+    codec,
+    desired::Desired,
+    digest::Digest,
+    id::{BootId, DeviceId, OutboxId, PredictionId, Revision, Sequence},
+    log::{Ack, Batch, Body, Entry, Label},
+    reported::{
+        Link, OutboxReport, Platform, RejectReason, Rejected, Reported, Resources, Serving,
+        SlotReport, SlotVersion,
+    },
+    rest::VersionView,
+    time::{Instant, Uptime},
+    topic::Channel,
+    window::{Sketch, Window},
+};
+
+use crate::{
+    agent::SLOT,
+    device::topic,
+    mqtt::Mqtt,
+    wait::{self, Go},
+};
+
+/// Length of a window: as short as what is said of it allows.
+const WINDOW: Duration = Duration::from_millis(400);
+
+/// Pause between two rounds through all devices.
+const ROUND: Duration = Duration::from_millis(50);
+
+/// Entries in one batch.
+const BATCH: usize = 40;
+
+/// Inferences in one window.
+const INFERENCES: u64 = 50;
+
+/// How a device does with a version.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Conduct {
+    /// It refuses the version: its golden samples do not come out.
+    pub refuses: bool,
+    /// Share of requests that fail.
+    pub errors: f64,
+    /// How long an inference takes, in microseconds.
+    pub latency_us: f64,
+    /// Share of predictions that are wrong; each window brings one label.
+    pub wrong: f64,
+    /// It starts again all the time.
+    pub restarts: bool,
+    /// It is not heard of any more.
+    pub silent: bool,
+}
+
+impl Conduct {
+    /// All is well.
+    pub const GOOD: Self = Self {
+        refuses: false,
+        errors: 0.0,
+        latency_us: 10_000.0,
+        wrong: 0.1,
+        restarts: false,
+        silent: false,
+    };
+}
+
+/// How each device does with each version: its number, its platform, the version.
+pub type Conducts = dyn Fn(usize, &str, u32) -> Conduct + Send + Sync;
+
+/// Devices that are played until this is dropped.
+pub struct Played {
+    stop: Option<Sender<()>>,
+    player: Option<JoinHandle<()>>,
+    serving: Arc<Mutex<BTreeMap<String, u32>>>,
+}
+
+impl Played {
+    /// Plays so many devices, `played-000` and so on: even ones on one platform, odd ones on another.
+    pub fn start(
+        broker: SocketAddr,
+        devices: usize,
+        versions: &[VersionView],
+        conducts: impl Fn(usize, &str, u32) -> Conduct + Send + Sync + 'static,
+    ) -> Self {
+        let weights: BTreeMap<u32, Digest> = versions
+            .iter()
+            .map(|view| (view.version.get(), view.onnx.digest))
+            .collect();
+        let serving: Arc<Mutex<BTreeMap<String, u32>>> = Arc::default();
+        let (stop, stopped) = mpsc::channel();
+        let told = Arc::clone(&serving);
+        let player = thread::spawn(move || {
+            let conducts: Box<Conducts> = Box::new(conducts);
+            let started = Moment::now();
+            let mut all: Vec<Voice> = (0..devices).map(|n| Voice::new(broker, n)).collect();
+            while wait::paced(&stopped, ROUND) == Go::On {
+                for voice in &mut all {
+                    voice.round(&weights, &*conducts, started);
+                    if let Some(now) = &voice.serving {
+                        let mut told = told.lock().expect("not poisoned");
+                        told.insert(voice.id.to_string(), now.version.get());
+                    }
+                }
+            }
+        });
+        Self {
+            stop: Some(stop),
+            player: Some(player),
+            serving,
+        }
+    }
+
+    /// The version that each device serves.
+    pub fn serving(&self) -> BTreeMap<String, u32> {
+        self.serving.lock().expect("not poisoned").clone()
+    }
+}
+
+impl Drop for Played {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(player) = self.player.take() {
+            let _ = player.join();
+        }
+    }
+}
+
+/// One device.
+struct Voice {
+    broker: SocketAddr,
+    id: DeviceId,
+    number: usize,
+    platform: &'static str,
+    mqtt: Option<Mqtt>,
+    boot: u32,
+    booted: Moment,
+    desired: Option<Desired>,
+    answered: Revision,
+    serving: Option<SlotVersion>,
+    weights: Option<Digest>,
+    rejected: Option<Rejected>,
+    entries: VecDeque<Entry>,
+    sequence: u64,
+    acked: u64,
+    opened: Moment,
+    predictions: u64,
+    debt: f64,
+    sent: Moment,
+    told: bool,
+}
+
+impl Voice {
+    fn new(broker: SocketAddr, number: usize) -> Self {
+        let now = Moment::now();
+        Self {
+            broker,
+            id: format!("played-{number:03}").parse().expect("a name"),
+            number,
+            platform: if number.is_multiple_of(2) { "aarch64" } else { "armv7" },
+            mqtt: None,
+            boot: 1,
+            booted: now,
+            desired: None,
+            answered: Revision::default(),
+            serving: None,
+            weights: None,
+            rejected: None,
+            entries: VecDeque::new(),
+            sequence: 0,
+            acked: 0,
+            opened: now,
+            predictions: 0,
+            debt: 0.0,
+            sent: now,
+            told: false,
+        }
+    }
+
+    fn round(&mut self, weights: &BTreeMap<u32, Digest>, conducts: &Conducts, started: Moment) {
+        let version = self.serving.as_ref().map(|serving| serving.version.get());
+        let conduct = version.map(|version| conducts(self.number, self.platform, version));
+        if conduct.is_some_and(|conduct| conduct.silent) {
+            // Its last will says that it is gone.
+            self.mqtt = None;
+            return;
+        }
+        if !self.connected() {
+            return;
+        }
+        self.listen();
+        if let Some(desired) = self.desired.take_if(|desired| desired.revision > self.answered) {
+            self.obey(&desired, weights, conducts);
+        }
+        if let Some(conduct) = conduct
+            && self.opened.elapsed() >= WINDOW
+        {
+            self.close(conduct);
+            if conduct.restarts && started.elapsed() > WINDOW {
+                self.boot += 1;
+                self.booted = Moment::now();
+                self.told = false;
+            }
+        }
+        if !self.told {
+            self.tell();
+        }
+        self.send();
+    }
+
+    fn connected(&mut self) -> bool {
+        if self.mqtt.as_ref().is_some_and(Mqtt::has_ended) {
+            self.mqtt = None;
+        }
+        if self.mqtt.is_none() {
+            let mqtt = Mqtt::open(self.broker, self.id.as_str(), None);
+            let since = Moment::now();
+            while !mqtt.is_connected() && !mqtt.has_ended() && since.elapsed() < Duration::from_secs(5) {
+                thread::yield_now();
+            }
+            if !mqtt.is_connected() || mqtt.has_ended() {
+                return false;
+            }
+            if !mqtt.asks_to_hear(&topic(&self.id, Channel::Desired))
+                || !mqtt.asks_to_hear(&topic(&self.id, Channel::Ack))
+            {
+                return false;
+            }
+            self.mqtt = Some(mqtt);
+            self.told = false;
+            self.sent = Moment::now();
+        }
+        true
+    }
+
+    fn listen(&mut self) {
+        let Some(mqtt) = &self.mqtt else { return };
+        let wanted = topic(&self.id, Channel::Desired);
+        for bytes in mqtt.take(|topic| topic == wanted) {
+            let desired: Desired = codec::decode(&bytes).expect("the hub says what it wants");
+            if self.desired.as_ref().is_none_or(|known| known.revision < desired.revision) {
+                self.desired = Some(desired);
+            }
+        }
+        let acks = topic(&self.id, Channel::Ack);
+        for bytes in mqtt.take(|topic| topic == acks) {
+            let ack: Ack = codec::decode(&bytes).expect("the hub sends acks");
+            self.acked = self.acked.max(ack.stored.0);
+        }
+        while self.entries.front().is_some_and(|entry| entry.sequence.0 <= self.acked) {
+            self.entries.pop_front();
+        }
+    }
+
+    /// Does what is wanted, at once.
+    fn obey(&mut self, desired: &Desired, weights: &BTreeMap<u32, Digest>, conducts: &Conducts) {
+        self.answered = desired.revision;
+        self.told = false;
+        let Some(want) = desired.slots.iter().find(|want| want.slot.as_str() == SLOT) else {
+            return;
+        };
+        let version = SlotVersion {
+            model: want.model.clone(),
+            version: want.version,
+            bundle: want.bundle.digest,
+        };
+        if conducts(self.number, self.platform, want.version.get()).refuses {
+            self.rejected = Some(Rejected {
+                version,
+                reason: RejectReason::GoldenMismatch,
+                text: "sample 3 differs by 0.4".into(),
+            });
+            return;
+        }
+        self.rejected = None;
+        if self.serving.as_ref() != Some(&version) {
+            self.serving = Some(version);
+            self.weights = weights.get(&want.version.get()).copied();
+            self.opened = Moment::now();
+        }
+    }
+
+    fn now(&self) -> Instant {
+        self.moment(Moment::now())
+    }
+
+    fn moment(&self, at: Moment) -> Instant {
+        let since = at.saturating_duration_since(self.booted);
+        Instant {
+            boot: BootId(self.boot),
+            uptime: Uptime(since.as_millis() as u64),
+        }
+    }
+
+    /// Closes a window.
+    fn close(&mut self, conduct: Conduct) {
+        let Some(serving) = self.serving.clone() else {
+            return;
+        };
+        let now = Moment::now();
+        let opened = self.opened.max(self.booted);
+        self.opened = now;
+        let errors = (conduct.errors * INFERENCES as f64).round() as u64;
+        let mut latency = tern_stats::sketch::Sketch::new();
+        for _ in 0..INFERENCES - errors {
+            latency.insert(conduct.latency_us);
+        }
+        let window = Window {
+            slot: SLOT.parse().expect("a name"),
+            model: serving.model.clone(),
+            version: serving.version,
+            bundle: serving.bundle,
+            opened: self.moment(opened),
+            closed: self.moment(now),
+            inferences: INFERENCES - errors,
+            errors,
+            latency: Sketch::from(&latency),
+            classes: Vec::new(),
+            confidence: Vec::new(),
+            features: Vec::new(),
+        };
+        self.entry(Body::Window(Box::new(window)));
+        self.predictions += 1;
+        self.debt += conduct.wrong;
+        let wrong = self.debt >= 1.0;
+        self.debt -= f64::from(u8::from(wrong));
+        let label = Label {
+            prediction: PredictionId {
+                boot: BootId(self.boot),
+                number: self.predictions,
+            },
+            slot: SLOT.parse().expect("a name"),
+            model: serving.model,
+            version: serving.version,
+            predicted_at: self.moment(now),
+            class: u32::from(wrong),
+            truth: 0,
+        };
+        self.entry(Body::Label(Box::new(label)));
+    }
+
+    fn entry(&mut self, body: Body) {
+        self.sequence += 1;
+        let entry = Entry {
+            sequence: Sequence(self.sequence),
+            at: self.now(),
+            wall: None,
+            body,
+        };
+        self.entries.push_back(entry);
+    }
+
+    /// Says what it is.
+    fn tell(&mut self) {
+        let now = self.now();
+        let serving = self.serving.as_ref().zip(self.weights).map(|(version, weights)| Serving {
+            version: version.clone(),
+            weights,
+            since: now,
+            inferences: 0,
+            errors: 0,
+            golden_difference: 0.0,
+            confirmed: true,
+        });
+        let reported = Reported {
+            agent: "0.1.0".into(),
+            now,
+            wall: None,
+            site: "harbour".parse().expect("a name"),
+            labels: BTreeMap::default(),
+            platform: Platform {
+                os: "linux".into(),
+                arch: self.platform.into(),
+                cpus: 1,
+            },
+            resources: Resources::default(),
+            answers: self.answered,
+            slots: vec![SlotReport {
+                slot: SLOT.parse().expect("a name"),
+                serving,
+                previous: None,
+                progress: None,
+                rejected: self.rejected.clone(),
+            }],
+            outbox: OutboxReport::default(),
+            malformed: 0,
+            trust: None,
+            deltas: None,
+        };
+        let link = Link {
+            online: true,
+            boot: BootId(self.boot),
+        };
+        let said = self.say(Channel::Link, codec::encode(&link))
+            && self.say(Channel::State, codec::encode(&reported));
+        self.told = said;
+    }
+
+    /// Sends what was not acknowledged: at once if there is something new, else again after a while.
+    fn send(&mut self) {
+        let Some(first) = self.entries.front() else {
+            return;
+        };
+        if self.sent.elapsed() < WINDOW {
+            return;
+        }
+        self.sent = Moment::now();
+        let batch = Batch {
+            outbox: OutboxId(1),
+            acked: Sequence(self.acked),
+            after: Sequence(first.sequence.0 - 1),
+            now: self.now(),
+            entries: self.entries.iter().take(BATCH).cloned().collect(),
+        };
+        self.say(Channel::Log, codec::encode(&batch));
+    }
+
+    fn say(&self, channel: Channel, payload: Vec<u8>) -> bool {
+        let topic = topic(&self.id, channel);
+        let mqtt = self.mqtt.as_ref();
+        mqtt.is_some_and(|mqtt| mqtt.try_say(&topic, channel.retained(), payload))
+    }
+}
+

@@ -1,0 +1,4 @@
+//! What a rollout does by itself, and whom it tells.
+
+mod decisions;
+mod hands;
