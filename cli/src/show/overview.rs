@@ -48,7 +48,9 @@ fn attention(all: &[Attention], look: Look) -> String {
             | AttentionKind::Failing
             | AttentionKind::DamagedBlobs
             | AttentionKind::DamagedDatabase => Tone::Bad,
-            AttentionKind::Quarantine | AttentionKind::DevelopmentKeys => Tone::Busy,
+            AttentionKind::Undelivered
+            | AttentionKind::Quarantine
+            | AttentionKind::DevelopmentKeys => Tone::Busy,
         };
         let command = one.command.as_ref();
         let command = command.map_or(String::new(), |command| format!(": `{command}`"));

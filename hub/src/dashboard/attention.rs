@@ -42,6 +42,7 @@ fn title(kind: AttentionKind) -> &'static str {
         AttentionKind::Failing => "Failing",
         AttentionKind::DamagedBlobs => "Damaged files",
         AttentionKind::DamagedDatabase => "Damaged database",
+        AttentionKind::Undelivered => "Notices not delivered",
         AttentionKind::Quarantine => "Wrong clocks",
         AttentionKind::DevelopmentKeys => "Development keys",
     }
@@ -53,7 +54,9 @@ fn tone(kind: AttentionKind) -> &'static str {
         | AttentionKind::Failing
         | AttentionKind::DamagedBlobs
         | AttentionKind::DamagedDatabase => "bad",
-        AttentionKind::Quarantine | AttentionKind::DevelopmentKeys => "warn",
+        AttentionKind::Undelivered | AttentionKind::Quarantine | AttentionKind::DevelopmentKeys => {
+            "warn"
+        }
     }
 }
 
@@ -66,6 +69,7 @@ fn leads(one: &Attention) -> Option<(String, &'static str)> {
         (AttentionKind::RevokedServing | AttentionKind::Failing, _) => {
             Some(("/devices?health=failing".into(), "These devices"))
         }
+        (AttentionKind::Undelivered, _) => Some(("/access/notifications".into(), "Notifications")),
         (
             AttentionKind::DamagedBlobs
             | AttentionKind::DamagedDatabase

@@ -10,6 +10,7 @@ mod charts;
 mod delivery;
 mod expression;
 mod fleet;
+mod notify;
 mod overview;
 mod problem;
 mod quarantine;
@@ -21,8 +22,9 @@ mod trust;
 mod truth;
 
 pub use self::{
-    access::*, attention::*, charts::*, delivery::*, expression::*, fleet::*, overview::*,
-    problem::*, quarantine::*, registry::*, rollout::*, tap::*, timeline::*, trust::*, truth::*,
+    access::*, attention::*, charts::*, delivery::*, expression::*, fleet::*, notify::*,
+    overview::*, problem::*, quarantine::*, registry::*, rollout::*, tap::*, timeline::*, trust::*,
+    truth::*,
 };
 
 use alloc::{string::String, vec::Vec};

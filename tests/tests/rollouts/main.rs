@@ -1,0 +1,3 @@
+//! What a rollout does by itself, and whom it tells.
+
+mod notify;
