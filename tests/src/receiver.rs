@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -10,6 +10,14 @@ use std::{
     },
     thread::{self, JoinHandle},
 };
+
+use rustls::{
+    ServerConfig, ServerConnection, StreamOwned,
+    crypto::ring,
+    pki_types::{PrivateKeyDer, pem::PemObject as _},
+};
+
+use crate::pki::{self, Credentials};
 
 /// A request that it got.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +49,7 @@ impl Got {
 
 /// A receiver on loopback.
 pub struct Receiver {
+    scheme: &'static str,
     address: SocketAddr,
     shared: Arc<Shared>,
     serving: Option<JoinHandle<()>>,
@@ -61,8 +70,29 @@ impl Receiver {
     /// One that answers with these statuses, one each, and 204 from then on.
     #[track_caller]
     pub fn start(answers: &[u16]) -> Self {
+        Self::serving(answers, None)
+    }
+
+    /// As [`Self::start`], with TLS.
+    #[track_caller]
+    pub fn with_tls(credentials: &Credentials) -> Self {
+        let key = PrivateKeyDer::from_pem_slice(credentials.key.as_bytes());
+        let tls = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("the provider has TLS")
+            .with_no_client_auth()
+            .with_single_cert(
+                pki::certificates(&credentials.chain),
+                key.expect("the key is PEM"),
+            );
+        Self::serving(&[], Some(Arc::new(tls.expect("they belong together"))))
+    }
+
+    #[track_caller]
+    fn serving(answers: &[u16], tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
         let address = listener.local_addr().expect("it is bound");
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let shared = Arc::new(Shared {
             answers: Mutex::new(answers.iter().copied().collect()),
             ..Shared::default()
@@ -74,10 +104,18 @@ impl Receiver {
                     return;
                 }
                 // Somebody who leaves in the middle is not answered.
-                let _ = stream.and_then(|stream| serve(stream, &served));
+                let _ = stream.and_then(|stream| match &tls {
+                    None => serve(stream, &served),
+                    Some(tls) => {
+                        let tls = ServerConnection::new(Arc::clone(tls));
+                        let tls = tls.map_err(std::io::Error::other)?;
+                        serve(StreamOwned::new(tls, stream), &served)
+                    }
+                });
             }
         });
         Self {
+            scheme,
             address,
             shared,
             serving: Some(serving),
@@ -86,7 +124,11 @@ impl Receiver {
 
     /// Where it is.
     pub fn url(&self) -> String {
-        format!("http://{}/hook?token=planted-in-the-address", self.address)
+        let port = self.address.port();
+        format!(
+            "{}://localhost:{port}/hook?token=planted-in-the-address",
+            self.scheme
+        )
     }
 
     /// Answers with these statuses next, one each, in place of what it was told before.
@@ -111,8 +153,8 @@ impl Drop for Receiver {
     }
 }
 
-fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
+fn serve(stream: impl Read + Write, shared: &Shared) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream);
     let mut line = || -> std::io::Result<String> {
         let mut line = String::new();
         reader.read_line(&mut line)?;
@@ -138,7 +180,7 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
         body,
         status,
     });
-    let mut stream = stream;
+    let stream = reader.get_mut();
     write!(
         stream,
         "HTTP/1.1 {status} Told\r\ncontent-length: 0\r\n\r\n"

@@ -168,12 +168,11 @@ fn way(app: &App, new: NewSubscription) -> Result<(Way, Plain, Option<String>), 
                 Plain::Loopback
             };
             let target = Target::parse(&url, plain)?;
-            let (secret, made) = match secret {
-                Some(given) => (given, None),
-                None => {
-                    let made = secret::new("tern_whs_").map_err(|_| NotifyError::Random)?;
-                    (made.clone(), Some(made))
-                }
+            let (secret, made) = if let Some(given) = secret {
+                (given, None)
+            } else {
+                let made = secret::new("tern_whs_").map_err(|_| NotifyError::Random)?;
+                (made.clone(), Some(made))
             };
             let fits = (SECRET_LEAST..=SECRET_MOST).contains(&secret.len());
             if !fits || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {

@@ -457,7 +457,7 @@ async fn what_is_over_goes_after_a_month_and_what_waits_stays() {
     let sweep = async || {
         outbox::sweep(&app.store, app.clock.now())
             .await
-            .expect("sweeps")
+            .expect("sweeps");
     };
     app.clock.advance(Duration::from_hours(29 * 24));
     sweep().await;

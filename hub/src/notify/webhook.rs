@@ -83,7 +83,7 @@ impl Webhooks {
             let name = name.map_err(|_| Failure::new("its host is no name of a certificate"))?;
             let connector = TlsConnector::from(self.tls()?);
             let stream = connector.connect(name, stream).await;
-            let stream = stream.map_err(|err| Failure::new(format!("TLS: {err}")))?;
+            let stream = stream.map_err(|err| Failure::new(format!("TLS: {}", untold(&err))))?;
             exchange(stream, request).await?
         } else {
             exchange(stream, request).await?
@@ -150,6 +150,34 @@ async fn connect(target: &Target) -> Result<TcpStream, Failure> {
 
 fn unreachable(address: SocketAddr, err: &io::Error) -> Failure {
     Failure::new(format!("connecting to {address}: {err}"))
+}
+
+/// What went wrong with TLS, without what the other side's certificate says: it names machines of its
+/// network.
+fn untold(err: &io::Error) -> String {
+    use rustls::{CertificateError as Certificate, Error};
+    let inner = err.get_ref();
+    let inner = inner.and_then(|inner| inner.downcast_ref::<Error>());
+    let text = match inner {
+        Some(Error::InvalidCertificate(why)) => match why {
+            Certificate::Expired | Certificate::ExpiredContext { .. } => {
+                "its certificate has expired"
+            }
+            Certificate::NotValidYet | Certificate::NotValidYetContext { .. } => {
+                "its certificate is not valid yet"
+            }
+            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
+                "its certificate is for another name"
+            }
+            Certificate::UnknownIssuer => {
+                "nobody vouches for its certificate whom this machine trusts"
+            }
+            _ => "its certificate is not accepted",
+        },
+        Some(_) => "the handshake failed",
+        None => return err.to_string(),
+    };
+    text.to_owned()
 }
 
 /// Sends the request; the head of the answer.

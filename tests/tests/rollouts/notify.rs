@@ -1,6 +1,7 @@
 //! Notices by webhook and mail: they arrive, whatever fails meanwhile, and say nothing secret on the way.
 
 use std::{
+    ffi::OsString,
     fs::{self, File},
     process::Command,
 };
@@ -13,6 +14,7 @@ use tern_tests::{
     cli,
     fleet::Fleet,
     pki::Authority,
+    process::Under,
     programs,
     receiver::{Got, Receiver},
     smtp::{self, Mail, MailServer, PASSWORD, Security, USER},
@@ -116,15 +118,11 @@ fn a_notice_is_sent_again_until_it_is_taken_and_is_signed_as_documented() {
         other[0] ^= 1;
         assert!(!documented(&fleet, &python, &got[0], &other));
     }
-    let metrics = fleet
-        .hub
-        .http()
-        .get(&format!("{}/metrics", fleet.hub.url()));
-    let metrics = metrics.expect("it answers").body;
-    assert!(
-        metrics.contains("tern_notifications_sent_total 1"),
-        "{metrics}"
-    );
+    let metrics = format!("{}/metrics", fleet.hub.url());
+    wait::until("the notice to be counted", || {
+        let said = fleet.hub.http().get(&metrics)?.body;
+        wait::that(said.contains("tern_notifications_sent_total 1"), || said)
+    });
     // It is told once, however often the hub looks.
     let outcome = fleet.client().test_subscription(made.subscription.id);
     assert!(outcome.expect("it is tested").arrived);
@@ -156,7 +154,7 @@ fn a_notice_that_waits_survives_kill_9_of_its_hub() {
         "{sent:?} after {waiting:?}"
     );
     let got = receiver.got();
-    assert_eq!(got.len(), before + 1, "{got:?}");
+    assert!(got.len() > before, "{got:?}");
     assert!(
         got.iter()
             .all(|got| got.header("tern-notification") == sent.id)
@@ -197,7 +195,7 @@ fn what_cannot_be_delivered_is_said_where_people_look() {
     assert_eq!(told.command.as_deref(), Some("tern notify test 1"));
     let overview = cli::tern(&fleet, &["overview"]);
     assert!(
-        overview.out.contains("did not reach http://127.0.0.1"),
+        overview.out.contains("did not reach http://localhost"),
         "{overview:?}"
     );
     // It is there again.
@@ -226,7 +224,7 @@ fn what_cannot_be_delivered_is_said_where_people_look() {
     assert!(tested.out.contains("answered 500"), "{tested:?}");
     let listed = cli::tern(&fleet, &["notify", "list"]);
     assert!(
-        listed.out.contains("chat") && listed.out.contains("http://127.0.0.1"),
+        listed.out.contains("chat") && listed.out.contains("http://localhost"),
         "{listed:?}"
     );
     for refused in [
@@ -262,6 +260,35 @@ fn what_cannot_be_delivered_is_said_where_people_look() {
     for secret in [SECRET, "planted-in-the-address"] {
         assert!(!said.contains(secret), "{secret} in {said}");
     }
+}
+
+#[test]
+fn a_webhook_goes_to_whom_the_machine_trusts_and_to_nobody_else() {
+    let mut fleet = Fleet::empty();
+    let authority = Authority::new("receivers");
+    let receiver = Receiver::with_tls(&authority.server());
+    let made = subscribe(&fleet, &webhook(&receiver));
+    let test = |fleet: &Fleet| {
+        let tested = fleet.client().test_subscription(made.subscription.id);
+        tested.expect("it is tested")
+    };
+    let refused = test(&fleet);
+    assert!(
+        !refused.arrived && refused.text.contains("vouches"),
+        "{refused:?}"
+    );
+    assert_eq!(receiver.got(), []);
+    let file = fleet.dir().join("authorities.pem");
+    fs::write(&file, authority.pem()).expect("a file in the test's own directory");
+    let mut variable = OsString::from("SSL_CERT_FILE=");
+    variable.push(file);
+    fleet
+        .hub
+        .set_under(Some(Under(vec!["env".into(), variable])));
+    fleet.hub.terminate();
+    fleet.run_hub();
+    assert!(test(&fleet).arrived);
+    assert!(receiver.got()[0].header("tern-signature").starts_with("t="));
 }
 
 /// A hub whose mail goes to a server of this kind, and one mail by it.
