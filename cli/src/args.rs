@@ -16,6 +16,7 @@ use crate::commands::{
     label::LabelCommand,
     login::LoginArgs,
     model::ModelCommand,
+    notify::NotifyCommand,
     people::{MemberCommand, TokenCommand, UserCommand, WorkspaceCommand},
     quarantine::QuarantineArgs,
     rollout::RolloutCommand,
@@ -94,6 +95,9 @@ pub(crate) enum Command {
     Quarantine(QuarantineArgs),
     /// The fleet at a glance
     Overview,
+    /// Tell people and programs what happens, by mail and webhook
+    #[command(subcommand)]
+    Notify(NotifyCommand),
     /// Listen to what devices and hub say to each other over MQTT
     Tap(TapArgs),
     /// Set up an account with a link, and log in

@@ -21,6 +21,7 @@ use crate::{
     clock::Clock,
     counters::Counters,
     delivery::{egress::Egress, ledger::Ledger},
+    notify::Courier,
     registry::vetting::Program,
     rollout::Engines,
     scrub::Verdict,
@@ -74,6 +75,8 @@ pub struct App {
     pub delivery: DeliveryLimits,
     /// Makes whoever computes deltas look again.
     pub deltas: Wake,
+    /// What sends notices.
+    pub courier: Courier,
     /// Whether the database was found damaged.
     pub verdict: Verdict,
     /// Rollouts that decide by evidence, as they are held in memory.
@@ -161,6 +164,7 @@ pub(crate) async fn over(dir: &std::path::Path, store: Store, clock: Clock) -> A
         ledger: Ledger::default(),
         delivery: DeliveryLimits::default(),
         deltas: Wake::new(),
+        courier: Courier::new(None),
         verdict: Verdict::default(),
         engines: Engines::default(),
     }

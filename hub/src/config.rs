@@ -6,6 +6,7 @@ mod backup;
 mod broker;
 mod certificate;
 mod oidc;
+mod smtp;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -19,6 +20,7 @@ pub use self::backup::{BackupArgs, RestoreArgs};
 pub use self::broker::{BrokerArgs, BrokerSettingsError};
 pub use self::certificate::CertificateArgs;
 pub use self::oidc::OidcArgs;
+pub use self::smtp::{SmtpArgs, SmtpSettingsError};
 use crate::access::{identity::Lives, reach};
 
 /// Tern's cloud side: registry, broker, rollouts, monitoring, dashboard.
@@ -231,6 +233,9 @@ pub struct Config {
     /// A broker of the operator's own.
     #[command(flatten)]
     pub broker: BrokerArgs,
+    /// Where mail is handed in.
+    #[command(flatten)]
+    pub smtp: SmtpArgs,
     /// Login by an OpenID provider. Last: its heading stands over all that follows.
     #[command(flatten)]
     pub oidc: OidcArgs,

@@ -119,6 +119,12 @@ counters! {
     blob_bytes_collected as "tern_blob_bytes_collected_total";
     /// Times that all blobs and the database were read to look whether they are sound.
     scrubs as "tern_scrubs_total";
+    /// Notices that a receiver took.
+    notices_sent as "tern_notifications_sent_total";
+    /// Notices that were tried for a day, or refused for good, and given up.
+    notices_failed as "tern_notifications_failed_total";
+    /// Notices that were dropped since too many waited.
+    notices_dropped as "tern_notifications_dropped_total";
     /// Transactions of telemetry ingest.
     ingest_commits as "tern_ingest_commits_total";
 }

@@ -39,6 +39,7 @@ pub mod changes;
 pub mod clock;
 pub mod counters;
 pub mod garbage;
+pub mod notify;
 pub mod scrub;
 pub mod store;
 pub mod tap;

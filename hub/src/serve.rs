@@ -39,7 +39,7 @@ use crate::{
     },
     changes::Changes,
     clock::Clock,
-    config::{BrokerArgs, BrokerSettingsError, Config, NotLoopback},
+    config::{BrokerArgs, BrokerSettingsError, Config, NotLoopback, SmtpSettingsError},
     counters::{self, Counters},
     dashboard,
     data_dir::{Addresses, DataDir, DataDirError},
@@ -53,7 +53,8 @@ use crate::{
         outbound::{self, Again, Senders},
         way::Way,
     },
-    monitor::ingest::Ingest,
+    monitor::{self, ingest::Ingest},
+    notify::{self, Courier, mail::Mailer},
     registry::vetting::Program,
     rollout, scrub,
     store::{Store, StoreError, chain},
@@ -98,6 +99,9 @@ pub enum ServeError {
     /// The login by an OpenID provider is set up wrongly.
     #[error(transparent)]
     Oidc(#[from] oidc::SettingsError),
+    /// The mail server is set up wrongly.
+    #[error(transparent)]
+    Smtp(#[from] SmtpSettingsError),
     /// The MQTT address is not free.
     #[error("binding MQTT to {address}; stop what listens there or choose another `--mqtt`")]
     Mqtt {
@@ -179,6 +183,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let elsewhere = config.broker.settings(config.insecure_loopback)?;
     let provider = config.oidc.settings(config.insecure_loopback)?;
     let provider = provider.map(oidc::Provider::new);
+    let mailer = config.smtp.settings()?;
     limits::raise();
     let data = DataDir::take(&config.data).await?;
     let store = Store::open(data.path()).await?;
@@ -190,6 +195,10 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let certified = config.certified_names();
     let authorities = Authorities::open(data.path(), &certified, clock.clone())?;
     let registry = Registry::load(&store, authorities.clone()).await?;
+    let mailer = mailer.map(|settings| {
+        let name = reach.names().first().cloned();
+        Mailer::new(settings, name.unwrap_or_else(|| "localhost".into()))
+    });
     let broker_names = elsewhere.as_ref().map(BrokerArgs::names);
     let external = elsewhere.map(|settings| External::new(settings, authorities.clone()));
     let app = App {
@@ -218,6 +227,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
             ..DeliveryLimits::default()
         },
         deltas: Wake::new(),
+        courier: Courier::new(mailer),
         verdict: scrub::Verdict::default(),
         engines: rollout::Engines::default(),
     };
@@ -322,6 +332,8 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let deltas = deltas::worker::run(app.clone(), config.delta_budget, stop.clone());
     let collecting = boxed(garbage::run(app.clone(), config.blob_grace, stop.clone()));
     let scrubbing = boxed(scrub::run(app.clone(), config.scrub.0, stop.clone()));
+    let alerting = boxed(monitor::alert::run(app.clone(), stop.clone()));
+    let notifying = boxed(notify::run(app.clone(), stop.clone()));
     let certifying = boxed(app.authorities.clone().run(stop.clone()));
     let stopped = stop.clone();
     let keeping = boxed(async move {
@@ -343,6 +355,8 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         part("deltas", boxed(deltas)),
         part("garbage", collecting),
         part("scrubs", scrubbing),
+        part("what needs a person", alerting),
+        part("notices", notifying),
         part("certificate for browsers", keeping),
     ];
     if let Some((dir, names)) = config.broker.broker_files.clone().zip(broker_names) {

@@ -201,6 +201,8 @@ counters! {
     IdentityId(u64);
     /// One API token.
     TokenId(u64);
+    /// One receiver of notices.
+    SubscriptionId(u64);
 }
 
 /// 1, 2, 3 …; never reused, not even after deletion.

@@ -37,5 +37,7 @@ pub mod powercut;
 pub mod process;
 pub mod programs;
 pub mod proxy;
+pub mod receiver;
+pub mod smtp;
 pub mod traffic;
 pub mod wait;

@@ -169,7 +169,11 @@ impl Voice {
             broker,
             id: format!("played-{number:03}").parse().expect("a name"),
             number,
-            platform: if number.is_multiple_of(2) { "aarch64" } else { "armv7" },
+            platform: if number.is_multiple_of(2) {
+                "aarch64"
+            } else {
+                "armv7"
+            },
             mqtt: None,
             boot: 1,
             booted: now,
@@ -201,7 +205,10 @@ impl Voice {
             return;
         }
         self.listen();
-        if let Some(desired) = self.desired.take_if(|desired| desired.revision > self.answered) {
+        if let Some(desired) = self
+            .desired
+            .take_if(|desired| desired.revision > self.answered)
+        {
             self.obey(&desired, weights, conducts);
         }
         if let Some(conduct) = conduct
@@ -227,7 +234,10 @@ impl Voice {
         if self.mqtt.is_none() {
             let mqtt = Mqtt::open(self.broker, self.id.as_str(), None);
             let since = Moment::now();
-            while !mqtt.is_connected() && !mqtt.has_ended() && since.elapsed() < Duration::from_secs(5) {
+            while !mqtt.is_connected()
+                && !mqtt.has_ended()
+                && since.elapsed() < Duration::from_secs(5)
+            {
                 thread::yield_now();
             }
             if !mqtt.is_connected() || mqtt.has_ended() {
@@ -250,7 +260,11 @@ impl Voice {
         let wanted = topic(&self.id, Channel::Desired);
         for bytes in mqtt.take(|topic| topic == wanted) {
             let desired: Desired = codec::decode(&bytes).expect("the hub says what it wants");
-            if self.desired.as_ref().is_none_or(|known| known.revision < desired.revision) {
+            if self
+                .desired
+                .as_ref()
+                .is_none_or(|known| known.revision < desired.revision)
+            {
                 self.desired = Some(desired);
             }
         }
@@ -259,7 +273,11 @@ impl Voice {
             let ack: Ack = codec::decode(&bytes).expect("the hub sends acks");
             self.acked = self.acked.max(ack.stored.0);
         }
-        while self.entries.front().is_some_and(|entry| entry.sequence.0 <= self.acked) {
+        while self
+            .entries
+            .front()
+            .is_some_and(|entry| entry.sequence.0 <= self.acked)
+        {
             self.entries.pop_front();
         }
     }
@@ -365,15 +383,19 @@ impl Voice {
     /// Says what it is.
     fn tell(&mut self) {
         let now = self.now();
-        let serving = self.serving.as_ref().zip(self.weights).map(|(version, weights)| Serving {
-            version: version.clone(),
-            weights,
-            since: now,
-            inferences: 0,
-            errors: 0,
-            golden_difference: 0.0,
-            confirmed: true,
-        });
+        let serving = self
+            .serving
+            .as_ref()
+            .zip(self.weights)
+            .map(|(version, weights)| Serving {
+                version: version.clone(),
+                weights,
+                since: now,
+                inferences: 0,
+                errors: 0,
+                golden_difference: 0.0,
+                confirmed: true,
+            });
         let reported = Reported {
             agent: "0.1.0".into(),
             now,
@@ -433,4 +455,3 @@ impl Voice {
         mqtt.is_some_and(|mqtt| mqtt.try_say(&topic, channel.retained(), payload))
     }
 }
-

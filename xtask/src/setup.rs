@@ -24,7 +24,7 @@ type Step = fn() -> Result<String>;
 pub(crate) fn run() -> Verdict {
     let steps: [(&str, Step); 4] = [
         ("Debian packages", packages),
-        ("Python with onnxruntime", python),
+        ("Python with onnxruntime and aiosmtpd", python),
         ("OpenID provider", openid),
         ("cargo-deny", cargo_deny),
     ];
@@ -86,7 +86,10 @@ fn python() -> Result<String> {
     ]);
     must(pip.args(PYTHON_PACKAGES))?;
     if !tools::python_is_complete() {
-        bail!("{} cannot import onnxruntime", tools::python().display());
+        bail!(
+            "{} cannot import onnxruntime and aiosmtpd",
+            tools::python().display()
+        );
     }
     Ok(format!(
         "installed {} in {}",

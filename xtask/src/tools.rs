@@ -100,11 +100,13 @@ pub(crate) const PACKAGED: [Packaged; 15] = [
     },
 ];
 
-/// Python packages, pinned: their answers are compared with ours.
-pub(crate) const PYTHON_PACKAGES: [&str; 2] = ["onnxruntime==1.24.4", "numpy==2.4.6"];
+/// Python packages, pinned: answers of the first two are compared with ours, the third is a mail server.
+pub(crate) const PYTHON_PACKAGES: [&str; 3] =
+    ["onnxruntime==1.24.4", "numpy==2.4.6", "aiosmtpd==1.4.6"];
 
 /// What needs Python.
-pub(crate) const PYTHON_USED_FOR: &str = "the test that runs our ONNX files in onnxruntime";
+pub(crate) const PYTHON_USED_FOR: &str =
+    "the test that runs our ONNX files in onnxruntime, and notices by mail";
 
 /// What needs the OpenID provider.
 pub(crate) const OPENID_USED_FOR: &str = "the login through a real OpenID provider";
@@ -153,7 +155,7 @@ pub(crate) fn python() -> PathBuf {
 
 /// Whether our Python has what the tests import.
 pub(crate) fn python_is_complete() -> bool {
-    succeeds(&python(), &["-c", "import numpy, onnxruntime"])
+    succeeds(&python(), &["-c", "import aiosmtpd, numpy, onnxruntime"])
 }
 
 /// Where `setup` installs cargo's own tools: below the target folder, so that nothing outside the

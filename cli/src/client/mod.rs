@@ -9,6 +9,7 @@ mod access;
 mod connection;
 mod error;
 mod http;
+mod notify;
 mod pages;
 pub mod probe;
 mod query;

@@ -17,6 +17,7 @@ pub(crate) mod key;
 pub(crate) mod label;
 pub(crate) mod login;
 pub(crate) mod model;
+pub(crate) mod notify;
 pub(crate) mod overview;
 pub(crate) mod people;
 pub(crate) mod plan;

@@ -51,6 +51,7 @@ fn attention(all: &[Attention], look: Look) -> String {
             | AttentionKind::DamagedBlobs
             | AttentionKind::DamagedDatabase => Tone::Bad,
             AttentionKind::RolloutWaits
+            | AttentionKind::Undelivered
             | AttentionKind::Quarantine
             | AttentionKind::DevelopmentKeys => Tone::Busy,
         };

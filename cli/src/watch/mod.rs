@@ -270,9 +270,11 @@ fn follow(
         let concerns = match change {
             Change::Rollout { id: changed } => changed == id,
             Change::Device { .. } => true,
-            Change::Model { .. } | Change::Telemetry { .. } | Change::Trust | Change::Delivery => {
-                false
-            }
+            Change::Model { .. }
+            | Change::Telemetry { .. }
+            | Change::Trust
+            | Change::Delivery
+            | Change::Notifications => false,
         };
         if concerns && let Err(TrySendError::Disconnected(())) = wake.try_send(()) {
             return None;

@@ -25,6 +25,7 @@ fn subject(change: &Change) -> Subject {
         Change::Telemetry { .. } => (3, String::new()),
         Change::Trust => (4, String::new()),
         Change::Delivery => (5, String::new()),
+        Change::Notifications => (6, String::new()),
     }
 }
 

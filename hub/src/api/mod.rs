@@ -27,6 +27,7 @@ mod join;
 mod login;
 mod metrics;
 mod models;
+mod notifications;
 mod openapi;
 mod pages;
 mod people;
@@ -155,6 +156,11 @@ pub fn router() -> Router<App> {
         .route(OPERATE, routes!(identities::accept_identity))
         .route(OPERATE, routes!(identities::reject_identity))
         .route(OPERATE, routes!(identities::revoke_identity))
+        .route(VIEW, routes!(notifications::list_notifications))
+        .route(VIEW, routes!(notifications::list_subscriptions))
+        .route(OPERATE, routes!(notifications::subscribe))
+        .route(OPERATE, routes!(notifications::unsubscribe))
+        .route(OPERATE, routes!(notifications::test_subscription))
         .into_router()
         .layer(from_fn(time_limit));
     // Vetting, uploads and streams have limits of their own.

@@ -3,8 +3,8 @@
 
 use tern_protocol::rest::{
     AccuracyView, AuditEntry, AuthorityView, CaptureView, DeviceView, EventView, IdentityView,
-    InvitationView, MemberView, ModelView, Page, PlanTemplate, QuarantineView, RolloutView,
-    TimelineEntry, TokenView, UserView, WorkspaceView,
+    InvitationView, MemberView, ModelView, NotificationView, Page, PlanTemplate, QuarantineView,
+    RolloutView, SubscriptionView, TimelineEntry, TokenView, UserView, WorkspaceView,
 };
 
 pub(super) type AccuracyPage = Page<AccuracyView>;
@@ -17,9 +17,11 @@ pub(super) type IdentityPage = Page<IdentityView>;
 pub(super) type InvitationPage = Page<InvitationView>;
 pub(super) type MemberPage = Page<MemberView>;
 pub(super) type ModelPage = Page<ModelView>;
+pub(super) type NotificationPage = Page<NotificationView>;
 pub(super) type PlanTemplatePage = Page<PlanTemplate>;
 pub(super) type QuarantinePage = Page<QuarantineView>;
 pub(super) type RolloutPage = Page<RolloutView>;
+pub(super) type SubscriptionPage = Page<SubscriptionView>;
 pub(super) type TimelinePage = Page<TimelineEntry>;
 pub(super) type TokenPage = Page<TokenView>;
 pub(super) type UserPage = Page<UserView>;

@@ -15,6 +15,7 @@ use crate::{
     access::people::PeopleError,
     blobs::BlobError,
     monitor::{ChartError, labels::ImportError},
+    notify::NotifyError,
     registry::PublishError,
     rollout::RolloutError,
     store::{StoreError, chain},
@@ -283,6 +284,20 @@ impl From<InviteError> for ApiError {
             InviteError::NotFound(_) => Self::not_found(err.to_string()),
             InviteError::NotListening => Self::conflict(err.to_string()),
             InviteError::Store(err) => err.into(),
+        }
+    }
+}
+
+impl From<NotifyError> for ApiError {
+    fn from(err: NotifyError) -> Self {
+        match err {
+            NotifyError::Impossible(_) | NotifyError::Address(_) => {
+                Self::unprocessable(err.to_string())
+            }
+            NotifyError::NoMail | NotifyError::TooMany => Self::conflict(err.to_string()),
+            NotifyError::NotFound(_) => Self::not_found(err.to_string()),
+            NotifyError::Busy | NotifyError::Random => Self::unavailable(err.to_string()),
+            NotifyError::Store(err) => err.into(),
         }
     }
 }

@@ -55,6 +55,7 @@ const fn name(change: &Change) -> &'static str {
         Change::Telemetry { .. } => "telemetry",
         Change::Trust => "trust",
         Change::Delivery => "delivery",
+        Change::Notifications => "notifications",
     }
 }
 

@@ -49,6 +49,7 @@ fn title(kind: AttentionKind) -> &'static str {
         AttentionKind::Frozen => "Frozen",
         AttentionKind::DamagedBlobs => "Damaged files",
         AttentionKind::DamagedDatabase => "Damaged database",
+        AttentionKind::Undelivered => "Notices not delivered",
         AttentionKind::Quarantine => "Wrong clocks",
         AttentionKind::DevelopmentKeys => "Development keys",
     }
@@ -63,6 +64,7 @@ fn tone(kind: AttentionKind) -> &'static str {
         | AttentionKind::DamagedBlobs
         | AttentionKind::DamagedDatabase => "bad",
         AttentionKind::RolloutWaits
+        | AttentionKind::Undelivered
         | AttentionKind::Quarantine
         | AttentionKind::DevelopmentKeys => "warn",
     }
@@ -77,6 +79,7 @@ fn leads(one: &Attention) -> Option<(String, &'static str)> {
         (AttentionKind::RevokedServing | AttentionKind::Failing, _) => {
             Some(("/devices?health=failing".into(), "These devices"))
         }
+        (AttentionKind::Undelivered, _) => Some(("/access/notifications".into(), "Notifications")),
         (
             AttentionKind::RolloutStopped | AttentionKind::RolloutWaits | AttentionKind::Frozen,
             _,

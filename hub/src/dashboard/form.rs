@@ -166,12 +166,16 @@ pub(super) fn answer(id: &str) -> Markup {
     html! { p.answer id=(id) role="status" aria-live="polite" {} }
 }
 
-/// Something that is shown this once: `form.js` fills in what the hub answered, and shows it.
-pub(super) fn once(id: &str, title: &str, lines: &[Once]) -> Markup {
+/// What the hub keeps of most that it shows once.
+pub(super) const HASH_ONLY: &str = "The hub keeps only a hash of it.";
+
+/// Something that is shown this once: `form.js` fills in what the hub answered, and shows it. `kept` says
+/// what the hub keeps of it.
+pub(super) fn once(id: &str, title: &str, kept: &str, lines: &[Once]) -> Markup {
     html! {
         section.card.once id=(id) tabindex="-1" hidden aria-labelledby={ (id) "-title" } {
             h2 id={ (id) "-title" } { (title) }
-            p.dim { "This is shown once. The hub keeps only a hash of it." }
+            p.dim { "This is shown once. " (kept) }
             @for line in lines {
                 @let key = format!("{id}-{}", line.key);
                 p.small { (line.label) }

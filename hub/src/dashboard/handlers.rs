@@ -83,6 +83,7 @@ fn rooms() -> Router<App> {
         .merge(desk(Desk::Invitations, access::invitations))
         .merge(desk(Desk::Members, people::members))
         .merge(desk(Desk::Tokens, people::tokens))
+        .merge(desk(Desk::Notifications, access::notifications))
         .merge(desk(Desk::Users, people::users))
         .merge(desk(Desk::Authorities, access::authorities))
         .route("/account", room(Policy::Member, people::own))

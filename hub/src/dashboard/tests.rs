@@ -206,7 +206,10 @@ fn usual(frame: Frame) -> Vec<Drawn> {
                 range,
             ),
         ),
-        ("rollouts", rollouts::page(frame, &list.collect::<Vec<_>>(), None)),
+        (
+            "rollouts",
+            rollouts::page(frame, &list.collect::<Vec<_>>(), None),
+        ),
         (
             "rollouts/3",
             rollout::page(frame, &fixtures::rollout(3, RolloutState::Running, 12)),

@@ -8,6 +8,7 @@ use tern_protocol::{
 use crate::{
     app::App,
     fleet,
+    notify::{self, Undelivered},
     registry::lacking::{self, Lacks},
     rollout,
     store::StoreError,
@@ -23,11 +24,12 @@ pub(super) async fn attention(
     workspace: &WorkspaceId,
     health: &[HealthCount],
 ) -> Result<Vec<Attention>, StoreError> {
-    let (revoked, quarantined, development, lacking) = tokio::try_join!(
+    let (revoked, quarantined, development, lacking, undelivered) = tokio::try_join!(
         fleet::revoked::unreplaced(&app.store, workspace),
         super::quarantine::recent(app, workspace),
         trust::is_development(&app.store, workspace),
         lacking::versions(app, workspace),
+        notify::undelivered(&app.store, workspace),
     )?;
     let mut all = Vec::new();
     let alarmed: u64 = revoked.values().map(|(devices, _)| devices).sum();
@@ -83,6 +85,7 @@ pub(super) async fn attention(
             version: None,
         });
     }
+    all.extend(undelivered_notices(&undelivered));
     if quarantined.windows > 0 {
         all.push(Attention {
             kind: AttentionKind::Quarantine,
@@ -111,6 +114,28 @@ pub(super) async fn attention(
         });
     }
     Ok(all)
+}
+
+/// Receivers of notices that nothing reaches.
+fn undelivered_notices(receivers: &[Undelivered]) -> Option<Attention> {
+    let first = receivers.first()?;
+    let notices = receivers.iter().map(|one| one.notices).sum();
+    let others = match receivers.len() - 1 {
+        0 => String::new(),
+        others => format!(" and {}", things(others as u64, "other receiver")),
+    };
+    Some(Attention {
+        kind: AttentionKind::Undelivered,
+        text: format!(
+            "{} did not reach {}{others}",
+            things(notices, "notice"),
+            first.target
+        ),
+        remedy: "see why, repair it, and send a test".into(),
+        command: Some(format!("tern notify test {}", first.subscription)),
+        devices: 0,
+        version: None,
+    })
 }
 
 /// A version that lacks files.

@@ -11,6 +11,7 @@
 
 pub mod accept;
 mod accuracy;
+pub mod alert;
 mod attention;
 mod captures;
 mod charts;

@@ -48,7 +48,10 @@ pub async fn attention(app: &App, workspace: &WorkspaceId) -> Result<Vec<Attenti
         };
         all.push(Attention {
             kind: AttentionKind::Frozen,
-            text: format!("{} froze the workspace, so no device is moved{reason}", frozen.by),
+            text: format!(
+                "{} froze the workspace, so no device is moved{reason}",
+                frozen.by
+            ),
             remedy: "thaw it once it is over".into(),
             command: Some("tern thaw".into()),
             devices: 0,

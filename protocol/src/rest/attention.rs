@@ -42,8 +42,25 @@ pub enum AttentionKind {
     DamagedBlobs,
     /// The hub's database is damaged.
     DamagedDatabase,
+    /// Notices could not be delivered.
+    Undelivered,
     /// Windows came from clocks that cannot be right.
     Quarantine,
     /// The hub holds the keys that sign models.
     DevelopmentKeys,
+}
+
+impl AttentionKind {
+    /// The kind as one word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::RevokedServing => "revoked-serving",
+            Self::Failing => "failing",
+            Self::DamagedBlobs => "damaged-blobs",
+            Self::DamagedDatabase => "damaged-database",
+            Self::Undelivered => "undelivered",
+            Self::Quarantine => "quarantine",
+            Self::DevelopmentKeys => "development-keys",
+        }
+    }
 }

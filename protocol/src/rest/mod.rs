@@ -11,6 +11,7 @@ mod decision;
 mod delivery;
 mod expression;
 mod fleet;
+mod notify;
 mod overview;
 mod plan;
 mod problem;
@@ -24,8 +25,8 @@ mod truth;
 
 pub use self::{
     access::*, attention::*, charts::*, decision::*, delivery::*, expression::*, fleet::*,
-    overview::*, plan::*, problem::*, quarantine::*, registry::*, rollout::*, tap::*, timeline::*,
-    trust::*, truth::*,
+    notify::*, overview::*, plan::*, problem::*, quarantine::*, registry::*, rollout::*, tap::*,
+    timeline::*, trust::*, truth::*,
 };
 
 use alloc::{string::String, vec::Vec};

@@ -116,6 +116,8 @@ pub enum Change {
     Trust,
     /// What moves to devices.
     Delivery,
+    /// Who is notified, or what became of a notice.
+    Notifications,
     /// Telemetry or labels were stored.
     Telemetry {
         /// When.

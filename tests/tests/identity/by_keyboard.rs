@@ -1,12 +1,13 @@
 //! The pages of access in a real browser, used without a mouse.
 
 use serde_json::json;
-use tern_protocol::rest::{IdentityState, NewUser, SetupLink};
+use tern_protocol::rest::{IdentityState, NewUser, NoticeKind, SetupLink};
 use tern_tests::{
     admin,
     agent::Agent,
     browser::{Browser, keys},
     fleet::{Fleet, meter},
+    receiver::Receiver,
     wait,
 };
 
@@ -177,4 +178,53 @@ fn code(secret: &str) -> String {
     let secret = totp_rs::Secret::try_from_base32(secret).expect("Base32");
     let built = totp_rs::Builder::new().with_secret(secret).build();
     built.expect("a good secret").generate_current().to_string()
+}
+
+#[test]
+fn a_webhook_is_added_tested_and_removed_by_keyboard_alone() {
+    let fleet = Fleet::secured(&[]);
+    let Some(browser) = Browser::start(fleet.dir()) else {
+        return;
+    };
+    let receiver = Receiver::start(&[]);
+    log_in(&browser, &fleet, "/access/notifications");
+    browser.arrives_at("/access/notifications");
+    browser.tab_to(&control("Add a webhook"));
+    browser.press(keys::ENTER);
+    fill(&browser, "url", "http://hooks.example/");
+    fill(&browser, "webhook-name", "night shift");
+    browser.tab_to(&field("webhook-attention"));
+    browser.press(" ");
+    stands(&browser);
+    browser.tab_to(&control("Add webhook"));
+    browser.press(keys::ENTER);
+    browser.shows("is plain HTTP and not on this machine");
+    // What was refused is said beside its field, which has the focus.
+    browser.console();
+    browser.run("document.getElementById('url').select()");
+    browser.press(&receiver.url());
+    browser.press(keys::ENTER);
+    browser.shows("tern_whs_");
+    browser.shows("http://localhost");
+    stands(&browser);
+    let made = fleet.client().subscriptions().all().expect("it is listed");
+    assert_eq!(made.len(), 1);
+    assert_eq!(made[0].name, "night shift");
+    let notices = &made[0].notices;
+    assert!(notices.contains(&NoticeKind::RolloutStopped), "{notices:?}");
+    assert!(!notices.contains(&NoticeKind::Attention), "{notices:?}");
+
+    browser.tab_to(&control("Test"));
+    browser.press(keys::ENTER);
+    browser.shows("took it");
+    browser.shows("arrived");
+    assert_eq!(receiver.got().len(), 1);
+    stands(&browser);
+    browser.tab_to(&control("Remove …"));
+    browser.press(keys::ENTER);
+    browser.shows("Remove subscription 1?");
+    browser.tab_to(&control("Remove"));
+    browser.press(keys::ENTER);
+    browser.shows("Nobody is told anything yet");
+    stands(&browser);
 }

@@ -49,9 +49,18 @@ impl Field {
         let first = fleet.publish(&package::random(fleet.dir(), 1, 16));
         let second = fleet.publish(&package::random(fleet.dir(), 2, 16));
         let versions = [first.clone(), second.clone()];
-        let played = Played::start(fleet.link.address(), DEVICES, &versions, move |number, platform, version| {
-            if version == 2 { conduct(number, platform) } else { Conduct::GOOD }
-        });
+        let played = Played::start(
+            fleet.link.address(),
+            DEVICES,
+            &versions,
+            move |number, platform, version| {
+                if version == 2 {
+                    conduct(number, platform)
+                } else {
+                    Conduct::GOOD
+                }
+            },
+        );
         wait::until("the devices to be known", || {
             let known = fleet.devices().len();
             wait::that(known == DEVICES, || format!("{known}"))
@@ -142,23 +151,39 @@ fn a_good_version_reaches_all_by_itself_and_the_control_last() {
         let view = client.rollout(id).map_err(|err| err.to_string())?;
         assert!(!view.state.is_over(), "{view:#?}");
         let released = deeds(&view).contains(&Deed::Release);
-        let control = view.devices.iter().filter(|one| one.part == Some(Part::Control));
+        let control = view
+            .devices
+            .iter()
+            .filter(|one| one.part == Some(Part::Control));
         let control: Vec<_> = control.collect();
         if control_at_first.is_empty() {
             control_at_first = control.iter().map(|one| one.device.to_string()).collect();
         }
         if !released {
-            assert!(control.iter().all(|one| one.admitted.is_none()), "{control:?}");
+            assert!(
+                control.iter().all(|one| one.admitted.is_none()),
+                "{control:?}"
+            );
         }
         wait::that(view.state == RolloutState::Complete, || view.reason.clone())?;
         Ok(view)
     });
     assert_eq!(control_at_first.len(), 8, "a quarter of thirty");
-    assert_eq!(deeds(&done), [Deed::Start, Deed::Advance, Deed::Release, Deed::Complete]);
+    assert_eq!(
+        deeds(&done),
+        [Deed::Start, Deed::Advance, Deed::Release, Deed::Complete]
+    );
     assert_eq!(done.counts.serving, DEVICES as u64);
     let evidence = done.evidence.expect("it has a plan");
-    for one in evidence.decisions.iter().filter(|one| one.what == Deed::Advance) {
-        assert!(one.gates.len() == 4 && one.sentence.contains("all 4 gates passed"), "{one:#?}");
+    for one in evidence
+        .decisions
+        .iter()
+        .filter(|one| one.what == Deed::Advance)
+    {
+        assert!(
+            one.gates.len() == 4 && one.sentence.contains("all 4 gates passed"),
+            "{one:#?}"
+        );
     }
     field.all_serve(2, &BTreeSet::new());
     field.replays(id);
@@ -170,7 +195,9 @@ fn a_version_that_one_platform_refuses_stops_at_the_first_stage_and_all_serve_on
         refuses: platform == "armv7",
         ..Conduct::GOOD
     });
-    let id = field.start(&plan(r#"{"serve-failure":{"limit":"5%"}},{"errors":{"margin":"2%"}}"#));
+    let id = field.start(&plan(
+        r#"{"serve-failure":{"limit":"5%"}},{"errors":{"margin":"2%"}}"#,
+    ));
     field.stops(id, "serve-failure");
     field.all_serve(1, &BTreeSet::new());
 }
@@ -205,7 +232,9 @@ fn a_version_that_is_wrong_more_often_is_stopped_where_labels_come() {
         wrong: 0.8,
         ..Conduct::GOOD
     });
-    let id = field.start(&plan(&format!(r#"{USUAL},{{"accuracy":{{"margin":"5%"}}}}"#)));
+    let id = field.start(&plan(&format!(
+        r#"{USUAL},{{"accuracy":{{"margin":"5%"}}}}"#
+    )));
     field.stops(id, "accuracy");
     field.all_serve(1, &BTreeSet::new());
 }
@@ -241,7 +270,11 @@ fn a_hub_that_is_killed_again_and_again_decides_as_if_it_had_not_been() {
     let mut seen = BTreeSet::new();
     let done = loop {
         let view = wait::until("the hub to answer", || {
-            field.fleet.client().rollout(id).map_err(|err| err.to_string())
+            field
+                .fleet
+                .client()
+                .rollout(id)
+                .map_err(|err| err.to_string())
         });
         assert!(!view.state.is_over(), "{view:#?}");
         if view.state == RolloutState::Complete {
@@ -257,7 +290,10 @@ fn a_hub_that_is_killed_again_and_again_decides_as_if_it_had_not_been() {
         }
     };
     assert!(kills >= 3, "{kills}");
-    assert_eq!(deeds(&done), [Deed::Start, Deed::Advance, Deed::Release, Deed::Complete]);
+    assert_eq!(
+        deeds(&done),
+        [Deed::Start, Deed::Advance, Deed::Release, Deed::Complete]
+    );
     field.all_serve(2, &BTreeSet::new());
     field.replays(id);
 }

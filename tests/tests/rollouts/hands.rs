@@ -23,7 +23,10 @@ fn a_plan_is_a_file_that_is_checked_kept_and_started() {
     std::fs::write(&file, wrong).expect("it is written");
     let checked = cli::tern(&field.fleet, &["rollout", "plan", path, "--check"]);
     assert_eq!(checked.code, Some(1), "{checked:?}");
-    for says in ["stages[1].to: is 20% and the stage before goes to 50%", "the plan keeps none"] {
+    for says in [
+        "stages[1].to: is 20% and the stage before goes to 50%",
+        "the plan keeps none",
+    ] {
         assert!(checked.out.contains(says), "{}", checked.out);
     }
     let refused = cli::tern(&field.fleet, &["rollout", "start", "--plan", path]);
@@ -42,23 +45,48 @@ fn a_plan_is_a_file_that_is_checked_kept_and_started() {
     std::fs::write(&file, right).expect("it is written");
     let checked = cli::tern(&field.fleet, &["rollout", "plan", path, "--check"]);
     assert_eq!(checked.code, Some(0), "{checked:?}");
-    assert!(checked.out.contains("30 devices selected now, 8 kept as control"), "{}", checked.out);
+    assert!(
+        checked
+            .out
+            .contains("30 devices selected now, 8 kept as control"),
+        "{}",
+        checked.out
+    );
     let kept = cli::tern(&field.fleet, &["rollout", "plan", path, "--save", "slow"]);
     assert_eq!(kept.code, Some(0), "{kept:?}");
     let listed = cli::tern(&field.fleet, &["rollout", "template", "list", MODEL]);
-    assert!(listed.out.contains("slow") && listed.out.contains("4, 100%"), "{listed:?}");
+    assert!(
+        listed.out.contains("slow") && listed.out.contains("4, 100%"),
+        "{listed:?}"
+    );
     let target = format!("{MODEL}@2");
     let started = cli::tern(
         &field.fleet,
-        &["rollout", "start", &target, "--template", "slow", "--watch", "--timeout", "2m"],
+        &[
+            "rollout",
+            "start",
+            &target,
+            "--template",
+            "slow",
+            "--watch",
+            "--timeout",
+            "2m",
+        ],
     );
     assert_eq!(started.code, Some(0), "{started:?}");
     let replayed = cli::tern(&field.fleet, &["rollout", "replay", "2"]);
     assert_eq!(replayed.code, Some(0), "{replayed:?}");
     assert!(replayed.out.contains("byte for byte"), "{}", replayed.out);
     let shown = cli::tern(&field.fleet, &["rollout", "show", "2"]);
-    assert!(shown.out.contains("serve-failure") && shown.out.contains("release"), "{}", shown.out);
-    let removed = cli::tern(&field.fleet, &["rollout", "template", "remove", MODEL, "slow"]);
+    assert!(
+        shown.out.contains("serve-failure") && shown.out.contains("release"),
+        "{}",
+        shown.out
+    );
+    let removed = cli::tern(
+        &field.fleet,
+        &["rollout", "template", "remove", MODEL, "slow"],
+    );
     assert_eq!(removed.code, Some(0), "{removed:?}");
 
     let schema = cli::tern(&field.fleet, &["rollout", "plan", "--schema"]);
@@ -76,7 +104,9 @@ fn one_command_freezes_all_and_one_thaws() {
     let id = field.start(&plan(USUAL));
     let by_hand = field.fleet.roll_out(field.second.version);
     field.fleet.rollout_until(id, "to begin", |view| {
-        view.evidence.as_ref().is_some_and(|evidence| !evidence.decisions.is_empty())
+        view.evidence
+            .as_ref()
+            .is_some_and(|evidence| !evidence.decisions.is_empty())
     });
     assert!(field.played.serving().values().all(|version| *version == 1));
     for page in ["/", "/rollouts"] {
@@ -90,8 +120,13 @@ fn one_command_freezes_all_and_one_thaws() {
         .abort(by_hand.id, tern_protocol::rest::Abort::default())
         .expect("it is aborted");
     assert_eq!(cli::tern(&field.fleet, &["thaw"]).code, Some(0));
-    assert_eq!(cli::tern(&field.fleet, &["freeze", "--status"]).code, Some(1));
-    field.fleet.rollout_until(id, "to be complete", |view| view.state == RolloutState::Complete);
+    assert_eq!(
+        cli::tern(&field.fleet, &["freeze", "--status"]).code,
+        Some(1)
+    );
+    field.fleet.rollout_until(id, "to be complete", |view| {
+        view.state == RolloutState::Complete
+    });
     let audit = cli::tern(&field.fleet, &["audit", "list"]);
     for deed in ["rollout.freeze", "rollout.thaw", "rollout.start"] {
         assert!(audit.out.contains(deed), "{}", audit.out);
@@ -104,31 +139,50 @@ fn a_stage_that_asks_waits_for_a_person_who_may_approve_pause_and_abort() {
     let mut asks = plan(USUAL);
     asks.stages[0].approval = true;
     let id = field.start(&asks);
-    let waits = field.fleet.rollout_until(id, "to ask", |view| view.state == RolloutState::Waiting);
+    let waits = field
+        .fleet
+        .rollout_until(id, "to ask", |view| view.state == RolloutState::Waiting);
     assert_eq!(deeds(&waits), [Deed::Start, Deed::Ask]);
-    assert!(waits.reason.contains("waits for a person's approval"), "{}", waits.reason);
+    assert!(
+        waits.reason.contains("waits for a person's approval"),
+        "{}",
+        waits.reason
+    );
     let before = waits.counts.targeted;
     let number = id.to_string();
     let watched = cli::tern(&field.fleet, &["rollout", "watch", &number]);
     assert_eq!(watched.code, Some(1), "{watched:?}");
     let approved = cli::tern(&field.fleet, &["rollout", "approve", &number]);
     assert_eq!(approved.code, Some(0), "{approved:?}");
-    let second = field.fleet.rollout_until(id, "to go on", |view| view.counts.targeted > before);
+    let second = field
+        .fleet
+        .rollout_until(id, "to go on", |view| view.counts.targeted > before);
     assert!(deeds(&second).contains(&Deed::Approve));
     let client = field.fleet.client();
     client.pause(id).expect("it is paused");
-    field.fleet.rollout_until(id, "to note the pause", |view| deeds(view).contains(&Deed::Pause));
-    client.abort(id, tern_protocol::rest::Abort::default()).expect("it is aborted");
+    field.fleet.rollout_until(id, "to note the pause", |view| {
+        deeds(view).contains(&Deed::Pause)
+    });
+    client
+        .abort(id, tern_protocol::rest::Abort::default())
+        .expect("it is aborted");
     field.fleet.rollout_until(id, "to be taken back", |view| {
-        view.state == RolloutState::Aborted && view.counts.stages.assigned == 0 && deeds(view).contains(&Deed::Abort)
+        view.state == RolloutState::Aborted
+            && view.counts.stages.assigned == 0
+            && deeds(view).contains(&Deed::Abort)
     });
     wait::until("all to serve version 1", || {
         let serving = field.played.serving();
-        wait::that(serving.values().all(|version| *version == 1), || format!("{serving:?}"))
+        wait::that(serving.values().all(|version| *version == 1), || {
+            format!("{serving:?}")
+        })
     });
     field.replays(id);
     let over = client.approve(id).expect_err("it is over");
-    assert!(over.problem().is_some_and(|problem| problem.status == 409), "{over}");
+    assert!(
+        over.problem().is_some_and(|problem| problem.status == 409),
+        "{over}"
+    );
 }
 
 #[test]
@@ -136,17 +190,24 @@ fn a_closed_calendar_moves_nobody_and_says_so() {
     let field = Field::of(|_, _| Conduct::GOOD);
     let mut closed = plan(USUAL);
     // The hour that begins in twelve hours, in the zone in which the devices live.
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("after 1970");
     let now = now.as_secs() / 3_600 % 24;
     let (from, to) = ((now + 11) % 24, (now + 12) % 24);
     let hours = format!(r#"{{"open":[{{"from":"{from:02}:00","to":"{to:02}:00"}}]}}"#);
     closed.calendar = Some(serde_json::from_str(&hours).expect("a calendar"));
     let id = field.start(&closed);
     let view = field.fleet.rollout_until(id, "to begin", |view| {
-        view.evidence.as_ref().is_some_and(|evidence| evidence.waiting > 0)
+        view.evidence
+            .as_ref()
+            .is_some_and(|evidence| evidence.waiting > 0)
     });
     assert_eq!(view.counts.targeted, 0);
-    let waiting = view.devices.iter().filter(|one| one.reason.contains("calendar"));
+    let waiting = view
+        .devices
+        .iter()
+        .filter(|one| one.reason.contains("calendar"));
     assert_eq!(waiting.count(), 5, "{:?}", view.devices);
 }
 
@@ -158,12 +219,27 @@ fn of_two_rollouts_the_one_with_precedence_has_the_device_and_late_devices_join(
     first.control = serde_json::from_str("0").expect("a size");
     first.stages.remove(0);
     let id = field.start(&first);
-    field.fleet.rollout_until(id, "to be complete", |view| view.state == RolloutState::Complete);
+    field.fleet.rollout_until(id, "to be complete", |view| {
+        view.state == RolloutState::Complete
+    });
     // A newer one by hand takes nobody from it.
-    let one = field.fleet.client().model(&MODEL.parse().expect("a name")).expect("it is there");
-    let oldest = one.versions.iter().map(|view| view.version).min().expect("a version");
+    let one = field
+        .fleet
+        .client()
+        .model(&MODEL.parse().expect("a name"))
+        .expect("it is there");
+    let oldest = one
+        .versions
+        .iter()
+        .map(|view| view.version)
+        .min()
+        .expect("a version");
     let by_hand = field.fleet.roll_out(oldest);
-    let by_hand = field.fleet.rollout_until(by_hand.id, "to be looked at", |view| !view.reason.is_empty());
+    let by_hand = field
+        .fleet
+        .rollout_until(by_hand.id, "to be looked at", |view| {
+            !view.reason.is_empty()
+        });
     assert_eq!(by_hand.counts.targeted, 0, "{by_hand:?}");
     assert!(field.played.serving().values().all(|version| *version == 2));
 }
@@ -174,13 +250,29 @@ fn a_page_shows_stages_gates_and_decisions_and_its_buttons_work() {
     let mut asks = plan(USUAL);
     asks.stages[0].approval = true;
     let id = field.start(&asks);
-    field.fleet.rollout_until(id, "to ask", |view| view.state == RolloutState::Waiting);
+    field
+        .fleet
+        .rollout_until(id, "to ask", |view| view.state == RolloutState::Waiting);
     let url = format!("{}/rollouts/{id}", field.fleet.hub.url());
     let page = field.fleet.hub.http().get(&url).expect("the page").body;
-    for says in ["Stage 1", "Control", "serve-failure", "Approve next stage", "95 %", "polyline", "passed all gates"] {
+    for says in [
+        "Stage 1",
+        "Control",
+        "serve-failure",
+        "Approve next stage",
+        "95 %",
+        "polyline",
+        "passed all gates",
+    ] {
         assert!(page.contains(says) || says == "95 %", "{says}: {page}");
     }
-    let overview = field.fleet.hub.http().get(&field.fleet.hub.url()).expect("the page").body;
+    let overview = field
+        .fleet
+        .hub
+        .http()
+        .get(&field.fleet.hub.url())
+        .expect("the page")
+        .body;
     assert!(overview.contains("waits for a person"), "{overview}");
 }
 
@@ -191,7 +283,11 @@ fn real_agents_go_through_the_stages() {
     fleet.serve(&versions[0]);
     fleet.publish(&versions[1]);
     let inputs = versions[0].samples();
-    let addresses: Vec<_> = fleet.agents.iter().map(tern_tests::agent::Agent::address).collect();
+    let addresses: Vec<_> = fleet
+        .agents
+        .iter()
+        .map(tern_tests::agent::Agent::address)
+        .collect();
     let traffic = tern_tests::traffic::Traffic::start(addresses, &inputs);
     let json = plan(r#"{"serve-failure":{"limit":"20%"}},{"errors":{"margin":"5%"}}"#);
     let view = fleet.client().start_plan(&json).expect("it starts");
@@ -200,7 +296,10 @@ fn real_agents_go_through_the_stages() {
         view.state == RolloutState::Complete
     });
     assert_eq!(done.counts.stages.confirmed, 6, "{done:?}");
-    assert_eq!(deeds(&done), [Deed::Start, Deed::Advance, Deed::Release, Deed::Complete]);
+    assert_eq!(
+        deeds(&done),
+        [Deed::Start, Deed::Advance, Deed::Release, Deed::Complete]
+    );
     for agent in &fleet.agents {
         agent.serves(2);
     }

@@ -2,3 +2,4 @@
 
 mod decisions;
 mod hands;
+mod notify;

@@ -52,6 +52,7 @@ function valueOf(field) {
   if (field.value === "") return undefined; // as if it were not there
   if (field.dataset.json === "number") return Number(field.value);
   if (field.dataset.json === "labels") return labelsOf(field.value);
+  if (field.dataset.json === "list") return field.value.split(/[,;\s]+/).filter(Boolean);
   return field.value;
 }
 
@@ -68,9 +69,15 @@ export function read(form) {
   const body = {};
   let first = null;
   for (const field of form.elements) {
-    if (!field.willValidate) continue;
+    if (!field.willValidate && field.type !== "hidden") continue;
     let text = field.validity.valid ? "" : field.validationMessage;
     try {
+      if (field.dataset.json === "member") {
+        // Boxes of one name are a list of those that are ticked.
+        body[field.name] ??= [];
+        if (field.checked) body[field.name].push(field.value);
+        continue;
+      }
       const value = field.name && !text ? valueOf(field) : undefined;
       if (value !== undefined) body[field.name] = value;
     } catch (err) {
@@ -128,7 +135,9 @@ async function send(form) {
     say(document.getElementById("answer"), done, "good");
   }
   if (dialog || "reset" in form.dataset) form.reset();
-  if (form.dataset.show) showOnce(form.dataset.show, answer.body);
+  // What is shown once may not be in every answer.
+  const shown = form.dataset.showIf;
+  if (form.dataset.show && (!shown || answer.body?.[shown])) showOnce(form.dataset.show, answer.body);
   if (form.dataset.then === "reload") location.reload();
   document.dispatchEvent(new CustomEvent("tern:changed"));
 }
@@ -151,7 +160,9 @@ async function press(button) {
   say(place, "…", "");
   const answer = await call("POST", button.dataset.post);
   button.disabled = false;
-  say(place, answer.ok ? button.dataset.done : sentence(answer.body, answer.status), answer.ok ? "good" : "bad");
+  const { tell, good } = button.dataset;
+  if (answer.ok && tell) say(place, answer.body?.[tell], answer.body?.[good] ? "good" : "bad");
+  else say(place, answer.ok ? button.dataset.done : sentence(answer.body, answer.status), answer.ok ? "good" : "bad");
   document.dispatchEvent(new CustomEvent("tern:changed"));
 }
 

@@ -26,12 +26,14 @@ use crate::{
             access::{
                 audit::{Filter, Reach},
                 identities,
+                notifications::Mail,
                 waiting::Waiting,
             },
             door::Provider,
         },
         visit::{Trouble, Visit},
     },
+    notify,
 };
 
 /// Rows on one page of a list: a few screens.
@@ -148,6 +150,29 @@ pub(super) async fn invitations(State(app): State<App>, visit: Visit) -> Respons
         let workspace = visit.scope.workspace();
         let found = identity::invitations(&app.store, workspace, None, Some(ROWS)).await?;
         Ok(pages::access::invitations::page(visit.frame(), &found))
+    };
+    visit.answer(page.await)
+}
+
+pub(super) async fn notifications(State(app): State<App>, visit: Visit) -> Response {
+    let page = async {
+        let workspace = visit.scope.workspace();
+        let (items, recent) = tokio::try_join!(
+            notify::subscriptions(&app.store, workspace),
+            notify::notifications(&app, workspace, None, Some(ROWS)),
+        )?;
+        let mail = if app.courier.has_mail() {
+            Mail::Configured
+        } else {
+            Mail::None
+        };
+        let found = Page { items, next: None };
+        Ok(pages::access::notifications::page(
+            visit.frame(),
+            mail,
+            &found,
+            &recent,
+        ))
     };
     visit.answer(page.await)
 }

@@ -187,9 +187,10 @@ fn growth(gate: &GateVerdict, looks: &[Look]) -> Markup {
     let span = (last.at.0 - first.at.0).max(1) as f64;
     let x = |at: WallTime| LEFT + (at.0 - first.at.0) as f64 / span * (WIDTH - LEFT - 4.0);
     let extremes = moments.iter().flat_map(|one| [one.low, one.high]);
-    let (low, high) = extremes.fold((gate.allowed.min(0.0), gate.allowed), |(low, high), value| {
-        (low.min(value), high.max(value))
-    });
+    let (low, high) = extremes.fold(
+        (gate.allowed.min(0.0), gate.allowed),
+        |(low, high), value| (low.min(value), high.max(value)),
+    );
     let room = (high - low).max(0.01);
     let y = |value: f64| BOTTOM - (value - low) / room * (BOTTOM - TOP);
     let point = |at: WallTime, value: f64| format!("{:.1},{:.1}", x(at), y(value));

@@ -18,7 +18,9 @@ use crate::{
         layout::Frame,
         pages::{
             access::{
-                Desk, audit, authorities, identities, invitations, members, tokens, users, waiting,
+                Desk, audit, authorities, identities, invitations, members,
+                notifications::{self, Mail},
+                tokens, users, waiting,
             },
             account,
             door::{self, Provider},
@@ -66,6 +68,15 @@ pub(super) fn desks(frame: Frame) -> Vec<Drawn> {
             members::page(frame, &all(made::members())),
         ),
         ("access/tokens", tokens::page(frame, &all(made::tokens()))),
+        (
+            "access/notifications",
+            notifications::page(
+                frame,
+                Mail::Configured,
+                &all(made::subscriptions()),
+                &all(made::notices()),
+            ),
+        ),
         ("access/users", users::page(frame, &all(made::users()))),
         (
             "access/authorities",
@@ -97,6 +108,10 @@ pub(super) fn empty(frame: Frame) -> Vec<Drawn> {
         ("access/invitations", invitations::page(frame, &all(vec![]))),
         ("access/members", members::page(frame, &all(vec![]))),
         ("access/tokens", tokens::page(frame, &all(vec![]))),
+        (
+            "access/notifications",
+            notifications::page(frame, Mail::None, &all(vec![]), &all(vec![])),
+        ),
         ("access/users", users::page(frame, &all(vec![]))),
         ("access/authorities", authorities::page(frame, &all(vec![]))),
         (

@@ -25,7 +25,7 @@ pub(in crate::dashboard) fn page(frame: Frame, invitations: &Page<InvitationView
     let below = html! { span #count data-live { b { (format::count(open)) } " can be used" } };
     let content = html! {
         @if frame.may(Permission::Operate) {
-            (form::once("fresh", "New invitation", &[
+            (form::once("fresh", "New invitation", form::HASH_ONLY, &[
                 Once { key: "command", label: "Run this on each device:", fill: "token", before: "tern-agent join " },
                 Once { key: "token", label: "Or only the token:", fill: "token", before: "" },
             ]))

@@ -20,6 +20,7 @@ pub(in crate::dashboard) mod authorities;
 pub(in crate::dashboard) mod identities;
 pub(in crate::dashboard) mod invitations;
 pub(in crate::dashboard) mod members;
+pub(in crate::dashboard) mod notifications;
 pub(in crate::dashboard) mod tokens;
 pub(in crate::dashboard) mod users;
 pub(in crate::dashboard) mod waiting;
@@ -37,6 +38,8 @@ pub(in crate::dashboard) enum Desk {
     Members,
     /// API tokens.
     Tokens,
+    /// Webhooks and mail.
+    Notifications,
     /// What was done.
     Audit,
     /// Accounts.
@@ -47,12 +50,13 @@ pub(in crate::dashboard) enum Desk {
 
 impl Desk {
     /// All of them, in the order of the tabs.
-    pub(in crate::dashboard) const ALL: [Self; 8] = [
+    pub(in crate::dashboard) const ALL: [Self; 9] = [
         Self::Waiting,
         Self::Identities,
         Self::Invitations,
         Self::Members,
         Self::Tokens,
+        Self::Notifications,
         Self::Audit,
         Self::Users,
         Self::Authorities,
@@ -66,6 +70,7 @@ impl Desk {
             Self::Invitations => "/access/invitations",
             Self::Members => "/access/members",
             Self::Tokens => "/access/tokens",
+            Self::Notifications => "/access/notifications",
             Self::Audit => "/access/audit",
             Self::Users => "/access/users",
             Self::Authorities => "/access/authorities",
@@ -80,6 +85,7 @@ impl Desk {
             Self::Invitations => "Invitations",
             Self::Members => "Members",
             Self::Tokens => "API tokens",
+            Self::Notifications => "Notifications",
             Self::Audit => "Audit",
             Self::Users => "Users",
             Self::Authorities => "Authorities",
@@ -89,9 +95,12 @@ impl Desk {
     /// Who may see it: the policy of the routes in the API that it is drawn from.
     pub(in crate::dashboard) const fn policy(self) -> Policy {
         match self {
-            Self::Waiting | Self::Identities | Self::Invitations | Self::Members | Self::Tokens => {
-                Policy::Workspace(Permission::View)
-            }
+            Self::Waiting
+            | Self::Identities
+            | Self::Invitations
+            | Self::Members
+            | Self::Tokens
+            | Self::Notifications => Policy::Workspace(Permission::View),
             Self::Audit => Policy::Workspace(Permission::Administer),
             Self::Users | Self::Authorities => Policy::HubAdmin,
         }

@@ -35,7 +35,7 @@ pub(in crate::dashboard) fn page(frame: Frame, tokens: &Page<TokenView>) -> Mark
 pub(in crate::dashboard) fn list(frame: Frame, tokens: &Page<TokenView>) -> Markup {
     html! {
         @if frame.asker.user().is_some() {
-            (form::once("fresh", "New API token", &[
+            (form::once("fresh", "New API token", form::HASH_ONLY, &[
                 Once { key: "token", label: "The token:", fill: "token", before: "" },
                 Once { key: "header", label: "As a header:", fill: "token", before: "Authorization: Bearer " },
             ]))

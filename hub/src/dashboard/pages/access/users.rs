@@ -21,7 +21,7 @@ pub(in crate::dashboard) fn page(frame: Frame, users: &Page<UserView>) -> Markup
         span #count data-live { b { (format::count(users.items.len() as u64)) } (if users.items.len() == 1 { " account" } else { " accounts" }) " of this hub" }
     };
     let content = html! {
-        (form::once("fresh", "Link to set a password", &[
+        (form::once("fresh", "Link to set a password", form::HASH_ONLY, &[
             Once { key: "link", label: "Hand it to the person whose account it is. It works once.", fill: "link", before: "" },
         ]))
         (create())

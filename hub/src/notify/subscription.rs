@@ -1,0 +1,330 @@
+//! Subscriptions: made, listed, removed.
+
+use sea_orm::{ConnectionTrait, QueryResult};
+use tern_protocol::{
+    id::{SubscriptionId, WorkspaceId},
+    rest::{Change, Channel, NewSubscription, NoticeKind, Subscribed, SubscriptionView},
+    time::WallTime,
+};
+
+use super::{
+    NotifyError,
+    address::{Plain, Target},
+    mail,
+    sql::{begin, column, commit, count, exec, number, rows},
+};
+use crate::{
+    access::{
+        audit::{self, Actor, Deed},
+        people::secret,
+    },
+    app::App,
+    store::{Store, StoreError, parsed},
+};
+
+/// Subscriptions of a workspace: each costs a row for each notice.
+pub(super) const MOST: usize = 32;
+
+/// Addresses of one subscription: one mail goes to all of them, and servers refuse hundreds.
+const ADDRESSES: usize = 20;
+
+/// Longest name, in bytes.
+const NAME: usize = 128;
+
+/// Shortest secret, in bytes: HMAC with less can be guessed.
+const SECRET_LEAST: usize = 16;
+
+/// Longest secret, in bytes.
+const SECRET_MOST: usize = 128;
+
+/// Where a subscription's notices go.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Way {
+    /// To an address, signed.
+    Webhook {
+        /// The address.
+        target: Target,
+        /// What signs.
+        secret: String,
+    },
+    /// To people.
+    Email {
+        /// Their addresses.
+        addresses: Vec<String>,
+    },
+}
+
+/// Without what is secret.
+impl std::fmt::Debug for Way {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Way({})", self.shown())
+    }
+}
+
+impl Way {
+    /// What of it may be seen.
+    pub(super) fn shown(&self) -> String {
+        match self {
+            Self::Webhook { target, .. } => target.shown(),
+            Self::Email { addresses } => addresses.join(", "),
+        }
+    }
+
+    fn channel(&self) -> Channel {
+        match self {
+            Self::Webhook { .. } => Channel::Webhook,
+            Self::Email { .. } => Channel::Email,
+        }
+    }
+}
+
+/// Makes one. A secret that the hub made is in the answer and nowhere else that can be read.
+pub async fn add(
+    app: &App,
+    workspace: &WorkspaceId,
+    new: NewSubscription,
+    actor: &Actor,
+) -> Result<Subscribed, NotifyError> {
+    let (name, notices) = match &new {
+        NewSubscription::Webhook { name, notices, .. }
+        | NewSubscription::Email { name, notices, .. } => (name.trim().to_owned(), notices.clone()),
+    };
+    if name.len() > NAME || name.chars().any(char::is_control) {
+        return impossible(format!("`name` is one line of at most {NAME} bytes"));
+    }
+    let notices = kinds(notices)?;
+    let (way, plain, made) = way(app, new)?;
+    let (url, secret, addresses) = match &way {
+        Way::Webhook { target, secret } => (Some(target.secret()), Some(secret.as_str()), ""),
+        Way::Email { addresses } => (None, None, &*addresses.join(",")),
+    };
+    let txn = begin(&app.store).await?;
+    let sql = "SELECT id FROM notify_subscription WHERE workspace = $1";
+    if rows(&txn, sql, [workspace.as_str().into()]).await?.len() >= MOST {
+        return Err(NotifyError::TooMany);
+    }
+    let inserted = rows(
+        &txn,
+        "INSERT INTO notify_subscription (workspace, kind, name, url, secret, plain, addresses, notices, \
+         created_by, created_at, dropped) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0) RETURNING id",
+        [
+            workspace.as_str().into(),
+            way.channel().word().into(),
+            name.into(),
+            url.into(),
+            secret.into(),
+            (plain == Plain::Anywhere).into(),
+            addresses.into(),
+            words(&notices).into(),
+            actor.name.as_str().into(),
+            app.clock.now().0.into(),
+        ],
+    );
+    let inserted = inserted.await?;
+    let id = match inserted.first() {
+        Some(row) => SubscriptionId(count(row, "id")?),
+        None => SubscriptionId::default(),
+    };
+    let view = one(&txn, workspace, id).await?;
+    let deed = Deed::new("notify.subscribe", format!("subscription {id}"))
+        .within(workspace)
+        .after(&view)
+        .detail(format!("{} to {}", view.kind.word(), view.target));
+    audit::record(&txn, &app.clock, actor, deed).await?;
+    commit(txn).await?;
+    app.courier.look();
+    app.changes.send(workspace, Change::Notifications);
+    Ok(Subscribed {
+        subscription: view,
+        secret: made,
+    })
+}
+
+fn impossible<T>(text: impl Into<String>) -> Result<T, NotifyError> {
+    Err(NotifyError::Impossible(text.into()))
+}
+
+fn kinds(mut notices: Vec<NoticeKind>) -> Result<Vec<NoticeKind>, NotifyError> {
+    if notices.contains(&NoticeKind::Test) {
+        return impossible("`notices` has no `test`: a test goes where it is asked for");
+    }
+    notices.sort_unstable();
+    notices.dedup();
+    if notices.is_empty() {
+        return impossible("`notices` names at least one kind of notice");
+    }
+    Ok(notices)
+}
+
+/// What is asked for, checked, and the secret if we made it.
+fn way(app: &App, new: NewSubscription) -> Result<(Way, Plain, Option<String>), NotifyError> {
+    match new {
+        NewSubscription::Webhook {
+            url, secret, plain, ..
+        } => {
+            let plain = if plain {
+                Plain::Anywhere
+            } else {
+                Plain::Loopback
+            };
+            let target = Target::parse(&url, plain)?;
+            let (secret, made) = if let Some(given) = secret {
+                (given, None)
+            } else {
+                let made = secret::new("tern_whs_").map_err(|_| NotifyError::Random)?;
+                (made.clone(), Some(made))
+            };
+            let fits = (SECRET_LEAST..=SECRET_MOST).contains(&secret.len());
+            if !fits || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return impossible(format!(
+                    "`secret` has {SECRET_LEAST} to {SECRET_MOST} printable ASCII characters without spaces"
+                ));
+            }
+            Ok((Way::Webhook { target, secret }, plain, made))
+        }
+        NewSubscription::Email { mut addresses, .. } => {
+            if !app.courier.has_mail() {
+                return Err(NotifyError::NoMail);
+            }
+            for address in &mut addresses {
+                *address = address.trim().to_owned();
+                if !mail::is_address(address) {
+                    let shown: String = address.chars().take(80).collect();
+                    return impossible(format!("`{shown}` is no mail address, as ada@example.org"));
+                }
+            }
+            addresses.sort_unstable();
+            addresses.dedup();
+            if !(1..=ADDRESSES).contains(&addresses.len()) {
+                return impossible(format!("`addresses` has 1 to {ADDRESSES} addresses"));
+            }
+            Ok((Way::Email { addresses }, Plain::Loopback, None))
+        }
+    }
+}
+
+/// All of a workspace, the oldest first.
+pub async fn subscriptions(
+    store: &Store,
+    workspace: &WorkspaceId,
+) -> Result<Vec<SubscriptionView>, StoreError> {
+    let sql = format!("{SELECT} WHERE s.workspace = $1 ORDER BY s.id");
+    let found = rows(store.read(), &sql, [workspace.as_str().into()]).await?;
+    found.iter().map(view).collect()
+}
+
+/// One of a workspace.
+pub(super) async fn one<C: ConnectionTrait>(
+    db: &C,
+    workspace: &WorkspaceId,
+    id: SubscriptionId,
+) -> Result<SubscriptionView, NotifyError> {
+    let sql = format!("{SELECT} WHERE s.workspace = $1 AND s.id = $2");
+    let found = rows(db, &sql, [workspace.as_str().into(), number(id.0)]).await?;
+    let row = found.first().ok_or(NotifyError::NotFound(id))?;
+    Ok(view(row)?)
+}
+
+/// Removes one, with all that waits for it.
+pub async fn remove(
+    app: &App,
+    workspace: &WorkspaceId,
+    id: SubscriptionId,
+    actor: &Actor,
+) -> Result<(), NotifyError> {
+    let txn = begin(&app.store).await?;
+    let before = one(&txn, workspace, id).await?;
+    for sql in [
+        "DELETE FROM notification WHERE subscription = $1",
+        "DELETE FROM notify_told WHERE subscription = $1",
+        "DELETE FROM notify_subscription WHERE id = $1",
+    ] {
+        exec(&txn, sql, [number(id.0)]).await?;
+    }
+    let deed = Deed::new("notify.unsubscribe", format!("subscription {id}"))
+        .within(workspace)
+        .before(&before)
+        .detail(format!("{} to {}", before.kind.word(), before.target));
+    audit::record(&txn, &app.clock, actor, deed).await?;
+    commit(txn).await?;
+    app.changes.send(workspace, Change::Notifications);
+    Ok(())
+}
+
+/// `error` is that of the newest attempt, if nothing arrived after it.
+const SELECT: &str = "\
+    SELECT s.*, \
+      (SELECT COUNT(*) FROM notification n WHERE n.subscription = s.id AND n.state = 'waiting') AS waiting, \
+      (SELECT COUNT(*) FROM notification n WHERE n.subscription = s.id AND n.state = 'failed' \
+        AND n.kind <> 'test') AS failed, \
+      (SELECT MAX(n.finished_at) FROM notification n WHERE n.subscription = s.id AND n.state = 'sent') \
+        AS sent_at, \
+      (SELECT n.error FROM notification n WHERE n.subscription = s.id AND n.state <> 'sent' \
+        AND n.error IS NOT NULL AND n.id > COALESCE((SELECT MAX(o.id) FROM notification o \
+          WHERE o.subscription = s.id AND o.state = 'sent'), 0) ORDER BY n.id DESC LIMIT 1) AS error \
+    FROM notify_subscription s";
+
+fn view(row: &QueryResult) -> Result<SubscriptionView, StoreError> {
+    let way = stored_way(row)?;
+    let sent_at: Option<i64> = column(row, "sent_at")?;
+    Ok(SubscriptionView {
+        id: SubscriptionId(count(row, "id")?),
+        kind: way.channel(),
+        name: column(row, "name")?,
+        target: way.shown(),
+        notices: stored_kinds(&column::<String>(row, "notices")?)?,
+        created_by: column(row, "created_by")?,
+        created_at: WallTime(column(row, "created_at")?),
+        waiting: count(row, "waiting")?,
+        failed: count(row, "failed")?,
+        dropped: count(row, "dropped")?,
+        sent_at: sent_at.map(WallTime),
+        error: column(row, "error")?,
+    })
+}
+
+/// Where a row of subscriptions says that notices go.
+pub(super) fn stored_way(row: &QueryResult) -> Result<Way, StoreError> {
+    let kind: String = column(row, "kind")?;
+    match kind.as_str() {
+        "webhook" => {
+            let url: Option<String> = column(row, "url")?;
+            let plain: bool = column(row, "plain")?;
+            let plain = if plain {
+                Plain::Anywhere
+            } else {
+                Plain::Loopback
+            };
+            // What was taken once stays readable: the error has no place for a secret.
+            let target = Target::parse(&url.unwrap_or_default(), plain);
+            let target = target.map_err(|err| StoreError::Value {
+                what: "address of a webhook",
+                value: err.to_string(),
+            })?;
+            let secret: Option<String> = column(row, "secret")?;
+            let secret = secret.unwrap_or_default();
+            Ok(Way::Webhook { target, secret })
+        }
+        "email" => {
+            let addresses: String = column(row, "addresses")?;
+            let addresses = addresses.split(',').map(str::to_owned).collect();
+            Ok(Way::Email { addresses })
+        }
+        _ => Err(StoreError::Value {
+            what: "kind of a subscription",
+            value: kind,
+        }),
+    }
+}
+
+fn words(kinds: &[NoticeKind]) -> String {
+    let words: Vec<_> = kinds.iter().map(|kind| kind.word()).collect();
+    words.join(",")
+}
+
+/// The kinds of a row of subscriptions.
+pub(super) fn stored_kinds(text: &str) -> Result<Vec<NoticeKind>, StoreError> {
+    text.split(',')
+        .map(|word| parsed("kind of notice", word))
+        .collect()
+}

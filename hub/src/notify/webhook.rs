@@ -1,0 +1,287 @@
+//! Sends one webhook.
+//!
+//! A connection of its own each time, so that what a name stands for is looked at each time, and the address
+//! that was looked at is the one that is connected to. No redirects: they would lead past that look.
+
+use std::{
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use http_body_util::Full;
+use hyper::{
+    HeaderMap, Request, StatusCode,
+    body::Bytes,
+    client::conn::http1,
+    header::{CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT},
+};
+use hyper_util::rt::TokioIo;
+use rustls::{ClientConfig, crypto::ring, pki_types::ServerName};
+use rustls_platform_verifier::BuilderVerifierExt;
+use tern_protocol::time::WallTime;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, lookup_host},
+};
+use tokio_rustls::TlsConnector;
+
+use super::{Failure, address::Target, message::Message, retry::Again, signature};
+
+/// Longest that one attempt may take, from the name to the answer's head. Receivers are asked to answer
+/// first and work later.
+pub(super) const ATTEMPT: Duration = Duration::from_secs(10);
+
+/// Most of an answer that is read, in bytes: its head. The body is nobody's business.
+const ANSWER: usize = 16 * 1024;
+
+/// Header fields of an answer at most.
+const FIELDS: usize = 64;
+
+/// The header by which a receiver knows a notice again.
+const NOTIFICATION: &str = "tern-notification";
+
+/// Sends webhooks.
+#[derive(Debug, Default)]
+pub(super) struct Webhooks {
+    /// Made when it is first needed: a machine without authorities runs a hub nevertheless.
+    tls: Mutex<Option<Arc<ClientConfig>>>,
+}
+
+impl Webhooks {
+    /// Makes one attempt.
+    pub(super) async fn send(
+        &self,
+        target: &Target,
+        secret: &str,
+        message: &Message,
+        now: WallTime,
+    ) -> Result<(), Failure> {
+        let attempt = self.attempt(target, secret, message, now);
+        match tokio::time::timeout(ATTEMPT, attempt).await {
+            Ok(done) => done,
+            Err(_) => Err(Failure::new(format!(
+                "no answer within {} s",
+                ATTEMPT.as_secs()
+            ))),
+        }
+    }
+
+    async fn attempt(
+        &self,
+        target: &Target,
+        secret: &str,
+        message: &Message,
+        now: WallTime,
+    ) -> Result<(), Failure> {
+        let request = request(target, secret, message, now)?;
+        let stream = connect(target).await?;
+        let (status, headers) = if target.is_tls() {
+            let name = ServerName::try_from(target.host());
+            let name = name.map_err(|_| Failure::new("its host is no name of a certificate"))?;
+            let connector = TlsConnector::from(self.tls()?);
+            let stream = connector.connect(name, stream).await;
+            let stream = stream.map_err(|err| Failure::new(format!("TLS: {}", untold(&err))))?;
+            exchange(stream, request).await?
+        } else {
+            exchange(stream, request).await?
+        };
+        judge(status, &headers, now)
+    }
+
+    fn tls(&self) -> Result<Arc<ClientConfig>, Failure> {
+        let mut kept = self.tls.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tls) = &*kept {
+            return Ok(Arc::clone(tls));
+        }
+        let failed = |err: rustls::Error| {
+            Failure::new(format!(
+                "this machine's list of authorities cannot be used: {err}"
+            ))
+        };
+        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .and_then(BuilderVerifierExt::with_platform_verifier)
+            .map_err(failed)?
+            .with_no_client_auth();
+        let tls = Arc::new(tls);
+        *kept = Some(Arc::clone(&tls));
+        Ok(tls)
+    }
+}
+
+fn request(
+    target: &Target,
+    secret: &str,
+    message: &Message,
+    now: WallTime,
+) -> Result<Request<Full<Bytes>>, Failure> {
+    let body = message.json();
+    let signed = signature::header(secret, now, &body);
+    Request::post(target.path())
+        .header(HOST, target.authority())
+        .header(USER_AGENT, concat!("tern-hub/", env!("CARGO_PKG_VERSION")))
+        .header(CONTENT_TYPE, "application/json")
+        .header(NOTIFICATION, &message.name)
+        .header(signature::HEADER, signed)
+        .body(Full::new(body.into()))
+        .map_err(|_| Failure::for_good("its address does not fit into a request"))
+}
+
+/// Connects to the first address of the target that takes a connection, of those that are allowed.
+async fn connect(target: &Target) -> Result<TcpStream, Failure> {
+    let host = target.host();
+    let resolved = lookup_host((host.as_str(), target.port())).await;
+    let resolved = resolved.map_err(|err| Failure::new(format!("looking up {host}: {err}")))?;
+    let mut last = Failure::new(format!("looking up {host}: it has no address"));
+    for address in resolved {
+        match target.allow(address.ip()) {
+            Err(err) => last = Failure::new(err.to_string()),
+            Ok(()) => match TcpStream::connect(address).await {
+                Ok(stream) => return Ok(stream),
+                Err(err) => last = unreachable(address, &err),
+            },
+        }
+    }
+    Err(last)
+}
+
+fn unreachable(address: SocketAddr, err: &io::Error) -> Failure {
+    Failure::new(format!("connecting to {address}: {err}"))
+}
+
+/// What went wrong with TLS, without what the other side's certificate says: it names machines of its
+/// network.
+fn untold(err: &io::Error) -> String {
+    use rustls::{CertificateError as Certificate, Error};
+    let inner = err.get_ref();
+    let inner = inner.and_then(|inner| inner.downcast_ref::<Error>());
+    let text = match inner {
+        Some(Error::InvalidCertificate(why)) => match why {
+            Certificate::Expired | Certificate::ExpiredContext { .. } => {
+                "its certificate has expired"
+            }
+            Certificate::NotValidYet | Certificate::NotValidYetContext { .. } => {
+                "its certificate is not valid yet"
+            }
+            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
+                "its certificate is for another name"
+            }
+            Certificate::UnknownIssuer => {
+                "nobody vouches for its certificate whom this machine trusts"
+            }
+            _ => "its certificate is not accepted",
+        },
+        Some(_) => "the handshake failed",
+        None => return err.to_string(),
+    };
+    text.to_owned()
+}
+
+/// Sends the request; the head of the answer.
+async fn exchange<S>(
+    stream: S,
+    request: Request<Full<Bytes>>,
+) -> Result<(StatusCode, HeaderMap), Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let failed = |err: hyper::Error| Failure::new(format!("the connection broke: {err}"));
+    let (mut sender, connection) = http1::Builder::new()
+        .max_buf_size(ANSWER)
+        .max_headers(FIELDS)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(failed)?;
+    // What ends it is told by the answer, or by its absence.
+    let driven = async {
+        let _ = connection.await;
+        std::future::pending::<Infallible>().await
+    };
+    let answer = tokio::select! {
+        answer = sender.send_request(request) => answer.map_err(failed)?,
+        never = driven => match never {},
+    };
+    let (head, _) = answer.into_parts();
+    Ok((head.status, head.headers))
+}
+
+/// What an answer says.
+fn judge(status: StatusCode, headers: &HeaderMap, now: WallTime) -> Result<(), Failure> {
+    if status.is_success() {
+        return Ok(());
+    }
+    let text = if status.is_redirection() {
+        format!("answered {status}; redirects are not followed")
+    } else {
+        format!("answered {status}")
+    };
+    let asked = headers
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok());
+    let again = match asked.and_then(|value| patience(value, now)) {
+        // It says that it will never be there again.
+        _ if status == StatusCode::GONE => Again::Never,
+        Some(patience) => Again::NotBefore(patience),
+        None => Again::ByPlan,
+    };
+    Err(Failure { text, again })
+}
+
+/// What `Retry-After` asks for: seconds, or a date (RFC 9110, 10.2.3).
+fn patience(value: &str, now: WallTime) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = jiff::fmt::rfc2822::parse(value).ok()?;
+    let ms = until.timestamp().as_millisecond().checked_sub(now.0)?;
+    Some(Duration::from_millis(ms.max(0).unsigned_abs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_is_asked_for_in_seconds_or_until_a_date() {
+        let now = WallTime(784_111_777_000); // Sun, 06 Nov 1994 08:49:37 GMT
+        for (value, seconds) in [
+            ("120", Some(120)),
+            (" 0 ", Some(0)),
+            ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60)),
+            ("Sun, 06 Nov 1994 08:48:37 GMT", Some(0)),
+            ("soon", None),
+            ("-1", None),
+            ("", None),
+            ("99999999999999999999999", None),
+        ] {
+            let asked = patience(value, now);
+            assert_eq!(asked, seconds.map(Duration::from_secs), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_an_answer_says() {
+        let judged = |status: u16, again: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            if let Some(again) = again {
+                headers.insert(RETRY_AFTER, again.parse().expect("a value"));
+            }
+            let status = StatusCode::from_u16(status).expect("a status");
+            judge(status, &headers, WallTime(0)).map_err(|failure| failure.again)
+        };
+        for good in [200, 202, 204] {
+            assert_eq!(judged(good, None), Ok(()));
+        }
+        for bad in [301, 307, 400, 401, 404, 500, 503] {
+            assert_eq!(judged(bad, None), Err(Again::ByPlan), "{bad}");
+        }
+        let minute = Again::NotBefore(Duration::from_mins(1));
+        assert_eq!(judged(503, Some("60")), Err(minute));
+        assert_eq!(judged(429, Some("60")), Err(minute));
+        assert_eq!(judged(410, Some("60")), Err(Again::Never));
+    }
+}
