@@ -46,15 +46,25 @@ pub fn adjusted(ln: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..ln.len()).collect();
     order.sort_by(|a, b| ln[*a].total_cmp(&ln[*b]));
     let adjusted = |own: usize| {
-        let mut set = vec![ln[own]];
+        let (mut sum, mut count) = (ln[own], 1.0_f64);
         let mut least = ln[own];
         for other in order.iter().filter(|other| **other != own) {
-            set.push(ln[*other]);
-            least = least.min(crate::betting::mean_of_exponentials(set.iter().copied()));
+            sum = sum_of_exponentials(sum, ln[*other]);
+            count += 1.0;
+            least = least.min(sum - count.ln());
         }
         least
     };
     (0..ln.len()).map(adjusted).collect()
+}
+
+/// `ln` of the sum of two `exp`, without overflow.
+fn sum_of_exponentials(a: f64, b: f64) -> f64 {
+    let (less, more) = if a < b { (a, b) } else { (b, a) };
+    if more.is_infinite() {
+        return more;
+    }
+    more + (less - more).exp().ln_1p()
 }
 
 /// Whether anything at all is wrong: the natural logarithm of the average of e-values, which is an e-value against

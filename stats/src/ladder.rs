@@ -36,6 +36,31 @@ struct Rung {
     control: Levels,
     /// 1 for a pair whose treated device is the worse, 0 if it is not, and a half if neither is.
     pairs: Levels,
+    /// What [`Ladder::settle`] found; nothing since something was added.
+    harm: Option<f64>,
+    /// As [`Self::harm`], of evidence against harm.
+    safe: Option<f64>,
+}
+
+impl Rung {
+    fn harm(&self, margin: f64) -> f64 {
+        self.harm.unwrap_or_else(|| {
+            let means = compare::larger(&self.treated, &self.control, margin);
+            let bets = [means, above(&self.pairs, 0.5)];
+            betting::mean_of_exponentials(bets.into_iter())
+        })
+    }
+
+    fn safe(&self, margin: f64) -> f64 {
+        self.safe
+            .unwrap_or_else(|| compare::not_larger(&self.treated, &self.control, margin))
+    }
+
+    /// To be written to: what was found before holds no more.
+    fn open(&mut self) -> &mut Self {
+        (self.harm, self.safe) = (None, None);
+        self
+    }
 }
 
 /// The rung that a device reaches with this many windows, if it reaches one.
@@ -61,14 +86,14 @@ impl Ladder {
     /// those that are no rung change nothing.
     pub fn treated(&mut self, windows: u64, mean: f64) {
         if let Some(rung) = rung(windows) {
-            self.rungs[rung].treated.add(mean);
+            self.rungs[rung].open().treated.add(mean);
         }
     }
 
     /// As [`Self::treated`], of a device of the control.
     pub fn control(&mut self, windows: u64, mean: f64) {
         if let Some(rung) = rung(windows) {
-            self.rungs[rung].control.add(mean);
+            self.rungs[rung].open().control.add(mean);
         }
     }
 
@@ -89,12 +114,13 @@ impl Ladder {
             } else {
                 0.0
             };
-        self.rungs[rung].pairs.add(value);
+        self.rungs[rung].open().pairs.add(value);
     }
 
     /// Adds what another one of the same margin knows of other devices.
     pub fn merge(&mut self, other: &Self) {
         for (rung, other) in self.rungs.iter_mut().zip(&other.rungs) {
+            let rung = rung.open();
             rung.treated.merge(&other.treated);
             rung.control.merge(&other.control);
             rung.pairs.merge(&other.pairs);
@@ -106,19 +132,26 @@ impl Ladder {
     /// most; those on pairs do not: a version that makes most devices worse by more than the margin may be stopped
     /// though the means differ by less.
     pub fn harm(&self) -> f64 {
-        betting::mean_of_exponentials(self.rungs.iter().flat_map(|rung| {
-            let means = compare::larger(&rung.treated, &rung.control, self.margin);
-            [means, above(&rung.pairs, 0.5)]
-        }))
+        let margin = self.margin;
+        betting::mean_of_exponentials(self.rungs.iter().map(|rung| rung.harm(margin)))
     }
 
     /// Natural logarithm of the evidence against harm: an e-process for "the treated mean is larger than the control's
     /// by the margin or more". By means alone: that most devices are well says nothing of the few that are not.
     pub fn safe(&self) -> f64 {
-        let rungs = self.rungs.iter();
-        betting::mean_of_exponentials(
-            rungs.map(|rung| compare::not_larger(&rung.treated, &rung.control, self.margin)),
-        )
+        let margin = self.margin;
+        betting::mean_of_exponentials(self.rungs.iter().map(|rung| rung.safe(margin)))
+    }
+
+    /// Finds the evidence for harm, and that against it if it is wanted, of the rungs to which something was added,
+    /// and remembers it: to look again costs only what has changed.
+    pub fn settle(&mut self, safe: bool) {
+        for rung in &mut self.rungs {
+            rung.harm = Some(rung.harm(self.margin));
+            if safe {
+                rung.safe = Some(rung.safe(self.margin));
+            }
+        }
     }
 
     /// Natural logarithm of the evidence that the treated mean is larger than `limit`, whatever the control does: an

@@ -409,23 +409,27 @@ impl Engine {
         let place = usize::from(gate.0);
         if admitted {
             self.alone[place].treated(windows, value);
-            let Some(_) = partner else {
-                self.dirty = true;
-                return;
-            };
-            self.stages[stage].change(place, |ladder| ladder.treated(windows, value));
-            if stage == self.stage {
+            // A stage's comparison ends with the stage. Its control is dealt anew then, so what its devices do later
+            // would be compared with what the control did before: at another time of the day, and in another week.
+            let compares = partner.is_some() && stage == self.stage && self.is_comparing();
+            if compares {
+                self.stages[stage].ladders[place].treated(windows, value);
                 self.half((index.0, gate.0, rung), true, level);
             }
         } else if member.arm == Arm::Control {
             let Some(treated) = partner else { return };
             let stage = self.stage;
-            self.stages[stage].change(place, |ladder| ladder.control(windows, value));
+            self.stages[stage].ladders[place].control(windows, value);
             if self.members[treated as usize].partner == Some(index.0) {
                 self.half((treated, gate.0, rung), false, level);
             }
         }
         self.dirty = true;
+    }
+
+    /// Whether there is a control that keeps what it has.
+    const fn is_comparing(&self) -> bool {
+        matches!(self.phase, Phase::Moving | Phase::Asking(_))
     }
 
     /// One value of a pair; with the other they are a pair.
@@ -440,8 +444,7 @@ impl Engine {
                 let value = |level: u16| f64::from(level.min(STEPS)) / f64::from(STEPS);
                 let gate = usize::from(key.1);
                 let stage = self.stage;
-                self.stages[stage]
-                    .change(gate, |ladder| ladder.pair(1 << key.2, value(a), value(b)));
+                self.stages[stage].ladders[gate].pair(1 << key.2, value(a), value(b));
             }
             _ => {
                 self.halves.insert(key, (treated, level));

@@ -50,7 +50,7 @@ impl Engine {
         }
         self.dirty = false;
         self.looked = Some(self.now);
-        self.remember_harm();
+        self.settle();
         self.verdicts = self.verdicts(false);
         let failed = self
             .verdicts
@@ -115,13 +115,14 @@ impl Engine {
         }
     }
 
-    /// Evidence for harm that is needed again only when a ladder changes.
-    fn remember_harm(&mut self) {
+    /// Finds what has changed once, for all who ask afterwards.
+    fn settle(&mut self) {
         let gates = &self.setup.plan.gates;
         for facts in &mut self.stages {
-            for (index, ladder) in facts.ladders.iter().enumerate() {
-                if facts.harm[index].is_none() && gates[index].needs_control() {
-                    facts.harm[index] = Some(ladder.harm());
+            for (gate, ladder) in gates.iter().zip(&mut facts.ladders) {
+                let bound = gate.bound().filter(|bound| bound.margin.is_some());
+                if let Some(bound) = bound {
+                    ladder.settle(bound.certainty == Certainty::Proven);
                 }
             }
         }
@@ -138,11 +139,8 @@ impl Engine {
                 harm,
             };
             if let Some(margin) = bound.margin {
-                let harm = self.over_stages(|stage| {
-                    let facts = &self.stages[stage];
-                    let ladder = facts.ladders.get(index)?;
-                    Some(facts.harm[index].unwrap_or_else(|| ladder.harm()))
-                });
+                let harm = self
+                    .over_stages(|stage| self.stages[stage].ladders.get(index).map(Ladder::harm));
                 claims.push(claim(Against::Control, margin, harm));
             }
             if let Some(limit) = bound.limit {

@@ -132,17 +132,6 @@ struct StageFacts {
     paired: u64,
     /// Comparison with the control, by gate.
     ladders: Vec<Ladder>,
-    /// What the ladders' evidence for harm was, until they change.
-    harm: Vec<Option<f64>>,
-}
-
-impl StageFacts {
-    fn change(&mut self, gate: usize, change: impl FnOnce(&mut Ladder)) {
-        if let Some(ladder) = self.ladders.get_mut(gate) {
-            change(ladder);
-            self.harm[gate] = None;
-        }
-    }
 }
 
 /// How devices of the version ended, each once for each way in which it ended.
@@ -365,8 +354,7 @@ impl Engine {
         }
         match (self.phase, member.place) {
             (Phase::Ended { back: true }, place) if place.is_admitted() => Wanted::Before,
-            (Phase::Ended { .. }, _) => Wanted::AsItIs,
-            (_, Place::Outside | Place::Pending) => Wanted::AsItIs,
+            (Phase::Ended { .. }, _) | (_, Place::Outside | Place::Pending) => Wanted::AsItIs,
             (_, Place::Waiting) => Wanted::Before,
             _ if self.is_shadow(usize::from(member.stage)) => Wanted::Shadow,
             _ => Wanted::Version,
