@@ -16,6 +16,7 @@ mod plan;
 mod problem;
 mod quarantine;
 mod registry;
+mod rehearsal;
 mod rollout;
 mod tap;
 mod timeline;
@@ -24,8 +25,8 @@ mod truth;
 
 pub use self::{
     access::*, attention::*, charts::*, decision::*, delivery::*, expression::*, fleet::*,
-    overview::*, plan::*, problem::*, quarantine::*, registry::*, rollout::*, tap::*, timeline::*,
-    trust::*, truth::*,
+    overview::*, plan::*, problem::*, quarantine::*, registry::*, rehearsal::*, rollout::*, tap::*,
+    timeline::*, trust::*, truth::*,
 };
 
 use alloc::{string::String, vec::Vec};

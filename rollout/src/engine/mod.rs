@@ -18,7 +18,10 @@ use tern_protocol::{
     rest::{DecidedOn, Decision, Deed, GateVerdict, Plan, Verdict},
     time::WallTime,
 };
-use tern_stats::{ladder::Ladder, levels::Levels};
+use tern_stats::{
+    ladder::Ladder,
+    levels::{Levels, STEPS},
+};
 
 pub use self::member::{Arm, Place};
 use self::{
@@ -134,6 +137,25 @@ struct StageFacts {
     ladders: Vec<Ladder>,
 }
 
+/// What a device did, and what is usual for it, in thousandths.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Value {
+    level: u16,
+    usual: Option<u16>,
+}
+
+impl Value {
+    fn of_one(self) -> f64 {
+        f64::from(self.level) / f64::from(STEPS)
+    }
+
+    /// By how much it is above what is usual, if that is known.
+    fn change(self) -> Option<f64> {
+        let usual = f64::from(self.usual?) / f64::from(STEPS);
+        Some(self.of_one() - usual)
+    }
+}
+
 /// How devices of the version ended, each once for each way in which it ended.
 #[derive(Debug, Clone, PartialEq, Default)]
 struct Ends {
@@ -170,7 +192,7 @@ pub struct Engine {
     /// What devices with the version did, whatever the control does, by gate.
     alone: Vec<Ladder>,
     /// First values of pairs whose second is not there yet: by the treated one, gate and rung.
-    halves: HashMap<(u32, u8, u8), (bool, u16)>,
+    halves: HashMap<(u32, u8, u8), (bool, Value)>,
     ends: Ends,
     answers: BTreeMap<u8, (Verdict, String)>,
     counts: DecidedOn,
@@ -342,6 +364,13 @@ impl Engine {
         self.listened
             .iter()
             .map(|(index, since)| (Index(*index), *since))
+    }
+
+    /// Those of the control with which a device of this stage is compared. They are waited for to be heard of as soon
+    /// as it is, and watched as soon as it serves.
+    pub fn compared(&self, index: Index) -> impl Iterator<Item = Index> + '_ {
+        let control = self.compared.get(&index.0).into_iter().flatten();
+        control.copied().map(Index)
     }
 
     /// What a device should have.

@@ -120,6 +120,7 @@ impl Engine {
             member.watched = None;
             member.timed = None;
             member.reached = Box::default();
+            member.usual = Box::default();
         }
         if self.is_shadow(self.stage) {
             return;
