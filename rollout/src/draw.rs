@@ -90,11 +90,17 @@ pub(crate) fn deal(treated: &[(u32, u32)], control: &[(u32, u32)]) -> Vec<(u32, 
     }
     let mut unused: Vec<(u32, u32)> = Vec::new();
     for (index, stratum) in control {
-        if left.get(stratum).is_some_and(|left| left.contains(index)) {
-            match alone.pop_front() {
-                Some(treated) => pairs.push((*index, treated)),
-                None => unused.push((*index, *stratum)),
-            }
+        // What is left of a stratum is the end of its line, so looking at the front tells.
+        let Some(line) = left.get_mut(stratum) else {
+            continue;
+        };
+        if line.front() != Some(index) {
+            continue;
+        }
+        line.pop_front();
+        match alone.pop_front() {
+            Some(treated) => pairs.push((*index, treated)),
+            None => unused.push((*index, *stratum)),
         }
     }
     let mut by_stratum: BTreeMap<u32, Vec<u32>> = BTreeMap::new();

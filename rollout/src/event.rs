@@ -66,7 +66,17 @@ pub enum Event {
     /// Another program answered a gate.
     #[n(9)]
     Answered(#[n(0)] GateIndex, #[n(1)] Answer, #[n(2)] String),
+    /// What is usual for a device: its mean over windows, labels or spans of time before it was watched, in
+    /// thousandths, of the last [`USUAL_WINDOWS`] of them. Told before its first rung of that gate, and
+    /// not at all if nothing is known: later it is not listened to, since it could be chosen.
+    #[n(10)]
+    Usual(#[n(0)] Index, #[n(1)] GateIndex, #[n(2)] u16),
 }
+
+/// Windows, labels or spans of time from which one tells what is usual for a device, the last before it was watched: as
+/// many as on the highest rung, so that what is usual is not less sure than what it is compared with. Of fewer it tells
+/// as well, if there are no more.
+pub const USUAL_WINDOWS: u32 = 256;
 
 /// A device as it joins.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]

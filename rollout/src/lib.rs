@@ -15,6 +15,7 @@ mod draw;
 pub mod engine;
 pub mod event;
 mod pace;
+pub mod rehearse;
 pub mod replay;
 mod sentence;
 

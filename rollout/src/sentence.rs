@@ -59,8 +59,8 @@ fn what(gate: &Gate) -> &'static str {
     }
 }
 
-/// A gate's verdict.
-pub(crate) fn gate(gate: &Gate, verdict: &GateVerdict, why: &Why) -> String {
+/// A gate's verdict. `changed`: by how much more the treated changed than the control, if that is known.
+pub(crate) fn gate(gate: &Gate, verdict: &GateVerdict, changed: Option<f64>, why: &Why) -> String {
     let mut text = format!("{}: {}: ", verdict.gate, verdict.verdict.word());
     match why {
         Why::Lacks(lacks) => {
@@ -93,6 +93,11 @@ pub(crate) fn gate(gate: &Gate, verdict: &GateVerdict, why: &Why) -> String {
                 percent(control),
                 verdict.control
             );
+            if let Some(changed) = changed {
+                let more = if changed < 0.0 { "less" } else { "more" };
+                let changed = points(changed.abs());
+                let _ = write!(text, "; beside what is usual for each {changed} {more}");
+            }
             let _ = write!(text, "; {} more are allowed", points(verdict.allowed));
         }
         (Against::Control, None) => text += ", nothing known of the control",

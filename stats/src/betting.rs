@@ -15,7 +15,7 @@
 use crate::{interval::Estimate, levels::Levels};
 
 /// Stakes: 2⁻¹ … 2⁻¹⁴ of what may be staked, and nearly all of it. Half a step beside the best stake loses an
-/// eighth of its growth; to have so many costs a factor of 15 once.
+/// eighth of its growth; what it costs to have so many stands at [`stakes`].
 const STAKES: i32 = 14;
 
 /// Nearly all of it: whoever stakes all is ruined by one value.
@@ -24,8 +24,17 @@ const BOLDEST: f64 = 0.95;
 /// Steps of bisection: to within a millionth.
 const BISECTIONS: u32 = 20;
 
-fn stakes() -> impl Iterator<Item = f64> {
-    std::iter::once(BOLDEST).chain((1..=STAKES).map(|k| 0.5_f64.powi(k)))
+/// Each stake with its part of the money, the boldest first.
+///
+/// The k-th has a part in proportion to 1/k. With equal parts each bet would begin by losing a factor of 15; so the
+/// bold ones, which are what a few devices can win by, begin with a third, and the timid ones, which win by thousands
+/// of devices, pay for it by a factor of 50 at most, which those have soon. Any fixed parts keep the promise: a
+/// weighted average of fair bets is fair.
+fn stakes() -> impl Iterator<Item = (f64, f64)> {
+    let stakes = std::iter::once(BOLDEST).chain((1..=STAKES).map(|k| 0.5_f64.powi(k)));
+    let whole: f64 = (1..=STAKES + 1).map(|k| 1.0 / f64::from(k)).sum();
+    let parts = (1..=STAKES + 1).map(move |k| 1.0 / (f64::from(k) * whole));
+    stakes.zip(parts)
 }
 
 /// Natural logarithm of the evidence that the mean is larger than `m`: an e-process for "it is `m` or less".
@@ -38,13 +47,65 @@ pub fn above(levels: &Levels, m: f64) -> f64 {
         let seen = levels.counts().any(|(level, _)| level > 0);
         return if seen { f64::INFINITY } else { 0.0 };
     }
-    let logs = stakes().map(|stake| {
-        let won = levels
-            .values()
-            .map(|(value, count)| count * (stake * (value / m - 1.0)).ln_1p());
-        won.sum::<f64>()
-    });
-    mean_of_exponentials(logs)
+    Bets::new(levels).above(m).value
+}
+
+/// A convex function at a place.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct At {
+    pub(crate) value: f64,
+    pub(crate) slope: f64,
+}
+
+/// Values with their counts, laid out for being bet on at many means.
+pub(crate) struct Bets {
+    values: Vec<(f64, f64)>,
+    stakes: Vec<(f64, f64)>,
+}
+
+impl Bets {
+    pub(crate) fn new(levels: &Levels) -> Self {
+        Self {
+            values: levels.values().collect(),
+            stakes: stakes().collect(),
+        }
+    }
+
+    /// [`above`] with its slope in `m`, as it is where `m` comes near 0 from above.
+    pub(crate) fn above(&self, m: f64) -> At {
+        if m <= 0.0 && self.values.iter().any(|(value, _)| *value > 0.0) {
+            return At {
+                value: f64::INFINITY,
+                slope: f64::NEG_INFINITY,
+            };
+        }
+        let odds = if m > 0.0 { m.recip() } else { 0.0 };
+        let mut each = [At {
+            value: 0.0,
+            slope: 0.0,
+        }; STAKES as usize + 1];
+        for ((stake, part), at) in self.stakes.iter().zip(&mut each) {
+            let (kept, won) = (1.0 - stake, stake * odds);
+            let (mut value, mut slope) = (part.ln(), 0.0);
+            for (seen, count) in &self.values {
+                let factor = kept + won * seen;
+                value += count * factor.ln();
+                slope -= count * won * seen / factor;
+            }
+            (at.value, at.slope) = (value, slope * odds);
+        }
+        let largest = each.iter().fold(f64::NEG_INFINITY, |a, at| a.max(at.value));
+        let (mut sum, mut slope) = (0.0, 0.0);
+        for at in &each {
+            let part = (at.value - largest).exp();
+            sum += part;
+            slope += part * at.slope;
+        }
+        At {
+            value: largest + sum.ln(),
+            slope: slope / sum,
+        }
+    }
 }
 
 /// Natural logarithm of the evidence that the mean is smaller than `m`: an e-process for "it is `m` or more".

@@ -46,15 +46,25 @@ pub fn adjusted(ln: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..ln.len()).collect();
     order.sort_by(|a, b| ln[*a].total_cmp(&ln[*b]));
     let adjusted = |own: usize| {
-        let mut set = vec![ln[own]];
+        let (mut sum, mut count) = (ln[own], 1.0_f64);
         let mut least = ln[own];
         for other in order.iter().filter(|other| **other != own) {
-            set.push(ln[*other]);
-            least = least.min(crate::betting::mean_of_exponentials(set.iter().copied()));
+            sum = sum_of_exponentials(sum, ln[*other]);
+            count += 1.0;
+            least = least.min(sum - count.ln());
         }
         least
     };
     (0..ln.len()).map(adjusted).collect()
+}
+
+/// `ln` of the sum of two `exp`, without overflow.
+fn sum_of_exponentials(a: f64, b: f64) -> f64 {
+    let (less, more) = if a < b { (a, b) } else { (b, a) };
+    if more.is_infinite() || less == f64::NEG_INFINITY {
+        return more;
+    }
+    more + (less - more).exp().ln_1p()
 }
 
 /// Whether anything at all is wrong: the natural logarithm of the average of e-values, which is an e-value against
@@ -64,6 +74,22 @@ pub fn combined(ln: &[f64]) -> f64 {
         return 0.0;
     }
     crate::betting::mean_of_exponentials(ln.iter().copied())
+}
+
+/// As [`combined`], with parts that were fixed before anything was known: the first counts half, the second a quarter
+/// and so on, and what is left over goes to the last.
+///
+/// For evidence that comes in an order, of which the first has to decide with least: a rollout's first stage is its
+/// smallest, and gets out of this by a factor of 2 what an average over five would ask 5 of; the last stages are the
+/// largest, and their parts are soon made up for.
+pub fn combined_in_turn(ln: &[f64]) -> f64 {
+    let last = ln.len().saturating_sub(1);
+    let halves = ln.iter().enumerate().map(|(turn, ln)| {
+        let part = 0.5_f64.powi((turn + 1).min(last) as i32);
+        ln + part.ln()
+    });
+    let sum = halves.reduce(sum_of_exponentials);
+    sum.unwrap_or(0.0)
 }
 
 #[cfg(test)]
@@ -97,6 +123,17 @@ mod tests {
         }
         assert!((combined(&e.map(f64::ln)).exp() - 36.0).abs() < 1e-9);
         assert!(combined(&[]).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_first_in_turn_counts_half_and_all_parts_are_one() {
+        for stages in 1..8 {
+            let e = vec![3.0_f64.ln(); stages];
+            assert!((combined_in_turn(&e).exp() - 3.0).abs() < 1e-9, "{stages}");
+        }
+        let e = [8.0_f64, 0.0, 0.0, 4.0].map(f64::ln);
+        assert!((combined_in_turn(&e).exp() - 4.5).abs() < 1e-9);
+        assert!(combined_in_turn(&[]).abs() < 1e-12);
     }
 
     proptest! {

@@ -17,6 +17,7 @@ mod plan;
 mod problem;
 mod quarantine;
 mod registry;
+mod rehearsal;
 mod rollout;
 mod tap;
 mod timeline;
@@ -25,8 +26,8 @@ mod truth;
 
 pub use self::{
     access::*, attention::*, charts::*, decision::*, delivery::*, expression::*, fleet::*,
-    notify::*, overview::*, plan::*, problem::*, quarantine::*, registry::*, rollout::*, tap::*,
-    timeline::*, trust::*, truth::*,
+    notify::*, overview::*, plan::*, problem::*, quarantine::*, registry::*, rehearsal::*,
+    rollout::*, tap::*, timeline::*, trust::*, truth::*,
 };
 
 use alloc::{string::String, vec::Vec};

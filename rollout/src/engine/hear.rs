@@ -7,7 +7,7 @@ use tern_protocol::{
 use tern_stats::levels::STEPS;
 
 use super::{
-    Engine, Phase,
+    Engine, Phase, Value,
     member::{Arm, Counted, Member, Place},
     timers::Timer,
 };
@@ -29,6 +29,7 @@ impl Engine {
             Event::Confirmed(index) => self.confirmed(*index),
             Event::Refused(index, reason) => self.refused(*index, reason.0),
             Event::Rung(index, gate, rung, level) => self.rung(*index, *gate, *rung, *level),
+            Event::Usual(index, gate, level) => self.usual(*index, *gate, *level),
             Event::Counted(index, windows, inferences) => {
                 self.counted(*index, *windows, *inferences);
             }
@@ -75,6 +76,7 @@ impl Engine {
             watched: None,
             timed: None,
             reached: Box::default(),
+            usual: Box::default(),
         });
         self.places.insert(joined.device.clone(), index);
         self.counts.selected += 1;
@@ -399,7 +401,10 @@ impl Engine {
         if member.away.is_some() || !member.reach(gate.0, rung, gates) {
             return;
         }
-        let value = f64::from(level.min(STEPS)) / f64::from(STEPS);
+        let usual = member.usual.get(usize::from(gate.0)).copied().flatten();
+        let level = level.min(STEPS);
+        let told = Value { level, usual };
+        let value = told.of_one();
         let windows = 1_u64 << rung;
         let (admitted, stage, partner) = (
             member.place.is_admitted(),
@@ -409,43 +414,62 @@ impl Engine {
         let place = usize::from(gate.0);
         if admitted {
             self.alone[place].treated(windows, value);
-            let Some(_) = partner else {
-                self.dirty = true;
-                return;
-            };
-            self.stages[stage].change(place, |ladder| ladder.treated(windows, value));
-            if stage == self.stage {
-                self.half((index.0, gate.0, rung), true, level);
+            // A stage's comparison ends with the stage. Its control is dealt anew then, so what its devices do later
+            // would be compared with what the control did before: at another time of the day, and in another week.
+            let compares = partner.is_some() && stage == self.stage && self.is_comparing();
+            if compares {
+                let ladder = &mut self.stages[stage].ladders[place];
+                ladder.treated(windows, value);
+                if let Some(change) = told.change() {
+                    ladder.treated_change(windows, change);
+                }
+                self.half((index.0, gate.0, rung), true, told);
             }
         } else if member.arm == Arm::Control {
             let Some(treated) = partner else { return };
             let stage = self.stage;
-            self.stages[stage].change(place, |ladder| ladder.control(windows, value));
+            let ladder = &mut self.stages[stage].ladders[place];
+            ladder.control(windows, value);
+            if let Some(change) = told.change() {
+                ladder.control_change(windows, change);
+            }
             if self.members[treated as usize].partner == Some(index.0) {
-                self.half((treated, gate.0, rung), false, level);
+                self.half((treated, gate.0, rung), false, told);
             }
         }
         self.dirty = true;
     }
 
+    /// Whether there is a control that keeps what it has.
+    const fn is_comparing(&self) -> bool {
+        matches!(self.phase, Phase::Moving | Phase::Asking(_))
+    }
+
     /// One value of a pair; with the other they are a pair.
-    fn half(&mut self, key: (u32, u8, u8), treated: bool, level: u16) {
+    fn half(&mut self, key: (u32, u8, u8), treated: bool, value: Value) {
         match self.halves.remove(&key) {
             Some((is_treated, other)) if is_treated != treated => {
-                let (a, b) = if treated {
-                    (level, other)
+                let (treated, control) = if treated {
+                    (value, other)
                 } else {
-                    (other, level)
+                    (other, value)
                 };
-                let value = |level: u16| f64::from(level.min(STEPS)) / f64::from(STEPS);
+                // What is usual is known of both, or it is left out of both.
+                let changes = treated.change().zip(control.change());
+                let (treated, control) = changes.unwrap_or((treated.of_one(), control.of_one()));
                 let gate = usize::from(key.1);
-                let stage = self.stage;
-                self.stages[stage]
-                    .change(gate, |ladder| ladder.pair(1 << key.2, value(a), value(b)));
+                self.stages[self.stage].ladders[gate].pair(1 << key.2, treated, control);
             }
             _ => {
-                self.halves.insert(key, (treated, level));
+                self.halves.insert(key, (treated, value));
             }
+        }
+    }
+
+    fn usual(&mut self, index: Index, gate: GateIndex, level: u16) {
+        let gates = self.setup.plan.gates.len();
+        if let Some(member) = self.members.get_mut(index.0 as usize) {
+            member.is_usual(gate.0, level.min(STEPS), gates);
         }
     }
 

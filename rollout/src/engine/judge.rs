@@ -3,7 +3,7 @@
 use tern_protocol::rest::{Against, Between, Certainty, Gate, GateVerdict, Share, Unit, Verdict};
 use tern_stats::{
     betting, compare,
-    evidence::{adjusted, combined},
+    evidence::{adjusted, combined, combined_in_turn},
     ladder::Ladder,
     levels::{Levels, STEPS},
 };
@@ -50,7 +50,7 @@ impl Engine {
         }
         self.dirty = false;
         self.looked = Some(self.now);
-        self.remember_harm();
+        self.settle();
         self.verdicts = self.verdicts(false);
         let failed = self
             .verdicts
@@ -115,13 +115,14 @@ impl Engine {
         }
     }
 
-    /// Evidence for harm that is needed again only when a ladder changes.
-    fn remember_harm(&mut self) {
+    /// Finds what has changed once, for all who ask afterwards.
+    fn settle(&mut self) {
         let gates = &self.setup.plan.gates;
         for facts in &mut self.stages {
-            for (index, ladder) in facts.ladders.iter().enumerate() {
-                if facts.harm[index].is_none() && gates[index].needs_control() {
-                    facts.harm[index] = Some(ladder.harm());
+            for (gate, ladder) in gates.iter().zip(&mut facts.ladders) {
+                let bound = gate.bound().filter(|bound| bound.margin.is_some());
+                if let Some(bound) = bound {
+                    ladder.settle(bound.certainty == Certainty::Proven);
                 }
             }
         }
@@ -138,11 +139,8 @@ impl Engine {
                 harm,
             };
             if let Some(margin) = bound.margin {
-                let harm = self.over_stages(|stage| {
-                    let facts = &self.stages[stage];
-                    let ladder = facts.ladders.get(index)?;
-                    Some(facts.harm[index].unwrap_or_else(|| ladder.harm()))
-                });
+                let harm = self
+                    .over_stages(|stage| self.stages[stage].ladders.get(index).map(Ladder::harm));
                 claims.push(claim(Against::Control, margin, harm));
             }
             if let Some(limit) = bound.limit {
@@ -160,12 +158,13 @@ impl Engine {
         claims
     }
 
-    /// The average of evidence over all stages of the plan, those that have not begun among them: an e-value whatever
-    /// the stages have to do with each other, and however many there will be.
+    /// The average of evidence over all stages of the plan in their turn, those that have not begun among them: an
+    /// e-value whatever the stages have to do with each other. Their product would not be one, since all of them are
+    /// compared with the same control, whose devices are what they are for good.
     fn over_stages(&self, of: impl Fn(usize) -> Option<f64>) -> f64 {
         let stages = 0..self.stages.len();
         let live = stages.filter(|stage| !self.is_shadow(*stage));
-        combined(
+        combined_in_turn(
             &live
                 .map(|stage| of(stage).unwrap_or(0.0))
                 .collect::<Vec<_>>(),
@@ -213,7 +212,7 @@ impl Engine {
             safe: found.safe.clamp(-MOST, MOST),
             p: (-harm).exp().min(1.0),
         };
-        answer.sentence = sentence::gate(gate, &answer, &why);
+        answer.sentence = sentence::gate(gate, &answer, found.changed, &why);
         answer
     }
 
@@ -228,12 +227,26 @@ impl Engine {
             .treated_mean
             .zip(found.control_mean)
             .map(|(t, c)| t - c);
+        let changes = ladder.shown_changes();
+        // What devices differ in for good is no harm. Differences of changes count twice.
+        found.changed =
+            changes.and_then(|(treated, control)| Some(2.0 * (treated.mean()? - control.mean()?)));
+        found.value = found.changed.or(found.value);
         if proven || detailed {
             found.safe = self
                 .over_stages(|stage| self.stages[stage].ladders.get(claim.gate).map(Ladder::safe));
         }
         if detailed {
-            found.between = compare::difference(treated, control, SHOWN).map(between);
+            found.between = match changes {
+                Some((treated, control)) => compare::difference(treated, control, SHOWN)
+                    .map(between)
+                    .map(|half| Between {
+                        mean: 2.0 * half.mean,
+                        low: (2.0 * half.low).max(-1.0),
+                        high: (2.0 * half.high).min(1.0),
+                    }),
+                None => compare::difference(treated, control, SHOWN).map(between),
+            };
         }
         let (known, of_control) = ladder.devices();
         let wanted = self.devices_wanted(self.stage).min(facts.paired).max(1);
@@ -301,6 +314,8 @@ struct Found {
     control_mean: Option<f64>,
     /// What is compared with what is allowed.
     value: Option<f64>,
+    /// By how much more the treated changed than the control did, if what is usual is known.
+    changed: Option<f64>,
     between: Option<Between>,
     safe: f64,
     lacks: Option<String>,

@@ -90,9 +90,25 @@ pub(super) struct Member {
     pub(super) timed: Option<WallTime>,
     /// Rungs that were reached, a bit each, by gate.
     pub(super) reached: Box<[u16]>,
+    /// What is usual for it, by gate; nothing as long as nothing was told.
+    pub(super) usual: Box<[Option<u16>]>,
 }
 
 impl Member {
+    /// Notes what is usual for it, unless it has reached a rung already.
+    pub(super) fn is_usual(&mut self, gate: u8, level: u16, gates: usize) {
+        let gate = usize::from(gate);
+        if self.reached.get(gate).is_some_and(|reached| *reached != 0) {
+            return;
+        }
+        if self.usual.is_empty() {
+            self.usual = vec![None; gates].into();
+        }
+        if let Some(usual) = self.usual.get_mut(gate) {
+            *usual = Some(level);
+        }
+    }
+
     /// Notes that a rung was reached; whether it was not before.
     pub(super) fn reach(&mut self, gate: u8, rung: u8, gates: usize) -> bool {
         if self.reached.is_empty() {

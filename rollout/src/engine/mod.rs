@@ -19,7 +19,10 @@ use tern_protocol::{
     rest::{DecidedOn, Decision, Deed, GateVerdict, Plan, Verdict},
     time::WallTime,
 };
-use tern_stats::{ladder::Ladder, levels::Levels};
+use tern_stats::{
+    ladder::Ladder,
+    levels::{Levels, STEPS},
+};
 
 pub use self::member::{Arm, Place};
 use self::{
@@ -133,16 +136,24 @@ struct StageFacts {
     paired: u64,
     /// Comparison with the control, by gate.
     ladders: Vec<Ladder>,
-    /// What the ladders' evidence for harm was, until they change.
-    harm: Vec<Option<f64>>,
 }
 
-impl StageFacts {
-    fn change(&mut self, gate: usize, change: impl FnOnce(&mut Ladder)) {
-        if let Some(ladder) = self.ladders.get_mut(gate) {
-            change(ladder);
-            self.harm[gate] = None;
-        }
+/// What a device did, and what is usual for it, in thousandths.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Value {
+    level: u16,
+    usual: Option<u16>,
+}
+
+impl Value {
+    fn of_one(self) -> f64 {
+        f64::from(self.level) / f64::from(STEPS)
+    }
+
+    /// By how much it is above what is usual, if that is known.
+    fn change(self) -> Option<f64> {
+        let usual = f64::from(self.usual?) / f64::from(STEPS);
+        Some(self.of_one() - usual)
     }
 }
 
@@ -182,7 +193,7 @@ pub struct Engine {
     /// What devices with the version did, whatever the control does, by gate.
     alone: Vec<Ladder>,
     /// First values of pairs whose second is not there yet: by the treated one, gate and rung.
-    halves: HashMap<(u32, u8, u8), (bool, u16)>,
+    halves: HashMap<(u32, u8, u8), (bool, Value)>,
     ends: Ends,
     answers: BTreeMap<u8, (Verdict, String)>,
     counts: DecidedOn,
@@ -356,6 +367,13 @@ impl Engine {
             .map(|(index, since)| (Index(*index), *since))
     }
 
+    /// Those of the control with which a device of this stage is compared. They are waited for to be heard of as soon
+    /// as it is, and watched as soon as it serves.
+    pub fn compared(&self, index: Index) -> impl Iterator<Item = Index> + '_ {
+        let control = self.compared.get(&index.0).into_iter().flatten();
+        control.copied().map(Index)
+    }
+
     /// What a device should have.
     pub fn wanted(&self, index: Index) -> Wanted {
         let Some(member) = self.member(index) else {
@@ -366,8 +384,7 @@ impl Engine {
         }
         match (self.phase, member.place) {
             (Phase::Ended { back: true }, place) if place.is_admitted() => Wanted::Before,
-            (Phase::Ended { .. }, _) => Wanted::AsItIs,
-            (_, Place::Outside | Place::Pending) => Wanted::AsItIs,
+            (Phase::Ended { .. }, _) | (_, Place::Outside | Place::Pending) => Wanted::AsItIs,
             (_, Place::Waiting) => Wanted::Before,
             _ if self.is_shadow(usize::from(member.stage)) => Wanted::Shadow,
             _ => Wanted::Version,

@@ -73,7 +73,6 @@ impl Engine {
             .iter()
             .map(|gate| Ladder::new(margin(gate).map_or(0.0, Share::of_one)))
             .collect();
-        facts.harm = vec![None; gates.len()];
         self.compare(&present);
         for index in present {
             self.members[index as usize].stage = stage as u8;
@@ -121,6 +120,7 @@ impl Engine {
             member.watched = None;
             member.timed = None;
             member.reached = Box::default();
+            member.usual = Box::default();
         }
         if self.is_shadow(self.stage) {
             return;

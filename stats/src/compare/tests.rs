@@ -1,6 +1,7 @@
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
 use super::*;
+use crate::betting::above;
 
 const ALPHA: f64 = 0.05;
 const PATHS: u64 = 2_000;
@@ -79,11 +80,51 @@ fn both_ways_cannot_be_refuted_at_once() {
 }
 
 #[test]
-fn the_least_of_a_convex_function_is_found_also_at_an_end() {
-    let near = |found: f64, expected: f64| (found - expected).abs() < 1e-12;
-    assert!(near(least(|x| (x - 0.3) * (x - 0.3), 0.0, 1.0), 0.0));
-    assert!(near(least(|x| x, 0.25, 1.0), 0.25));
-    assert!(near(least(|x| 1.0 - x, 0.0, 1.0), 0.0));
-    let from_infinity = |x: f64| if x > 0.0 { 2.0 - x } else { f64::INFINITY };
-    assert!(near(least(from_infinity, 0.0, 1.0), 1.0));
+fn the_least_of_a_convex_function_is_found_also_at_an_end_and_never_overstated() {
+    let near = |function: fn(f64) -> (f64, f64), low: f64, expected: f64| {
+        let at = |x: f64| {
+            let (value, slope) = function(x);
+            At { value, slope }
+        };
+        for guesses in [[0.0, 1.0], [0.29, 0.31], [-3.0, 7.0]] {
+            let found = least(at, low, 1.0, guesses);
+            assert!(
+                found <= expected + 1e-12 && found > expected - 2.0 * CLOSE,
+                "{found} {expected}"
+            );
+        }
+    };
+    near(|x| ((x - 0.3) * (x - 0.3), 2.0 * (x - 0.3)), 0.0, 0.0);
+    near(
+        |x| (1e4 * (x - 0.3).powi(4), 4e4 * (x - 0.3).powi(3)),
+        0.0,
+        0.0,
+    );
+    near(|x| ((x - 0.3).abs(), (x - 0.3).signum()), 0.0, 0.0);
+    near(|x| (x, 1.0), 0.25, 0.25);
+    near(|x| (1.0 - x, -1.0), 0.0, 0.0);
+    near(|x| (x + 0.01 / x, 1.0 - 0.01 / (x * x)), 0.0, 0.2);
+}
+
+#[test]
+fn what_is_found_is_the_least_of_both_bets() {
+    let (mut t, mut c) = (Levels::default(), Levels::default());
+    for level in 0..300 {
+        t.add_many(level, u64::from(400 - level));
+        c.add_many(level / 2, u64::from(300 - level));
+    }
+    for margin in [-0.2, 0.0, 0.01, 0.9] {
+        let mirrored = c.mirrored();
+        let won = |c: f64| above(&t, c + margin) + above(&mirrored, 1.0 - c);
+        let places = (0..=20_000).map(|k| f64::from(k) / 20_000.0);
+        let by_hand = places
+            .filter(|c| c + margin >= 0.0)
+            .map(won)
+            .fold(f64::INFINITY, f64::min);
+        let found = larger(&t, &c, margin);
+        assert!(
+            found <= by_hand + 1e-9 && (found - by_hand).abs() < 0.01 + 1e-4 * by_hand.abs(),
+            "{margin}: {found} {by_hand}"
+        );
+    }
 }

@@ -169,6 +169,9 @@ fn merging_agrees_with_telling_one_of_all() {
             }
         }
     }
+    let before = left.harm();
+    left.settle(true);
+    assert_eq!(left.harm().to_bits(), before.to_bits());
     let mut other_way = right.clone();
     other_way.merge(&left);
     left.merge(&right);
