@@ -190,6 +190,7 @@ fn desired_of(rows: &Rows, offers: &Offers) -> Result<Desired, StoreError> {
     Ok(Desired {
         revision: Revision(rows.device.desired_revision.max(0).unsigned_abs()),
         slots: slots.into_iter().map(|(slot, _)| slot).collect(),
+        shadows: Vec::new(),
     })
 }
 
@@ -288,6 +289,7 @@ mod tests {
         let mut desired = Desired {
             revision: Revision(u64::MAX),
             slots: slots.collect(),
+            shadows: Vec::new(),
         };
         let offer = Offer {
             base: Digest::of(b""),

@@ -81,6 +81,7 @@ fn reported(site: &str, serving: Option<Serving>) -> Reported {
             previous: None,
             progress: None,
             rejected: None,
+            shadow: None,
         }],
         outbox: OutboxReport::default(),
         malformed: 0,

@@ -37,6 +37,7 @@ impl MigratorTrait for Steps {
             Box::new(crate::deltas::schema::Migration),
             Box::new(crate::monitor::schema::Quarantine),
             Box::new(crate::registry::schema::Transcodings),
+            Box::new(crate::monitor::schema::Shadows),
         ]
     }
 }

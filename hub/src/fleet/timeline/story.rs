@@ -35,6 +35,7 @@ pub(super) fn says(row: &event::Model) -> String {
         "delta-failed" => "could not be made of a delta, and is fetched whole",
         "disk" => "told how full its disk is",
         "damage" => "found damage on its disk",
+        "shadow" => "told of its shadow",
         other => return format!("told of `{other}`"),
     };
     text.into()
