@@ -129,6 +129,7 @@ pub(super) fn device(index: usize) -> DeviceView {
             previous: Some(version_ref(1)),
             progress,
             rejected,
+            shadow: None,
         }],
         outbox: OutboxReport {
             entries: 2,

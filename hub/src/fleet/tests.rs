@@ -26,6 +26,8 @@ use super::{
 };
 use crate::app::{App, fresh};
 
+mod shadow;
+
 fn workspace() -> WorkspaceId {
     "default".parse().expect("a name")
 }

@@ -38,6 +38,7 @@ impl MigratorTrait for Steps {
             Box::new(crate::monitor::schema::Quarantine),
             Box::new(crate::registry::schema::Transcodings),
             Box::new(crate::monitor::schema::Shadows),
+            Box::new(crate::fleet::schema::Shadows),
         ]
     }
 }

@@ -62,6 +62,7 @@ impl World {
             underway: None,
             refused: None,
             stage: None,
+            shadow: crate::fleet::shadows::ShadowFacts::default(),
         };
         Self {
             devices: (0..devices).map(device).collect(),
