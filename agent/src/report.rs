@@ -182,6 +182,21 @@ mod tests {
     }
 
     #[test]
+    fn memory_is_looked_at_now_and_then_and_a_new_peak_is_seen_after_it_is_gone() {
+        let mut weight = Weight::default();
+        let first = weight.look(Uptime(0), false).expect("the system says");
+        assert!(first > 1 << 20, "{first}");
+        assert_eq!(weight.look(Uptime(999), false), None);
+        assert!(weight.look(Uptime(999), true).is_some());
+        // More than there ever was, and given back before anybody looks.
+        let large = kilobytes("/proc/self/status", "VmHWM:").expect("the system says");
+        let size = usize::try_from(large).expect("it fits") + (64 << 20);
+        drop(std::hint::black_box(vec![1_u8; size]));
+        let seen = weight.look(Uptime(2_000), false).expect("the system says");
+        assert!(seen >= size as u64, "{seen} of {size}");
+    }
+
+    #[test]
     fn changes_are_said_soon_and_the_rest_now_and_then() {
         let mut reporter = Reporter::default();
         assert!(reporter.is_due(Uptime(0), &reported(1)));

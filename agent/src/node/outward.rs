@@ -82,7 +82,10 @@ impl Node {
     }
 
     pub(super) fn close_window(&mut self, loaded: &Loaded) -> Result<(), NodeError> {
-        self.weigh_process(true);
+        // Also to one that serves no more, and is on nobody's list now.
+        if let Some(bytes) = self.weigh_process(true) {
+            loaded.meter().resident(bytes);
+        }
         if let Some(mut window) = loaded.close_window(self.clock.now()) {
             // It may have been opened before this boot was counted; there is no other in this process.
             window.opened.boot = self.clock.boot();
@@ -92,16 +95,15 @@ impl Node {
         Ok(())
     }
 
-    /// Looks at what the process has in memory, now and then or `at_once`, and tells it to what counts for
-    /// windows.
-    pub(super) fn weigh_process(&mut self, at_once: bool) {
-        let Some(bytes) = self.weight.look(self.clock.uptime(), at_once) else {
-            return;
-        };
+    /// Looks at what the process has in memory, now and then or `at_once`, tells it to all that counts for
+    /// a window, and gives it.
+    pub(super) fn weigh_process(&mut self, at_once: bool) -> Option<u64> {
+        let bytes = self.weight.look(self.clock.uptime(), at_once)?;
         let serving = self.slots.iter().filter_map(Slot::serving);
         for loaded in serving.chain(self.retired.iter().map(Arc::clone)) {
             loaded.meter().resident(bytes);
         }
+        Some(bytes)
     }
 
     /// Notes how trials go. A model that passed its own needs nobody behind it.

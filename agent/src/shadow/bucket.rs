@@ -33,11 +33,6 @@ impl Bucket {
         }
     }
 
-    /// The share, in thousandths.
-    pub fn permille(&self) -> u16 {
-        self.permille
-    }
-
     /// Another share from now on.
     pub fn pace(&mut self, permille: u16, now: Duration) {
         self.fill(now);
@@ -98,7 +93,10 @@ mod tests {
         bucket.pace(0, wait);
         assert_eq!(bucket.wait(1_000_000 * MS), Some(Duration::MAX));
         bucket.pace(9_999, wait);
-        assert_eq!(bucket.permille(), WHOLE);
+        assert_eq!(
+            bucket.permille, WHOLE,
+            "there is no more than one processor"
+        );
     }
 
     #[test]
