@@ -2,9 +2,10 @@
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
-    time::{Instant as Monotonic, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant as Monotonic, SystemTime, UNIX_EPOCH},
 };
 
+use rustix::time::{ClockId, clock_gettime};
 use tern_protocol::{
     id::BootId,
     time::{Instant, Uptime, WallTime},
@@ -55,6 +56,11 @@ impl Clock {
         Uptime(u64::try_from(milliseconds).unwrap_or(u64::MAX))
     }
 
+    /// The same as [`Self::uptime`], as fine as the system tells it.
+    pub fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
     /// This moment in the life of the device.
     pub fn now(&self) -> Instant {
         Instant {
@@ -74,6 +80,24 @@ impl Clock {
     pub fn stopwatch(&self) -> Stopwatch {
         Stopwatch(Monotonic::now())
     }
+}
+
+/// Time of processors that the calling thread has taken since it began.
+pub fn of_thread() -> Duration {
+    processors(ClockId::ThreadCPUTime)
+}
+
+/// Time of processors that this process has taken since it began, all its threads together.
+pub fn of_process() -> Duration {
+    processors(ClockId::ProcessCPUTime)
+}
+
+fn processors(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
+    // Such clocks begin at zero with what they measure.
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    Duration::from_secs(seconds)
+        + Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or_default())
 }
 
 /// Measures a short time.

@@ -14,6 +14,7 @@ pub mod outbox;
 pub mod reconcile;
 pub mod report;
 pub mod room;
+pub mod shadow;
 pub mod state;
 pub mod telemetry;
 

@@ -8,7 +8,10 @@
 //! - a bundle that was refused is not tried again before desired names another one in between, or
 //!   its time has come where another try may help;
 //! - nothing is removed that serves, that a swap back needs, or that is on its way;
-//! - nothing is fetched, vetted or activated that is not signed, or is revoked.
+//! - nothing is fetched, vetted or activated that is not signed, or is revoked;
+//! - what runs beside what serves ([`shadow`]) comes after all of it.
+
+pub mod shadow;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -47,6 +50,8 @@ pub struct Observed {
     pub stock: Vec<Stocked>,
     /// Bytes that unneeded blobs have to give back.
     pub shortfall: u64,
+    /// The disk is so full that all that can be left out is.
+    pub is_short: bool,
 }
 
 /// The signed metadata.
@@ -90,6 +95,8 @@ pub struct ObservedSlot {
     pub failing: bool,
     /// It is not the time to activate anything.
     pub waits: bool,
+    /// What runs beside what serves.
+    pub shadow: shadow::ObservedShadow,
 }
 
 /// A bundle with its blobs.
@@ -183,6 +190,8 @@ pub enum Action {
     Forget(Digest),
     /// Remove a blob that nobody needs.
     Drop(Digest),
+    /// Something about what runs beside what serves.
+    Shadow(SlotName, shadow::Do),
 }
 
 /// What to do next. Applying all of it and asking again ends with nothing to do.
@@ -192,6 +201,9 @@ pub fn reconcile(desired: &Desired, observed: &Observed, now: Uptime) -> Vec<Act
     for (name, slot) in &observed.slots {
         let want = desired.slots.iter().find(|want| want.slot == *name);
         one_slot(name, slot, want, observed, now, &mut actions);
+    }
+    if actions.is_empty() {
+        shadow::shadows(desired, observed, now, &mut actions);
     }
     if actions.is_empty() {
         actions.extend(litter(observed));
@@ -350,14 +362,36 @@ fn judged(
 
 /// The next step of a candidate.
 fn advance(name: &SlotName, candidate: &Candidate, observed: &Observed, actions: &mut Vec<Action>) {
+    match next(candidate, observed) {
+        Next::Nothing => {}
+        Next::Fetch(blobs) => actions.extend(blobs.into_iter().map(Action::Fetch)),
+        Next::ReadManifest => actions.push(Action::ReadManifest(name.clone())),
+        Next::Vet => actions.push(Action::Vet(name.clone())),
+        Next::Activate => actions.push(Action::Activate(name.clone())),
+        Next::Refuse(reason, text) => actions.push(Action::Reject(name.clone(), reason, text)),
+    }
+}
+
+/// What a candidate needs next.
+enum Next {
+    /// What it waits for is on its way.
+    Nothing,
+    Fetch(Vec<BlobRef>),
+    ReadManifest,
+    Vet,
+    Activate,
+    Refuse(RejectReason, String),
+}
+
+fn next(candidate: &Candidate, observed: &Observed) -> Next {
     let (needs, then) = match &candidate.step {
         Step::Manifest => (
             std::slice::from_ref(&candidate.kept.bundle),
-            Action::ReadManifest(name.clone()),
+            Next::ReadManifest,
         ),
-        Step::Parts(parts) => (&parts[..], Action::Vet(name.clone())),
-        Step::Vetting(_) => return,
-        Step::Vetted(_) => return actions.push(Action::Activate(name.clone())),
+        Step::Parts(parts) => (&parts[..], Next::Vet),
+        Step::Vetting(_) => return Next::Nothing,
+        Step::Vetted(_) => return Next::Activate,
     };
     let mut missing = false;
     let mut fetches = Vec::new();
@@ -369,23 +403,19 @@ fn advance(name: &SlotName, candidate: &Candidate, observed: &Observed, actions:
         {
             BlobStatus::Whole => {}
             BlobStatus::Coming => missing = true,
-            BlobStatus::Absent => {
-                missing = true;
-                fetches.push(Action::Fetch(*blob));
-            }
+            BlobStatus::Absent => fetches.push(*blob),
             BlobStatus::Mismatch(text) => {
-                let reason = RejectReason::DigestMismatch;
-                return actions.push(Action::Reject(name.clone(), reason, text.clone()));
+                return Next::Refuse(RejectReason::DigestMismatch, text.clone());
             }
             BlobStatus::NoSpace(text) => {
-                let reason = RejectReason::NoSpace;
-                return actions.push(Action::Reject(name.clone(), reason, text.clone()));
+                return Next::Refuse(RejectReason::NoSpace, text.clone());
             }
         }
     }
-    actions.extend(fetches);
-    if !missing {
-        actions.push(then);
+    match (fetches.is_empty(), missing) {
+        (false, _) => Next::Fetch(fetches),
+        (true, true) => Next::Nothing,
+        (true, false) => then,
     }
 }
 
@@ -407,8 +437,23 @@ fn litter(observed: &Observed) -> Vec<Action> {
     forgotten.chain(dropped).collect()
 }
 
-/// Blobs that somebody needs: what serves, its predecessor, what is on its way, metadata.
+/// Blobs that somebody needs: what serves, its predecessor, what is on its way, metadata, and what runs
+/// beside what serves.
 pub fn needed(observed: &Observed) -> BTreeSet<&Digest> {
+    let mut needed = needed_to_serve(observed);
+    for shadow in observed.slots.values().map(|slot| &slot.shadow) {
+        let holding = shadow.holding.iter();
+        needed.extend(holding.flat_map(|h| h.blobs.iter().chain([&h.bundle])));
+        if let Some(candidate) = &shadow.candidate {
+            needed.insert(&candidate.kept.bundle.digest);
+            needed.extend(candidate.parts().iter().map(|blob| &blob.digest));
+        }
+    }
+    needed
+}
+
+/// Of these, those that are needed by more than what runs beside what serves.
+pub fn needed_to_serve(observed: &Observed) -> BTreeSet<&Digest> {
     let mut needed: BTreeSet<&Digest> = observed
         .metadata
         .needs

@@ -103,13 +103,46 @@ pub fn resources(disk_free: Option<u64>) -> Resources {
     }
 }
 
+/// Between two looks at the process's memory, at least: each reads a file of the system.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The largest memory that the process had since it was looked at last.
+#[derive(Debug, Default)]
+pub struct Weight {
+    looked: Option<Uptime>,
+    /// The most that it ever had, as of then.
+    peak: u64,
+}
+
+impl Weight {
+    /// Looks, if it is time or `at_once`. What it has now, or had meanwhile if that is more than ever
+    /// before: a peak below an older one that came and went between two looks is not seen.
+    pub fn look(&mut self, now: Uptime, at_once: bool) -> Option<u64> {
+        let is_due = self.looked.is_none_or(|at| now.since(at) >= LOOK);
+        if !is_due && !at_once {
+            return None;
+        }
+        self.looked = Some(now);
+        let text = fs::read_to_string("/proc/self/status").ok()?;
+        let resident = kilobytes_in(&text, "VmRSS:")?;
+        let peak = kilobytes_in(&text, "VmHWM:").unwrap_or(resident);
+        // Of the peak at the first look nobody knows when it was.
+        let rose = self.peak > 0 && peak > self.peak;
+        self.peak = peak;
+        Some(if rose { peak } else { resident })
+    }
+}
+
 /// Memory that could be had now without swapping, in bytes, as Linux estimates it.
 pub fn memory_available() -> Option<u64> {
     kilobytes("/proc/meminfo", "MemAvailable:")
 }
 
 fn kilobytes(file: &str, key: &str) -> Option<u64> {
-    let text = fs::read_to_string(file).ok()?;
+    kilobytes_in(&fs::read_to_string(file).ok()?, key)
+}
+
+fn kilobytes_in(text: &str, key: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(key))?;
     let number = line.trim().strip_suffix("kB")?.trim();
     number.parse::<u64>().ok()?.checked_mul(1024)
@@ -146,6 +179,21 @@ mod tests {
             trust: None,
             deltas: None,
         }
+    }
+
+    #[test]
+    fn memory_is_looked_at_now_and_then_and_a_new_peak_is_seen_after_it_is_gone() {
+        let mut weight = Weight::default();
+        let first = weight.look(Uptime(0), false).expect("the system says");
+        assert!(first > 1 << 20, "{first}");
+        assert_eq!(weight.look(Uptime(999), false), None);
+        assert!(weight.look(Uptime(999), true).is_some());
+        // More than there ever was, and given back before anybody looks.
+        let large = kilobytes("/proc/self/status", "VmHWM:").expect("the system says");
+        let size = usize::try_from(large).expect("it fits") + (64 << 20);
+        drop(std::hint::black_box(vec![1_u8; size]));
+        let seen = weight.look(Uptime(2_000), false).expect("the system says");
+        assert!(seen >= size as u64, "{seen} of {size}");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Called for every inference, so it only adds to counters that are there; called by `node` when a
 //! window closes. Must never break: each inference is counted in exactly one window.
 
+use std::time::Duration;
+
 use tern_protocol::{
     profile::CONFIDENCE_BINS,
     reported::SlotVersion,
@@ -58,11 +60,15 @@ pub struct Meter {
     edges: Vec<Edges>,
     features: Vec<FeatureCounts>,
     captures: u32,
+    rss: Option<u64>,
+    /// Time of processors that the process had taken when it was opened.
+    cpu: Duration,
 }
 
 impl Meter {
-    /// Opens a first window. `edges` are the bins of each element of the first input, or none.
-    pub fn new(opened: Instant, classes: usize, edges: Vec<Edges>) -> Self {
+    /// Opens a first window. `edges` are the bins of each element of the first input, or none; `cpu` is
+    /// the time of processors that the process has taken so far.
+    pub fn new(opened: Instant, classes: usize, edges: Vec<Edges>, cpu: Duration) -> Self {
         Self {
             opened,
             inferences: 0,
@@ -73,6 +79,8 @@ impl Meter {
             features: edges.iter().map(Edges::no_counts).collect(),
             edges,
             captures: 0,
+            rss: None,
+            cpu,
         }
     }
 
@@ -108,15 +116,21 @@ impl Meter {
         left
     }
 
+    /// The process has, or had since it was looked at last, so many bytes in memory.
+    pub fn resident(&mut self, bytes: u64) {
+        self.rss = self.rss.max(Some(bytes));
+    }
+
     /// Closes the window and opens the next; `None` if nothing happened in it.
     pub fn close(
         &mut self,
         slot: &tern_protocol::id::SlotName,
         version: &SlotVersion,
         now: Instant,
+        cpu: Duration,
     ) -> Option<Window> {
         let classes = self.classes.len();
-        let next = Self::new(now, classes, std::mem::take(&mut self.edges));
+        let next = Self::new(now, classes, std::mem::take(&mut self.edges), cpu);
         let old = std::mem::replace(self, next);
         if old.inferences == 0 && old.errors == 0 {
             return None;
@@ -138,6 +152,8 @@ impl Meter {
             },
             classes: old.classes,
             features: old.features,
+            rss: old.rss,
+            cpu_ms: u64::try_from(cpu.saturating_sub(old.cpu).as_millis()).ok(),
         })
     }
 }
@@ -147,6 +163,8 @@ mod tests {
     use tern_protocol::{digest::Digest, id::BootId, time::Uptime};
 
     use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
 
     fn at(milliseconds: u64) -> Instant {
         Instant {
@@ -172,14 +190,16 @@ mod tests {
         };
         let slot = "reader".parse().expect("a name");
         let edges = Edges::uniform(0.0, 16.0, 4).expect("they rise");
-        let mut meter = Meter::new(at(0), 3, vec![edges.clone(), edges]);
+        let mut meter = Meter::new(at(0), 3, vec![edges.clone(), edges], MS);
+        meter.resident(9);
+        meter.resident(7);
         let prediction = Prediction::from_probabilities(&[0.1, 0.2, 0.7]);
         meter.inference(100.0, prediction, &[3.0, f32::NAN]);
         meter.inference(300.0, prediction, &[15.0, -1.0]);
         meter.error();
         assert!(meter.claim_capture(1) && !meter.claim_capture(1));
         let window = meter
-            .close(&slot, &version, at(60))
+            .close(&slot, &version, at(60), 31 * MS)
             .expect("something happened");
         assert_eq!(
             (
@@ -190,18 +210,20 @@ mod tests {
             ),
             (2, 1, at(0), at(60))
         );
+        assert_eq!((window.rss, window.cpu_ms), (Some(9), Some(30)));
         assert_eq!(window.classes, [0, 0, 2]);
         assert_eq!(window.confidence[14], 2);
         assert_eq!(window.features[0].0, [0, 1, 0, 0, 1, 0, 0]);
         assert_eq!(window.features[1].0, [1, 0, 0, 0, 0, 0, 1]);
         assert!((window.latency.sum - 400.0).abs() < 1e-9);
-        assert_eq!(meter.close(&slot, &version, at(120)), None);
+        assert_eq!(meter.close(&slot, &version, at(120), 40 * MS), None);
         assert!(meter.claim_capture(1), "the bound is per window");
         meter.inference(1.0, None, &[]);
         let window = meter
-            .close(&slot, &version, at(180))
+            .close(&slot, &version, at(180), 45 * MS)
             .expect("something happened");
         assert_eq!((window.inferences, window.opened), (1, at(120)));
+        assert_eq!((window.rss, window.cpu_ms), (None, Some(5)));
     }
 
     #[test]

@@ -83,6 +83,8 @@ counters! {
     batches_gapped as "tern_batches_gapped_total";
     /// Windows stored.
     windows as "tern_windows_total";
+    /// Windows of shadows stored.
+    shadow_windows as "tern_shadow_windows_total";
     /// Windows stored whose time cannot be right: they count, and no chart draws them.
     quarantined as "tern_windows_quarantined_total";
     /// Outbox entries that were stored already.

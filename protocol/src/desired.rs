@@ -20,6 +20,11 @@ pub struct Desired {
     /// One entry a slot. A slot that is not listed keeps what it has.
     #[n(1)]
     pub slots: Vec<DesiredSlot>,
+    /// Versions to run beside what serves, at most one a slot and [`crate::limits::SHADOWS`] in all. A
+    /// slot that is not listed runs none.
+    #[n(2)]
+    #[cbor(default, skip_if = "Vec::is_empty")]
+    pub shadows: Vec<DesiredShadow>,
 }
 
 /// What one slot should serve.
@@ -43,6 +48,34 @@ pub struct DesiredSlot {
     #[n(4)]
     #[cbor(default, skip_if = "Vec::is_empty")]
     pub offers: Vec<Offer>,
+}
+
+/// A version that runs beside what serves in a slot, on some of the same inputs. Nobody gets its answers:
+/// they are compared with those of what serves, and what came of it is told in
+/// [`crate::shadow::ShadowWindow`]s.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct DesiredShadow {
+    /// In which slot.
+    #[n(0)]
+    pub slot: SlotName,
+    /// Which model.
+    #[n(1)]
+    pub model: ModelName,
+    /// Which version of it.
+    #[n(2)]
+    pub version: ModelVersion,
+    /// Its bundle: the blob that holds the manifest.
+    #[n(3)]
+    pub bundle: BlobRef,
+    /// As those of [`DesiredSlot::offers`].
+    #[n(4)]
+    #[cbor(default, skip_if = "Vec::is_empty")]
+    pub offers: Vec<Offer>,
+    /// Share of one processor that running it may take, in thousandths; 1,000 at most. How many inputs
+    /// it sees follows from that.
+    #[n(5)]
+    pub cpu_permille: u16,
 }
 
 /// A delta that makes the ONNX file of a version from that of another.

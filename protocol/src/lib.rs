@@ -30,6 +30,7 @@ pub mod manifest;
 pub mod metadata;
 pub mod profile;
 pub mod reported;
+pub mod shadow;
 pub mod steps;
 pub mod tensor;
 pub mod window;

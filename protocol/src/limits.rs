@@ -46,6 +46,10 @@ pub const ROOTS: usize = 1024;
 /// stays within [`RETAINED`].
 pub const OFFERS: usize = 64;
 
+/// Versions that one desired state names to run beside what serves: at most 250 bytes each, so that the
+/// message stays within [`RETAINED`].
+pub const SHADOWS: usize = 32;
+
 /// A manifest, in bytes. It is decoded whole.
 pub const MANIFEST: usize = 256 * 1024;
 

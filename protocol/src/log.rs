@@ -11,6 +11,7 @@ use minicbor::{Decode, Decoder, Encode, Encoder, data::Type, decode, encode};
 
 use crate::{
     id::{ModelName, ModelVersion, OutboxId, PredictionId, Sequence, SlotName},
+    shadow::ShadowWindow,
     tensor::Tensor,
     time::{Instant, WallTime},
     window::Window,
@@ -65,6 +66,8 @@ pub enum Body {
     Capture(Box<Capture>),
     /// The truth about a prediction.
     Label(Box<Label>),
+    /// What a version beside the one that serves made of the same inputs.
+    Shadow(Box<ShadowWindow>),
     /// A kind that a newer agent knows and this reader does not. It is acknowledged and counted,
     /// so that an old hub does not stop a newer device's outbox.
     Unknown,
@@ -78,6 +81,7 @@ const WINDOW: u32 = 3;
 const EVENT: u32 = 4;
 const CAPTURE: u32 = 5;
 const LABEL: u32 = 6;
+const SHADOW: u32 = 7;
 
 impl<C> Encode<C> for Entry {
     fn encode<W: encode::Write>(
@@ -97,6 +101,7 @@ impl<C> Encode<C> for Entry {
             Body::Event(event) => e.u32(EVENT)?.encode_with(event, ctx)?.ok(),
             Body::Capture(capture) => e.u32(CAPTURE)?.encode_with(capture, ctx)?.ok(),
             Body::Label(label) => e.u32(LABEL)?.encode_with(label, ctx)?.ok(),
+            Body::Shadow(window) => e.u32(SHADOW)?.encode_with(window, ctx)?.ok(),
             Body::Unknown => Ok(()),
         }
     }
@@ -125,6 +130,7 @@ impl<'b, C> Decode<'b, C> for Entry {
                 EVENT => body = Body::Event(d.decode_with(ctx)?),
                 CAPTURE => body = Body::Capture(d.decode_with(ctx)?),
                 LABEL => body = Body::Label(d.decode_with(ctx)?),
+                SHADOW => body = Body::Shadow(d.decode_with(ctx)?),
                 _ => d.skip()?,
             }
         }
@@ -191,12 +197,15 @@ pub enum EventKind {
     Disk,
     /// Something that the device keeps was damaged on its disk; the text says what, and what became of it.
     Damage,
+    /// A version began or ceased to run beside what serves, or was refused as such; the text says which and
+    /// why.
+    Shadow,
     /// A kind that this reader does not know.
     Unknown(u32),
 }
 
 /// The number and name of each kind.
-const EVENT_KINDS: [(EventKind, u32, &str); 14] = [
+const EVENT_KINDS: [(EventKind, u32, &str); 15] = [
     (EventKind::Started, 0, "started"),
     (EventKind::Fetching, 1, "fetching"),
     (EventKind::Verified, 2, "verified"),
@@ -211,6 +220,7 @@ const EVENT_KINDS: [(EventKind, u32, &str); 14] = [
     (EventKind::DeltaFailed, 11, "delta-failed"),
     (EventKind::Disk, 12, "disk"),
     (EventKind::Damage, 13, "damage"),
+    (EventKind::Shadow, 14, "shadow"),
 ];
 
 impl EventKind {

@@ -160,6 +160,68 @@ pub struct SlotReport {
     /// What was refused last and why; stays until desired names another bundle.
     #[n(4)]
     pub rejected: Option<Rejected>,
+    /// What runs beside what serves, or is to, or was refused as such.
+    #[n(5)]
+    pub shadow: Option<ShadowReport>,
+}
+
+/// How far a version got that is to run beside what serves.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ShadowReport {
+    /// Which.
+    #[n(0)]
+    pub version: SlotVersion,
+    /// How far.
+    #[n(1)]
+    pub phase: ShadowPhase,
+    /// Why it was refused, for programs; none unless it was.
+    #[n(2)]
+    pub reason: Option<RejectReason>,
+    /// What happened, for people; empty unless it was refused.
+    #[n(3)]
+    #[cbor(default, skip_if = "String::is_empty")]
+    pub text: String,
+}
+
+/// Steps of a version that is to run beside what serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+#[cfg_attr(feature = "rest", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "rest", serde(rename_all = "kebab-case"))]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub enum ShadowPhase {
+    /// Chunks are being fetched, or wait for what is to serve.
+    #[n(0)]
+    Fetching,
+    /// All bytes are here and their digests hold.
+    #[n(1)]
+    Verified,
+    /// The golden samples were reproduced.
+    #[n(2)]
+    Vetted,
+    /// It runs on some of the inputs.
+    #[n(3)]
+    Running,
+    /// It was refused, or failed. What serves is not touched by that.
+    #[n(4)]
+    Rejected,
+    /// It is not in the signed metadata that the device has; newer ones are awaited.
+    #[n(5)]
+    Unsigned,
+}
+
+impl core::fmt::Display for ShadowPhase {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Fetching => "fetching",
+            Self::Verified => "verified",
+            Self::Vetted => "vetted",
+            Self::Running => "running",
+            Self::Rejected => "rejected",
+            Self::Unsigned => "unsigned",
+        })
+    }
 }
 
 /// A version by its bundle.

@@ -58,6 +58,14 @@ pub struct Window {
     #[n(11)]
     #[cbor(default)]
     pub features: Vec<FeatureCounts>,
+    /// Largest resident memory of the agent's process in the window, in bytes: of the whole process,
+    /// whatever else it does. `None` where the system does not say, or of an older agent.
+    #[n(12)]
+    pub rss: Option<u64>,
+    /// Time of processors that the agent's process took in the window, in milliseconds: as [`Self::rss`],
+    /// of the whole process.
+    #[n(13)]
+    pub cpu_ms: Option<u64>,
 }
 
 impl Window {

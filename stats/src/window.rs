@@ -45,6 +45,8 @@ pub fn merge(into: &mut Window, other: &Window) -> Result<(), MergeError> {
     into.closed = into.closed.max(other.closed);
     into.inferences = into.inferences.saturating_add(other.inferences);
     into.errors = into.errors.saturating_add(other.errors);
+    into.rss = into.rss.max(other.rss);
+    into.cpu_ms = sum(into.cpu_ms, other.cpu_ms);
     add(&mut into.classes, &other.classes);
     add(&mut into.confidence, &other.confidence);
     into.features.resize_with(
@@ -55,6 +57,14 @@ pub fn merge(into: &mut Window, other: &Window) -> Result<(), MergeError> {
         add(&mut a.0, &b.0);
     }
     Ok(())
+}
+
+/// Both, as far as they are known.
+fn sum(a: Option<u64>, b: Option<u64>) -> Option<u64> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.saturating_add(b)),
+        (known, None) | (None, known) => known,
+    }
 }
 
 /// Counts of the same length, or none on one side.
@@ -111,6 +121,8 @@ mod tests {
             classes,
             confidence: vec![n; 20],
             features: vec![FeatureCounts(feature)],
+            rss: Some(opened),
+            cpu_ms: Some(n),
         }
     }
 
@@ -144,6 +156,8 @@ mod tests {
             let n: u64 = windows.iter().map(|w| w.inferences).sum();
             prop_assert_eq!(forth.inferences, n);
             prop_assert_eq!(forth.errors, windows.iter().map(|w| w.errors).sum::<u64>());
+            prop_assert_eq!(forth.rss, windows.iter().map(|w| w.rss).max().flatten());
+            prop_assert_eq!(forth.cpu_ms, Some(n));
             prop_assert_eq!(forth.classes.iter().sum::<u64>(), n);
             prop_assert_eq!(forth.features[0].0.iter().sum::<u64>(), n);
             prop_assert_eq!(Sketch::try_from(&forth.latency).unwrap().count(), n);
@@ -156,6 +170,7 @@ mod tests {
         let mut bare = window(9, &[7], 0, 0);
         bare.classes.clear();
         bare.features.clear();
+        (bare.rss, bare.cpu_ms) = (None, None);
         let mut a = bare.clone();
         merge(&mut a, &whole).unwrap();
         let mut b = whole.clone();

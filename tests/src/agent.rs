@@ -10,7 +10,7 @@ use std::{
 use serde::Deserialize;
 use tern_protocol::{
     id::{ModelName, ModelVersion},
-    reported::{Deltas, OutboxReport, Phase, RejectReason, Trust},
+    reported::{Deltas, OutboxReport, Phase, RejectReason, ShadowPhase, Trust},
 };
 
 use crate::{
@@ -189,6 +189,20 @@ pub struct Slot {
     pub previous: Option<Previous>,
     pub progress: Option<Progress>,
     pub rejected: Option<Rejected>,
+    pub shadow: Option<Shadow>,
+}
+
+/// What runs beside what serves, in [`Slot`].
+#[derive(Debug, Clone, Deserialize)]
+#[allow(missing_docs)] // the names are those of the agent's documentation
+pub struct Shadow {
+    pub version: ModelVersion,
+    pub phase: ShadowPhase,
+    pub reason: Option<RejectReason>,
+    pub compared: u64,
+    pub agreed: u64,
+    pub errors: u64,
+    pub skipped: u64,
 }
 
 /// What served before, in [`Slot`].

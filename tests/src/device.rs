@@ -131,6 +131,8 @@ pub fn batch(outbox: u64, after: u64, inferences: &[u64]) -> Batch {
                 classes: Vec::new(),
                 confidence: Vec::new(),
                 features: Vec::new(),
+                rss: None,
+                cpu_ms: None,
             })),
         });
     let entries: Vec<Entry> = entries.collect();

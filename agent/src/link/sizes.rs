@@ -10,7 +10,7 @@ use tern_protocol::{
     limits,
     reported::{
         Deltas, Link, OutboxReport, Phase, Platform, Progress, RejectReason, Rejected, Reported,
-        Resources, Serving, SlotReport, SlotVersion, Trust,
+        Resources, Serving, ShadowPhase, ShadowReport, SlotReport, SlotVersion, Trust,
     },
     time::{Instant, Uptime, WallTime},
     topic::{Channel, Topic},
@@ -68,6 +68,20 @@ fn slot() -> SlotReport {
             // The ellipsis behind a text that was cut.
             text: "x".repeat(TEXT_MAX + 3),
         }),
+        shadow: None,
+    }
+}
+
+/// One of its own, which may have a shadow.
+fn own_slot() -> SlotReport {
+    SlotReport {
+        shadow: Some(ShadowReport {
+            version: version(),
+            phase: ShadowPhase::Rejected,
+            reason: Some(RejectReason::FailedServing),
+            text: "x".repeat(TEXT_MAX + 3),
+        }),
+        ..slot()
     }
 }
 
@@ -91,7 +105,7 @@ fn reported() -> Reported {
         },
         answers: Revision(u64::MAX),
         // Its own, and as many that it does not have.
-        slots: (0..2 * SLOTS_MAX).map(|_| slot()).collect(),
+        slots: (0..SLOTS_MAX).flat_map(|_| [own_slot(), slot()]).collect(),
         outbox: OutboxReport {
             entries: u64::MAX,
             bytes: u64::MAX,

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     reconcile::{Action, Candidate, Metadata, Observed, Step, reconcile},
+    room::Level,
     slots::{
         Loaded, Trial,
         bundle::{self, Refusal},
@@ -31,7 +32,7 @@ use crate::{
 const PASSES_MAX: usize = 64;
 
 /// When to try again what may have been bad luck.
-const RETRY: Duration = Duration::from_mins(10);
+pub(super) const RETRY: Duration = Duration::from_mins(10);
 
 impl Node {
     /// Compares what should be with what is, and acts, until both agree or time has to pass.
@@ -72,6 +73,7 @@ impl Node {
             },
             stock: self.space.stock.clone(),
             shortfall: self.space.shortfall(self.config.blobs.limit.0),
+            is_short: self.space.level > Level::Enough,
         }
     }
 
@@ -97,6 +99,7 @@ impl Node {
                 if rejected.is_some_and(|r| r.reason == RejectReason::Unsigned) {
                     state.retry_at = Some(now);
                 }
+                state.retry_shadow(RejectReason::Unsigned, now);
             }
         }
         self.tell_of_metadata(news)
@@ -166,6 +169,7 @@ impl Node {
                 self.give_up(digest);
                 Ok(())
             }
+            Action::Shadow(slot, due) => self.shadow(&slot, due),
         }
     }
 
@@ -197,7 +201,7 @@ impl Node {
             Err(refusal) => return self.reject(slot, &refusal),
         };
         let parts: Vec<_> = manifest.parts().collect();
-        if let Err(refusal) = self.make_room(&parts) {
+        if let Err(refusal) = self.make_room(&parts)? {
             return self.reject(slot, &refusal);
         }
         if let Some(candidate) = &mut self.state(slot).candidate {

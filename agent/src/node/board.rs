@@ -82,6 +82,7 @@ impl Board {
             previous: None,
             progress: None,
             rejected: None,
+            shadow: None,
         });
         Self(Mutex::new(Facts {
             slots: slots.collect(),
@@ -105,6 +106,7 @@ impl Board {
             let serving = slot.and_then(Slot::serving);
             report.serving = serving.map(|loaded| loaded.proof(now));
             report.progress = None;
+            report.shadow = None;
         }
         self.show(facts);
     }

@@ -8,7 +8,10 @@ use tern_protocol::{
 };
 
 use super::{Done, Node, NodeError};
-use crate::fetch::delta::{self, MakeError, News};
+use crate::{
+    fetch::delta::{self, MakeError, News},
+    reconcile::Candidate,
+};
 
 impl Node {
     /// A blob is wanted from now on: made of another one if that can be, or itself.
@@ -24,35 +27,40 @@ impl Node {
         Ok(())
     }
 
+    /// The bundles that are on their way, to serve or to run beside what serves, with what is offered for
+    /// each.
+    fn underway(&self) -> impl Iterator<Item = (&Candidate, &[Offer])> {
+        let slots = self.desired.slots.iter().filter_map(|want| {
+            let state = self.states.get(&want.slot)?;
+            let candidate = state.candidate.as_ref()?;
+            (candidate.kept.bundle == want.bundle).then_some((candidate, &want.offers[..]))
+        });
+        let shadows = self.desired.shadows.iter().filter_map(|want| {
+            let state = self.states.get(&want.slot)?;
+            let candidate = state.shadow.fetched()?;
+            (candidate.kept.bundle == want.bundle).then_some((candidate, &want.offers[..]))
+        });
+        slots.chain(shadows)
+    }
+
     /// The deltas that are offered for the ONNX file of a bundle that is on its way.
     fn offers(&self, blob: BlobRef) -> Vec<Offer> {
-        let mut offers = Vec::new();
-        for want in &self.desired.slots {
-            let state = self.states.get(&want.slot);
-            let candidate = state.and_then(|state| state.candidate.as_ref());
-            if let Some(candidate) = candidate
-                && candidate.kept.bundle == want.bundle
-                && candidate.parts().first() == Some(&blob)
-            {
-                offers.extend_from_slice(&want.offers);
-            }
-        }
-        offers
+        let is_of = |candidate: &Candidate| candidate.parts().first() == Some(&blob);
+        let underway = self.underway();
+        let offers = underway.filter(|(candidate, _)| is_of(candidate));
+        offers.flat_map(|(_, offers)| offers).copied().collect()
     }
 
     /// Deltas that are offered for what is on its way: what there is of them is no litter.
     pub(super) fn offered(&self) -> impl Iterator<Item = Digest> {
-        let underway = self.desired.slots.iter().filter(|want| {
-            let state = self.states.get(&want.slot);
-            let candidate = state.and_then(|state| state.candidate.as_ref());
-            candidate.is_some_and(|candidate| candidate.kept.bundle == want.bundle)
-        });
-        underway.flat_map(|want| want.offers.iter().map(|offer| offer.delta.digest))
+        let underway = self.underway();
+        underway.flat_map(|(_, offers)| offers.iter().map(|offer| offer.delta.digest))
     }
 
     /// Brings forward what is made of deltas.
     pub(super) fn look_at_deltas(&mut self) -> Result<(), NodeError> {
-        let candidates = self.states.values().filter_map(|s| s.candidate.as_ref());
+        let states = self.states.values();
+        let candidates = states.flat_map(|s| s.candidate.iter().chain(s.shadow.fetched()));
         let wanted: BTreeSet<Digest> = candidates
             .flat_map(|candidate| candidate.parts().iter().map(|blob| blob.digest))
             .collect();
@@ -109,9 +117,9 @@ impl Node {
             .states
             .iter()
             .filter_map(|(name, state)| {
-                let candidate = state.candidate.as_ref()?;
-                let is_part = candidate.parts().contains(&target);
-                is_part.then(|| (name.clone(), candidate.kept.version.clone()))
+                let mut all = state.candidate.iter().chain(state.shadow.fetched());
+                let candidate = all.find(|candidate| candidate.parts().contains(&target))?;
+                Some((name.clone(), candidate.kept.version.clone()))
             })
             .collect();
         for (slot, version) in slots {

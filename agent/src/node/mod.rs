@@ -10,6 +10,7 @@ pub mod board;
 mod check;
 mod deltas;
 mod outward;
+mod shadow;
 mod slot;
 mod space;
 
@@ -50,7 +51,7 @@ use crate::{
     },
     link::{Heard, Link},
     outbox::{Acked, Outbox},
-    report::{self, Reporter},
+    report::{self, Reporter, Weight},
     room::{Level, Reserve},
     slots::{Loaded, Slots, bundle::Refusal},
     state::{StateError, Store, slot::Kept},
@@ -67,9 +68,9 @@ const BREATH: Duration = Duration::from_millis(5);
 /// Messages taken at once before looking again: chunks come in crowds.
 const CROWD: usize = 64;
 
-/// Jobs under way: each slot has at most one load, one check and one file that is made of a delta, each blob at
-/// most one hashing, and metadata are verified one at a time.
-const JOBS: usize = 4 * SLOTS_MAX + crate::fetch::fetcher::ACTIVE_MAX + 1;
+/// Jobs under way: each slot has at most two loads (one of a shadow), one check and one file that is made of a
+/// delta, each blob at most one hashing, and metadata are verified one at a time.
+const JOBS: usize = 5 * SLOTS_MAX + crate::fetch::fetcher::ACTIVE_MAX + 1;
 
 /// Why the node stopped by itself.
 #[derive(Debug, thiserror::Error)]
@@ -107,6 +108,8 @@ pub(crate) enum Done {
     Started(SlotName, Kept, Result<Box<Loaded>, Refusal>),
     /// Vetting what is on its way.
     Vetted(SlotName, Kept, Result<(Box<Loaded>, Measured), Refusal>),
+    /// Vetting what is to run beside what serves.
+    ShadowVetted(SlotName, Kept, Result<(Box<Loaded>, Measured), Refusal>),
     /// Verifying signed metadata.
     Metadata(Result<Box<Trusted>, Refused>),
     /// Hashing what a swap back needs: what is damaged or gone.
@@ -183,6 +186,7 @@ pub struct Node {
     /// Models that do not serve any more, while a request or a trial holds on to them.
     retired: Vec<Arc<Loaded>>,
     platform: Platform,
+    weight: Weight,
     reporter: Reporter,
     next_window: Uptime,
     flush_at: Option<Uptime>,
@@ -196,6 +200,8 @@ impl Node {
         let (done, jobs) = mpsc::channel(JOBS);
         let mut states = BTreeMap::new();
         for slot in parts.slots.iter() {
+            // Of a node that failed: this one begins anew.
+            slot.set_shadow(None);
             let mut record = parts.store.slot(slot.name())?;
             // This process may be the newer agent that was asked for.
             let too_old = |rejected: &mut Rejected| rejected.reason == RejectReason::AgentTooOld;
@@ -221,6 +227,7 @@ impl Node {
             states,
             retired: Vec::new(),
             platform: report::platform(),
+            weight: Weight::default(),
             reporter: Reporter::default(),
             flush_at: None,
             done,
@@ -290,6 +297,7 @@ impl Node {
         self.look_at_the_disk()?;
         self.blobs.commit(now);
         self.look_at_the_time();
+        self.weigh_process(false);
         self.look_at_deltas()?;
         self.settle()?;
         let online = self.link.is_online();
@@ -323,6 +331,7 @@ impl Node {
         }
         self.send()?;
         self.prove()?;
+        self.prove_shadows(false)?;
         let report_at = self.report();
         let times = [
             Some(now.plus(FULL_PASS)),
@@ -398,6 +407,7 @@ impl Node {
         match done {
             Done::Started(slot, kept, result) => self.started(&slot, &kept, result),
             Done::Vetted(slot, kept, result) => self.vetted(&slot, &kept, result),
+            Done::ShadowVetted(slot, kept, result) => self.shadow_vetted(&slot, &kept, result),
             Done::Metadata(result) => self.verified_metadata(result),
             Done::Made(target, result, took) => self.made(target, result, took),
             Done::Checked(bad) => self.checked(bad),

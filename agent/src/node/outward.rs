@@ -14,7 +14,6 @@ use tokio::time::timeout;
 use super::{Ears, Failed, Node, NodeError, board::Disk, slot};
 use crate::{
     activation::{self, Moment},
-    config::SLOTS_MAX,
     outbox::OutboxError,
     report,
     slots::{Loaded, Slot},
@@ -68,6 +67,9 @@ impl Node {
         for loaded in slots.iter().filter_map(Slot::serving) {
             self.close_window(&loaded)?;
         }
+        for shadow in slots.iter().filter_map(Slot::shadow) {
+            self.close_shadow(&shadow)?;
+        }
         for loaded in std::mem::take(&mut self.retired) {
             // Asked before its window is closed: who lets go after that is in the next window.
             let held = Arc::strong_count(&loaded) > 1;
@@ -80,6 +82,10 @@ impl Node {
     }
 
     pub(super) fn close_window(&mut self, loaded: &Loaded) -> Result<(), NodeError> {
+        // Also to one that serves no more, and is on nobody's list now.
+        if let Some(bytes) = self.weigh_process(true) {
+            loaded.meter().resident(bytes);
+        }
         if let Some(mut window) = loaded.close_window(self.clock.now()) {
             // It may have been opened before this boot was counted; there is no other in this process.
             window.opened.boot = self.clock.boot();
@@ -87,6 +93,17 @@ impl Node {
             self.facts.windows_made += 1;
         }
         Ok(())
+    }
+
+    /// Looks at what the process has in memory, now and then or `at_once`, tells it to all that counts for
+    /// a window, and gives it.
+    pub(super) fn weigh_process(&mut self, at_once: bool) -> Option<u64> {
+        let bytes = self.weight.look(self.clock.uptime(), at_once)?;
+        let serving = self.slots.iter().filter_map(Slot::serving);
+        for loaded in serving.chain(self.retired.iter().map(Arc::clone)) {
+            loaded.meter().resident(bytes);
+        }
+        Some(bytes)
     }
 
     /// Notes how trials go. A model that passed its own needs nobody behind it.
@@ -173,12 +190,7 @@ impl Node {
         self.board.show(self.facts.clone());
 
         let known: BTreeSet<_> = self.states.keys().collect();
-        let unknown = self
-            .desired
-            .slots
-            .iter()
-            .filter(|s| !known.contains(&s.slot));
-        slots.extend(unknown.take(SLOTS_MAX).map(slot::unknown_slot));
+        slots.extend(slot::unknown_slots(&self.desired, &known));
         let now = self.clock.now();
         let mut reported = Reported {
             agent: env!("CARGO_PKG_VERSION").into(),
@@ -216,6 +228,10 @@ impl Node {
         while let Ok(input) = ears.inputs.try_recv() {
             self.take(input)?;
         }
+        for window in self.last_of_shadows() {
+            self.write(window)?;
+        }
+        self.prove_shadows(true)?;
         self.close_windows()?;
         let names: Vec<_> = self.states.keys().cloned().collect();
         for name in names {
@@ -247,7 +263,14 @@ impl Node {
     /// Leaves what it could not save. The windows of what serves stay open, for the next node to close.
     pub(super) async fn fail(self, err: NodeError) -> Failed {
         let now = self.clock.now();
+        let shadows = self.last_of_shadows();
         let mut unsaved = self.outbox.into_unsaved();
+        unsaved.extend(shadows.into_iter().map(|body| Entry {
+            sequence: Sequence(0),
+            at: now,
+            wall: self.clock.wall(),
+            body,
+        }));
         for loaded in self.retired {
             unsaved.extend(loaded.close_window(now).map(|window| Entry {
                 sequence: Sequence(0),

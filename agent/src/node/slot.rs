@@ -1,17 +1,23 @@
 //! One slot as `node` holds it: its record, its blobs, what is on its way.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use tern_protocol::{
     blob::BlobRef,
+    desired::Desired,
     digest::Digest,
-    id::SlotName,
+    id::{ModelName, ModelVersion, SlotName},
     manifest::Manifest,
-    reported::{Phase, Progress, RejectReason, SlotReport},
+    reported::{Phase, Progress, RejectReason, Rejected, SlotReport, SlotVersion},
     time::Uptime,
 };
 
+use super::shadow::{self, ShadowState};
 use crate::{
+    config::SLOTS_MAX,
     fetch::{Blobs, delta::Patches},
     reconcile::{Candidate, Holding, ObservedSlot, Refused, Step},
     slots::{Loaded, Slot},
@@ -41,6 +47,8 @@ pub(super) struct SlotState {
     pub(super) trial_noted: Uptime,
     /// What its activation waits for.
     pub(super) waits_for: Option<&'static str>,
+    /// What runs beside what serves.
+    pub(super) shadow: ShadowState,
 }
 
 impl SlotState {
@@ -49,6 +57,7 @@ impl SlotState {
         let refused = record.rejected.as_ref();
         let retry_at = refused.filter(|r| may_pass(r.reason)).map(|_| Uptime(0));
         Self {
+            shadow: ShadowState::new(record.shadow.as_ref()),
             record,
             current: None,
             previous: None,
@@ -78,6 +87,7 @@ impl SlotState {
             starting: self.starting,
             failing: slot.is_failing(),
             waits: self.waits_for.is_some(),
+            shadow: self.shadow.observe(self.record.shadow.as_ref(), slot),
         }
     }
 
@@ -118,6 +128,16 @@ impl SlotState {
             previous: self.record.previous.as_ref().map(|k| k.version.clone()),
             progress,
             rejected: self.record.rejected.clone(),
+            shadow: self.shadow.report(self.record.shadow.as_ref(), signed),
+        }
+    }
+
+    /// What was refused as a shadow for this reason may be tried again now.
+    pub(super) fn retry_shadow(&mut self, reason: RejectReason, now: Uptime) {
+        let record = self.record.shadow.as_ref();
+        let rejected = record.and_then(|record| record.rejected.as_ref());
+        if rejected.is_some_and(|rejected| rejected.reason == reason) {
+            self.shadow.retry_at = Some(now);
         }
     }
 
@@ -150,23 +170,43 @@ pub(super) fn holding(kept: &Kept, manifest: &Manifest) -> Holding {
     }
 }
 
-/// The version that desired names for a slot that this device does not have.
-pub(super) fn unknown_slot(want: &tern_protocol::desired::DesiredSlot) -> SlotReport {
-    let version = tern_protocol::reported::SlotVersion {
-        model: want.model.clone(),
-        version: want.version,
-        bundle: want.bundle.digest,
-    };
-    let name: &SlotName = &want.slot;
-    SlotReport {
+/// Slots that this device does not have, though desired names versions for them: what it says of each.
+pub(super) fn unknown_slots(desired: &Desired, known: &BTreeSet<&SlotName>) -> Vec<SlotReport> {
+    let mut unknown: BTreeMap<&SlotName, SlotReport> = BTreeMap::new();
+    let report = |name: &SlotName| SlotReport {
         slot: name.clone(),
         serving: None,
         previous: None,
         progress: None,
-        rejected: Some(tern_protocol::reported::Rejected {
+        rejected: None,
+        shadow: None,
+    };
+    for want in desired.slots.iter().filter(|w| !known.contains(&w.slot)) {
+        let slot = unknown.entry(&want.slot);
+        let slot = slot.or_insert_with(|| report(&want.slot));
+        let version = (&want.model, want.version, want.bundle.digest);
+        slot.rejected = Some(no_slot(&want.slot, version));
+    }
+    for want in desired.shadows.iter().filter(|w| !known.contains(&w.slot)) {
+        let slot = unknown.entry(&want.slot);
+        let slot = slot.or_insert_with(|| report(&want.slot));
+        let version = (&want.model, want.version, want.bundle.digest);
+        slot.shadow = Some(shadow::refused(&no_slot(&want.slot, version)));
+    }
+    unknown.into_values().take(SLOTS_MAX).collect()
+}
+
+fn no_slot(
+    name: &SlotName,
+    (model, version, bundle): (&ModelName, ModelVersion, Digest),
+) -> Rejected {
+    Rejected {
+        version: SlotVersion {
+            model: model.clone(),
             version,
-            reason: RejectReason::BadManifest,
-            text: format!("this device has no slot `{name}`; add it to its configuration"),
-        }),
+            bundle,
+        },
+        reason: RejectReason::BadManifest,
+        text: format!("this device has no slot `{name}`; add it to its configuration"),
     }
 }

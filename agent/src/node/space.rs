@@ -16,7 +16,7 @@ use crate::{
         BlobStatus,
         files::{RESERVE, Stocked, free_bytes},
     },
-    reconcile,
+    reconcile::{self, ObservedSlot},
     room::{self, Level, Reserve},
     slots::bundle::Refusal,
 };
@@ -30,6 +30,15 @@ const WEIGH: Duration = Duration::from_mins(10);
 
 /// An outbox that may not grow may still have this much: events and a few windows.
 const OUTBOX_LEAST: u64 = 256 << 10;
+
+/// What room is not made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    /// All that anybody needs.
+    All,
+    /// What serves, its predecessor, and what is to take over.
+    WhatServes,
+}
 
 /// What the node knows of the disk.
 #[derive(Debug)]
@@ -120,6 +129,7 @@ impl Node {
                     if rejected.is_some_and(|r| r.reason == RejectReason::NoSpace) {
                         state.retry_at = Some(self.clock.uptime());
                     }
+                    state.retry_shadow(RejectReason::NoSpace, self.clock.uptime());
                 }
                 format!("there is room on the disk again: {free} bytes are free")
             }
@@ -158,8 +168,38 @@ impl Node {
         }
     }
 
-    /// Makes room for these parts of a bundle, or says why there is none.
-    pub(super) fn make_room(&mut self, parts: &[BlobRef]) -> Result<(), Refusal> {
+    /// Makes room for these parts of a bundle that is to serve, or says why there is none. Shadows give way.
+    pub(super) fn make_room(
+        &mut self,
+        parts: &[BlobRef],
+    ) -> Result<Result<(), Refusal>, NodeError> {
+        if self.room_for(parts, Keep::All).is_ok() {
+            return Ok(Ok(()));
+        }
+        let observed = self.observe();
+        let serves = reconcile::needed_to_serve(&observed);
+        let takes_room = |slot: &&ObservedSlot| {
+            let holding = slot.shadow.holding.as_ref();
+            let blobs = holding.map(|holding| holding.blobs.iter().chain([&holding.bundle]));
+            let mut blobs = blobs.into_iter().flatten();
+            blobs.any(|blob| !serves.contains(blob))
+        };
+        let slots = observed.slots.iter();
+        let shadows = slots.filter(|(_, slot)| takes_room(slot));
+        let shadows: Vec<_> = shadows.map(|(slot, _)| slot.clone()).collect();
+        for slot in shadows {
+            let text = "its room is needed for a version that is to serve";
+            self.refuse_shadow(&slot, &Refusal::new(RejectReason::NoSpace, text))?;
+        }
+        Ok(self.room_for(parts, Keep::WhatServes))
+    }
+
+    /// The same for parts of a shadow, for which nothing gives way that anybody needs.
+    pub(super) fn room_for_shadow(&mut self, parts: &[BlobRef]) -> Result<(), Refusal> {
+        self.room_for(parts, Keep::All)
+    }
+
+    fn room_for(&mut self, parts: &[BlobRef], keep: Keep) -> Result<(), Refusal> {
         let no_space = |text| Refusal::new(RejectReason::NoSpace, text);
         let io = |err| no_space(crate::chain(&err));
         self.space.stock = self.blobs.files().stock().map_err(io)?;
@@ -171,7 +211,10 @@ impl Node {
             .sum();
         let limit = self.config.blobs.limit;
         let observed = self.observe();
-        let mut needed = reconcile::needed(&observed);
+        let mut needed = match keep {
+            Keep::All => reconcile::needed(&observed),
+            Keep::WhatServes => reconcile::needed_to_serve(&observed),
+        };
         needed.extend(parts.iter().map(|blob| &blob.digest));
         let stays = self.space.stock.iter();
         let stays = stays.filter(|blob| needed.contains(&blob.digest));

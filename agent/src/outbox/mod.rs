@@ -15,17 +15,17 @@ use minicbor::{Decode, Encode};
 use tern_protocol::{
     codec,
     digest::Digest,
-    id::{OutboxId, Sequence},
+    id::{OutboxId, Sequence, SlotName},
     limits,
     log::{Ack, Batch, Body, Entry, Event, EventKind},
     reported::OutboxReport,
     time::{Instant, Uptime, WallTime},
-    window::Window,
 };
 
 use self::queue::{Item, Kind, Queue, Relief};
 use crate::{
     chance::Chance,
+    shadow::tally,
     state::{StateError, Store},
 };
 
@@ -252,10 +252,15 @@ impl Outbox {
     fn merge(&mut self, older: Sequence, newer: Sequence) -> Result<(), StateError> {
         let windows = self.read(older)?.zip(self.read(newer)?);
         let merged = windows.and_then(|(old, mut entry)| {
-            let (Body::Window(old), Body::Window(window)) = (old.body, &mut entry.body) else {
-                return None;
-            };
-            tern_stats::window::merge(window, &old).ok()?;
+            match (old.body, &mut entry.body) {
+                (Body::Window(old), Body::Window(window)) => {
+                    tern_stats::window::merge(window, &old).ok()?;
+                }
+                (Body::Shadow(old), Body::Shadow(window)) => {
+                    tally::merge(window, &old).ok()?;
+                }
+                _ => return None,
+            }
             let bytes = codec::encode(&entry).len();
             (bytes <= ENTRY_MAX).then_some((entry, bytes))
         });
@@ -455,7 +460,10 @@ fn remove(store: &Store, key: &[u8]) -> Result<(), StateError> {
 
 fn kind(body: &Body) -> Kind {
     match body {
-        Body::Window(window) => Kind::Window(key(window)),
+        Body::Window(window) => Kind::Window(key(&window.slot, &[window.bundle])),
+        Body::Shadow(window) => {
+            Kind::Shadow(key(&window.slot, &[window.bundle, window.live_bundle]))
+        }
         Body::Capture(_) => Kind::Capture,
         Body::Event(_) | Body::Label(_) | Body::Unknown => Kind::Other,
     }
@@ -464,10 +472,11 @@ fn kind(body: &Body) -> Kind {
 /// Seconds that a window covers; one for everything else. Of a window that was merged over a start of the
 /// agent only the part after it is known.
 fn weight(body: &Body) -> u64 {
-    let Body::Window(window) = body else {
-        return 1;
+    let (opened, closed) = match body {
+        Body::Window(window) => (window.opened, window.closed),
+        Body::Shadow(window) => (window.opened, window.closed),
+        _ => return 1,
     };
-    let (opened, closed) = (window.opened, window.closed);
     let covered = if opened.boot == closed.boot {
         closed.uptime.since(opened.uptime)
     } else {
@@ -476,10 +485,13 @@ fn weight(body: &Body) -> u64 {
     covered.as_secs().max(1)
 }
 
-/// The same for windows that can merge: of one slot and one bundle.
-fn key(window: &Window) -> u64 {
-    let mut bytes = window.bundle.as_bytes().to_vec();
-    bytes.extend(window.slot.as_str().as_bytes());
+/// The same for windows that can merge: of one slot and the same bundles.
+fn key(slot: &SlotName, bundles: &[Digest]) -> u64 {
+    let mut bytes = Vec::new();
+    for bundle in bundles {
+        bytes.extend(bundle.as_bytes());
+    }
+    bytes.extend(slot.as_str().as_bytes());
     let digest = Digest::of(&bytes);
     let first = digest
         .as_bytes()

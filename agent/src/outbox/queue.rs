@@ -37,6 +37,8 @@ const RESEND_MAX: Duration = Duration::from_mins(1);
 pub enum Kind {
     /// Telemetry; windows with the same key can merge.
     Window(u64),
+    /// What a candidate did beside what serves; windows with the same key can merge.
+    Shadow(u64),
     /// An input: the first to give way.
     Capture,
     /// An event or a label: the last to give way.
@@ -210,7 +212,7 @@ impl Queue {
         let mut last: BTreeMap<u64, Item> = BTreeMap::new();
         let mut pairs = Vec::new();
         for item in self.items.range(first..) {
-            let Kind::Window(key) = item.kind else {
+            let (Kind::Window(key) | Kind::Shadow(key)) = item.kind else {
                 continue;
             };
             if let Some(older) = last.insert(key, *item) {
@@ -267,7 +269,11 @@ impl Queue {
     pub fn unmergeable(&mut self, older: Sequence) {
         if let Some(at) = self.position(older) {
             // A key of its own.
-            self.items[at].kind = Kind::Window(u64::MAX ^ older.0);
+            let key = u64::MAX ^ older.0;
+            self.items[at].kind = match self.items[at].kind {
+                Kind::Shadow(_) => Kind::Shadow(key),
+                _ => Kind::Window(key),
+            };
         }
     }
 

@@ -5,8 +5,9 @@ use proptest::prelude::*;
 use tern_protocol::{
     id::{BootId, PredictionId},
     log::{Capture, Label},
+    shadow::ShadowWindow,
     tensor::Tensor,
-    window::Sketch,
+    window::{Sketch, Window},
 };
 
 use super::*;
@@ -20,6 +21,8 @@ struct Hub {
     last: Sequence,
     inferences: u64,
     labels: u64,
+    /// Rows that a shadow compared or skipped, by the bundle that served.
+    shadowed: std::collections::BTreeMap<Digest, (u64, u64)>,
 }
 
 impl Hub {
@@ -38,6 +41,11 @@ impl Hub {
                 match &entry.body {
                     Body::Window(window) => self.inferences += window.inferences,
                     Body::Label(_) => self.labels += 1,
+                    Body::Shadow(window) => {
+                        let rows = self.shadowed.entry(window.live_bundle).or_default();
+                        rows.0 += window.compared;
+                        rows.1 += window.skipped;
+                    }
                     _ => {}
                 }
             }
@@ -74,6 +82,38 @@ fn window(inferences: u64, bundle: u8, features: usize) -> Body {
         classes: vec![inferences, 0],
         confidence: vec![],
         features: vec![counts; features],
+        rss: Some(1),
+        cpu_ms: Some(inferences),
+    }))
+}
+
+/// Beside the bundle `live`.
+fn shadow(compared: u64, live: u8, classes: usize) -> Body {
+    let version = tern_protocol::id::ModelVersion::FIRST;
+    Body::Shadow(Box::new(ShadowWindow {
+        slot: "reader".parse().expect("a name"),
+        model: "digits".parse().expect("a name"),
+        version,
+        bundle: Digest::of(b"candidate"),
+        live_version: version,
+        live_bundle: Digest::of(&[live]),
+        opened: at(0),
+        closed: at(1),
+        compared,
+        agreed: compared,
+        errors: 0,
+        skipped: 7,
+        latency: Sketch {
+            accuracy: 10,
+            ..Sketch::default()
+        },
+        live_latency: Sketch {
+            accuracy: 10,
+            ..Sketch::default()
+        },
+        classes: vec![compared; classes],
+        confidence: vec![],
+        tolerance: 0.0,
     }))
 }
 
@@ -185,6 +225,32 @@ fn under_pressure_captures_go_first_and_counts_stay_exact() {
         now += 1_000_000;
     }
     assert_eq!(hub.inferences, 600);
+}
+
+#[test]
+fn windows_of_shadows_merge_pair_by_pair_and_are_no_windows_of_what_serves() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut outbox = open(dir.path());
+    for n in 0..240 {
+        let body = shadow(3, 1 + n % 2, 4_000);
+        outbox.append(body, at(n.into()), None).expect("it fits");
+        assert!(outbox.report().bytes <= LIMIT);
+    }
+    assert!(outbox.report().merged > 0);
+    outbox
+        .append(window(5, 1, 0), at(300), None)
+        .expect("it fits");
+    let (mut hub, mut now, mut windows) = (Hub::default(), 1_000_000, 0);
+    while let Some(batch) = send(&mut outbox, now) {
+        let ack = hub.receive(&batch);
+        if let Acked::Windows(count) = outbox.ack(&ack).expect("the disk works") {
+            windows += count;
+        }
+        now += 1_000_000;
+    }
+    assert_eq!((windows, hub.inferences), (1, 5));
+    let each = (120 * 3, 120 * 7);
+    assert_eq!(hub.shadowed.into_values().collect::<Vec<_>>(), [each, each]);
 }
 
 #[test]

@@ -2,10 +2,18 @@
 //! is content.
 
 use proptest::prelude::*;
-use tern_protocol::id::{ModelVersion, Revision};
+use tern_protocol::{
+    desired::DesiredShadow,
+    id::{ModelVersion, Revision},
+};
 use tern_trust::listing::{Listed, Listing};
 
-use super::*;
+use super::{
+    shadow::{Do, ObservedShadow},
+    *,
+};
+
+mod shadow;
 
 const SLOT: &str = "reader";
 
@@ -50,6 +58,7 @@ fn desire(n: u32) -> Desired {
             bundle: kept(n).bundle,
             offers: Vec::new(),
         }],
+        shadows: Vec::new(),
     }
 }
 
@@ -161,6 +170,7 @@ impl World {
             }
         }
         let bad_models = self.bad_models.clone();
+        any |= self.vet_shadow();
         if let Some(candidate) = &mut self.slot().candidate
             && let Step::Vetting(parts) = &candidate.step
         {
@@ -194,6 +204,7 @@ impl World {
             Action::SwapBack(_, reason, _) => format!("swap back {reason}"),
             Action::VerifyMetadata => "verify metadata".into(),
             Action::RefuseMetadata(_) => "refuse metadata".into(),
+            Action::Shadow(_, due) => shadow::word(due),
         });
         let slot = self
             .observed
@@ -211,6 +222,7 @@ impl World {
                     since: Uptime(self.now),
                 });
             }
+            Action::Shadow(_, due) => self.apply_shadow(due),
             Action::Abandon(_) => slot.candidate = None,
             Action::Forgive(_) => slot.refused = None,
             Action::Fetch(blob) => {

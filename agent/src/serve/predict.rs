@@ -20,8 +20,9 @@ use super::recent::{FeedbackError, Recent};
 use crate::{
     capture::Policy,
     clock::Clock,
-    engine::{Answered, RunError},
+    engine::RunError,
     node::Input,
+    shadow,
     slots::{Loaded, Slot, Slots},
     telemetry::Prediction,
 };
@@ -148,11 +149,20 @@ impl Predictor {
                 return Err(PredictError::Engine(err));
             }
         };
-        let Some(predictions) = said(&loaded, &answered) else {
+        let Some(said) = loaded.said(&answered) else {
             self.failed(slot, &loaded);
             return Err(PredictError::NotANumber);
         };
-        let predictions = self.count(&loaded, &inputs, &predictions, micros);
+        let predictions = self.count(&loaded, &inputs, &said, micros);
+        if let Some(shadow) = slot.shadow() {
+            shadow.offer(shadow::Answered {
+                live: &loaded,
+                inputs,
+                predictions: &said,
+                outputs: &answered.outputs,
+                micros: micros / said.len().max(1) as f64,
+            });
+        }
         Ok(Answer {
             loaded,
             outputs: answered.outputs,
@@ -233,35 +243,6 @@ impl Predictor {
     /// Sends a label on its way; false if it is not taken now.
     pub fn send_label(&self, label: Label) -> bool {
         self.inputs.try_send(Input::Label(label.into())).is_ok()
-    }
-}
-
-/// What each row of the first output says; all `None` unless the model is a classifier. `None` if
-/// a probability is not a number. An output that steps decided is read as it was before: what was
-/// decided alone has no confidence to count.
-fn said(loaded: &Loaded, answered: &Answered) -> Option<Vec<Option<Prediction>>> {
-    let classes = loaded.manifest.classes.len();
-    let first = answered.outputs.first()?;
-    let batched = loaded.model.outputs().next()?.shape.first() == Some(&-1);
-    let rows = if batched {
-        *first.shape.first()? as usize
-    } else {
-        1
-    };
-    if classes == 0 {
-        return Some(vec![None; rows]);
-    }
-    let scores = answered.scores.as_ref().unwrap_or(first).to_f32()?;
-    match loaded.model.threshold() {
-        // Two sides of one score.
-        Some(threshold) if classes != scores.len() / rows => scores
-            .iter()
-            .map(|score| Prediction::from_score(*score, threshold).map(Some))
-            .collect(),
-        _ => scores
-            .chunks(classes)
-            .map(|row| Prediction::from_probabilities(row).map(Some))
-            .collect(),
     }
 }
 

@@ -4,7 +4,9 @@ use serde::Serialize;
 use tern_protocol::{
     digest::Digest,
     id::{BootId, DeviceId, ModelName, ModelVersion, SlotName},
-    reported::{Deltas, OutboxReport, Phase, RejectReason, SlotReport, SlotVersion, Trust},
+    reported::{
+        Deltas, OutboxReport, Phase, RejectReason, ShadowPhase, SlotReport, SlotVersion, Trust,
+    },
     time::Uptime,
 };
 
@@ -13,6 +15,7 @@ use crate::{
     fetch::Coming,
     identity::standing::{Shown, Standing},
     node::board::Disk,
+    shadow::{Counts, Shadow},
     slots::Slot,
 };
 
@@ -55,6 +58,22 @@ struct SlotStatus {
     previous: Option<VersionStatus>,
     progress: Option<ProgressStatus>,
     rejected: Option<RejectedStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shadow: Option<ShadowStatus>,
+}
+
+/// What runs beside what serves. None of its counts is in any other.
+#[derive(Debug, Serialize)]
+struct ShadowStatus {
+    #[serde(flatten)]
+    version: VersionStatus,
+    phase: ShadowPhase,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<RejectReason>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    text: String,
+    #[serde(flatten)]
+    counts: Counts,
 }
 
 #[derive(Debug, Serialize)]
@@ -105,7 +124,9 @@ pub(super) fn status(shared: &Shared) -> Status {
         {
             *shown = live;
         }
-        slot_status(report)
+        let shadow = predictor.slots().get(report.slot.as_str());
+        let shadow = shadow.and_then(Slot::shadow);
+        slot_status(report, shadow.as_deref())
     };
     Status {
         device: shared.device.clone(),
@@ -136,7 +157,7 @@ pub(super) fn status(shared: &Shared) -> Status {
     }
 }
 
-fn slot_status(report: SlotReport) -> SlotStatus {
+fn slot_status(report: SlotReport, runs: Option<&Shadow>) -> SlotStatus {
     SlotStatus {
         slot: report.slot,
         serving: report.serving.map(|serving| ServingStatus {
@@ -157,6 +178,16 @@ fn slot_status(report: SlotReport) -> SlotStatus {
             version: rejected.version.version,
             reason: rejected.reason,
             text: rejected.text,
+        }),
+        shadow: report.shadow.map(|shadow| {
+            let runs = runs.filter(|runs| *runs.version() == shadow.version);
+            ShadowStatus {
+                version: version(shadow.version),
+                phase: shadow.phase,
+                reason: shadow.reason,
+                text: shadow.text,
+                counts: runs.map(Shadow::counts).unwrap_or_default(),
+            }
         }),
     }
 }

@@ -4,6 +4,7 @@
 //! request that began with a model ends with it; a swap waits for nobody and nobody waits for it.
 
 pub mod bundle;
+mod said;
 
 use std::{
     collections::BTreeMap,
@@ -23,7 +24,7 @@ use tern_protocol::{
 };
 use tern_stats::histogram::Edges;
 
-use crate::{engine::Model, state::slot::Kept, telemetry::Meter};
+use crate::{clock, engine::Model, shadow::Shadow, state::slot::Kept, telemetry::Meter};
 
 /// Failures of the engine in a row that end a trial: one may be the input's fault.
 pub const TRIAL_FAILURES: u32 = 3;
@@ -87,7 +88,8 @@ impl Loaded {
         golden_difference: f32,
         micros: f64,
     ) -> Self {
-        let meter = Meter::new(since, manifest.classes.len(), edges).into();
+        let cpu = clock::of_process();
+        let meter = Meter::new(since, manifest.classes.len(), edges, cpu).into();
         Self {
             slot,
             kept,
@@ -103,6 +105,24 @@ impl Loaded {
             errors: AtomicU64::new(0),
             failures_in_a_row: AtomicU32::new(0),
         }
+    }
+
+    /// For tests: without a reference, and never on trial.
+    #[cfg(test)]
+    pub(crate) fn of(kept: Kept, manifest: Manifest, model: Model, clock: &clock::Clock) -> Self {
+        let slot = "reader".parse().expect("a name");
+        let (since, trial) = (clock.now(), Uptime(0));
+        Self::new(
+            slot,
+            kept,
+            manifest,
+            model,
+            Vec::new(),
+            since,
+            trial,
+            0.0,
+            1.0,
+        )
     }
 
     /// Whether it is so fast that it runs where it is asked.
@@ -160,7 +180,8 @@ impl Loaded {
 
     /// Closes its window; `None` if nothing happened in it.
     pub fn close_window(&self, now: Instant) -> Option<Window> {
-        self.meter().close(&self.slot, &self.kept.version, now)
+        let cpu = clock::of_process();
+        self.meter().close(&self.slot, &self.kept.version, now, cpu)
     }
 
     /// The proof that it serves.
@@ -182,6 +203,7 @@ impl Loaded {
 pub struct Slot {
     name: SlotName,
     serving: RwLock<Option<Arc<Loaded>>>,
+    shadow: RwLock<Option<Arc<Shadow>>>,
     failing: AtomicBool,
 }
 
@@ -204,6 +226,26 @@ impl Slot {
         self.failing.store(false, Ordering::Release);
         let mut serving = self.serving.write().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut serving, next)
+    }
+
+    /// What runs beside it.
+    pub fn shadow(&self) -> Option<Arc<Shadow>> {
+        self.shadow
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Puts another candidate, or none, in the place of what runs beside what serves; ends and gives what
+    /// ran.
+    pub fn set_shadow(&self, next: Option<Arc<Shadow>>) -> Option<Arc<Shadow>> {
+        let mut shadow = self.shadow.write().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *shadow, next);
+        drop(shadow);
+        if let Some(old) = &old {
+            old.end();
+        }
+        old
     }
 
     /// What serves failed its trial. Ignored if it does not serve any more.
@@ -231,6 +273,7 @@ impl Slots {
             let slot = Slot {
                 name: name.clone(),
                 serving: RwLock::new(None),
+                shadow: RwLock::new(None),
                 failing: AtomicBool::new(false),
             };
             (name, slot)

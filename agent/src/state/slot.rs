@@ -31,6 +31,63 @@ pub struct SlotRecord {
     /// What serves is on trial; `None`: it is confirmed.
     #[n(4)]
     pub trial: Option<Trial>,
+    /// What runs beside what serves, or is to, or was refused as such.
+    #[n(5)]
+    pub shadow: Option<ShadowRecord>,
+}
+
+/// What is remembered of a version beside the one that serves.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct ShadowRecord {
+    /// What it is.
+    #[n(0)]
+    pub kept: Kept,
+    /// The blobs that its manifest names, once that is here: they stay over a restart.
+    #[n(1)]
+    #[cbor(default)]
+    pub parts: Vec<Digest>,
+    /// It was refused.
+    #[n(2)]
+    pub rejected: Option<Rejected>,
+    /// How often it was begun to be loaded since it last ran for a while: whatever ends the agent again
+    /// and again meanwhile is taken for its doing.
+    #[n(3)]
+    #[cbor(default)]
+    pub starts: u32,
+}
+
+impl ShadowRecord {
+    /// A version that is to run, of which nothing is known yet.
+    pub fn new(kept: Kept) -> Self {
+        Self {
+            kept,
+            parts: Vec::new(),
+            rejected: None,
+            starts: 0,
+        }
+    }
+
+    /// It is about to be loaded; whether that makes sense once more.
+    pub fn start(&mut self) -> Verdict {
+        self.starts = self.starts.saturating_add(1);
+        if self.starts > TRIAL_STARTS {
+            Verdict::GiveUp
+        } else {
+            Verdict::Try
+        }
+    }
+
+    /// It is refused; its blobs may go.
+    pub fn reject(&mut self, reason: RejectReason, text: String) {
+        self.rejected = Some(Rejected {
+            version: self.kept.version.clone(),
+            reason,
+            text,
+        });
+        self.parts.clear();
+        self.starts = 0;
+    }
 }
 
 /// How the trial of what serves goes.
@@ -279,6 +336,41 @@ mod tests {
         other.activated(kept(2));
         other.swapped_back(RejectReason::FailedServing, "it fails".into());
         assert_eq!((other.current, other.trial), (Some(kept(1)), None));
+    }
+
+    #[test]
+    fn a_shadow_that_ends_the_agent_again_and_again_is_given_up_and_nothing_else() {
+        let mut slot = SlotRecord::default();
+        slot.activated(kept(1));
+        slot.confirmed();
+        let before = slot.clone();
+        let mut shadow = ShadowRecord::new(kept(2));
+        for _ in 0..TRIAL_STARTS {
+            assert_eq!(shadow.start(), Verdict::Try);
+        }
+        let mut other = shadow.clone();
+        assert_eq!(shadow.start(), Verdict::GiveUp);
+        shadow.reject(RejectReason::NotLoadable, "it ended the agent".into());
+        assert_eq!(shadow.starts, 0);
+        other.starts = 0;
+        assert_eq!(other.start(), Verdict::Try, "it ran for a while");
+        slot.shadow = Some(shadow);
+        slot.activated(kept(1));
+        slot.confirmed();
+        assert_eq!(
+            (&slot.current, &slot.previous),
+            (&before.current, &before.previous)
+        );
+        assert!(slot.shadow.is_some_and(|shadow| shadow.rejected.is_some()));
+    }
+
+    #[test]
+    fn a_record_from_before_shadows_reads_as_one_without() {
+        let mut slot = SlotRecord::default();
+        slot.activated(kept(1));
+        let old = tern_protocol::codec::encode(&slot);
+        let read: SlotRecord = tern_protocol::codec::decode(&old).expect("a record");
+        assert_eq!((read.shadow.clone(), read), (None, slot));
     }
 
     #[test]

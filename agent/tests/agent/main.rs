@@ -8,6 +8,7 @@ mod fixture;
 mod hub;
 mod inputs;
 mod server;
+mod shadow;
 mod trials;
 
 use std::{
@@ -119,6 +120,7 @@ fn publish(hub: &Hub, n: u32, weights: &[f32], change: impl FnOnce(&mut Manifest
             bundle: hub.offer(codec::encode(&manifest)),
             offers: Vec::new(),
         }],
+        shadows: Vec::new(),
     }
 }
 

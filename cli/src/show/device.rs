@@ -1,9 +1,10 @@
 //! Devices, their slots and events.
 
 use tern_protocol::{
-    reported::{Phase, Resources},
+    reported::{Phase, Resources, ShadowPhase},
     rest::{
-        DeviceView, EventView, Health, ProgressView, SlotView, Stage, TimelineEntry, VersionRef,
+        DeviceView, EventView, Health, ProgressView, ShadowView, SlotView, Stage, TimelineEntry,
+        VersionRef,
     },
     time::WallTime,
 };
@@ -349,7 +350,37 @@ fn slot_facts(slot: &SlotView, now: WallTime, look: Look) -> Facts {
         );
         facts.toned("refused", &text, Tone::Bad);
     }
+    if let Some(shadow) = &slot.shadow {
+        let (text, tone) = shadow_facts(shadow);
+        facts.toned("shadow", &text, tone);
+    }
     facts
+}
+
+/// What runs beside what serves.
+fn shadow_facts(shadow: &ShadowView) -> (String, Tone) {
+    let of = format!("{} v{}", shadow.model, shadow.version);
+    let share = shadow.cpu_permille.map_or_else(
+        || ", not wanted any more".into(),
+        |permille| {
+            let permille = permille.min(1000);
+            format!(
+                ", up to {}.{} % of a processor",
+                permille / 10,
+                permille % 10
+            )
+        },
+    );
+    let refused = shadow.reason.map_or(String::new(), |reason| {
+        format!(", {reason}: {}", clean(&shadow.text))
+    });
+    let (phase, tone) = match shadow.phase {
+        None => ("assigned".into(), Tone::Plain),
+        Some(ShadowPhase::Running) => ("runs beside what serves".into(), Tone::Good),
+        Some(ShadowPhase::Rejected) => ("refused".into(), Tone::Bad),
+        Some(phase) => (phase.to_string(), Tone::Busy),
+    };
+    (format!("{of} {phase}{refused}{share}"), tone)
 }
 
 /// Events of a fleet, newest first.

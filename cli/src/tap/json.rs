@@ -123,6 +123,14 @@ fn slot(slot: &SlotReport) -> Value {
         "previous": slot.previous.as_ref().map(version),
         "progress": progress,
         "rejected": rejected,
+        "shadow": slot.shadow.as_ref().map(|shadow| {
+            json!({
+                "version": version(&shadow.version),
+                "phase": shadow.phase,
+                "reason": shadow.reason,
+                "text": shadow.text,
+            })
+        }),
     })
 }
 
@@ -143,7 +151,20 @@ fn desired(desired: &Desired) -> Value {
             "bundle": slot.bundle,
         })
     });
-    json!({"revision": desired.revision, "slots": slots.collect::<Vec<_>>()})
+    let shadows = desired.shadows.iter().map(|shadow| {
+        json!({
+            "slot": shadow.slot,
+            "model": shadow.model,
+            "version": shadow.version,
+            "bundle": shadow.bundle,
+            "cpu_permille": shadow.cpu_permille,
+        })
+    });
+    json!({
+        "revision": desired.revision,
+        "slots": slots.collect::<Vec<_>>(),
+        "shadows": shadows.collect::<Vec<_>>(),
+    })
 }
 
 fn batch(batch: &Batch) -> Value {
@@ -170,13 +191,45 @@ fn entry(entry: &Entry) -> Value {
                 "inferences": window.inferences,
                 "errors": window.errors,
                 "latency_us": {
-                    "mean": text::mean_latency(window),
+                    "mean": text::mean_latency(&window.latency),
                     "min": window.latency.min,
                     "max": window.latency.max,
                 },
                 "classes": window.classes,
                 "confidence": window.confidence,
                 "features": window.features.len(),
+                "rss": window.rss,
+                "cpu_ms": window.cpu_ms,
+            }),
+        ),
+        Body::Shadow(window) => (
+            "shadow",
+            json!({
+                "slot": window.slot,
+                "model": window.model,
+                "version": window.version,
+                "bundle": window.bundle,
+                "live_version": window.live_version,
+                "live_bundle": window.live_bundle,
+                "opened": instant(window.opened),
+                "closed": instant(window.closed),
+                "compared": window.compared,
+                "agreed": window.agreed,
+                "errors": window.errors,
+                "skipped": window.skipped,
+                "latency_us": {
+                    "mean": text::mean_latency(&window.latency),
+                    "min": window.latency.min,
+                    "max": window.latency.max,
+                },
+                "live_latency_us": {
+                    "mean": text::mean_latency(&window.live_latency),
+                    "min": window.live_latency.min,
+                    "max": window.live_latency.max,
+                },
+                "classes": window.classes,
+                "confidence": window.confidence,
+                "tolerance": window.tolerance,
             }),
         ),
         Body::Event(event) => (

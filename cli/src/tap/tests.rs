@@ -65,6 +65,8 @@ fn window(inferences: u64) -> Window {
         classes: vec![4, 1],
         confidence: Vec::new(),
         features: Vec::new(),
+        rss: None,
+        cpu_ms: None,
     }
 }
 
@@ -116,6 +118,7 @@ fn what_devices_and_hub_say() {
             bundle: BlobRef::of(b"manifest"),
             offers: Vec::new(),
         }],
+        shadows: Vec::new(),
     };
     let want = Want {
         blob: Digest::of(b"x"),

@@ -5,8 +5,9 @@ use tern_protocol::{
     desired::Desired,
     log::{Batch, Body, Capture, Entry, Event, Label},
     reported::{Reported, SlotReport, SlotVersion},
+    shadow::ShadowWindow,
     topic::{Channel, Topic},
-    window::Window,
+    window::{Sketch, Window},
 };
 
 use super::{Heard, Said, word};
@@ -141,6 +142,12 @@ fn slot(slot: &SlotReport) -> String {
             rejected.reason, rejected.text
         );
     }
+    if let Some(shadow) = &slot.shadow {
+        text += &format!(", shadow {} {}", version(&shadow.version), shadow.phase);
+        if let Some(reason) = shadow.reason {
+            text += &format!(": {reason}: {}", shadow.text);
+        }
+    }
     text
 }
 
@@ -202,11 +209,23 @@ fn desired(desired: &Desired) -> String {
     } else {
         slots.join(" · ")
     };
-    format!("revision {}: {slots}", desired.revision)
+    let shadow = |shadow: &tern_protocol::desired::DesiredShadow| {
+        format!(
+            " · beside {}: {} v{} (bundle {}, {} ‰ of a processor)",
+            shadow.slot,
+            shadow.model,
+            shadow.version,
+            shadow.bundle.digest.short(),
+            shadow.cpu_permille
+        )
+    };
+    let shadows: String = desired.shadows.iter().map(shadow).collect();
+    format!("revision {}: {slots}{shadows}", desired.revision)
 }
 
 fn batch(batch: &Batch) -> String {
     let (mut windows, mut events, mut captures, mut labels, mut unknown) = (0, 0, 0, 0, 0);
+    let mut shadows = 0;
     let (mut inferences, mut errors) = (0u64, 0u64);
     for entry in &batch.entries {
         match &entry.body {
@@ -218,6 +237,7 @@ fn batch(batch: &Batch) -> String {
             Body::Event(_) => events += 1,
             Body::Capture(_) => captures += 1,
             Body::Label(_) => labels += 1,
+            Body::Shadow(_) => shadows += 1,
             Body::Unknown => unknown += 1,
         }
     }
@@ -230,7 +250,12 @@ fn batch(batch: &Batch) -> String {
             things(errors, "error")
         ));
     }
-    for (number, one) in [(events, "event"), (captures, "capture"), (labels, "label")] {
+    for (number, one) in [
+        (events, "event"),
+        (captures, "capture"),
+        (labels, "label"),
+        (shadows, "shadow window"),
+    ] {
         if number > 0 {
             parts.push(things(number, one));
         }
@@ -268,16 +293,36 @@ fn entry(entry: &Entry) -> String {
         Body::Event(event) => self::event(event),
         Body::Capture(capture) => self::capture(capture),
         Body::Label(label) => self::label(label),
+        Body::Shadow(window) => self::shadow(window),
         Body::Unknown => "of a kind that this version does not know".into(),
     };
     format!("{:>6} {said}", entry.sequence)
 }
 
 /// Mean of a window's latency in microseconds.
-pub(super) fn mean_latency(window: &Window) -> f64 {
-    let counts = window.latency.bins.iter().map(|bin| bin.count);
-    let values = counts.fold(window.latency.zeros, u64::saturating_add);
-    window.latency.sum / values as f64
+pub(super) fn mean_latency(latency: &Sketch) -> f64 {
+    let counts = latency.bins.iter().map(|bin| bin.count);
+    let values = counts.fold(latency.zeros, u64::saturating_add);
+    latency.sum / values as f64
+}
+
+fn shadow(window: &ShadowWindow) -> String {
+    let length = window.closed.uptime.since(window.opened.uptime);
+    format!(
+        "shadow  {} {} v{} beside v{}: {} compared, {} agreed, {}, {} skipped in {}, latency mean {}, \
+         that of what serves {}",
+        window.slot,
+        window.model,
+        window.version,
+        window.live_version,
+        count(window.compared),
+        count(window.agreed),
+        things(window.errors, "error"),
+        count(window.skipped),
+        crate::show::words::duration(length),
+        micros(mean_latency(&window.latency)),
+        micros(mean_latency(&window.live_latency)),
+    )
 }
 
 fn window(window: &Window) -> String {
@@ -296,7 +341,7 @@ fn window(window: &Window) -> String {
         things(window.inferences, "inference"),
         things(window.errors, "error"),
         crate::show::words::duration(length),
-        micros(mean_latency(window)),
+        micros(mean_latency(&window.latency)),
         micros(window.latency.max),
     )
 }

@@ -10,12 +10,12 @@ use tern_protocol::{
     blob::BlobRef,
     digest::Digest,
     id::{ModelVersion, Revision, RolloutId},
-    reported::{OutboxReport, Phase, Platform, RejectReason, Resources},
+    reported::{OutboxReport, Phase, Platform, RejectReason, Resources, ShadowPhase},
     rest::{
         Chart, DeltaState, DeltaView, DeviceView, EventView, Health, HealthCount, Metric,
         ModelView, Overview, Page, Point, ProgressView, RejectedView, RolloutCounts, RolloutDevice,
         RolloutDeviceState, RolloutState, RolloutView, Selector, Series, ServingCount, ServingView,
-        SiteView, SlotView, Stage, Stages, Totals, VersionRef, VersionView, Vetting,
+        ShadowView, SiteView, SlotView, Stage, Stages, Totals, VersionRef, VersionView, Vetting,
     },
     tensor::{Dtype, TensorSpec},
     time::WallTime,
@@ -91,6 +91,23 @@ pub(super) fn device(index: usize) -> DeviceView {
         reason: RejectReason::GoldenMismatch,
         text: "sample 3: output differs by 0.41, allowed are 0.001".into(),
     });
+    let refused = health == Health::Failing;
+    let shadow = ShadowView {
+        model: "digits".parse().unwrap(),
+        version: version(3),
+        cpu_permille: Some(25),
+        phase: Some(if refused {
+            ShadowPhase::Rejected
+        } else {
+            ShadowPhase::Running
+        }),
+        reason: refused.then_some(RejectReason::GoldenMismatch),
+        text: if refused {
+            "sample 5 differs".into()
+        } else {
+            String::new()
+        },
+    };
     DeviceView {
         id: format!("meter-{:02}", index + 1).parse().unwrap(),
         site: SITES[index % 4].parse().unwrap(),
@@ -129,6 +146,7 @@ pub(super) fn device(index: usize) -> DeviceView {
             previous: Some(version_ref(1)),
             progress,
             rejected,
+            shadow: (index % 5 == 2).then_some(shadow),
         }],
         outbox: OutboxReport {
             entries: 2,

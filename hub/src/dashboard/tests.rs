@@ -365,6 +365,32 @@ fn pages_of_a_workspace_link_within_it() {
 }
 
 #[test]
+fn a_device_shows_what_runs_beside_what_serves() {
+    let scope = Scope::unprefixed();
+    let frame = Frame {
+        scope: &scope,
+        now: NOW,
+        asker: &LOOPBACK,
+    };
+    let drawn = |of: &DeviceView| {
+        let (story, charts) = (fixtures::story::story(1), device_charts(&[], &[], &[]));
+        device::page(frame, of, None, &[], &story, &charts, Range::default()).0
+    };
+    let mut of = fixtures::device(2);
+    let page = drawn(&of);
+    assert!(
+        page.contains("Shadow") && page.contains("runs on some of the same inputs"),
+        "{page}"
+    );
+    assert!(page.contains("up to 2.5 % of a processor"), "{page}");
+    assert!(drawn(&fixtures::device(7)).contains("Refused as shadow"));
+    of.slots[0].shadow.as_mut().unwrap().cpu_permille = None;
+    assert!(drawn(&of).contains("not wanted any more"));
+    of.slots[0].shadow = None;
+    assert!(!drawn(&of).contains("Shadow"));
+}
+
+#[test]
 fn text_of_devices_is_never_markup() {
     let scope = Scope::unprefixed();
     let frame = Frame {
@@ -378,6 +404,7 @@ fn text_of_devices_is_never_markup() {
     device.platform.os = HOSTILE.into();
     device.labels.insert(HOSTILE.into(), HOSTILE.into());
     device.slots[0].rejected.as_mut().unwrap().text = HOSTILE.into();
+    device.slots[0].shadow.as_mut().unwrap().text = HOSTILE.into();
     let mut story = fixtures::story::story(3);
     for entry in &mut story.entries.items {
         entry.kind = HOSTILE.into();

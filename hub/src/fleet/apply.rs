@@ -13,7 +13,7 @@ use super::{
     health::{self, Told},
     intake::{Freshness, Said},
     rows::{device, slot},
-    stage,
+    shadows, stage,
 };
 
 use crate::{access::identity::Bound, store::StoreError};
@@ -173,6 +173,7 @@ fn clear_report(row: &mut slot::Model) {
     row.progress_total = None;
     row.rejected_bundle = None;
     row.rejected_text = None;
+    shadows::clear_report(row);
 }
 
 fn write_report(row: &mut slot::Model, report: &SlotReport) {
@@ -193,6 +194,9 @@ fn write_report(row: &mut slot::Model, report: &SlotReport) {
     if let Some(rejected) = &report.rejected {
         row.rejected_bundle = Some(rejected.version.bundle.as_bytes().to_vec());
         row.rejected_text = Some(format!("{}: {}", rejected.reason, rejected.text));
+    }
+    if let Some(shadow) = &report.shadow {
+        shadows::write_report(row, shadow);
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the hub wants of devices: written here, sent by `link`.
 
+pub mod shadow;
+
 use std::collections::BTreeSet;
 
 use sea_orm::{
@@ -7,8 +9,9 @@ use sea_orm::{
     QueryOrder as _, QuerySelect as _,
 };
 use tern_protocol::{
-    desired::{Desired, DesiredSlot},
+    desired::{Desired, DesiredShadow, DesiredSlot},
     id::{DeviceId, ModelName, Revision, SlotName, WorkspaceId},
+    limits,
     time::WallTime,
 };
 
@@ -17,6 +20,7 @@ use super::{
     facts::{self, Assigned},
     intake,
     rows::{device, event, slot},
+    shadows::{self, AssignedShadow},
     timeline::{
         self,
         news::{kind, row},
@@ -93,7 +97,8 @@ pub async fn assign(
         .collect();
     let mut known = intake::load(txn, workspace, &ids).await?;
     let wanted = assignments.iter().filter_map(|a| a.wanted.as_ref());
-    let offers = offers(txn, workspace, known.values(), wanted).await?;
+    let models = wanted.map(|wanted| &wanted.target.model);
+    let offers = offers(txn, workspace, known.values(), models).await?;
     let (mut done, mut devices, mut slots) = (Vec::new(), Vec::new(), Vec::new());
     let mut news = Vec::with_capacity(assignments.len());
     for Assignment {
@@ -160,36 +165,69 @@ async fn offers<'a>(
     db: &impl ConnectionTrait,
     workspace: &WorkspaceId,
     rows: impl IntoIterator<Item = &'a Rows>,
-    more: impl IntoIterator<Item = &'a Assigned>,
+    more: impl IntoIterator<Item = &'a ModelName>,
 ) -> Result<Offers, StoreError> {
     let mut models: BTreeSet<ModelName> = BTreeSet::new();
-    models.extend(more.into_iter().map(|more| more.target.model.clone()));
+    models.extend(more.into_iter().cloned());
     for row in rows.into_iter().flat_map(|rows| &rows.slots) {
         models.extend(facts::assigned(row)?.map(|assigned| assigned.target.model));
+        models.extend(shadows::assigned(row)?.map(|shadow| shadow.target.model));
     }
     deltas::offers(db, workspace, &models).await
 }
 
 fn desired_of(rows: &Rows, offers: &Offers) -> Result<Desired, StoreError> {
-    let mut slots = Vec::new();
+    let (mut slots, mut shadows) = (Vec::new(), Vec::new());
     for row in &rows.slots {
+        let serves = row.serving_weights.as_deref().map(facts::digest);
+        let serves = serves.transpose()?;
         if let Some(Assigned { target, .. }) = facts::assigned(row)? {
-            let wanted = DesiredSlot {
-                slot: parsed("slot name", &row.slot)?,
-                model: target.model,
-                version: target.version,
-                bundle: target.bundle,
-                offers: Vec::new(),
-            };
-            let serves = row.serving_weights.as_deref().map(facts::digest);
-            slots.push((wanted, serves.transpose()?));
+            slots.push((wanted(row, target)?, serves));
+        }
+        if let Some(shadow) = shadows::assigned(row)? {
+            let AssignedShadow {
+                target,
+                cpu_permille,
+                ..
+            } = shadow;
+            shadows.push((wanted(row, target)?, serves, cpu_permille));
         }
     }
     slots.sort_by(|(a, _), (b, _)| a.slot.cmp(&b.slot));
+    shadows.sort_by(|(a, ..), (b, ..)| a.slot.cmp(&b.slot));
+    // A device has fewer slots than that; the message must not grow, whatever is asked for.
+    shadows.truncate(limits::SHADOWS);
+    let count = slots.len();
+    let beside = shadows.iter();
+    slots.extend(beside.map(|(wanted, serves, _)| (wanted.clone(), *serves)));
+    // What is to serve is offered first what room there is.
     offers.add(&mut slots);
+    let mut beside = slots.split_off(count).into_iter();
+    let beside = shadows.into_iter().filter_map(|(_, _, cpu_permille)| {
+        let (wanted, _) = beside.next()?;
+        Some(DesiredShadow {
+            slot: wanted.slot,
+            model: wanted.model,
+            version: wanted.version,
+            bundle: wanted.bundle,
+            offers: wanted.offers,
+            cpu_permille,
+        })
+    });
     Ok(Desired {
         revision: Revision(rows.device.desired_revision.max(0).unsigned_abs()),
+        shadows: beside.collect(),
         slots: slots.into_iter().map(|(slot, _)| slot).collect(),
+    })
+}
+
+fn wanted(row: &slot::Model, target: facts::Target) -> Result<DesiredSlot, StoreError> {
+    Ok(DesiredSlot {
+        slot: parsed("slot name", &row.slot)?,
+        model: target.model,
+        version: target.version,
+        bundle: target.bundle,
+        offers: Vec::new(),
     })
 }
 
@@ -267,7 +305,6 @@ mod tests {
         desired::Offer,
         digest::Digest,
         id::{ModelVersion, NAME_MAX},
-        limits,
     };
 
     use super::*;
@@ -285,8 +322,20 @@ mod tests {
             },
             offers: Vec::new(),
         });
+        let shadows = (0..limits::SHADOWS).map(|_| DesiredShadow {
+            slot: longest.parse().expect("a name"),
+            model: longest.parse().expect("a name"),
+            version: ModelVersion::new(u32::MAX).expect("not zero"),
+            bundle: BlobRef {
+                digest: Digest::of(b""),
+                len: u64::MAX,
+            },
+            offers: Vec::new(),
+            cpu_permille: u16::MAX,
+        });
         let mut desired = Desired {
             revision: Revision(u64::MAX),
+            shadows: shadows.collect(),
             slots: slots.collect(),
         };
         let offer = Offer {

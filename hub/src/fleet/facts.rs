@@ -11,7 +11,11 @@ use tern_protocol::{
     time::WallTime,
 };
 
-use super::{rows::slot, stage};
+use super::{
+    rows::slot,
+    shadows::{self, ShadowFacts},
+    stage,
+};
 use crate::store::{Doing as _, StoreError, parsed};
 
 /// A version as it can be assigned.
@@ -96,6 +100,8 @@ pub struct DeviceFacts {
     pub boot: i64,
     /// Whether it has answered to what the hub wants by now.
     pub answered: bool,
+    /// What runs beside what serves, or is to.
+    pub shadow: ShadowFacts,
 }
 
 /// Every device of a workspace that has this slot, in the order of their ids, in one query.
@@ -111,6 +117,8 @@ pub async fn facts<C: ConnectionTrait>(
          s.assigned_len, s.assigned_weights, s.assigned_rollout, s.serving_bundle, \
          s.serving_weights, s.progress_bundle, s.progress_bytes, s.progress_total, \
          s.rejected_bundle, s.rejected_text, s.progress_phase, s.serving_confirmed, \
+         s.shadow_model, s.shadow_version, s.shadow_bundle, s.shadow_len, s.shadow_weights, \
+         s.shadow_rollout, s.shadow_permille, s.shadow_phase, s.shadow_text, \
          d.platform, d.online, d.last_seen, d.boot, d.reported_revision, d.desired_revision \
          FROM slot s JOIN device d ON d.workspace = s.workspace AND d.id = s.device \
          WHERE s.workspace = $1 AND s.slot = $2 ORDER BY s.device",
@@ -141,6 +149,15 @@ fn from_row(row: &QueryResult) -> Result<DeviceFacts, StoreError> {
         rejected_text: text(15)?,
         progress_phase: text(16)?,
         serving_confirmed: row.try_get_by_index(17).doing(DOING)?,
+        shadow_model: text(18)?,
+        shadow_version: number(19)?,
+        shadow_bundle: bytes(20)?,
+        shadow_len: number(21)?,
+        shadow_weights: bytes(22)?,
+        shadow_rollout: number(23)?,
+        shadow_permille: number(24)?,
+        shadow_phase: text(25)?,
+        shadow_text: text(26)?,
         ..Default::default()
     };
     let labels: String = row.try_get_by_index(2).doing(DOING)?;
@@ -155,11 +172,12 @@ fn from_row(row: &QueryResult) -> Result<DeviceFacts, StoreError> {
         underway: underway(&slot)?,
         refused: refused(&slot)?,
         stage: stage::stage(&slot),
-        platform: text(18)?.unwrap_or_default(),
-        online: row.try_get_by_index(19).doing(DOING)?,
-        last_seen: WallTime(number(20)?.unwrap_or_default()),
-        boot: number(21)?.unwrap_or_default(),
-        answered: number(22)? >= number(23)?,
+        platform: text(27)?.unwrap_or_default(),
+        online: row.try_get_by_index(28).doing(DOING)?,
+        last_seen: WallTime(number(29)?.unwrap_or_default()),
+        boot: number(30)?.unwrap_or_default(),
+        answered: number(31)? >= number(32)?,
+        shadow: shadows::facts(&slot)?,
     })
 }
 

@@ -29,7 +29,7 @@ use super::{
     facts,
     revoked::Reasons,
     rows::{device, label, slot},
-    stage,
+    shadows, stage,
     timeline::{self, news::news},
 };
 use crate::{
@@ -239,6 +239,7 @@ async fn store(
             after.bind(bound)?;
         }
         reasons.mark(&mut after);
+        happened.extend(reasons.take_back(&mut after, first));
         for (slot, of) in newly_stored(before.as_ref(), &after)? {
             outcome.stored.push((id.clone(), slot, of));
         }
@@ -286,13 +287,23 @@ fn newly_stored(
 ) -> Result<Vec<(SlotName, Version)>, StoreError> {
     let has = |slot: &slot::Model| stage::stage(slot) >= Some(Stage::Stored);
     let mut stored = Vec::new();
-    for slot in after.slots.iter().filter(|slot| has(slot)) {
-        let had = before.and_then(|before| before.slots.iter().find(|old| old.slot == slot.slot));
-        if had.is_some_and(|old| has(old) && old.assigned_bundle == slot.assigned_bundle) {
-            continue;
-        }
-        if let Some(assigned) = facts::assigned(slot)? {
+    for slot in &after.slots {
+        let old = before.and_then(|before| before.slots.iter().find(|old| old.slot == slot.slot));
+        let had = old.is_some_and(|old| has(old) && old.assigned_bundle == slot.assigned_bundle);
+        if has(slot)
+            && !had
+            && let Some(assigned) = facts::assigned(slot)?
+        {
             let of = (assigned.target.model, assigned.target.version);
+            stored.push((parsed("slot name", &slot.slot)?, of));
+        }
+        let had = old
+            .is_some_and(|old| shadows::is_stored(old) && old.shadow_bundle == slot.shadow_bundle);
+        if shadows::is_stored(slot)
+            && !had
+            && let Some(shadow) = shadows::assigned(slot)?
+        {
+            let of = (shadow.target.model, shadow.target.version);
             stored.push((parsed("slot name", &slot.slot)?, of));
         }
     }

@@ -19,6 +19,7 @@ pub mod intake;
 pub mod revoked;
 pub mod rows;
 pub mod schema;
+pub mod shadows;
 pub mod timeline;
 
 mod apply;

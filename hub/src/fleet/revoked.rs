@@ -16,8 +16,12 @@ use tern_protocol::{
 
 use super::{
     apply::Rows,
-    events, intake,
+    assign::{self, Cause},
+    events,
+    facts::Target,
+    intake,
     rows::{event, slot},
+    shadows,
     timeline::{
         self,
         news::{kind, row},
@@ -57,6 +61,36 @@ impl Reasons {
             Ok(((model, version), reason))
         });
         Ok(Self(reasons.collect::<Result<_, StoreError>>()?))
+    }
+
+    /// Whether a version is revoked.
+    pub(super) fn concern(&self, target: &Target) -> bool {
+        let of = (target.model.to_string(), i64::from(target.version.get()));
+        self.0.contains_key(&of)
+    }
+
+    /// Takes back what is wanted beside what serves and is revoked, with the next revision. Devices
+    /// refuse it by the signed metadata, whatever is wanted of them.
+    pub(super) fn take_back(&self, rows: &mut Rows, at: WallTime) -> Vec<event::Model> {
+        let mut news = Vec::new();
+        for slot in &mut rows.slots {
+            let of = slot.shadow_model.clone().zip(slot.shadow_version);
+            let Some((of, reason)) = of.and_then(|of| self.0.get_key_value(&of)) else {
+                continue;
+            };
+            let was = slot.clone();
+            shadows::assign(slot, None);
+            let cause = Cause {
+                at,
+                actor: None,
+                text: format!("{} v{} is revoked: {reason}", of.0, of.1),
+            };
+            news.extend(assign::shadow::told(&rows.device, &was, slot, &cause));
+        }
+        if !news.is_empty() {
+            rows.device.desired_revision = rows.device.desired_revision.saturating_add(1);
+        }
+        news
     }
 
     /// Says in each slot whether what serves there is revoked, and looks at the health again.

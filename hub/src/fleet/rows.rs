@@ -92,6 +92,15 @@ pub mod slot {
         pub progress_phase: Option<String>,
         pub serving_confirmed: bool,
         pub serving_revoked: Option<String>,
+        pub shadow_model: Option<String>,
+        pub shadow_version: Option<i64>,
+        pub shadow_bundle: Option<Vec<u8>>,
+        pub shadow_len: Option<i64>,
+        pub shadow_weights: Option<Vec<u8>>,
+        pub shadow_rollout: Option<i64>,
+        pub shadow_permille: Option<i64>,
+        pub shadow_phase: Option<String>,
+        pub shadow_text: Option<String>,
     }
 
     /// None: rows are joined by hand where they are read.

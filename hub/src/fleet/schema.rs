@@ -86,6 +86,35 @@ impl MigrationTrait for Platform {
     }
 }
 
+/// Adds what the hub wants beside what serves in a slot, and what the device says of it.
+pub struct Shadows;
+
+impl MigrationName for Shadows {
+    fn name(&self) -> &'static str {
+        "m0019_shadow"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Shadows {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for column in [
+            text_null("shadow_model"),
+            big_integer_null("shadow_version"),
+            blob_null("shadow_bundle"),
+            big_integer_null("shadow_len"),
+            blob_null("shadow_weights"),
+            big_integer_null("shadow_rollout"),
+            big_integer_null("shadow_permille"),
+            text_null("shadow_phase"),
+            text_null("shadow_text"),
+        ] {
+            add_column(manager, "slot", column).await?;
+        }
+        Ok(())
+    }
+}
+
 fn workspace() -> TableCreateStatement {
     table("workspace").col(text("id").primary_key()).take()
 }

@@ -26,6 +26,8 @@ use super::{
 };
 use crate::app::{App, fresh};
 
+mod shadow;
+
 fn workspace() -> WorkspaceId {
     "default".parse().expect("a name")
 }
@@ -81,6 +83,7 @@ fn reported(site: &str, serving: Option<Serving>) -> Reported {
             previous: None,
             progress: None,
             rejected: None,
+            shadow: None,
         }],
         outbox: OutboxReport::default(),
         malformed: 0,

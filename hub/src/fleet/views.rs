@@ -20,7 +20,7 @@ use tern_protocol::{
 use super::{
     anchor, facts, health, intake,
     rows::{device, label, slot},
-    stage,
+    shadows, stage,
 };
 use crate::{
     fleet::apply::Rows,
@@ -194,6 +194,7 @@ async fn view(
                 .map(version_ref),
             progress: report.and_then(progress_view),
             rejected: report.and_then(rejected_view),
+            shadow: shadows::view(slot, report)?,
         });
     }
     views.sort_by(|a, b| a.slot.cmp(&b.slot));

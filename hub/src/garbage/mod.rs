@@ -47,6 +47,7 @@ const REFERENCES: &str = "\
     UNION SELECT digest FROM delta WHERE state = 'ready' \
     UNION SELECT digest FROM trust_document WHERE role IN ('root', 'targets', 'snapshot') \
     UNION SELECT lower(hex(assigned_bundle)) FROM slot WHERE assigned_bundle IS NOT NULL \
+    UNION SELECT lower(hex(shadow_bundle)) FROM slot WHERE shadow_bundle IS NOT NULL \
     UNION SELECT lower(hex(bundle)) FROM rollout";
 
 /// Whether garbage is removed, or only found.

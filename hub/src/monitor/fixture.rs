@@ -6,6 +6,7 @@ use tern_protocol::{
     digest::Digest,
     id::{BootId, DeviceId, ModelVersion, OutboxId, PredictionId, Sequence, WorkspaceId},
     log::{Ack, Batch, Body, Capture, Entry, Label},
+    shadow::ShadowWindow,
     tensor::Tensor,
     time::{Instant, Uptime, WallTime},
     window::Window,
@@ -159,6 +160,31 @@ impl Device {
             classes: vec![0, n],
             confidence: bins,
             features: Vec::new(),
+            rss: None,
+            cpu_ms: None,
+        }))
+    }
+
+    /// A window of version 9 beside what serves: `n` rows compared, all but one agreed.
+    pub(crate) fn shadow(&self, opened: u64, closed: u64, n: u64) -> Body {
+        Body::Shadow(Box::new(ShadowWindow {
+            slot: name("reader"),
+            model: name("digits"),
+            version: ModelVersion::new(9).expect("from 1 up"),
+            bundle: Digest::of(b"candidate"),
+            live_version: ModelVersion::new(self.version).expect("from 1 up"),
+            live_bundle: Digest::of(b"bundle"),
+            opened: at(1, opened),
+            closed: at(1, closed),
+            compared: n,
+            agreed: n.saturating_sub(1),
+            errors: 2,
+            skipped: 30,
+            latency: (&Sketch::new()).into(),
+            live_latency: (&Sketch::new()).into(),
+            classes: vec![0, n],
+            confidence: confidence::no_counts(),
+            tolerance: 0.0,
         }))
     }
 

@@ -17,6 +17,7 @@ mod captures;
 mod charts;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod follow;
 pub mod ingest;
 pub mod labels;
 mod overview;

@@ -1,7 +1,8 @@
 //! Tables of the monitor.
 //!
-//! `telemetry_window` grows by a row a window and is written in bulk, so it has one index only, on
-//! the time that every chart asks by. It needs none to keep an entry from counting twice: what an
+//! `telemetry_window` grows by a row a window and is written in bulk, so it has two indices only: on the
+//! time that every chart asks by, and on the order in which windows came, for whoever follows them
+//! ([`super::follow`]). It needs none to keep an entry from counting twice: what an
 //! outbox may add is decided by `outbox_position`, which changes in the same transaction.
 
 use sea_orm_migration::{
@@ -10,7 +11,7 @@ use sea_orm_migration::{
     sea_query::{ColumnDef, Index, IndexCreateStatement, Table, TableCreateStatement},
 };
 
-use crate::store::schema::add_column;
+use crate::store::schema::{add_column, index};
 
 /// Makes the tables.
 pub struct Migration;
@@ -53,6 +54,29 @@ impl MigrationTrait for Quarantine {
             ON telemetry_window (workspace, device) WHERE quarantine IS NOT NULL";
         let db = manager.get_connection();
         db.execute_unprepared(index).await.map(|_| ())
+    }
+}
+
+/// Adds windows of shadows, and the order in which windows of a workspace came.
+pub struct Shadows;
+
+impl MigrationName for Shadows {
+    fn name(&self) -> &'static str {
+        "m0018_shadow_window"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Shadows {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.create_table(shadow_window()).await?;
+        let order = ["workspace", "id"];
+        manager
+            .create_index(index("shadow_by_order", "shadow_window", &order))
+            .await?;
+        manager
+            .create_index(index("telemetry_by_order", "telemetry_window", &order))
+            .await
     }
 }
 
@@ -104,6 +128,26 @@ fn window() -> TableCreateStatement {
         .col(number("closed"))
         .col(number("inferences"))
         .col(number("errors"))
+        .col(bytes("body"))
+        .to_owned()
+}
+
+/// One row a window of a shadow; the body is the window as CBOR.
+fn shadow_window() -> TableCreateStatement {
+    table("shadow_window")
+        .col(id())
+        .col(text("device"))
+        .col(text("slot"))
+        .col(text("model"))
+        .col(number("version"))
+        .col(number("live_version"))
+        .col(text("site"))
+        .col(number("opened"))
+        .col(number("closed"))
+        .col(number("compared"))
+        .col(number("agreed"))
+        .col(number("errors"))
+        .col(number("skipped"))
         .col(bytes("body"))
         .to_owned()
 }
@@ -173,14 +217,6 @@ fn tally() -> TableCreateStatement {
 }
 
 fn indices() -> [IndexCreateStatement; 4] {
-    let index = |name: &'static str, table: &'static str, columns: &[&'static str]| {
-        let mut index = Index::create();
-        index.name(name).if_not_exists().table(table);
-        for column in columns {
-            index.col(*column);
-        }
-        index
-    };
     let prediction = ["workspace", "device", "boot", "number"];
     [
         index(

@@ -12,8 +12,10 @@ use super::{
 };
 use crate::access::audit::Actor;
 use crate::registry::{self, fixture::package};
+use tern_protocol::shadow::ShadowWindow;
 
 mod ingested;
+mod shadows;
 
 async fn publish(world: &World) {
     let new = package(1.0).upload(&world.app.blobs).await;

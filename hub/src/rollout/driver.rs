@@ -7,7 +7,7 @@ use std::{
 
 use sea_orm::TransactionTrait as _;
 use tern_protocol::{
-    id::{RolloutId, SlotName, WorkspaceId},
+    id::{DeviceId, RolloutId, SlotName, WorkspaceId},
     rest::{Change, RolloutState, VersionRef},
     time::WallTime,
 };
@@ -27,8 +27,9 @@ use crate::{
     deltas,
     fleet::{
         self,
-        assign::{Assignment, Cause, Done, Tell, assign},
+        assign::{Assignment, Cause, Done, Tell, assign, assign_shadow},
         facts::{self, DeviceFacts},
+        shadows::{AssignedShadow, ShadowAssignment},
     },
     store::{Doing as _, StoreError, chain},
 };
@@ -177,7 +178,14 @@ async fn planned_pass(
     ranks: &HashMap<RolloutId, u32>,
     tell: &mpsc::Sender<Tell>,
 ) -> Result<Did, StoreError> {
-    let has_devices = || facts.iter().any(|facts| is_with(rollout, facts));
+    let shadowed = |facts: &DeviceFacts| {
+        let wanted = facts.shadow.wanted.as_ref();
+        wanted.is_some_and(|wanted| wanted.rollout == rollout.id)
+    };
+    let has_devices = || {
+        let mut all = facts.iter();
+        all.any(|facts| is_with(rollout, facts) || shadowed(facts))
+    };
     if rollout.state.is_over() && !has_devices() && !evidence::is_behind(app, rollout).await? {
         return Ok(Did::Nothing);
     }
@@ -187,7 +195,7 @@ async fn planned_pass(
     let mut actions = looked.actions;
     let mut progress = Progress {
         state: rollout.state,
-        reason: rollout.reason.clone(),
+        reason: looked.reason,
         counts: looked.counts,
     };
     if !rollout.state.is_over() {
@@ -196,14 +204,14 @@ async fn planned_pass(
         }
     }
     wait_for_deltas(app, rollout, &mut progress, &mut actions, facts).await?;
-    let changed = looked.changed || looked.counts != rollout.counts;
     let did = act(app, rollout, &actions, tell).await?;
-    note(app, rollout, progress).await?;
+    let did = did.and(shadow(app, rollout, &looked.shadows, tell).await?);
+    let did = did.and(note(app, rollout, progress).await?);
     if looked.changed {
         let change = Change::Rollout { id: rollout.id };
         app.changes.send(&rollout.workspace, change);
     }
-    Ok(if changed { Did::Something } else { did })
+    Ok(if looked.changed { Did::Something } else { did })
 }
 
 /// Holds back devices whose delta is being computed.
@@ -312,6 +320,39 @@ async fn act(
         tell_all(app, workspace, done, tell).await;
     }
     Ok(Did::Something)
+}
+
+/// Wants versions beside what serves, or no more.
+async fn shadow(
+    app: &App,
+    rollout: &Rollout,
+    shadows: &[(DeviceId, Option<AssignedShadow>)],
+    tell: &mpsc::Sender<Tell>,
+) -> Result<Did, StoreError> {
+    let workspace = &rollout.workspace;
+    for chunk in shadows.chunks(CHUNK) {
+        let txn = app.store.write().begin().await;
+        let txn = txn.doing("beginning to assign shadows")?;
+        let at = app.clock.now();
+        let assignments = chunk.iter().map(|(device, wanted)| ShadowAssignment {
+            device: device.clone(),
+            wanted: wanted.clone(),
+            cause: Cause {
+                at,
+                actor: rollout.actor.clone(),
+                text: String::new(),
+            },
+        });
+        let assignments: Vec<ShadowAssignment> = assignments.collect();
+        let done = assign_shadow(&txn, workspace, &rollout.slot, &assignments).await?;
+        txn.commit().await.doing("committing shadows")?;
+        tell_all(app, workspace, done, tell).await;
+    }
+    Ok(if shadows.is_empty() {
+        Did::Nothing
+    } else {
+        Did::Something
+    })
 }
 
 fn gives_back(actions: &[Action], done: &Done) -> bool {

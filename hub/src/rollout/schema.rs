@@ -160,6 +160,7 @@ fn tally() -> TableCreateStatement {
 fn memory() -> TableCreateStatement {
     of_rollout("rollout_memory")
         .col(big_integer("window_cursor"))
+        .col(big_integer("shadow_cursor"))
         .col(text("mix"))
         .primary_key(&mut key(&["workspace", "rollout"]))
         .take()

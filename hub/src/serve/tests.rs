@@ -196,6 +196,7 @@ impl Device {
                 previous: None,
                 progress: None,
                 rejected: None,
+                shadow: None,
             }],
             outbox: OutboxReport::default(),
             malformed: 0,

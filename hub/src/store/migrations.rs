@@ -40,6 +40,8 @@ impl MigratorTrait for Steps {
             Box::new(crate::notify::schema::Migration),
             Box::new(crate::fleet::schema::Platform),
             Box::new(crate::rollout::schema::Evidence),
+            Box::new(crate::monitor::schema::Shadows),
+            Box::new(crate::fleet::schema::Shadows),
         ]
     }
 }

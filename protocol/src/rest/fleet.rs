@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     digest::Digest,
     id::{DeviceId, ModelName, ModelVersion, Revision, SiteName, SlotName},
-    reported::{Deltas, OutboxReport, Phase, Platform, RejectReason, Resources, Trust},
+    reported::{
+        Deltas, OutboxReport, Phase, Platform, RejectReason, Resources, ShadowPhase, Trust,
+    },
     rest::Stage,
     time::WallTime,
 };
@@ -92,6 +94,30 @@ pub struct SlotView {
     pub progress: Option<ProgressView>,
     /// What it refused, and why.
     pub rejected: Option<RejectedView>,
+    /// What runs beside what serves, or is to; absent if there is nothing of the kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowView>,
+}
+
+/// A version that runs beside what serves, on some of the same inputs; nobody gets its answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct ShadowView {
+    /// The model.
+    pub model: ModelName,
+    /// Its version.
+    pub version: ModelVersion,
+    /// Share of one processor that it may take, in thousandths; absent if the hub does not want it any
+    /// more and the device has not let it go yet.
+    pub cpu_permille: Option<u16>,
+    /// How far the device got with it; absent until it has said so.
+    pub phase: Option<ShadowPhase>,
+    /// Why it was refused, for programs; absent unless it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<RejectReason>,
+    /// What happened, for people; empty unless it was refused.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
 }
 
 /// A model's version.

@@ -101,6 +101,9 @@ pub struct StagePlan {
     /// Whether devices only run the version beside what serves: nothing of it reaches a user. `to` says how many.
     #[serde(default, skip_serializing_if = "is_default")]
     pub shadow: bool,
+    /// Share of one processor that a shadow may take; inputs that it has no time for are passed over.
+    #[serde(default = "twentieth", skip_serializing_if = "is_twentieth")]
+    pub shadow_cpu: Share,
 }
 
 /// The least that must be known of the devices that a stage added. What is not given is half of those devices, and
@@ -334,6 +337,10 @@ fn usual_gates() -> Vec<Gate> {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+fn is_twentieth(share: &Share) -> bool {
+    *share == twentieth()
 }
 
 fn is_everything(selector: &Selector) -> bool {

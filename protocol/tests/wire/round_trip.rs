@@ -7,6 +7,7 @@ use tern_protocol::{
     digest::Digest,
     id::{BootId, OutboxId, Sequence},
     log::{Batch, Body, Entry, EventKind},
+    shadow::ShadowWindow,
     tensor::{Dtype, Tensor},
     time::{Instant, Uptime, WallTime},
     window::{FeatureCounts, Sketch, SketchBin, Window},
@@ -42,18 +43,43 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn shadows()(
+        (opened, closed) in (instants(), instants()),
+        (compared, agreed, errors, skipped) in any::<(u64, u64, u64, u64)>(),
+        classes in prop::collection::vec(any::<u64>(), 0..20),
+        (version, tolerance) in (1u32.., 0u16..),
+    ) -> ShadowWindow {
+        ShadowWindow {
+            opened, closed, compared, agreed, errors, skipped, classes,
+            version: tern_protocol::id::ModelVersion::new(version).expect("from 1 up"),
+            tolerance: tolerance.into(),
+            ..samples::shadow_window()
+        }
+    }
+}
+
+prop_compose! {
     fn batches()(
         outbox in any::<u64>(),
         (acked, after) in any::<(u64, u64)>(),
         now in instants(),
         entries in prop::collection::vec(
-            (any::<u64>(), instants(), any::<Option<i64>>(), prop::option::of(windows())), 0..6),
+            (
+                any::<u64>(), instants(), any::<Option<i64>>(), prop::option::of(windows()),
+                prop::option::of(shadows()),
+            ),
+            0..6,
+        ),
     ) -> Batch {
-        let entries = entries.into_iter().map(|(sequence, at, wall, window)| Entry {
+        let entries = entries.into_iter().map(|(sequence, at, wall, window, shadow)| Entry {
             sequence: Sequence(sequence),
             at,
             wall: wall.map(WallTime),
-            body: window.map_or(Body::Unknown, |window| Body::Window(Box::new(window))),
+            body: match (window, shadow) {
+                (Some(window), _) => Body::Window(Box::new(window)),
+                (None, Some(window)) => Body::Shadow(Box::new(window)),
+                (None, None) => Body::Unknown,
+            },
         });
         Batch {
             outbox: OutboxId(outbox),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tern_protocol::{
     blob::{BlobRef, Chunk, ChunkRange, Want},
-    desired::{Desired, DesiredSlot, Offer},
+    desired::{Desired, DesiredShadow, DesiredSlot, Offer},
     digest::Digest,
     id::{BootId, ModelVersion, OutboxId, PredictionId, Revision, Sequence},
     log::{Ack, Batch, Body, Capture, Entry, Event, EventKind, Label},
@@ -13,8 +13,9 @@ use tern_protocol::{
     profile::{FeatureReference, Reference},
     reported::{
         Deltas, Link, OutboxReport, Phase, Platform, Progress, RejectReason, Rejected, Reported,
-        Resources, Serving, SlotReport, SlotVersion, Trust,
+        Resources, Serving, ShadowPhase, ShadowReport, SlotReport, SlotVersion, Trust,
     },
+    shadow::{ShadowWindow, TOLERANCE},
     steps::{Channels, InputSteps, Method, OutputSteps, PostStep, PreStep},
     tensor::{Dtype, Tensor, TensorSpec},
     time::{Instant, Uptime, WallTime},
@@ -96,6 +97,7 @@ pub fn reported() -> Reported {
                 reason: RejectReason::DigestMismatch,
                 text: "the bytes do not have the digest that names them".into(),
             }),
+            shadow: None,
         }],
         outbox: OutboxReport {
             entries: 12,
@@ -107,6 +109,26 @@ pub fn reported() -> Reported {
         trust: None,
         deltas: None,
     }
+}
+
+pub fn reported_with_shadow() -> Reported {
+    let mut reported = reported();
+    reported.slots[0].shadow = Some(ShadowReport {
+        version: slot_version(5),
+        phase: ShadowPhase::Running,
+        reason: None,
+        text: String::new(),
+    });
+    let mut refused = reported.slots[0].clone();
+    refused.slot = name("meter-reader");
+    refused.shadow = Some(ShadowReport {
+        version: slot_version(6),
+        phase: ShadowPhase::Rejected,
+        reason: Some(RejectReason::GoldenMismatch),
+        text: "golden sample 3 differs by 0.2".into(),
+    });
+    reported.slots.push(refused);
+    reported
 }
 
 pub fn reported_with_deltas() -> Reported {
@@ -159,7 +181,30 @@ pub fn desired() -> Desired {
             bundle: blob("manifest"),
             offers: Vec::new(),
         }],
+        shadows: Vec::new(),
     }
+}
+
+pub fn desired_with_shadows() -> Desired {
+    let mut desired = desired();
+    let shadow = DesiredShadow {
+        slot: name("digit-reader"),
+        model: name("digit-reader"),
+        version: version(3),
+        bundle: blob("candidate manifest"),
+        offers: vec![Offer {
+            base: Digest::of(b"weights"),
+            delta: blob("delta"),
+        }],
+        cpu_permille: 50,
+    };
+    let plain = DesiredShadow {
+        slot: name("meter-reader"),
+        offers: Vec::new(),
+        ..shadow.clone()
+    };
+    desired.shadows = vec![shadow, plain];
+    desired
 }
 
 pub fn desired_with_offers() -> Desired {
@@ -329,7 +374,65 @@ pub fn window() -> Window {
         classes: vec![290, 10],
         confidence: vec![15; 20],
         features: vec![FeatureCounts(vec![0, 200, 99, 1, 0])],
+        rss: None,
+        cpu_ms: None,
     }
+}
+
+pub fn window_with_resources() -> Window {
+    Window {
+        rss: Some(9_000_000),
+        cpu_ms: Some(1_234),
+        ..window()
+    }
+}
+
+pub fn shadow_window() -> ShadowWindow {
+    let live = window();
+    ShadowWindow {
+        slot: live.slot,
+        model: name("digit-reader"),
+        version: version(2),
+        bundle: Digest::of(b"candidate"),
+        live_version: live.version,
+        live_bundle: live.bundle,
+        opened: live.opened,
+        closed: live.closed,
+        compared: 40,
+        agreed: 38,
+        errors: 1,
+        skipped: 259,
+        latency: Sketch {
+            accuracy: 10,
+            zeros: 0,
+            bins: vec![SketchBin {
+                index: 240,
+                count: 40,
+            }],
+            sum: 4_800.5,
+            min: 100.0,
+            max: 130.0,
+        },
+        live_latency: live.latency,
+        classes: vec![30, 10],
+        confidence: vec![2; 20],
+        tolerance: TOLERANCE,
+    }
+}
+
+pub fn batch_with_shadow() -> Batch {
+    let mut batch = batch();
+    batch.entries.truncate(2);
+    batch.entries.push(Entry {
+        sequence: Sequence(43),
+        at: at(3, 43_000),
+        wall: None,
+        body: Body::Shadow(Box::new(shadow_window())),
+    });
+    if let Body::Event(event) = &mut batch.entries[1].body {
+        event.kind = EventKind::Shadow;
+    }
+    batch
 }
 
 pub fn batch() -> Batch {
@@ -451,6 +554,31 @@ macro_rules! every_message {
             "desired-offers",
             tern_protocol::desired::Desired,
             crate::samples::desired_with_offers()
+        );
+        $each!(
+            "desired-shadows",
+            tern_protocol::desired::Desired,
+            crate::samples::desired_with_shadows()
+        );
+        $each!(
+            "reported-shadow",
+            tern_protocol::reported::Reported,
+            crate::samples::reported_with_shadow()
+        );
+        $each!(
+            "window-resources",
+            tern_protocol::window::Window,
+            crate::samples::window_with_resources()
+        );
+        $each!(
+            "shadow-window",
+            tern_protocol::shadow::ShadowWindow,
+            crate::samples::shadow_window()
+        );
+        $each!(
+            "batch-shadow",
+            tern_protocol::log::Batch,
+            crate::samples::batch_with_shadow()
         );
         $each!(
             "roots",

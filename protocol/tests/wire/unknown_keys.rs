@@ -87,3 +87,43 @@ fn an_entry_of_an_unknown_kind_keeps_its_place() {
     let entry: log::Entry = codec::decode(&bytes.into_writer()).expect("an entry");
     assert_eq!((entry.sequence.0, entry.body), (7, log::Body::Unknown));
 }
+
+/// What a reader made before shadows makes of what a writer of today says: the same, without them.
+#[test]
+fn old_readers_skip_shadows_and_resources() {
+    use tern_protocol::{codec, desired::Desired, log, window::Window};
+
+    /// Takes keys out of the outermost map, as a reader does that does not know them.
+    fn without(bytes: &[u8], unknown: &[u32]) -> Vec<u8> {
+        let mut from = Decoder::new(bytes);
+        let pairs = from.map().expect("a map").expect("with its length");
+        let mut kept = Vec::new();
+        for _ in 0..pairs {
+            let key = from.u32().expect("a key");
+            let start = from.position();
+            from.skip().expect("a value");
+            if !unknown.contains(&key) {
+                kept.push((key, from.input()[start..from.position()].to_vec()));
+            }
+        }
+        let mut to = Encoder::new(Vec::new());
+        to.map(kept.len() as u64).expect("to memory");
+        for (key, value) in kept {
+            to.u32(key).expect("to memory");
+            to.writer_mut().extend(value);
+        }
+        to.into_writer()
+    }
+
+    let desired = without(&golden::bytes("desired-shadows"), &[2]);
+    assert_eq!(desired, golden::bytes("desired"));
+    assert!(codec::decode::<Desired>(&desired).is_ok_and(|read| read.shadows.is_empty()));
+    let window = without(&golden::bytes("window-resources"), &[12, 13]);
+    assert_eq!(window, golden::bytes("window"));
+    let window: Window = codec::decode(&window).expect("an old writer's window");
+    assert_eq!((window.rss, window.cpu_ms), (None, None));
+    let batch: log::Batch = codec::decode(&golden::bytes("batch-shadow")).expect("a batch");
+    let entry = codec::encode(&batch.entries[2]);
+    let old: log::Entry = codec::decode(&without(&entry, &[7])).expect("an entry");
+    assert_eq!((old.sequence.0, old.body), (43, log::Body::Unknown));
+}

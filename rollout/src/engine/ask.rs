@@ -11,6 +11,12 @@ impl Engine {
         self.member(index).and_then(|member| member.timed)
     }
 
+    /// Whether a device is, or was, to run the version beside what serves.
+    pub fn is_shadowed(&self, index: Index) -> bool {
+        self.stage_of(index)
+            .is_some_and(|stage| self.is_shadow(stage))
+    }
+
     /// When its stage began.
     pub fn since(&self) -> Option<WallTime> {
         (self.phase != Phase::New).then(|| self.stages[self.stage].since)

@@ -20,6 +20,7 @@ mod months_offline;
 mod raw;
 mod refusals;
 mod resuming;
+mod shadow;
 mod signing;
 mod updating;
 

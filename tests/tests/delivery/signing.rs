@@ -297,6 +297,7 @@ fn say_desired(fleet: &Fleet, agent: usize, revision: u64, version: &str, bundle
             bundle,
             offers: Vec::new(),
         }],
+        shadows: Vec::new(),
     };
     let device = fleet.agents[agent].device();
     let topic = format!("tern/1/default/d/{device}/down/desired");

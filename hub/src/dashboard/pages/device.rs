@@ -3,10 +3,10 @@
 use maud::{Markup, html};
 use tern_protocol::{
     id::SlotName,
-    reported::Phase,
+    reported::{Phase, ShadowPhase},
     rest::{
         Chart, DeviceView, Doubt, IdentityView, Page, ProgressView, QuarantineView, ServingView,
-        SlotView, TimelineEntry,
+        ShadowView, SlotView, TimelineEntry,
     },
 };
 
@@ -292,6 +292,37 @@ fn slot(scope: &Scope, slot: &SlotView) -> Markup {
             }
             @if let Some(previous) = &slot.previous {
                 p.dim.small { "Would swap back to " (parts::version_ref(scope, previous)) }
+            }
+            @if let Some(shadow) = &slot.shadow { (self::shadow(scope, shadow)) }
+        }
+    }
+}
+
+/// What runs beside what serves.
+fn shadow(scope: &Scope, shadow: &ShadowView) -> Markup {
+    let of = parts::version(scope, &shadow.model, shadow.version);
+    let phase = match shadow.phase {
+        None => "wanted by the hub".into(),
+        Some(ShadowPhase::Running) => {
+            "runs on some of the same inputs, nobody gets its answers".into()
+        }
+        Some(phase) => phase.to_string(),
+    };
+    html! {
+        @if let Some(reason) = shadow.reason {
+            div.alarm role="note" {
+                p { b { "Refused as shadow: " (of) ": " (reason) } }
+                p.text { (shadow.text) }
+            }
+        } @else {
+            p.dim.small {
+                "Shadow " (of) ": " (phase)
+                @match shadow.cpu_permille {
+                    Some(permille) => {
+                        ", up to " (permille.min(1000) / 10) "." (permille.min(1000) % 10) " % of a processor"
+                    }
+                    None => { ", not wanted any more" }
+                }
             }
         }
     }

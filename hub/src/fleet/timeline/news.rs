@@ -36,10 +36,25 @@ pub(in crate::fleet) mod kind {
     pub(in crate::fleet) const REVOKED: &str = "revoked";
     /// The device was not heard of for a while.
     pub(in crate::fleet) const AWAY: &str = "away";
+    /// A version is wanted beside what serves.
+    pub(in crate::fleet) const SHADOW_ASSIGNED: &str = "shadow-assigned";
+    /// It is not wanted any more.
+    pub(in crate::fleet) const SHADOW_UNASSIGNED: &str = "shadow-unassigned";
 
     /// All of them.
-    pub(in crate::fleet) const ALL: [&str; 10] = [
-        APPEARED, ASSIGNED, UNASSIGNED, FETCHED, WAITING, UNSIGNED, PROVEN, UNPROVEN, REVOKED, AWAY,
+    pub(in crate::fleet) const ALL: [&str; 12] = [
+        APPEARED,
+        ASSIGNED,
+        UNASSIGNED,
+        FETCHED,
+        WAITING,
+        UNSIGNED,
+        PROVEN,
+        UNPROVEN,
+        REVOKED,
+        AWAY,
+        SHADOW_ASSIGNED,
+        SHADOW_UNASSIGNED,
     ];
 }
 

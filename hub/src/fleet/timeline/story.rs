@@ -20,6 +20,8 @@ pub(super) fn says(row: &event::Model) -> String {
         kind::UNPROVEN => "serves other weights than were published",
         kind::REVOKED => "was revoked while it served here",
         kind::AWAY => return away(row),
+        kind::SHADOW_ASSIGNED => return shadowed(row),
+        kind::SHADOW_UNASSIGNED => "is not wanted beside what serves any more",
         "started" => "the agent started",
         "fetching" if row.slot.is_none() => "had trouble with fetching",
         "fetching" => "is being fetched",
@@ -35,6 +37,7 @@ pub(super) fn says(row: &event::Model) -> String {
         "delta-failed" => "could not be made of a delta, and is fetched whole",
         "disk" => "told how full its disk is",
         "damage" => "found damage on its disk",
+        "shadow" => "told of its shadow",
         other => return format!("told of `{other}`"),
     };
     text.into()
@@ -47,6 +50,14 @@ fn assigned(row: &event::Model) -> String {
         }
         (Some(rollout), None) => format!("was assigned by rollout {rollout}"),
         (None, _) => "was assigned".into(),
+    }
+}
+
+fn shadowed(row: &event::Model) -> String {
+    let wanted = "is wanted beside what serves";
+    match row.rollout {
+        Some(rollout) => format!("{wanted} by rollout {rollout}"),
+        None => wanted.into(),
     }
 }
 

@@ -73,6 +73,8 @@ mod tests {
             classes: vec![0, 1],
             confidence: vec![1; 20],
             features: vec![FeatureCounts(vec![1, 2, 3]); 64],
+            rss: Some(1),
+            cpu_ms: Some(2),
         };
         let summary = Summary::read(&codec::encode(&window)).expect("reads");
         assert_eq!(

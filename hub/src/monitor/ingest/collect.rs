@@ -1,6 +1,6 @@
 //! Collects the rows of a group and writes them, table by table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::{ConnectionTrait, Value};
 use tern_protocol::{
@@ -10,7 +10,7 @@ use tern_protocol::{
     time::WallTime,
 };
 
-use super::prepare::{Prepared, Ready, ReadyBody, ReadyCapture, ReadyWindow, bits};
+use super::prepare::{Prepared, Ready, ReadyBody, ReadyCapture, ReadyShadow, ReadyWindow, bits};
 use crate::{
     fleet,
     monitor::{
@@ -39,6 +39,27 @@ const WINDOWS: Bulk = Bulk {
         "errors",
         "body",
         "quarantine",
+    ],
+    conflict: "",
+};
+
+const SHADOWS: Bulk = Bulk {
+    table: "shadow_window",
+    columns: &[
+        "workspace",
+        "device",
+        "slot",
+        "model",
+        "version",
+        "live_version",
+        "site",
+        "opened",
+        "closed",
+        "compared",
+        "agreed",
+        "errors",
+        "skipped",
+        "body",
     ],
     conflict: "",
 };
@@ -75,12 +96,17 @@ pub(super) struct Totals {
     pub(super) unknown: u64,
     /// Windows whose time is not believed.
     pub(super) quarantined: u64,
+    /// Windows of shadows.
+    pub(super) shadows: u64,
 }
 
 /// Rows of a group, by table.
 #[derive(Default)]
 pub(super) struct Rows {
     windows: Vec<Value>,
+    shadows: Vec<Value>,
+    /// Workspaces that these are of: they count in no total.
+    shadowed: BTreeSet<WorkspaceId>,
     captures: BTreeMap<WorkspaceId, Vec<Value>>,
     labels: BTreeMap<WorkspaceId, Vec<rows::LabelRow>>,
     events: BTreeMap<Device, Vec<(WallTime, Event)>>,
@@ -111,6 +137,7 @@ impl Rows {
                     let place = (bits(batch.outbox.0), bits(sequence.0));
                     self.window(device, place, *window, timeline, site);
                 }
+                ReadyBody::Shadow(window) => self.shadow(device, *window, timeline, site),
                 ReadyBody::Capture(capture) => {
                     self.capture(device, *capture, timeline.wall(at), site);
                 }
@@ -153,6 +180,36 @@ impl Rows {
             bits(window.errors),
             window.body.into(),
             doubt.map(Doubt::word).into(),
+        ]);
+    }
+
+    /// A window of a shadow counts in no total: nobody got any of its answers.
+    fn shadow(
+        &mut self,
+        (workspace, device): &Device,
+        window: ReadyShadow,
+        timeline: &Timeline,
+        site: &str,
+    ) {
+        // Who follows windows follows the order in which they came, so a time that cannot be believed
+        // is as good as any.
+        let Interval { opened, closed, .. } = timeline.interval(window.opened, window.closed);
+        self.shadowed.insert(workspace.clone());
+        self.shadows.extend([
+            workspace.as_str().into(),
+            device.as_str().into(),
+            window.slot.into(),
+            window.model.into(),
+            window.version.into(),
+            window.live_version.into(),
+            site.into(),
+            opened.into(),
+            closed.into(),
+            bits(window.compared),
+            bits(window.agreed),
+            bits(window.errors),
+            bits(window.skipped),
+            window.body.into(),
         ]);
     }
 
@@ -219,6 +276,12 @@ impl Rows {
             ..Totals::default()
         };
         WINDOWS.insert(txn, self.windows, "storing windows").await?;
+        totals.shadows = SHADOWS
+            .insert(txn, self.shadows, "storing windows of shadows")
+            .await?;
+        for workspace in self.shadowed {
+            totals.tallies.entry(workspace).or_default();
+        }
         for ((workspace, device), (windows, inferences)) in self.counts {
             fleet::count_windows(txn, &workspace, &device, windows, inferences, at).await?;
             let tally = totals.tallies.entry(workspace).or_default();

@@ -160,6 +160,7 @@ impl Committer {
         counters.batches.add(judged.batches);
         counters.entries_unknown.add(totals.unknown);
         counters.quarantined.add(totals.quarantined);
+        counters.shadow_windows.add(totals.shadows);
         for (workspace, tally) in &totals.tallies {
             counters.windows.add(tally.windows);
             counters.captures.add(tally.captures);

@@ -6,6 +6,7 @@ use tern_protocol::{
     id::{DeviceId, OutboxId, PredictionId, Sequence, WorkspaceId},
     limits,
     log::{Body, Capture, Entry, Event, Label},
+    shadow::ShadowWindow,
     time::{Instant, WallTime},
     window::Window,
 };
@@ -42,6 +43,7 @@ pub(super) enum ReadyBody {
     Capture(Box<ReadyCapture>),
     Label(Box<Label>),
     Event(Box<Event>),
+    Shadow(Box<ReadyShadow>),
     /// A newer agent's kind, or values that no agent of ours writes: acknowledged, counted, not
     /// stored, so that one bad entry does not stop an outbox for ever.
     Unknown,
@@ -55,6 +57,21 @@ pub(super) struct ReadyWindow {
     pub(super) closed: Instant,
     pub(super) inferences: u64,
     pub(super) errors: u64,
+    /// The window as CBOR, as the device wrote it.
+    pub(super) body: Vec<u8>,
+}
+
+pub(super) struct ReadyShadow {
+    pub(super) slot: String,
+    pub(super) model: String,
+    pub(super) version: i64,
+    pub(super) live_version: i64,
+    pub(super) opened: Instant,
+    pub(super) closed: Instant,
+    pub(super) compared: u64,
+    pub(super) agreed: u64,
+    pub(super) errors: u64,
+    pub(super) skipped: u64,
     /// The window as CBOR, as the device wrote it.
     pub(super) body: Vec<u8>,
 }
@@ -91,6 +108,7 @@ fn ready(entry: Entry) -> Ready {
         Body::Capture(capture) => ready_capture(&capture),
         Body::Label(label) => ReadyBody::Label(label),
         Body::Event(event) => ReadyBody::Event(event),
+        Body::Shadow(window) => ready_shadow(&window),
         Body::Unknown => ReadyBody::Unknown,
     };
     Ready {
@@ -112,6 +130,25 @@ fn ready_window(window: &Window) -> ReadyWindow {
         errors: window.errors.min(COUNT_MAX),
         body: codec::encode(window),
     }
+}
+
+fn ready_shadow(window: &ShadowWindow) -> ReadyBody {
+    if window.agreed > window.compared {
+        return ReadyBody::Unknown;
+    }
+    ReadyBody::Shadow(Box::new(ReadyShadow {
+        slot: window.slot.to_string(),
+        model: window.model.to_string(),
+        version: window.version.get().into(),
+        live_version: window.live_version.get().into(),
+        opened: window.opened,
+        closed: window.closed,
+        compared: window.compared.min(COUNT_MAX),
+        agreed: window.agreed.min(COUNT_MAX),
+        errors: window.errors.min(COUNT_MAX),
+        skipped: window.skipped.min(COUNT_MAX),
+        body: codec::encode(window),
+    }))
 }
 
 fn ready_capture(capture: &Capture) -> ReadyBody {

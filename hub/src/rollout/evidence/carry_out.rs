@@ -2,10 +2,14 @@
 
 use std::collections::HashMap;
 
-use tern_protocol::rest::{Part, RolloutCounts, RolloutDeviceState};
+use tern_protocol::{
+    id::DeviceId,
+    rest::{Part, RolloutCounts, RolloutDeviceState},
+};
 use tern_rollout::{Engine, Place, Wanted, engine::Arm, event::Index};
 
 use super::observe::Seen;
+use crate::fleet::shadows::AssignedShadow;
 use crate::rollout::{
     plan::{Before, Candidate, Rollout},
     step::{Action, Membership, place, stage},
@@ -36,6 +40,38 @@ pub(in crate::rollout) fn actions(
         }
     }
     actions
+}
+
+/// What to want, or to want no more, beside what serves.
+pub(in crate::rollout) fn shadows(
+    engine: &Engine,
+    rollout: &Rollout,
+    seen: &[Seen<'_>],
+) -> Vec<(DeviceId, Option<AssignedShadow>)> {
+    let plan = &engine.setup().plan;
+    let mut shadows = Vec::new();
+    for one in seen {
+        let index = engine.index(&one.facts.device);
+        let wanted = index.map_or(Wanted::AsItIs, |index| engine.wanted(index));
+        let is = one.facts.shadow.wanted.as_ref();
+        let ours = is.is_some_and(|is| is.rollout == rollout.id);
+        match (wanted, index) {
+            (Wanted::Shadow, Some(index)) if !ours => {
+                let stage = engine.stage_of(index).unwrap_or(0);
+                let cpu = plan.stages[stage].shadow_cpu.millionths() / 1_000;
+                let shadow = AssignedShadow {
+                    target: rollout.target.clone(),
+                    rollout: rollout.id,
+                    cpu_permille: u16::try_from(cpu).unwrap_or(1_000),
+                };
+                shadows.push((one.facts.device.clone(), Some(shadow)));
+            }
+            (Wanted::Shadow, _) => {}
+            _ if ours => shadows.push((one.facts.device.clone(), None)),
+            _ => {}
+        }
+    }
+    shadows
 }
 
 /// Devices by where they are.

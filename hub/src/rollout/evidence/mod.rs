@@ -23,14 +23,14 @@ pub(super) use running::Running;
 use std::{collections::HashMap, sync::Arc};
 
 use tern_protocol::{
-    id::{RolloutId, WorkspaceId},
+    id::{DeviceId, RolloutId, WorkspaceId},
     rest::RolloutCounts,
 };
 use tern_rollout::{Phase, Wanted};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::{plan::Rollout, step::Action, stored as rollouts};
-use crate::{app::App, store::StoreError};
+use crate::{app::App, fleet::shadows::AssignedShadow, store::StoreError};
 
 /// The rollouts that are held in memory, some hundred bytes for each of their devices.
 #[derive(Clone, Default)]
@@ -45,14 +45,18 @@ impl Engines {
 
 /// What came of a look at one rollout.
 pub(super) struct Looked {
-    /// The rollout as it stands.
+    /// The rollout as it is stored.
     pub(super) rollout: Rollout,
+    /// Why it stands as it does, for people.
+    pub(super) reason: String,
     /// Devices by where they are.
     pub(super) counts: RolloutCounts,
     /// For each device that was seen, whether it is, or was, to have the version.
     pub(super) admitted: Vec<bool>,
     /// What has to be assigned.
     pub(super) actions: Vec<Action>,
+    /// What has to be wanted beside what serves, or no more.
+    pub(super) shadows: Vec<(DeviceId, Option<AssignedShadow>)>,
     /// Whether anything is different.
     pub(super) changed: bool,
 }
@@ -79,9 +83,11 @@ pub(super) async fn look(
     let Some(running) = engines.get_mut(&key) else {
         return Ok(Looked {
             rollout: rollout.clone(),
+            reason: rollout.reason.clone(),
             counts: rollout.counts,
             admitted: vec![false; seen.len()],
             actions: Vec::new(),
+            shadows: Vec::new(),
             changed: false,
         });
     };
@@ -111,12 +117,15 @@ pub(super) async fn look(
     };
     let looked = Looked {
         counts: carry_out::counts(engine, rollout, seen),
+        shadows: carry_out::shadows(engine, rollout, seen),
         actions: carry_out::actions(engine, rollout, seen, &before),
         rollout: committed.rollout,
+        reason: committed.reason,
         admitted,
         changed: committed.changed,
     };
-    let is_done = matches!(engine.phase(), Phase::Ended { .. }) && !gives_back;
+    let is_done =
+        matches!(engine.phase(), Phase::Ended { .. }) && !gives_back && looked.shadows.is_empty();
     if is_done {
         engines.remove(&key);
     }

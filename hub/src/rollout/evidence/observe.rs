@@ -2,6 +2,7 @@
 
 use tern_protocol::{
     id::RolloutId,
+    reported::ShadowPhase,
     rest::{Gate, Refusal, Stage},
     time::WallTime,
 };
@@ -112,6 +113,9 @@ fn moved(
     if !place.is_admitted() {
         return;
     }
+    if engine.is_shadowed(index) {
+        return shadowed(index, place, id, facts, events);
+    }
     let assigned = facts.assigned.as_ref();
     let ours = assigned.is_some_and(|assigned| assigned.rollout == id);
     if !ours || place == Place::Waiting {
@@ -151,6 +155,38 @@ fn moved(
         .is_some_and(|underway| underway.bundle == bundle);
     if place == Place::Admitted && (underway || facts.answered) {
         events.push(Event::Heard(index));
+    }
+}
+
+/// How far a device came that is to run the version beside what serves.
+fn shadowed(
+    index: Index,
+    place: Place,
+    id: RolloutId,
+    facts: &DeviceFacts,
+    events: &mut Vec<Event>,
+) {
+    let wanted = facts.shadow.wanted.as_ref();
+    let ours = wanted.is_some_and(|wanted| wanted.rollout == id);
+    let Some(reported) = facts.shadow.reported.as_ref().filter(|_| ours) else {
+        return;
+    };
+    match reported.phase {
+        ShadowPhase::Running if place != Place::Confirmed => events.push(Event::Confirmed(index)),
+        ShadowPhase::Rejected if !matches!(place, Place::Failed(_) | Place::Waiting) => {
+            let word = reported.text.split(": ").next().unwrap_or_default();
+            let reason = Refusal::from_word(word).unwrap_or(Refusal::NotLoadable);
+            events.push(Event::Refused(index, Reason(reason)));
+        }
+        ShadowPhase::Fetching
+        | ShadowPhase::Verified
+        | ShadowPhase::Vetted
+        | ShadowPhase::Unsigned
+            if place == Place::Admitted =>
+        {
+            events.push(Event::Heard(index));
+        }
+        _ => {}
     }
 }
 

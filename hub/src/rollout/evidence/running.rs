@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     app::App,
+    monitor::follow,
     rollout::{plan::Rollout, stored::save},
     store::{Doing as _, StoreError},
 };
@@ -46,10 +47,10 @@ pub(in crate::rollout) struct Running {
 
 /// What a look led to.
 pub(in crate::rollout) struct Committed {
-    /// The rollout as it stands now.
+    /// The rollout as it is stored now.
     pub(in crate::rollout) rollout: Rollout,
-    /// What was decided.
-    pub(in crate::rollout) decisions: Vec<Decision>,
+    /// What it waits for, or why it ended: the reason that is to be shown.
+    pub(in crate::rollout) reason: String,
     /// Whether anything changed.
     pub(in crate::rollout) changed: bool,
 }
@@ -61,6 +62,7 @@ struct News {
     tallies: BTreeSet<u32>,
     heard: Option<i64>,
     cursor: Option<i64>,
+    shadow_cursor: Option<i64>,
     labels: Option<i64>,
 }
 
@@ -108,7 +110,8 @@ impl Running {
         let now = app.clock.now();
         if !self.begun {
             self.memory = Memory {
-                cursor: windows::last(app.store.read()).await?,
+                cursor: windows::last(app.store.read(), "telemetry_window").await?,
+                shadow_cursor: windows::last(app.store.read(), "shadow_window").await?,
                 mix: self.mix(app, rollout, now).await?,
             };
         }
@@ -118,6 +121,7 @@ impl Running {
         };
         self.in_time(seen, now, &mut news);
         self.windows(app, rollout, &mut news).await?;
+        self.shadows(app, rollout, &mut news).await?;
         self.labels(app, rollout, &mut news).await?;
         self.orders(app, rollout, &mut news).await?;
         let batch = Batch {
@@ -227,6 +231,37 @@ impl Running {
         }
         if up_to != cursor {
             news.cursor = Some(up_to);
+        }
+        Ok(())
+    }
+
+    /// Counts windows of shadows that came since the last look, if a stage is one.
+    async fn shadows(
+        &mut self,
+        app: &App,
+        rollout: &Rollout,
+        news: &mut News,
+    ) -> Result<(), StoreError> {
+        let plan = &self.engine.setup().plan;
+        if !plan.stages.iter().any(|stage| stage.shadow) {
+            return Ok(());
+        }
+        let gates = plan.gates.clone();
+        let cursor = self.memory.shadow_cursor;
+        let (db, most) = (app.store.read(), follow::PAGE_MAX);
+        let read = follow::shadow_windows(db, &self.workspace, cursor, most).await?;
+        for followed in read {
+            news.shadow_cursor = Some(followed.id);
+            let window = &followed.window;
+            let Some(index) = self.engine.index(&followed.device) else {
+                continue;
+            };
+            let ours = window.slot == rollout.slot && window.bundle == rollout.target.bundle.digest;
+            if ours && self.engine.is_shadowed(index) {
+                let tally = self.tallies.entry(index.0).or_default();
+                news.events.extend(tally.shadow(index, &gates, window));
+                news.tallies.insert(index.0);
+            }
         }
         Ok(())
     }
@@ -350,13 +385,13 @@ impl Running {
         applied: Applied,
         news: News,
     ) -> Result<Committed, StoreError> {
-        let stands = self.stands(rollout, &applied.decisions);
+        let (mut stands, reason) = self.stands(rollout, &applied.decisions);
         let nothing = !applied.changed && news.tallies.is_empty() && !self.jumps(&news);
         if nothing && self.begun && stands == *rollout {
             self.labels = news.labels.unwrap_or(self.labels);
             return Ok(Committed {
                 rollout: stands,
-                decisions: Vec::new(),
+                reason,
                 changed: false,
             });
         }
@@ -379,6 +414,7 @@ impl Running {
         }
         let memory = Memory {
             cursor: news.cursor.unwrap_or(self.memory.cursor),
+            shadow_cursor: news.shadow_cursor.unwrap_or(self.memory.shadow_cursor),
             mix: self.memory.mix.clone(),
         };
         stored::save_memory(&txn, workspace, id, &memory).await?;
@@ -397,12 +433,13 @@ impl Running {
         }
         // A person may have spoken since; what was said is an order, which the next look hears.
         let latest = crate::rollout::stored::find(&txn, workspace, id).await?;
-        let mut stands = stands;
+        let mut reason = reason;
         if let Some(latest) = latest
             && (latest.state, latest.moved) != (rollout.state, rollout.moved)
         {
             (stands.state, stands.moved) = (latest.state, latest.moved);
-            stands.reason = latest.reason;
+            stands.reason.clone_from(&latest.reason);
+            reason = latest.reason;
         }
         if stands != *rollout {
             stands.updated = batch.at;
@@ -421,19 +458,23 @@ impl Running {
         }
         Ok(Committed {
             rollout: stands,
-            decisions: applied.decisions,
+            reason,
             changed: true,
         })
     }
 
     /// Whether so many windows were passed over that to read them again would take long.
     fn jumps(&self, news: &News) -> bool {
-        news.cursor
-            .is_some_and(|cursor| cursor - self.memory.cursor >= windows::WINDOWS as i64 / 5)
+        let shadows = news.shadow_cursor;
+        let shadows = shadows.is_some_and(|last| last - self.memory.shadow_cursor >= 500);
+        shadows
+            || news
+                .cursor
+                .is_some_and(|cursor| cursor - self.memory.cursor >= windows::WINDOWS as i64 / 5)
     }
 
     /// The rollout's row as the engine says that it stands.
-    fn stands(&self, rollout: &Rollout, decisions: &[Decision]) -> Rollout {
+    fn stands(&self, rollout: &Rollout, decisions: &[Decision]) -> (Rollout, String) {
         use tern_protocol::rest::Moved;
         let engine = &self.engine;
         let (state, moved) = match engine.phase() {
@@ -460,7 +501,8 @@ impl Running {
             reason,
             stage: (engine.phase() != Phase::New).then(|| engine.stage() as u32 + 1),
             ..rollout.clone()
-        }
+        };
+        (stands, reason)
     }
 
     /// Who ended it.

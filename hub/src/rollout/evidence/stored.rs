@@ -225,6 +225,8 @@ pub(super) async fn save_tally(
 pub(super) struct Memory {
     /// The last window that was read.
     pub(super) cursor: i64,
+    /// The last window of a shadow that was read.
+    pub(super) shadow_cursor: i64,
     /// What was predicted before, by class.
     pub(super) mix: Vec<u64>,
 }
@@ -235,7 +237,7 @@ pub(super) async fn memory(
     workspace: &WorkspaceId,
     id: RolloutId,
 ) -> Result<Option<Memory>, StoreError> {
-    let sql = "SELECT window_cursor, mix FROM rollout_memory WHERE workspace = $1 AND rollout = $2";
+    let sql = "SELECT window_cursor, mix, shadow_cursor FROM rollout_memory WHERE workspace = $1 AND rollout = $2";
     let row = db
         .query_one_raw(statement(db, sql, key(workspace, id)))
         .await;
@@ -245,6 +247,7 @@ pub(super) async fn memory(
     let mix: String = row.try_get_by_index(1).doing(READING)?;
     Ok(Some(Memory {
         cursor: row.try_get_by_index(0).doing(READING)?,
+        shadow_cursor: row.try_get_by_index(2).doing(READING)?,
         mix: serde_json::from_str(&mix).unwrap_or_default(),
     }))
 }
@@ -257,11 +260,14 @@ pub(super) async fn save_memory(
     memory: &Memory,
 ) -> Result<(), StoreError> {
     let mix = serde_json::to_string(&memory.mix).expect("numbers are JSON");
-    let values = key(workspace, id)
-        .into_iter()
-        .chain([memory.cursor.into(), mix.into()]);
-    let sql = "INSERT INTO rollout_memory (workspace, rollout, window_cursor, mix) VALUES ($1, $2, $3, $4) \
-               ON CONFLICT (workspace, rollout) DO UPDATE SET window_cursor = excluded.window_cursor";
+    let values = key(workspace, id).into_iter().chain([
+        memory.cursor.into(),
+        mix.into(),
+        memory.shadow_cursor.into(),
+    ]);
+    let sql = "INSERT INTO rollout_memory (workspace, rollout, window_cursor, mix, shadow_cursor) \
+               VALUES ($1, $2, $3, $4, $5) ON CONFLICT (workspace, rollout) DO UPDATE \
+               SET window_cursor = excluded.window_cursor, shadow_cursor = excluded.shadow_cursor";
     txn.execute_raw(statement(txn, sql, values))
         .await
         .doing(WRITING)?;

@@ -4,6 +4,7 @@ use minicbor::{Decode, Encode};
 use tern_protocol::{
     profile::CONFIDENCE_BINS,
     rest::{Gate, Unit},
+    shadow::ShadowWindow,
     time::WallTime,
     window::Window,
 };
@@ -38,6 +39,12 @@ pub(super) struct Tally {
     /// Rungs of labels that were told.
     #[n(6)]
     labels: u32,
+    /// Windows of its shadow.
+    #[n(7)]
+    shadows: u64,
+    /// Inputs that the shadow answered otherwise, and inputs that it saw.
+    #[n(8)]
+    otherwise: (u64, u64),
 }
 
 /// A window, as much of it as gates ask for.
@@ -117,6 +124,34 @@ impl Tally {
         events
     }
 
+    /// Adds a window of its shadow. If it is the first, second, fourth … the mean so far.
+    pub(super) fn shadow(
+        &mut self,
+        index: Index,
+        gates: &[Gate],
+        window: &ShadowWindow,
+    ) -> Vec<Event> {
+        let seen = window.compared.saturating_add(window.errors);
+        if seen == 0 {
+            return Vec::new();
+        }
+        self.shadows += 1;
+        let agreed = window.agreed.min(window.compared);
+        self.otherwise.0 = self.otherwise.0.saturating_add(seen - agreed);
+        self.otherwise.1 = self.otherwise.1.saturating_add(seen);
+        let Some(rung) = tern_stats::ladder::rung(self.shadows) else {
+            return Vec::new();
+        };
+        let mut events = vec![Event::Counted(index, self.shadows, self.otherwise.1)];
+        let gate = gates
+            .iter()
+            .position(|gate| matches!(gate, Gate::Disagreement(_)));
+        if let Some((gate, level)) = gate.zip(level(self.otherwise.0, self.otherwise.1)) {
+            events.push(Event::Rung(index, GateIndex(gate as u8), rung as u8, level));
+        }
+        events
+    }
+
     /// The means over the first, first two, first four … of its labels that were not told yet. `wrong`: in order,
     /// whether each prediction was wrong, and the chance that it was asked about.
     pub(super) fn labels(
@@ -186,13 +221,13 @@ fn budgeted(used: Option<u64>, budget: u64) -> (u64, u64) {
 }
 
 /// The largest resident memory of the agent in the window, in bytes.
-const fn rss(_body: &Window) -> Option<u64> {
-    None
+const fn rss(body: &Window) -> Option<u64> {
+    body.rss
 }
 
 /// Processor time of the agent in the window, in milliseconds.
-const fn cpu(_body: &Window) -> Option<u64> {
-    None
+const fn cpu(body: &Window) -> Option<u64> {
+    body.cpu_ms
 }
 
 /// The confidence that predictions lack: bins count predictions from 0 to 1.

@@ -49,7 +49,8 @@ impl Field {
         settle(&field.app).await;
         let view = planned::start(&field.app, &Actor::machine(), &workspace(), &plan(json)).await;
         field.id = view.expect("starts").id;
-        settle(&field.app).await;
+        // Nobody computes deltas here; devices wait a minute for them.
+        field.minutes(2).await;
         field
     }
 

@@ -35,11 +35,14 @@ pub(super) struct Stored {
     pub(super) body: Option<Window>,
 }
 
-/// The newest window of all.
-pub(super) async fn last(db: &impl ConnectionTrait) -> Result<i64, StoreError> {
+/// The newest window of all in a table of windows.
+pub(super) async fn last(
+    db: &impl ConnectionTrait,
+    table: &'static str,
+) -> Result<i64, StoreError> {
     let select = Statement::from_string(
         db.get_database_backend(),
-        "SELECT COALESCE(MAX(id), 0) FROM telemetry_window",
+        format!("SELECT COALESCE(MAX(id), 0) FROM {table}"),
     );
     let row = db.query_one_raw(select).await.doing(DOING)?;
     row.map_or(Ok(0), |row| row.try_get_by_index(0).doing(DOING))
@@ -59,9 +62,9 @@ pub(super) async fn after(
         db.get_database_backend(),
         format!(
             "SELECT id, device, model, version, opened, inferences, errors, {body}, workspace, slot, quarantine \
-             FROM telemetry_window WHERE id > $1 ORDER BY id LIMIT {WINDOWS}"
+             FROM telemetry_window WHERE workspace = $2 AND id > $1 ORDER BY id LIMIT {WINDOWS}"
         ),
-        [cursor.into()],
+        [cursor.into(), workspace.as_str().into()],
     );
     let rows = db.query_all_raw(select).await.doing(DOING)?;
     let mut windows = Vec::with_capacity(rows.len());

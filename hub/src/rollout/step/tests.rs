@@ -71,6 +71,7 @@ impl World {
             last_seen: WallTime(0),
             boot: 1,
             answered: true,
+            shadow: crate::fleet::shadows::ShadowFacts::default(),
         };
         Self {
             devices: (0..devices).map(device).collect(),

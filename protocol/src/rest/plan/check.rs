@@ -106,6 +106,10 @@ impl Plan {
                 let text = "a shadow comes before the stages in which devices serve the version";
                 found.add(at("shadow"), text);
             }
+            if stage.shadow && stage.shadow_cpu < Share::percent(1) {
+                let text = "a shadow with less than 1% of a processor would see next to nothing";
+                found.add(at("shadow-cpu"), text);
+            }
             live |= !stage.shadow;
             let before = index.checked_sub(1).map(|index| &self.stages[index]);
             let Some(before) = before.filter(|before| before.shadow == stage.shadow) else {

@@ -63,6 +63,8 @@ pub(super) fn window(number: u64) -> Window {
         features: (0..FEATURES as u64)
             .map(|feature| FeatureCounts(spread(FEATURE_COUNTS, number + feature)))
             .collect(),
+        rss: Some(11 << 20),
+        cpu_ms: Some(120),
     }
 }
 

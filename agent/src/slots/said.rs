@@ -1,0 +1,35 @@
+//! What an answer of a classifier says.
+
+use super::Loaded;
+use crate::{engine::Answered, telemetry::Prediction};
+
+impl Loaded {
+    /// What each row of the first output says; all `None` unless the model is a classifier. `None` if
+    /// a probability is not a number. An output that steps decided is read as it was before: what was
+    /// decided alone has no confidence to count.
+    pub fn said(&self, answered: &Answered) -> Option<Vec<Option<Prediction>>> {
+        let classes = self.manifest.classes.len();
+        let first = answered.outputs.first()?;
+        let batched = self.model.outputs().next()?.shape.first() == Some(&-1);
+        let rows = if batched {
+            *first.shape.first()? as usize
+        } else {
+            1
+        };
+        if classes == 0 {
+            return Some(vec![None; rows]);
+        }
+        let scores = answered.scores.as_ref().unwrap_or(first).to_f32()?;
+        match self.model.threshold() {
+            // Two sides of one score.
+            Some(threshold) if classes != scores.len() / rows => scores
+                .iter()
+                .map(|score| Prediction::from_score(*score, threshold).map(Some))
+                .collect(),
+            _ => scores
+                .chunks(classes)
+                .map(|row| Prediction::from_probabilities(row).map(Some))
+                .collect(),
+        }
+    }
+}
