@@ -348,6 +348,8 @@ impl Voice {
             classes: Vec::new(),
             confidence: Vec::new(),
             features: Vec::new(),
+            rss: None,
+            cpu_ms: None,
         };
         self.entry(Body::Window(Box::new(window)));
         self.predictions += 1;
@@ -364,6 +366,7 @@ impl Voice {
             version: serving.version,
             predicted_at: self.moment(now),
             class: u32::from(wrong),
+            confidence: 0.9,
             truth: 0,
         };
         self.entry(Body::Label(Box::new(label)));
@@ -415,6 +418,7 @@ impl Voice {
                 previous: None,
                 progress: None,
                 rejected: self.rejected.clone(),
+                shadow: None,
             }],
             outbox: OutboxReport::default(),
             malformed: 0,

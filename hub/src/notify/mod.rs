@@ -129,6 +129,15 @@ impl Courier {
         self.0.mailer.is_some()
     }
 
+    /// Asks a question of another program, as JSON; its answer, or why there is none, for people. The same rules hold
+    /// for the address as for webhooks.
+    pub async fn ask(&self, url: &str, question: Vec<u8>) -> Result<Vec<u8>, String> {
+        let target = address::Target::parse(url, address::Plain::Loopback);
+        let target = target.map_err(|err| err.to_string())?;
+        let answer = self.0.webhooks.ask(&target, question).await;
+        answer.map_err(|failure| failure.to_string())
+    }
+
     /// Makes the driver look at once. For whoever has committed a notice; without it, it looks within
     /// seconds.
     pub fn wake(&self) {

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
 use hyper::{
     HeaderMap, Request, StatusCode,
     body::Bytes,
@@ -77,18 +77,44 @@ impl Webhooks {
         now: WallTime,
     ) -> Result<(), Failure> {
         let request = request(target, secret, message, now)?;
+        let answer = self.post(target, request, 0).await?;
+        judge(answer.status, &answer.headers, now)
+    }
+
+    /// Asks a question: the body of the answer, if it is a success and not longer than [`ANSWER`].
+    pub(super) async fn ask(&self, target: &Target, question: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        let request = Request::post(target.path())
+            .header(HOST, target.authority())
+            .header(USER_AGENT, concat!("tern-hub/", env!("CARGO_PKG_VERSION")))
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::new(question.into()))
+            .map_err(|_| Failure::for_good("its address does not fit into a request"))?;
+        let asked = self.post(target, request, ANSWER);
+        let answer = tokio::time::timeout(ATTEMPT, asked).await;
+        let late = || Failure::new(format!("no answer within {} s", ATTEMPT.as_secs()));
+        let answer = answer.map_err(|_| late())??;
+        if !answer.status.is_success() {
+            return Err(Failure::new(format!("answered {}", answer.status)));
+        }
+        Ok(answer.body)
+    }
+
+    async fn post(
+        &self,
+        target: &Target,
+        request: Request<Full<Bytes>>,
+        read: usize,
+    ) -> Result<Answer, Failure> {
         let stream = connect(target).await?;
-        let (status, headers) = if target.is_tls() {
-            let name = ServerName::try_from(target.host());
-            let name = name.map_err(|_| Failure::new("its host is no name of a certificate"))?;
-            let connector = TlsConnector::from(self.tls()?);
-            let stream = connector.connect(name, stream).await;
-            let stream = stream.map_err(|err| Failure::new(format!("TLS: {}", untold(&err))))?;
-            exchange(stream, request).await?
-        } else {
-            exchange(stream, request).await?
-        };
-        judge(status, &headers, now)
+        if !target.is_tls() {
+            return exchange(stream, request, read).await;
+        }
+        let name = ServerName::try_from(target.host());
+        let name = name.map_err(|_| Failure::new("its host is no name of a certificate"))?;
+        let connector = TlsConnector::from(self.tls()?);
+        let stream = connector.connect(name, stream).await;
+        let stream = stream.map_err(|err| Failure::new(format!("TLS: {}", untold(&err))))?;
+        exchange(stream, request, read).await
     }
 
     fn tls(&self) -> Result<Arc<ClientConfig>, Failure> {
@@ -180,11 +206,20 @@ fn untold(err: &io::Error) -> String {
     text.to_owned()
 }
 
-/// Sends the request; the head of the answer.
+/// What came back.
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    /// As much of it as was asked for.
+    body: Vec<u8>,
+}
+
+/// Sends the request; the answer, of whose body no more than `read` bytes are taken.
 async fn exchange<S>(
     stream: S,
     request: Request<Full<Bytes>>,
-) -> Result<(StatusCode, HeaderMap), Failure>
+    read: usize,
+) -> Result<Answer, Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -200,12 +235,31 @@ where
         let _ = connection.await;
         std::future::pending::<Infallible>().await
     };
-    let answer = tokio::select! {
-        answer = sender.send_request(request) => answer.map_err(failed)?,
-        never = driven => match never {},
+    let asked = async {
+        let answer = sender.send_request(request).await.map_err(failed)?;
+        let (head, mut rest) = answer.into_parts();
+        let mut body = Vec::new();
+        while read > 0
+            && let Some(frame) = rest.frame().await
+        {
+            let data = frame.map_err(failed)?.into_data().unwrap_or_default();
+            if body.len() + data.len() > read {
+                return Err(Failure::new(format!(
+                    "its answer is longer than {read} bytes"
+                )));
+            }
+            body.extend_from_slice(&data);
+        }
+        Ok(Answer {
+            status: head.status,
+            headers: head.headers,
+            body,
+        })
     };
-    let (head, _) = answer.into_parts();
-    Ok((head.status, head.headers))
+    tokio::select! {
+        answer = asked => answer,
+        never = driven => match never {},
+    }
 }
 
 /// What an answer says.

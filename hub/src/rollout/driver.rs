@@ -7,6 +7,7 @@ use std::{
 
 use sea_orm::TransactionTrait as _;
 use tern_protocol::{
+    desired::Desired,
     id::{DeviceId, RolloutId, SlotName, WorkspaceId},
     rest::{Change, RolloutState, VersionRef},
     time::WallTime,
@@ -27,7 +28,7 @@ use crate::{
     deltas,
     fleet::{
         self,
-        assign::{Assignment, Cause, Done, Tell, assign, assign_shadow},
+        assign::{Assignment, Cause, Done, Tell, assign, shadow::assign_shadow},
         facts::{self, DeviceFacts},
         shadows::{AssignedShadow, ShadowAssignment},
     },
@@ -317,7 +318,8 @@ async fn act(
         }
         txn.commit().await.doing("committing assignments")?;
         tracing::debug!(%workspace, rollout = %rollout.id, devices = done.len(), "assigned");
-        tell_all(app, workspace, done, tell).await;
+        let told = done.into_iter().map(|done| (done.device, done.desired));
+        tell_all(app, workspace, told, tell).await;
     }
     Ok(Did::Something)
 }
@@ -346,7 +348,8 @@ async fn shadow(
         let assignments: Vec<ShadowAssignment> = assignments.collect();
         let done = assign_shadow(&txn, workspace, &rollout.slot, &assignments).await?;
         txn.commit().await.doing("committing shadows")?;
-        tell_all(app, workspace, done, tell).await;
+        let told = done.into_iter().map(|done| (done.device, done.desired));
+        tell_all(app, workspace, told, tell).await;
     }
     Ok(if shadows.is_empty() {
         Did::Nothing
@@ -365,13 +368,10 @@ fn gives_back(actions: &[Action], done: &Done) -> bool {
 pub(super) async fn tell_all(
     app: &App,
     workspace: &WorkspaceId,
-    done: Vec<Done>,
+    done: impl IntoIterator<Item = (DeviceId, Desired)>,
     tell: &mpsc::Sender<Tell>,
 ) {
-    for Done {
-        device, desired, ..
-    } in done
-    {
+    for (device, desired) in done {
         let changed = Change::Device {
             device: device.clone(),
         };

@@ -4,11 +4,16 @@
 //! what it had before.
 
 use sea_orm::{ConnectionTrait, Statement, TransactionTrait as _};
-use tern_protocol::{id::WorkspaceId, rest::Freeze, time::WallTime};
+use tern_protocol::{
+    id::WorkspaceId,
+    rest::{Freeze, NoticeKind},
+    time::WallTime,
+};
 
 use crate::{
     access::audit::{self, Actor, Deed},
     app::App,
+    notify::{self, Notice},
     store::{Doing as _, StoreError},
 };
 
@@ -68,7 +73,25 @@ pub async fn freeze(
         .within(workspace)
         .detail(frozen.reason.clone());
     audit::record(&txn, &app.clock, by, deed).await?;
+    let notice = Notice {
+        kind: NoticeKind::FleetFrozen,
+        subject: format!("workspace {workspace} is frozen"),
+        text: format!(
+            "{} froze it, so no device is moved until somebody thaws it: {}",
+            frozen.by,
+            if frozen.reason.is_empty() {
+                "no reason given"
+            } else {
+                &frozen.reason
+            }
+        ),
+        link_path: "/rollouts".into(),
+        at: frozen.since,
+        key: format!("freeze/{}", frozen.since.0),
+    };
+    notify::enqueue(&txn, workspace, &notice).await?;
     txn.commit().await.doing(DOING)?;
+    app.courier.wake();
     tracing::warn!(%workspace, by = frozen.by, reason = frozen.reason, "frozen: nothing is moved");
     app.wake.notify();
     Ok(frozen)

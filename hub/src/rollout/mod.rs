@@ -27,6 +27,7 @@ pub mod step;
 mod evidence;
 mod fit;
 pub mod freeze;
+mod notices;
 mod plan;
 pub mod planned;
 mod rows;

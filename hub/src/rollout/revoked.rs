@@ -162,6 +162,12 @@ async fn move_on(
     let done = assign(&txn, workspace, slot, assignments).await?;
     txn.commit().await.doing(DOING)?;
     tracing::warn!(%workspace, %slot, devices = done.len(), "a revoked version is replaced");
-    tell_all(app, workspace, done, tell).await;
+    tell_all(
+        app,
+        workspace,
+        done.into_iter().map(|done| (done.device, done.desired)),
+        tell,
+    )
+    .await;
     Ok(())
 }

@@ -56,6 +56,9 @@ impl AttentionKind {
         match self {
             Self::RevokedServing => "revoked-serving",
             Self::Failing => "failing",
+            Self::RolloutStopped => "rollout-stopped",
+            Self::RolloutWaits => "rollout-waits",
+            Self::Frozen => "frozen",
             Self::DamagedBlobs => "damaged-blobs",
             Self::DamagedDatabase => "damaged-database",
             Self::Undelivered => "undelivered",

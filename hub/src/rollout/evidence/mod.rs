@@ -8,6 +8,7 @@
 //!   that follows from them is done: after a kill the rollout is where it was;
 //! - a window counts once.
 
+mod asking;
 mod carry_out;
 mod labels;
 mod observe;

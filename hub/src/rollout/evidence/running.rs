@@ -15,6 +15,7 @@ use tern_rollout::{
 };
 
 use super::{
+    asking::Asking,
     labels::{self, Judged},
     observe::{self, Seen},
     stored::{self, Memory, Told},
@@ -24,7 +25,7 @@ use super::{
 use crate::{
     app::App,
     monitor::follow,
-    rollout::{plan::Rollout, stored::save},
+    rollout::{notices, plan::Rollout, stored::save},
     store::{Doing as _, StoreError},
 };
 
@@ -43,6 +44,7 @@ pub(in crate::rollout) struct Running {
     /// Labels there were when they were read last.
     labels: i64,
     looked: Option<WallTime>,
+    asking: Asking,
 }
 
 /// What a look led to.
@@ -96,6 +98,7 @@ impl Running {
             memory: memory.unwrap_or_default(),
             labels: -1,
             looked: None,
+            asking: Asking::default(),
         }))
     }
 
@@ -124,6 +127,7 @@ impl Running {
         self.shadows(app, rollout, &mut news).await?;
         self.labels(app, rollout, &mut news).await?;
         self.orders(app, rollout, &mut news).await?;
+        news.events.extend(self.asking.answers(self.engine.stage()));
         let batch = Batch {
             at: now,
             events: std::mem::take(&mut news.events),
@@ -131,7 +135,9 @@ impl Running {
         let timed = self.untimed(&batch);
         let applied = self.engine.apply(&batch);
         self.remember_boots(&timed, seen, &mut news);
-        self.commit(app, rollout, &batch, applied, news).await
+        let committed = self.commit(app, rollout, &batch, applied, news).await?;
+        self.asking.ask(app, rollout, &self.engine);
+        Ok(committed)
     }
 
     async fn mix(
@@ -445,9 +451,15 @@ impl Running {
             stands.updated = batch.at;
             save(&txn, &stands).await?;
         }
+        for decision in &applied.decisions {
+            notices::tell(&txn, rollout, decision).await?;
+        }
         txn.commit()
             .await
             .doing("committing evidence of a rollout")?;
+        if !applied.decisions.is_empty() {
+            app.courier.wake();
+        }
         self.begun = true;
         self.memory = memory;
         self.labels = news.labels.unwrap_or(self.labels);
@@ -495,10 +507,9 @@ impl Running {
                 |decision| decision.sentence.clone(),
             ),
         };
-        Rollout {
+        let stands = Rollout {
             state,
             moved,
-            reason,
             stage: (engine.phase() != Phase::New).then(|| engine.stage() as u32 + 1),
             ..rollout.clone()
         };
@@ -513,11 +524,6 @@ impl Running {
         } else {
             RolloutState::Aborted
         }
-    }
-
-    /// Gates that ask somebody else's program now, with what they are to be told.
-    pub(in crate::rollout) fn asks(&self) -> Vec<GateIndex> {
-        self.engine.asks()
     }
 
     /// Whether a device is, or was, to have the version.

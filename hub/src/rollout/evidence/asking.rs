@@ -1,0 +1,124 @@
+//! Gates that ask another program.
+//!
+//! Nothing of it is stored but the answer: after a start of the hub it is asked again.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use serde::Deserialize;
+use tern_protocol::{
+    rest::{Gate, Verdict},
+    time::WallTime,
+};
+use tern_rollout::{
+    Engine,
+    event::{Answer, Event, GateIndex},
+};
+
+use crate::{app::App, rollout::plan::Rollout};
+
+/// Longest reason that is kept, in characters.
+const REASON: usize = 300;
+
+/// Questions that are out, and answers that came.
+#[derive(Debug, Default)]
+pub(super) struct Asking {
+    asked: HashMap<(usize, u8), WallTime>,
+    answers: Arc<Mutex<Vec<(usize, GateIndex, Verdict, String)>>>,
+}
+
+/// What the other program says.
+#[derive(Debug, Deserialize)]
+struct Said {
+    verdict: Verdict,
+    #[serde(default)]
+    reason: String,
+}
+
+impl Asking {
+    /// Answers that came since the last look, to questions about this stage.
+    pub(super) fn answers(&self, stage: usize) -> Vec<Event> {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_stage = answers.drain(..).filter(|(of, ..)| *of == stage);
+        of_stage
+            .map(|(_, gate, verdict, reason)| Event::Answered(gate, Answer(verdict), reason))
+            .collect()
+    }
+
+    /// Asks what is due.
+    pub(super) fn ask(&mut self, app: &App, rollout: &Rollout, engine: &Engine) {
+        let (stage, now) = (engine.stage(), app.clock.now());
+        for gate in engine.asks() {
+            let Some(Gate::Webhook(webhook)) = engine.setup().plan.gates.get(usize::from(gate.0))
+            else {
+                continue;
+            };
+            let key = (stage, gate.0);
+            let waited = |at: &WallTime| now.0.saturating_sub(at.0).max(0).unsigned_abs();
+            let due = self.asked.get(&key);
+            if due.is_some_and(|at| waited(at) < webhook.every.ms()) {
+                continue;
+            }
+            self.asked.insert(key, now);
+            let question = serde_json::json!({
+                "workspace": rollout.workspace,
+                "rollout": rollout.id,
+                "model": rollout.target.model,
+                "version": rollout.target.version,
+                "stage": stage + 1,
+                "devices": engine.counts(),
+                "gates": engine.detailed(),
+            });
+            let (app, url) = (app.clone(), webhook.url.clone());
+            let answers = Arc::clone(&self.answers);
+            tokio::spawn(async move {
+                let answer = app
+                    .courier
+                    .ask(&url, question.to_string().into_bytes())
+                    .await;
+                let (verdict, reason) = read(answer);
+                let reason = reason.chars().take(REASON).collect();
+                let mut answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
+                answers.push((stage, gate, verdict, reason));
+                drop(answers);
+                app.wake.notify();
+            });
+        }
+    }
+}
+
+/// What an answer says; whatever it is, only a pass is a pass.
+fn read(answer: Result<Vec<u8>, String>) -> (Verdict, String) {
+    let bytes = match answer {
+        Ok(bytes) => bytes,
+        Err(why) => return (Verdict::Inconclusive, why),
+    };
+    match serde_json::from_slice::<Said>(&bytes) {
+        Ok(said) => (said.verdict, said.reason),
+        Err(_) => {
+            let why = "its answer is not {\"verdict\": \"pass\" | \"fail\" | \"inconclusive\", \"reason\": …}";
+            (Verdict::Inconclusive, why.into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_pass_is_a_pass() {
+        let said = |text: &str| read(Ok(text.as_bytes().to_vec())).0;
+        assert_eq!(said(r#"{"verdict":"pass"}"#), Verdict::Pass);
+        assert_eq!(said(r#"{"verdict":"fail","reason":"no"}"#), Verdict::Fail);
+        for text in ["", "ok", "{}", r#"{"verdict":"yes"}"#] {
+            assert_eq!(said(text), Verdict::Inconclusive, "{text}");
+        }
+        assert_eq!(
+            read(Err("late".into())),
+            (Verdict::Inconclusive, "late".into())
+        );
+    }
+}
