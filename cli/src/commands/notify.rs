@@ -50,7 +50,7 @@ pub(crate) enum NotifyCommand {
 pub(crate) enum AddCommand {
     /// A program, by a signed POST; its secret is shown once unless you give one
     Webhook {
-        /// Where to, as https://hooks.example/tern
+        /// Address of the receiver, HTTPS unless it is on the hub's own machine
         url: String,
         /// File with the secret that signs, in its only line; without it the hub makes one
         #[arg(long, value_name = "FILE")]
