@@ -9,8 +9,11 @@
 
 mod chance;
 mod device;
+pub mod load;
 mod outcome;
 mod presence;
+pub mod rules;
+pub mod sides;
 pub mod standard;
 pub mod summary;
 mod world;

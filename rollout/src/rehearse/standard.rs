@@ -49,6 +49,29 @@ pub fn harms(fleet: &SimulatedFleet) -> Vec<(&'static str, Effect)> {
     ]
 }
 
+/// Harm of several sizes, to see how much sooner the larger is found.
+pub fn sizes() -> Vec<(&'static str, Effect)> {
+    let errors = |percent, devices| Effect {
+        errors: Share::percent(percent),
+        devices: Share::percent(devices),
+        ..Effect::default()
+    };
+    vec![
+        ("2 points more errors", errors(2, 100)),
+        ("5 points more errors", errors(5, 100)),
+        ("10 points more errors", errors(10, 100)),
+        ("30 points more errors", errors(30, 100)),
+        ("30 points more on one in four", errors(30, 25)),
+        (
+            "10 points less accurate",
+            Effect {
+                wrong: Share::percent(10),
+                ..Effect::default()
+            },
+        ),
+    ]
+}
+
 /// The rarest platform of a fleet that has several.
 fn rarer(fleet: &SimulatedFleet) -> Option<String> {
     let mut counts = std::collections::BTreeMap::<&str, u64>::new();
