@@ -262,6 +262,12 @@ impl Client {
         Ok(self.http.post(&path, plan, Patience::Answer)?.1)
     }
 
+    /// `POST /plans/rehearse`.
+    pub fn rehearse(&self, request: &RehearsalRequest) -> Result<Rehearsed, ClientError> {
+        let path = self.path("/plans/rehearse");
+        Ok(self.http.post(&path, request, Patience::Vetting)?.1)
+    }
+
     /// `POST /rollouts/{id}/approve`.
     pub fn approve(&self, id: RolloutId) -> Result<RolloutView, ClientError> {
         self.act(id, "approve", &serde_json::json!({}))

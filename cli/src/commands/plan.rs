@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use tern_protocol::{id::ModelName, rest::Plan};
+use tern_protocol::{
+    id::ModelName,
+    rest::{Plan, RehearsalRequest},
+};
 use utoipa::OpenApi as _;
 
 use super::{Answer, Context, rollout::RolloutError};
@@ -31,6 +34,23 @@ pub(crate) struct PlanArgs {
     /// Keep it as a template of its model, under this name
     #[arg(long, value_name = "NAME", conflicts_with = "check")]
     save: Option<String>,
+}
+
+/// What `tern rollout rehearse` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RehearseArgs {
+    /// The plan, as YAML or JSON; `-` reads standard input
+    #[arg(value_name = "PLAN")]
+    plan: PathBuf,
+    /// A fleet as this file (YAML or JSON) describes it; the fleet as it was recorded if not given
+    #[arg(long, value_name = "FILE")]
+    fleet: Option<PathBuf>,
+    /// Runs with a version that does no harm, and as many with each kind of harm; fewer on large fleets
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    runs: u32,
+    /// Print the fleet as it was recorded, to be changed and given to --fleet
+    #[arg(long, conflicts_with = "fleet")]
+    print_fleet: bool,
 }
 
 /// Templates of plans.
@@ -68,8 +88,12 @@ pub(crate) enum PlanError {
     },
     #[error("{file} is larger than a plan may be (1 MiB)")]
     TooLarge { file: String },
-    #[error("{file} is no plan: {text}")]
-    NoPlan { file: String, text: String },
+    #[error("{file} is no {what}: {text}")]
+    NoPlan {
+        file: String,
+        what: &'static str,
+        text: String,
+    },
     #[error("the schema cannot be written")]
     Schema(#[source] serde_json::Error),
     #[error(
@@ -80,6 +104,11 @@ pub(crate) enum PlanError {
 
 /// Reads a plan.
 pub(crate) fn read(file: &Path) -> Result<Plan, PlanError> {
+    parse(file, "plan")
+}
+
+/// Reads a file of YAML or JSON.
+fn parse<T: serde::de::DeserializeOwned>(file: &Path, what: &'static str) -> Result<T, PlanError> {
     let name = file.display().to_string();
     let open = || -> std::io::Result<String> {
         use std::io::Read as _;
@@ -105,6 +134,7 @@ pub(crate) fn read(file: &Path) -> Result<Plan, PlanError> {
     // JSON is YAML as well.
     serde_saphyr::from_str(&text).map_err(|err| PlanError::NoPlan {
         file: name,
+        what,
         text: err.to_string(),
     })
 }
@@ -154,6 +184,29 @@ pub(crate) fn run(context: &Context, args: &PlanArgs) -> Result<Answer, RolloutE
     }
     // With all that it leaves to defaults.
     context.out.document(&plan)?;
+    Ok(Answer::Yes)
+}
+
+pub(crate) fn rehearse(context: &Context, args: &RehearseArgs) -> Result<Answer, RolloutError> {
+    let fleet = args.fleet.as_deref().map(|file| parse(file, "fleet"));
+    let request = RehearsalRequest {
+        plan: read(&args.plan)?,
+        fleet: fleet.transpose()?,
+        runs: if args.print_fleet { 1 } else { args.runs },
+    };
+    let waiting =
+        (context.out.reader == Reader::Person).then(|| super::spinner("rehearsing".into()));
+    let rehearsed = context.client.rehearse(&request);
+    if let Some(waiting) = waiting {
+        waiting.finish_and_clear();
+    }
+    let rehearsed = rehearsed?;
+    if args.print_fleet {
+        context.out.document(&rehearsed.fleet)?;
+        return Ok(Answer::Yes);
+    }
+    let text = |look| show::rehearsal::rehearsed(&rehearsed, look);
+    context.out.answer(&rehearsed, text)?;
     Ok(Answer::Yes)
 }
 

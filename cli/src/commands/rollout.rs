@@ -16,7 +16,7 @@ use super::{
     Answer, Context,
     given::{Target, Which, duration, key_value},
     model::latest,
-    plan::{self, PlanArgs, PlanError, TemplateCommand},
+    plan::{self, PlanArgs, PlanError, RehearseArgs, TemplateCommand},
 };
 use crate::{
     clock,
@@ -38,6 +38,12 @@ pub(crate) enum RolloutCommand {
     Start(StartArgs),
     /// Look at a plan of a rollout that decides by evidence, check it, or keep it as a template
     Plan(PlanArgs),
+    /// Run a plan again and again on a simulated fleet, before it starts
+    #[command(
+        after_help = "Says how long it takes, how often a good version is stopped, and how many devices a bad one \
+        hurts before it is. Nothing is changed."
+    )]
+    Rehearse(RehearseArgs),
     /// Plans that are kept for a model
     #[command(subcommand)]
     Template(TemplateCommand),
@@ -214,6 +220,7 @@ pub(crate) fn run(context: &mut Context, command: RolloutCommand) -> Result<Answ
     let done = match command {
         RolloutCommand::Start(args) => return start(context, args),
         RolloutCommand::Plan(args) => return plan::run(context, &args),
+        RolloutCommand::Rehearse(args) => return plan::rehearse(context, &args),
         RolloutCommand::Template(command) => return plan::templates(context, &command),
         RolloutCommand::Replay { id } => return replay(context, id),
         RolloutCommand::Approve { id } => client.approve(id)?,

@@ -14,6 +14,7 @@ pub(crate) mod overview;
 pub(crate) mod people;
 pub(crate) mod problem;
 pub(crate) mod quarantine;
+pub(crate) mod rehearsal;
 pub(crate) mod rollout;
 pub(crate) mod table;
 pub(crate) mod truth;

@@ -165,6 +165,7 @@ pub fn router() -> Router<App> {
         .layer(from_fn(time_limit));
     // Vetting, uploads and streams have limits of their own.
     let long = Guarded::new()
+        .route(OPERATE, routes!(plans::rehearse_plan))
         .route(PUBLISH, routes!(models::publish_version))
         .route(PUBLISH, routes!(models::transcode_version))
         .route(PUBLISH, routes!(blobs::put_blob))

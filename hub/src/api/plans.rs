@@ -9,7 +9,10 @@ use axum::{
 use serde::Deserialize;
 use tern_protocol::{
     id::ModelName,
-    rest::{Freeze, NewFreeze, Page, Plan, PlanCheck, PlanTemplate, Replay, RolloutView},
+    rest::{
+        Freeze, NewFreeze, Page, Plan, PlanCheck, PlanTemplate, RehearsalRequest, Rehearsed,
+        Replay, RolloutView,
+    },
 };
 use utoipa::IntoParams;
 
@@ -23,7 +26,7 @@ use super::{
 use crate::{
     access::audit::Actor,
     app::App,
-    rollout::{freeze, planned, templates},
+    rollout::{freeze, planned, rehearsed, templates},
 };
 
 /// A template in the path.
@@ -72,6 +75,22 @@ pub(super) async fn check_plan(
     Json(plan): Json<Plan>,
 ) -> Result<Answer<PlanCheck>, ApiError> {
     Ok(Answer(planned::check(&app, &workspace, &plan).await?))
+}
+
+/// Rehearse a plan: run it again and again on the fleet as it was recorded, or on a described one. Takes up to a few
+/// minutes; nothing is changed.
+#[utoipa::path(
+    post, path = "/plans/rehearse", tag = "rollouts", request_body = RehearsalRequest,
+    responses((status = 200, description = "What came of it", body = Rehearsed)),
+)]
+pub(super) async fn rehearse_plan(
+    State(app): State<App>,
+    Workspace(workspace): Workspace,
+    Json(request): Json<RehearsalRequest>,
+) -> Result<Answer<Rehearsed>, ApiError> {
+    Ok(Answer(
+        rehearsed::rehearsed(&app, &workspace, request).await?,
+    ))
 }
 
 /// Let the next stage begin, although a person was to be asked or nothing is proven.

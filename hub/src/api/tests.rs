@@ -234,6 +234,7 @@ async fn every_route_is_documented_and_every_reference_resolves() {
         "get /rollouts/{id}/replay",
         "post /plans/start",
         "post /plans/check",
+        "post /plans/rehearse",
         "get /freeze",
         "post /freeze",
         "delete /freeze",

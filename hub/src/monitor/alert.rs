@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use tern_protocol::{id::WorkspaceId, rest::Attention};
+use tern_protocol::{
+    id::WorkspaceId,
+    rest::{Attention, AttentionKind},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::attention::attention;
@@ -41,7 +44,16 @@ async fn look(app: &App) -> Result<(), StoreError> {
 async fn standing(app: &App, workspace: &WorkspaceId) -> Result<Vec<Standing>, StoreError> {
     let health = fleet::health_counts(&app.store, workspace).await?;
     let all = attention(app, workspace, &health).await?;
-    Ok(all.iter().map(told).collect())
+    let others = all.iter().filter(|one| !tells_itself(one.kind));
+    Ok(others.map(told).collect())
+}
+
+/// Whether there is a notice of its own of it, written in the transaction in which it came to be.
+const fn tells_itself(kind: AttentionKind) -> bool {
+    matches!(
+        kind,
+        AttentionKind::RolloutStopped | AttentionKind::RolloutWaits | AttentionKind::Frozen
+    )
 }
 
 /// What is the same as long as it is about the same: its numbers may change meanwhile.

@@ -30,6 +30,8 @@ pub mod freeze;
 mod notices;
 mod plan;
 pub mod planned;
+mod recorded;
+pub mod rehearsed;
 mod rows;
 mod stored;
 pub mod templates;

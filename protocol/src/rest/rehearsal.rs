@@ -20,7 +20,7 @@ pub const REHEARSED_DEVICES_MAX: u64 = 1_000_000;
 /// Runs of one rehearsal, at most.
 pub const REHEARSED_RUNS_MAX: u32 = 10_000;
 
-/// `POST /rollouts/rehearse`: what is to be rehearsed.
+/// `POST /plans/rehearse`: what is to be rehearsed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -298,6 +298,22 @@ impl Effect {
             self.refuses || self.silent || self.restarts.is_some() || self.slower > 1.0 || more;
         does && self.devices > nothing
     }
+}
+
+/// A rehearsal and the fleet that it was made with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Rehearsed {
+    /// The fleet.
+    pub fleet: SimulatedFleet,
+    /// Whether it is the fleet as it was recorded.
+    pub recorded: bool,
+    /// What nothing was recorded of, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<String>,
+    /// What came of it.
+    pub rehearsal: Rehearsal,
 }
 
 /// What came of a rehearsal.
