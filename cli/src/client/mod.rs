@@ -34,8 +34,8 @@ use tern_protocol::{
     rest::{
         Abort, AccuracyView, CaptureView, Change, Chart, DeliveryView, DeviceView, EventView,
         Freeze, LabelImport, LabelImportResult, ModelView, NewFreeze, NewRollout, NewVersion,
-        Overview, Page, Plan, PlanCheck, PlanTemplate, QuarantineView, Replay, RolloutView, Tapped,
-        TimelineEntry, Transcode, Transcoding, VersionView, Widen,
+        Overview, Page, Plan, PlanCheck, PlanTemplate, QuarantineView, RehearsalRequest, Rehearsed,
+        Replay, RolloutView, Tapped, TimelineEntry, Transcode, Transcoding, VersionView, Widen,
     },
 };
 

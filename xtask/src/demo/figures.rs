@@ -37,6 +37,12 @@ pub(super) struct Figures {
     pub(super) delta_bytes_saved: u64,
     pub(super) deltas_failed: u64,
     pub(super) requests_failed: u64,
+    /// Whether the version that should never have been published was stopped.
+    pub(super) mistake_stopped: bool,
+    /// Devices that had it.
+    pub(super) mistake_touched: u64,
+    /// From its start to its stop.
+    pub(super) mistake_seconds: f64,
     pub(super) captures: u64,
     pub(super) labels: u64,
     pub(super) latency_p50_us: f64,
@@ -144,6 +150,15 @@ impl Figures {
                 ),
             ),
             (
+                self.mistake_stopped && self.mistake_touched <= self.devices / 4,
+                format!(
+                    "a bad version was stopped and taken back after {:.0} s on {} devices: {}",
+                    self.mistake_seconds,
+                    self.mistake_touched,
+                    if self.mistake_stopped { "yes" } else { "no" }
+                ),
+            ),
+            (
                 self.requests_failed == 0,
                 format!(
                     "no request failed, also during swaps: {} did",
@@ -240,6 +255,9 @@ mod tests {
             delta_bytes_saved: 300,
             deltas_failed: 0,
             requests_failed: 0,
+            mistake_stopped: true,
+            mistake_touched: 3,
+            mistake_seconds: 20.0,
             captures: 0,
             labels: 0,
             latency_p50_us: 0.0,
@@ -275,6 +293,10 @@ mod tests {
             },
             Figures {
                 requests_failed: 1,
+                ..held()
+            },
+            Figures {
+                mistake_stopped: false,
                 ..held()
             },
             // No fall is no story, whatever version 2 does.

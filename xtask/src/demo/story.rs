@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use tern_protocol::{
     reported::Deltas,
-    rest::{AccuracyView, Chart, DeltaState, DeltaView, RolloutView, VersionView},
+    rest::{AccuracyView, Chart, DeltaState, DeltaView, RolloutState, RolloutView, VersionView},
     time::WallTime,
 };
 
@@ -51,6 +51,25 @@ const FURTHER_EPOCHS: &str = "20";
 
 /// … with this step.
 const FURTHER_RATE: &str = "2e-3";
+
+/// What makes weights of which nothing was learned.
+const UNTRAINED: [&str; 4] = ["--epochs", "1", "--learning-rate", "1e-9"];
+
+/// Longest wait for the rollout of them to be stopped.
+const MISTAKE: Duration = Duration::from_secs(120);
+
+/// What is asked of versions here: few meters, little time.
+const PLAN: &str = "\
+slot: digit-reader
+model: digit-reader
+control: 6
+stages:
+  - {to: 3, soak: 10s}
+  - {to: 100%, soak: 10s}
+gates:
+  - serve-failure: {limit: 20%}
+  - accuracy: {margin: 10%}
+";
 
 /// Longest wait for the delta of a small model.
 const SETTLED: Duration = Duration::from_secs(30);
@@ -140,13 +159,15 @@ pub(super) fn play(stage: &mut Stage, say: &mut Narrator, folder: &Path) -> Resu
     finished(&act.stage.tern.widen(&rollout, 100)?, act.say)?;
     act.go_on(AFTER)?;
 
+    let saved = saved(act.stage)?;
+    let harm = mistake(&mut act, folder, &second)?;
+
     let failed = stage.stop_cameras()?;
     say.say("cameras stop; the last windows are on their way");
     let counts = stage.settled_counts()?;
     people.label(&stage.tern)?;
     let after = stage.tern.accuracy(None)?;
     let totals = stage.tern.overview()?.totals;
-    let saved = saved(stage)?;
     let (latency_p50_us, latency_p99_us) = latency(stage, say.elapsed_s())?;
 
     let (old, new) = (first.version, second.version);
@@ -186,12 +207,73 @@ pub(super) fn play(stage: &mut Stage, say: &mut Narrator, folder: &Path) -> Resu
         delta_bytes_saved: saved.bytes_saved,
         deltas_failed: saved.failed,
         requests_failed: failed,
+        mistake_stopped: harm.stopped,
+        mistake_touched: harm.touched,
+        mistake_seconds: harm.seconds,
         captures: totals.captures,
         labels: totals.labels,
         latency_p50_us,
         latency_p99_us,
         seconds: say.elapsed_s(),
         sites,
+    })
+}
+
+/// What became of a version that should never have been published.
+struct Harm {
+    stopped: bool,
+    touched: u64,
+    seconds: f64,
+}
+
+/// Somebody publishes weights that were never trained. They load, they reproduce their golden samples, and they are
+/// wrong nine times in ten. A rollout that decides by evidence takes them back.
+fn mistake(act: &mut Act<'_>, folder: &Path, good: &VersionView) -> Result<Harm> {
+    act.say
+        .say("somebody publishes the wrong file: weights that were never trained");
+    let package = train(act.say, folder, "v3", &UNTRAINED.map(OsStr::new))?;
+    let bad = publish(act.stage, act.say, &package)?;
+    let plan = folder.join("plan.yaml");
+    std::fs::write(&plan, PLAN).with_context(|| plan.display().to_string())?;
+    let rollout = act.stage.tern.roll_out_by(&bad, &plan)?;
+    let start = Instant::now();
+    act.say.say(format!(
+        "rollout {} moves 3 meters and watches them beside 6 that keep v{}",
+        rollout.id, good.version
+    ));
+    let end = start + MISTAKE;
+    let view = loop {
+        act.go_on(LOOK)?;
+        let view = act.stage.tern.rollout(&rollout)?;
+        if view.state.is_over() || Instant::now() >= end {
+            break view;
+        }
+    };
+    let seconds = start.elapsed().as_secs_f64();
+    act.say.say(format!(
+        "after {seconds:.0} s it is {:?}: {}",
+        view.state, view.reason
+    ));
+    let stopped = view.state == RolloutState::Stopped;
+    let evidence = view.evidence.as_ref();
+    let touched = evidence.map_or(0, |evidence| evidence.devices.admitted);
+    let back = Instant::now() + SETTLED;
+    while stopped && !act.stage.tern.all_serve(good)? {
+        ensure!(
+            Instant::now() < back,
+            "not every meter is back on v{}",
+            good.version
+        );
+        interrupt::pause(SOON)?;
+    }
+    if stopped {
+        act.say
+            .say(format!("all meters serve v{} again", good.version));
+    }
+    Ok(Harm {
+        stopped,
+        touched,
+        seconds,
     })
 }
 

@@ -106,6 +106,28 @@ impl Tern {
         self.watch(&rollout)
     }
 
+    /// `tern rollout start --plan`.
+    pub(super) fn roll_out_by(&self, version: &VersionView, plan: &Path) -> Result<RolloutView> {
+        let target = format!("{MODEL}@{}", version.version);
+        let start = ["rollout", "start", &target, "--plan"];
+        let args = start.iter().map(OsStr::new).chain([plan.as_os_str()]);
+        self.json(args)
+    }
+
+    /// `tern rollout show`.
+    pub(super) fn rollout(&self, rollout: &RolloutView) -> Result<RolloutView> {
+        self.json(["rollout", "show", &rollout.id.to_string()])
+    }
+
+    /// Whether every device says that it serves a version.
+    pub(super) fn all_serve(&self, version: &VersionView) -> Result<bool> {
+        let serves = |device: &DeviceView| {
+            let mut slots = device.slots.iter().filter_map(|slot| slot.serving.as_ref());
+            slots.any(|serving| serving.version == version.version)
+        };
+        Ok(self.devices()?.iter().all(serves))
+    }
+
     fn watch(&self, rollout: &RolloutView) -> Result<RolloutView> {
         let id = rollout.id.to_string();
         self.run(["rollout", "watch", &id])?;
