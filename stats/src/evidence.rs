@@ -59,7 +59,7 @@ pub fn adjusted(ln: &[f64]) -> Vec<f64> {
 }
 
 /// `ln` of the sum of two `exp`, without overflow.
-fn sum_of_exponentials(a: f64, b: f64) -> f64 {
+pub(crate) fn sum_of_exponentials(a: f64, b: f64) -> f64 {
     let (less, more) = if a < b { (a, b) } else { (b, a) };
     if more.is_infinite() || less == f64::NEG_INFINITY {
         return more;

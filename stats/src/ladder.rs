@@ -4,7 +4,7 @@
 //! What was drawn by lot is the device, so the device is the unit. It counts when it has closed one window, once more
 //! when it has closed two, four, eight and so on, each time with the mean of all of them so far. Each of these
 //! *rungs* is a comparison of independent devices that have looked equally long, whatever the windows of one device
-//! have to do with each other. The evidence is the average over rungs, which is an e-process since each is one
+//! have to do with each other. The evidence is an average over rungs, which is an e-process since each is one
 //! (V. Vovk and R. Wang, "E-values: calibration, combination and applications", Annals of Statistics 49(3), 2021). The
 //! first rung notices what breaks at once, the later ones what is small.
 //!
@@ -22,6 +22,7 @@
 use crate::{
     betting::{self, above},
     compare,
+    evidence::sum_of_exponentials,
     levels::{Levels, STEPS},
 };
 
@@ -167,14 +168,14 @@ impl Ladder {
     /// though the means differ by less.
     pub fn harm(&self) -> f64 {
         let margin = self.margin;
-        betting::mean_of_exponentials(self.rungs.iter().map(|rung| rung.harm(margin)))
+        over_rungs(self.rungs.iter().map(|rung| rung.harm(margin)))
     }
 
     /// Natural logarithm of the evidence against harm: an e-process for "the treated mean is larger than the control's
     /// by the margin or more". By means alone: that most devices are well says nothing of the few that are not.
     pub fn safe(&self) -> f64 {
         let margin = self.margin;
-        betting::mean_of_exponentials(self.rungs.iter().map(|rung| rung.safe(margin)))
+        over_rungs(self.rungs.iter().map(|rung| rung.safe(margin)))
     }
 
     /// Finds the evidence for harm, and that against it if it is wanted, of the rungs to which something was added,
@@ -192,13 +193,13 @@ impl Ladder {
     /// e-process for "it is not".
     pub fn over(&self, limit: f64) -> f64 {
         let rungs = self.rungs.iter();
-        betting::mean_of_exponentials(rungs.map(|rung| above(&rung.treated, limit)))
+        over_rungs(rungs.map(|rung| above(&rung.treated, limit)))
     }
 
     /// Natural logarithm of the evidence that the treated mean is smaller than `limit`: an e-process for "it is not".
     pub fn under(&self, limit: f64) -> f64 {
         let rungs = self.rungs.iter();
-        betting::mean_of_exponentials(rungs.map(|rung| betting::below(&rung.treated, limit)))
+        over_rungs(rungs.map(|rung| betting::below(&rung.treated, limit)))
     }
 
     /// The two groups as they are to be shown to people: on the highest rung that half of those reached which are on
@@ -230,6 +231,15 @@ impl Ladder {
     pub fn devices(&self) -> (u64, u64) {
         (self.rungs[0].treated.n(), self.rungs[0].control.n())
     }
+}
+
+/// The average over rungs, the first with the weight 1, the second with a half, the third with a third and so on: what
+/// is broken shows on the first, to few devices; what is small needs many anyway, to whom a factor of ten is little.
+/// The weights are fixed before anything is known, so the average is an e-process.
+fn over_rungs(logs: impl Iterator<Item = f64>) -> f64 {
+    let whole: f64 = (1..=RUNGS).map(|turn| 1.0 / turn as f64).sum();
+    let parts = logs.enumerate().map(|(rung, ln)| ln - ((rung + 1) as f64 * whole).ln());
+    parts.reduce(sum_of_exponentials).unwrap_or(0.0)
 }
 
 #[cfg(test)]

@@ -41,6 +41,10 @@ pub(crate) enum Name {
     Swap,
     /// Deltas of retrained models: size and speed, against zstd patches and bsdiff
     Delta,
+    /// What it costs to decide a rollout: a look, a plan, a device's memory
+    Rollout,
+    /// How well a rollout decides on simulated fleets, beside rules of fixed thresholds
+    Decide,
     /// Telemetry windows a second, durable and acknowledged
     Ingest,
 }
@@ -48,9 +52,10 @@ pub(crate) enum Name {
 /// Builds, then measures.
 pub(crate) fn run(options: &Options) -> Result<Verdict> {
     build(&["--release", "--package", "tern-bench"], options)?;
-    // It needs no process of Tern's.
-    if options.name == Some(Name::Delta) {
-        return measure(&[Name::Delta], None, options);
+    // These need no process of Tern's.
+    let alone = [Name::Delta, Name::Rollout, Name::Decide];
+    if let Some(name) = options.name.filter(|name| alone.contains(name)) {
+        return measure(&[name], None, options);
     }
     // Alone, so that no other crate's features get into the agent that is measured: this is how
     // it is built for a device.

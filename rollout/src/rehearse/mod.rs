@@ -88,23 +88,38 @@ pub fn simulate(setup: &Setup, fleet: &SimulatedFleet, effect: &Effect, seed: u6
 /// What a plan would do to a fleet: `runs` times with a version that does no harm, and as often with each of the usual
 /// kinds of harm. Every run has lots, devices and chance of its own, which follow from its number.
 pub fn rehearse(plan: &Plan, fleet: &SimulatedFleet, runs: u32) -> Rehearsal {
-    let of = |effect: &Effect| -> Vec<Outcome> {
-        let runs = (0..runs).map(|run| {
-            let setup = Setup {
-                plan: plan.clone(),
-                rollout: RolloutId(run + 1),
-                bytes: fleet.bytes.get(),
-            };
-            simulate(&setup, fleet, effect, u64::from(run))
-        });
-        runs.collect()
-    };
+    let of = |effect: &Effect| simulate_many(plan, fleet, effect, runs);
     let harmless = of(&Effect::default());
     let harms = standard::harms(fleet);
     let harms = harms
         .into_iter()
         .map(|(name, effect)| summary::harm(name.into(), &of(&effect), effect));
     summary::rehearsal(fleet.devices(), &harmless, harms.collect())
+}
+
+/// So many rollouts of a version, each with lots, devices and chance of its own.
+pub fn simulate_many(
+    plan: &Plan,
+    fleet: &SimulatedFleet,
+    effect: &Effect,
+    runs: u32,
+) -> Vec<Outcome> {
+    let setups = setups(plan, fleet, runs);
+    setups
+        .map(|(setup, seed)| simulate(&setup, fleet, effect, seed))
+        .collect()
+}
+
+/// What each of so many runs is set up with, and its seed.
+fn setups(plan: &Plan, fleet: &SimulatedFleet, runs: u32) -> impl Iterator<Item = (Setup, u64)> {
+    (0..runs).map(|run| {
+        let setup = Setup {
+            plan: plan.clone(),
+            rollout: RolloutId(run + 1),
+            bytes: fleet.bytes.get(),
+        };
+        (setup, u64::from(run))
+    })
 }
 
 fn horizon(fleet: &SimulatedFleet) -> i64 {

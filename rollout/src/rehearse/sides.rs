@@ -1,17 +1,13 @@
 //! The engine and the fixed-threshold rules side by side: the same fleets, the same versions, the same seeds.
 
-use tern_protocol::{
-    id::RolloutId,
-    rest::{Chance, Effect, Plan, SimulatedFleet, Spread},
-};
+use tern_protocol::rest::{Chance, Effect, Plan, SimulatedFleet, Spread};
 
 use super::{
     End, Outcome,
     rules::{self, Rule},
-    simulate,
+    setups, simulate_many,
     summary::{chance, spread},
 };
-use crate::engine::Setup;
 
 /// Margins of an operator who was woken for nothing.
 pub const WIDE: u32 = 5;
@@ -31,20 +27,14 @@ pub struct Sides {
 
 /// So many rollouts, each decided in four ways.
 pub fn side_by_side(plan: &Plan, fleet: &SimulatedFleet, effect: &Effect, runs: u32) -> Sides {
-    let each = |decide: &dyn Fn(&Setup, u64) -> Outcome| {
-        let one = |run: u32| {
-            let setup = Setup {
-                plan: plan.clone(),
-                rollout: RolloutId(run + 1),
-                bytes: fleet.bytes.get(),
-            };
-            decide(&setup, u64::from(run))
-        };
-        (0..runs).map(one).collect::<Vec<_>>()
+    let by = |rule| -> Vec<Outcome> {
+        let setups = setups(plan, fleet, runs);
+        setups
+            .map(|(setup, seed)| rules::simulate(rule, &setup, fleet, effect, seed))
+            .collect()
     };
-    let by = |rule| each(&|setup, seed| rules::simulate(rule, setup, fleet, effect, seed));
     Sides {
-        engine: each(&|setup, seed| simulate(setup, fleet, effect, seed)),
+        engine: simulate_many(plan, fleet, effect, runs),
         analysis: by(Rule::Analysis { margins: 1 }),
         wide: by(Rule::Analysis { margins: WIDE }),
         groups: by(Rule::Groups),

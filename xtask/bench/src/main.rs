@@ -5,6 +5,7 @@
 //!   drawn;
 //! - a figure is printed only if what it measured was also right: counts are checked first.
 
+mod decide;
 mod delivery;
 mod delta;
 mod footprint;
@@ -13,6 +14,7 @@ mod inference;
 mod ingest;
 mod parts;
 mod report;
+mod rollout;
 mod swap;
 
 use std::path::PathBuf;
@@ -77,6 +79,10 @@ enum Bench {
     Swap,
     /// Deltas of retrained models: size and speed, against zstd patches and bsdiff
     Delta,
+    /// What it costs to decide a rollout: a look, a plan, a device's memory
+    Rollout,
+    /// How well a rollout decides on simulated fleets, beside rules of fixed thresholds
+    Decide,
     /// Telemetry windows a second, durable and acknowledged
     Ingest {
         /// Devices that send
@@ -103,6 +109,8 @@ fn main() -> Result<()> {
         }
         Bench::Delivery { devices, mib } => delivery::run(&args.binaries, devices, mib, &report),
         Bench::Delta => delta::run(&report),
+        Bench::Rollout => rollout::run(&report),
+        Bench::Decide => decide::run(&report),
         Bench::Ingest {
             devices,
             windows,

@@ -180,7 +180,7 @@ fn cpu_s(pid: u32) -> f64 {
 }
 
 /// A line of `/proc/PID/status`, in bytes.
-fn memory(pid: u32, line: &str) -> Result<u64> {
+pub(crate) fn memory(pid: u32, line: &str) -> Result<u64> {
     let file = format!("/proc/{pid}/status");
     let text = fs::read_to_string(&file).with_context(|| file.clone())?;
     let found = text
