@@ -238,7 +238,9 @@ impl Ladder {
 /// The weights are fixed before anything is known, so the average is an e-process.
 fn over_rungs(logs: impl Iterator<Item = f64>) -> f64 {
     let whole: f64 = (1..=RUNGS).map(|turn| 1.0 / turn as f64).sum();
-    let parts = logs.enumerate().map(|(rung, ln)| ln - ((rung + 1) as f64 * whole).ln());
+    let parts = logs
+        .enumerate()
+        .map(|(rung, ln)| ln - ((rung + 1) as f64 * whole).ln());
     parts.reduce(sum_of_exponentials).unwrap_or(0.0)
 }
 

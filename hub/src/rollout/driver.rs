@@ -9,7 +9,7 @@ use sea_orm::TransactionTrait as _;
 use tern_protocol::{
     desired::Desired,
     id::{DeviceId, RolloutId, SlotName, WorkspaceId},
-    rest::{Change, RolloutState, VersionRef},
+    rest::{Change, RolloutCounts, RolloutState, VersionRef},
     time::WallTime,
 };
 use tokio::sync::mpsc;
@@ -93,7 +93,8 @@ pub async fn pass(app: &App, tell: &mpsc::Sender<Tell>) -> Result<Did, StoreErro
             frozen(app, &workspace).await?;
             continue;
         }
-        let live = stored::live(app.store.read(), &workspace).await?;
+        let mut live = stored::live(app.store.read(), &workspace).await?;
+        live.extend(evidence::untold(app, &workspace, &live).await?);
         if revoked::replace(app, &workspace, &live, tell).await? == Did::Something {
             // What was read is not what is there now.
             did = Did::Something;
@@ -188,7 +189,15 @@ async fn planned_pass(
         all.any(|facts| is_with(rollout, facts) || shadowed(facts))
     };
     if rollout.state.is_over() && !has_devices() && !evidence::is_behind(app, rollout).await? {
-        return Ok(Did::Nothing);
+        let nothing = Progress {
+            state: rollout.state,
+            reason: rollout.reason.clone(),
+            counts: RolloutCounts {
+                selected: rollout.counts.selected,
+                ..RolloutCounts::default()
+            },
+        };
+        return note(app, rollout, nothing).await;
     }
     let seen = seen(rollout, facts, claimed, ranks);
     let looked = evidence::look(app, rollout, &seen).await?;

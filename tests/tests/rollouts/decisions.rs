@@ -15,7 +15,7 @@ use tern_tests::{
 };
 
 /// Devices that are played.
-const DEVICES: usize = 30;
+const DEVICES: usize = 60;
 
 /// A fleet of voices on version 1, and version 2 published.
 pub(crate) struct Field {
@@ -28,8 +28,8 @@ pub(crate) struct Field {
 /// A plan for tests: as fast as what it stands on can be seen.
 pub(crate) fn plan(gates: &str) -> Plan {
     let json = format!(
-        r#"{{"slot":"{SLOT}","model":"{MODEL}","version":2,"control":"25%","deadline":"1h",
-        "stages":[{{"to":"20%","soak":"2s","cap":"1h"}},{{"to":"100%","soak":"2s","cap":"1h"}}],
+        r#"{{"slot":"{SLOT}","model":"{MODEL}","version":2,"control":"40%","deadline":"1h",
+        "stages":[{{"to":"50%","soak":"2s","cap":"1h"}},{{"to":"100%","soak":"2s","cap":"1h"}}],
         "gates":[{gates}]}}"#
     );
     let plan: Plan = serde_json::from_str(&json).expect("a plan");
@@ -102,8 +102,8 @@ impl Field {
             .filter(|one| one.admitted.is_some())
             .map(|one| one.device.to_string())
             .collect();
-        // A fifth of those that are not control.
-        assert_eq!(touched.len(), 5, "{touched:?}");
+        // Half of those that are not control.
+        assert_eq!(touched.len(), 18, "{touched:?}");
         self.fleet.rollout_until(id, "to be taken back", |view| {
             view.counts.stages.assigned == 0
         });
@@ -168,7 +168,7 @@ fn a_good_version_reaches_all_by_itself_and_the_control_last() {
         wait::that(view.state == RolloutState::Complete, || view.reason.clone())?;
         Ok(view)
     });
-    assert_eq!(control_at_first.len(), 8, "a quarter of thirty");
+    assert_eq!(control_at_first.len(), 24, "two fifths of sixty");
     assert_eq!(
         deeds(&done),
         [Deed::Start, Deed::Advance, Deed::Release, Deed::Complete]

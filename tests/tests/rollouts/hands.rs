@@ -4,7 +4,7 @@ use tern_protocol::rest::{Deed, RolloutState};
 use tern_tests::{
     agent::SLOT,
     cli,
-    fleet::{Fleet, MODEL},
+    fleet::{Fleet, MODEL, meter},
     package,
     played::Conduct,
     wait,
@@ -48,7 +48,7 @@ fn a_plan_is_a_file_that_is_checked_kept_and_started() {
     assert!(
         checked
             .out
-            .contains("30 devices selected now, 8 kept as control"),
+            .contains("60 devices selected now, 15 kept as control"),
         "{}",
         checked.out
     );
@@ -208,7 +208,7 @@ fn a_closed_calendar_moves_nobody_and_says_so() {
         .devices
         .iter()
         .filter(|one| one.reason.contains("calendar"));
-    assert_eq!(waiting.count(), 5, "{:?}", view.devices);
+    assert_eq!(waiting.count(), 18, "{:?}", view.devices);
 }
 
 #[test]
@@ -278,7 +278,10 @@ fn a_page_shows_stages_gates_and_decisions_and_its_buttons_work() {
 
 #[test]
 fn real_agents_go_through_the_stages() {
-    let fleet = Fleet::of(6);
+    let mut fleet = Fleet::empty();
+    for number in 1..=6 {
+        fleet.add(&meter(number).activation("trial = \"1s\""));
+    }
     let versions = [1, 2].map(|seed| package::random(fleet.dir(), seed, 16));
     fleet.serve(&versions[0]);
     fleet.publish(&versions[1]);

@@ -62,6 +62,24 @@ pub(super) struct Looked {
     pub(super) changed: bool,
 }
 
+/// Rollouts that are over, and to which persons said something that they were not told yet.
+pub(super) async fn untold(
+    app: &App,
+    workspace: &WorkspaceId,
+    live: &[Rollout],
+) -> Result<Vec<Rollout>, StoreError> {
+    let mut untold = Vec::new();
+    for id in stored::ordered(app.store.read(), workspace).await? {
+        if live.iter().all(|rollout| rollout.id != id)
+            && let Some(rollout) = rollouts::find(app.store.read(), workspace, id).await?
+            && rollout.plan.is_some()
+        {
+            untold.push(rollout);
+        }
+    }
+    Ok(untold)
+}
+
 /// Whether persons said something that the rollout was not told yet.
 pub(super) async fn is_behind(app: &App, rollout: &Rollout) -> Result<bool, StoreError> {
     let orders = stored::orders(app.store.read(), &rollout.workspace, rollout.id).await?;

@@ -135,6 +135,9 @@ impl Running {
         let timed = self.untimed(&batch);
         let applied = self.engine.apply(&batch);
         self.remember_boots(&timed, seen, &mut news);
+        if !self.begun {
+            self.usual(app, rollout, &mut news).await?;
+        }
         let committed = self.commit(app, rollout, &batch, applied, news).await?;
         self.asking.ask(app, rollout, &self.engine);
         Ok(committed)
@@ -152,6 +155,41 @@ impl Running {
         } else {
             Ok(Vec::new())
         }
+    }
+
+    /// What devices did before the rollout, each in its last windows.
+    async fn usual(
+        &mut self,
+        app: &App,
+        rollout: &Rollout,
+        news: &mut News,
+    ) -> Result<(), StoreError> {
+        let gates = self.engine.setup().plan.gates.clone();
+        let bodies = gates.iter().any(needs_body);
+        let (db, upto) = (app.store.read(), self.memory.cursor);
+        let read = windows::before(db, &self.workspace, &rollout.slot, upto, bodies).await?;
+        let mut before: HashMap<u32, Tally> = HashMap::new();
+        for window in &read {
+            let id = window.device.parse().ok();
+            let Some(index) = id.and_then(|id| self.engine.index(&id)) else {
+                continue;
+            };
+            let heard = Heard {
+                inferences: window.inferences,
+                errors: window.errors,
+                body: window.body.as_ref(),
+            };
+            let tally = before.entry(index.0).or_default();
+            tally.before(&gates, &self.memory.mix, &heard);
+        }
+        for (index, tally) in before {
+            let boot = self.tallies.get(&index).and_then(|known| known.boot);
+            let mut settled = tally.settle(&gates, &self.memory.mix);
+            settled.boot = boot;
+            self.tallies.insert(index, settled);
+            news.tallies.insert(index);
+        }
+        Ok(())
     }
 
     /// Answers what the engine asks about spans of time, and says whom of the control was heard of.
@@ -225,6 +263,7 @@ impl Running {
             let tally = self.tallies.entry(index.0).or_default();
             if tally.since != Some(since) {
                 tally.begin(since);
+                news.events.extend(tally.usual(index));
             }
             let heard = Heard {
                 inferences: window.inferences,
@@ -315,6 +354,7 @@ impl Running {
             let tally = self.tallies.entry(index.0).or_default();
             if tally.since != Some(since) {
                 tally.begin(since);
+                news.events.extend(tally.usual(index));
             }
             let told = tally.labels(index, GateIndex(gate as u8), &wrong);
             if !told.is_empty() {

@@ -336,6 +336,23 @@ pub(super) async fn orders(
     Ok(orders)
 }
 
+/// Rollouts to which something was said that they have not heard.
+pub(super) async fn ordered(
+    db: &impl ConnectionTrait,
+    workspace: &WorkspaceId,
+) -> Result<Vec<RolloutId>, StoreError> {
+    let sql = "SELECT DISTINCT rollout FROM rollout_order WHERE workspace = $1";
+    let rows = db
+        .query_all_raw(statement(db, sql, [workspace.as_str().into()]))
+        .await;
+    let mut ids = Vec::new();
+    for row in rows.doing(READING)? {
+        let id: i64 = row.try_get_by_index(0).doing(READING)?;
+        ids.extend(u32::try_from(id).ok().map(RolloutId));
+    }
+    Ok(ids)
+}
+
 /// Forgets orders that the engine heard.
 pub(super) async fn heard(
     txn: &DatabaseTransaction,

@@ -8,7 +8,7 @@ use tern_protocol::{
     time::WallTime,
     window::Window,
 };
-use tern_rollout::event::{Event, GateIndex, Index};
+use tern_rollout::event::{Event, GateIndex, Index, USUAL_WINDOWS};
 use tern_stats::{ladder::RUNGS, levels::STEPS, sketch::Sketch};
 
 /// Parts of a whole in which shares of a window are added up.
@@ -45,7 +45,14 @@ pub(super) struct Tally {
     /// Inputs that the shadow answered otherwise, and inputs that it saw.
     #[n(8)]
     otherwise: (u64, u64),
+    /// What it did before the rollout, in thousandths by gate; more than a thousand: not known.
+    #[n(9)]
+    #[cbor(default)]
+    usual: Vec<u16>,
 }
+
+/// No mean is that large: nothing is known.
+const UNKNOWN: u16 = u16::MAX;
 
 /// A window, as much of it as gates ask for.
 pub(super) struct Heard<'a> {
@@ -69,8 +76,50 @@ impl Tally {
         *self = Self {
             since: Some(since),
             boot: self.boot,
+            shadows: self.shadows,
+            otherwise: self.otherwise,
+            usual: std::mem::take(&mut self.usual),
             ..Self::default()
         };
+    }
+
+    /// Adds a window from before the rollout. Whether more are wanted.
+    pub(super) fn before(&mut self, gates: &[Gate], mix: &[u64], heard: &Heard<'_>) -> bool {
+        if self.windows < u64::from(USUAL_WINDOWS) {
+            let _ = self.window(Index(0), gates, mix, heard);
+        }
+        self.windows < u64::from(USUAL_WINDOWS)
+    }
+
+    /// What windows from before the rollout add up to is what is usual for the device.
+    pub(super) fn settle(self, gates: &[Gate], mix: &[u64]) -> Self {
+        let usual = (0..gates.len()).map(|gate| self.mean(gates, gate, mix).unwrap_or(UNKNOWN));
+        Self {
+            usual: usual.collect(),
+            ..Self::default()
+        }
+    }
+
+    /// What is usual for the device, to be told before its first window.
+    pub(super) fn usual(&self, index: Index) -> Vec<Event> {
+        let known = self.usual.iter().enumerate();
+        let known = known.filter(|(_, level)| **level != UNKNOWN);
+        known
+            .map(|(gate, level)| Event::Usual(index, GateIndex(gate as u8), *level))
+            .collect()
+    }
+
+    /// The mean of its windows for a gate that counts them.
+    fn mean(&self, gates: &[Gate], place: usize, mix: &[u64]) -> Option<u16> {
+        match &gates[place] {
+            gate if gate.counts() != Unit::Windows => None,
+            Gate::Disagreement(_) => None,
+            Gate::Mix(_) => distance(&self.classes, mix),
+            _ => {
+                let (part, whole) = *self.sums.get(place)?;
+                level(part, whole)
+            }
+        }
     }
 
     /// Adds a window. If it is the first, second, fourth … the means so far.
@@ -100,19 +149,9 @@ impl Tally {
             return Vec::new();
         };
         let mut events = vec![Event::Counted(index, self.windows, self.inferences)];
-        for (place, gate) in gates.iter().enumerate() {
-            if gate.counts() != Unit::Windows || matches!(gate, Gate::Disagreement(_)) {
-                continue;
-            }
-            let level = match gate {
-                Gate::Mix(_) => distance(&self.classes, mix),
-                _ => {
-                    let (part, whole) = self.sums[place];
-                    level(part, whole)
-                }
-            };
-            // A device without traffic says nothing of this gate.
-            if let Some(level) = level {
+        for place in 0..gates.len() {
+            // A device without traffic says nothing of a gate.
+            if let Some(level) = self.mean(gates, place, mix) {
                 events.push(Event::Rung(
                     index,
                     GateIndex(place as u8),

@@ -221,6 +221,7 @@ async fn devices_that_refuse_it_stop_it_and_keep_what_they_had() {
     field.refuse("device LIKE '%'").await;
     field.answer(9, "").await;
     settle(&field.app).await;
+    field.minutes(1).await;
     let view = field.view().await;
     assert_eq!(view.state, RolloutState::Stopped, "{view:#?}");
     assert!(view.reason.contains("serve-failure"), "{}", view.reason);
@@ -287,15 +288,11 @@ async fn a_freeze_moves_nobody_and_harm_still_ends_it() {
 
 #[tokio::test]
 async fn a_person_approves_pauses_and_aborts() {
-    let json = PLAN.replace(
-        r#""soak":"5m","cap":"4h"},"#,
-        r#""soak":"0s","cap":"4h","approval":true},"#,
-    );
-    let json = json.replace(
-        r#"{"silence":{"after":"5m","margin":"10%"}},{"restarts":{"after":"5m","margin":"10%"}}"#,
-        r#"{"cpu":{"budget":"50%","limit":"99%"}}"#,
-    );
-    let json = json.replace(r#",{"cpu":{"budget":"50%","limit":"99%"}}"#, "");
+    let mut asks = plan(PLAN);
+    asks.stages[0].approval = true;
+    asks.stages[0].soak = "0s".parse().expect("a span");
+    asks.gates.truncate(2);
+    let json = serde_json::to_string(&asks).expect("it is JSON");
     let mut field = Field::of(100, &json).await;
     let by = Actor::machine();
     field.answer(2, "").await;
@@ -344,13 +341,11 @@ async fn a_person_approves_pauses_and_aborts() {
 
 #[tokio::test]
 async fn of_two_rollouts_the_one_with_precedence_has_the_device() {
-    let json = PLAN
-        .replace(r#""control":"20%","#, r#""control":0,"precedence":5,"#)
-        .replace(r#"{"errors":{"margin":"2%"}},"#, "");
-    let json = json.replace(
-        r#"{"silence":{"after":"5m","margin":"10%"}},{"restarts":{"after":"5m","margin":"10%"}}"#,
-        r#"{"errors":{"limit":"50%"}}"#,
-    );
+    let mut first = plan(PLAN);
+    first.control = "0".parse().expect("a size");
+    first.precedence = 5;
+    first.gates.truncate(1);
+    let json = serde_json::to_string(&first).expect("it is JSON");
     let field = Field::of(40, &json).await;
     assert_eq!(wanted(&field.app, 2).await, 10);
     // A newer one by hand takes all but those.

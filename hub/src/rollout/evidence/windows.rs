@@ -14,6 +14,9 @@ const DOING: &str = "reading windows for a rollout";
 /// Windows read at once: some megabytes, and a few hundredths of a second.
 pub(super) const WINDOWS: usize = 5_000;
 
+/// Windows from before a rollout that say what is usual for its devices, at most.
+const USUAL: i64 = 100_000;
+
 /// Windows of the last day that say what was predicted before a rollout, at most.
 const BEFORE: i64 = 20_000;
 
@@ -57,29 +60,59 @@ pub(super) async fn after(
     cursor: i64,
     bodies: bool,
 ) -> Result<(Vec<Stored>, i64), StoreError> {
-    let body = if bodies { "body" } else { "NULL" };
     let select = Statement::from_sql_and_values(
         db.get_database_backend(),
         format!(
-            "SELECT id, device, model, version, opened, inferences, errors, {body}, workspace, slot, quarantine \
-             FROM telemetry_window WHERE workspace = $2 AND id > $1 ORDER BY id LIMIT {WINDOWS}"
+            "SELECT {} FROM telemetry_window WHERE workspace = $2 AND id > $1 ORDER BY id LIMIT {WINDOWS}",
+            columns(bodies)
         ),
         [cursor.into(), workspace.as_str().into()],
     );
     let rows = db.query_all_raw(select).await.doing(DOING)?;
-    let mut windows = Vec::with_capacity(rows.len());
     let mut up_to = cursor;
     for row in &rows {
-        let id: i64 = row.try_get_by_index(0).doing(DOING)?;
-        up_to = up_to.max(id);
-        let of: String = row.try_get_by_index(8).doing(DOING)?;
-        let into: String = row.try_get_by_index(9).doing(DOING)?;
-        let doubt: Option<String> = row.try_get_by_index(10).doing(DOING)?;
-        if of == workspace.as_str() && into == slot.as_str() && doubt.is_none() {
+        up_to = up_to.max(row.try_get_by_index(0).doing(DOING)?);
+    }
+    Ok((believed(&rows, slot)?, up_to))
+}
+
+/// The newest windows of a slot up to `upto`, the newest first: some hundred of each device of a small fleet, one of
+/// each of a large one.
+pub(super) async fn before(
+    db: &impl ConnectionTrait,
+    workspace: &WorkspaceId,
+    slot: &SlotName,
+    upto: i64,
+    bodies: bool,
+) -> Result<Vec<Stored>, StoreError> {
+    let select = Statement::from_sql_and_values(
+        db.get_database_backend(),
+        format!(
+            "SELECT {} FROM telemetry_window WHERE workspace = $2 AND id <= $1 ORDER BY id DESC LIMIT {USUAL}",
+            columns(bodies)
+        ),
+        [upto.into(), workspace.as_str().into()],
+    );
+    let rows = db.query_all_raw(select).await.doing(DOING)?;
+    believed(&rows, slot)
+}
+
+fn columns(bodies: bool) -> String {
+    let body = if bodies { "body" } else { "NULL" };
+    format!("id, device, model, version, opened, inferences, errors, {body}, slot, quarantine")
+}
+
+/// Those of a slot whose time is believed.
+fn believed(rows: &[QueryResult], slot: &SlotName) -> Result<Vec<Stored>, StoreError> {
+    let mut windows = Vec::with_capacity(rows.len());
+    for row in rows {
+        let into: String = row.try_get_by_index(8).doing(DOING)?;
+        let doubt: Option<String> = row.try_get_by_index(9).doing(DOING)?;
+        if into == slot.as_str() && doubt.is_none() {
             windows.push(stored(row)?);
         }
     }
-    Ok((windows, up_to))
+    Ok(windows)
 }
 
 fn stored(row: &QueryResult) -> Result<Stored, StoreError> {
