@@ -203,9 +203,10 @@ impl Mqtt {
     #[track_caller]
     pub fn asks_to_hear(&self, filter: &str) -> bool {
         let asked = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
-        self.client
-            .subscribe(filter, QoS::AtLeastOnce)
-            .expect("the connection's thread runs");
+        if self.client.subscribe(filter, QoS::AtLeastOnce).is_err() {
+            // Its thread has ended with the connection.
+            return false;
+        }
         wait::until("a subscription", || {
             let answered = self.reached(&self.state.subscribed, asked);
             if self.has_ended() { Ok(()) } else { answered }

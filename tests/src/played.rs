@@ -197,8 +197,16 @@ impl Voice {
         let version = self.serving.as_ref().map(|serving| serving.version.get());
         let conduct = version.map(|version| conducts(self.number, self.platform, version));
         if conduct.is_some_and(|conduct| conduct.silent) {
-            // Its last will says that it is gone.
-            self.mqtt = None;
+            // What its last will says: these clients have none.
+            let gone = Link {
+                online: false,
+                boot: BootId(self.boot),
+            };
+            if self.say(Channel::Link, codec::encode(&gone))
+                && let Some(mqtt) = self.mqtt.take()
+            {
+                mqtt.settled();
+            }
             return;
         }
         if !self.connected() {

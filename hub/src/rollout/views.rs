@@ -78,10 +78,14 @@ async fn planned(app: &App, rollout: &Rollout) -> Result<RolloutView, StoreError
     let (workspace, id) = (&rollout.workspace, rollout.id);
     let before = stored::remembered(db, workspace, id).await?;
     let facts = facts::facts(db, workspace, &rollout.slot).await?;
+    let key = (workspace.clone(), id);
+    // Whoever holds this keeps the driver from deciding: what is read fits what is in memory.
+    let engines = app.engines.lock().await;
     let decisions = evidence::stored::decisions(db, workspace, id).await?;
     let looks = evidence::stored::looks(db, workspace, id).await?;
-    let key = (workspace.clone(), id);
-    let engines = app.engines.lock().await;
+    let rollout = &stored::find(db, workspace, id)
+        .await?
+        .unwrap_or_else(|| rollout.clone());
     // One that is over, or that nobody has looked at yet, is not in memory.
     let loaded = if engines.contains_key(&key) {
         None

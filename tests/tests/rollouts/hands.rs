@@ -237,8 +237,8 @@ fn of_two_rollouts_the_one_with_precedence_has_the_device_and_late_devices_join(
     let by_hand = field.fleet.roll_out(oldest);
     let by_hand = field
         .fleet
-        .rollout_until(by_hand.id, "to be looked at", |view| {
-            !view.reason.is_empty()
+        .rollout_until(by_hand.id, "to be superseded", |view| {
+            view.state == RolloutState::Superseded
         });
     assert_eq!(by_hand.counts.targeted, 0, "{by_hand:?}");
     assert!(field.played.serving().values().all(|version| *version == 2));

@@ -477,6 +477,9 @@ impl Running {
             stored::add_look(&txn, workspace, id, &look).await?;
             self.looked = Some(batch.at);
         }
+        if !applied.decisions.is_empty() || stands.state != rollout.state {
+            stands.reason.clone_from(&reason);
+        }
         // A person may have spoken since; what was said is an order, which the next look hears.
         let latest = crate::rollout::stored::find(&txn, workspace, id).await?;
         let mut reason = reason;
