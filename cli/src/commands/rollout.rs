@@ -218,7 +218,7 @@ fn rollout_id(text: &str) -> Result<RolloutId, String> {
 pub(crate) fn run(context: &mut Context, command: RolloutCommand) -> Result<Answer, RolloutError> {
     let client = &context.client;
     let done = match command {
-        RolloutCommand::Start(args) => return start(context, args),
+        RolloutCommand::Start(args) => return start(context, &args),
         RolloutCommand::Plan(args) => return plan::run(context, &args),
         RolloutCommand::Rehearse(args) => return plan::rehearse(context, &args),
         RolloutCommand::Template(command) => return plan::templates(context, &command),
@@ -289,16 +289,15 @@ fn planned(context: &Context, args: &StartArgs) -> Result<Option<Plan>, RolloutE
     Ok(Some(plan))
 }
 
-fn start(context: &Context, args: StartArgs) -> Result<Answer, RolloutError> {
-    if let Some(plan) = planned(context, &args)? {
+fn start(context: &Context, args: &StartArgs) -> Result<Answer, RolloutError> {
+    if let Some(plan) = planned(context, args)? {
         let view = context.client.start_plan(&plan)?;
-        return started(context, &args, &view);
+        return started(context, args, &view);
     }
     let (Some(target), Some(slot)) = (&args.target, args.slot.clone()) else {
         return Err(RolloutError::NoTarget);
     };
     let version = version(context, target)?;
-    let args = &args;
     let new = NewRollout {
         slot,
         model: target.model.clone(),

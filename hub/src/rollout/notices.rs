@@ -1,5 +1,7 @@
 //! What of a rollout's decisions is told to people.
 
+use std::fmt::Write as _;
+
 use sea_orm::DatabaseTransaction;
 use tern_protocol::rest::{Decision, Deed, NoticeKind};
 
@@ -22,7 +24,8 @@ pub(super) async fn tell(
     let (model, version) = (&rollout.target.model, rollout.target.version);
     let mut text = decision.sentence.clone();
     if kind == NoticeKind::RolloutWaits {
-        text += &format!(
+        let _ = write!(
+            text,
             "\n\nLook: tern rollout show {id}\nGo on: tern rollout approve {id}\nEnd: tern rollout abort {id}"
         );
     }

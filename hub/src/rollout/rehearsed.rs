@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use tern_protocol::{
     id::WorkspaceId,
-    rest::{PlanProblem, RehearsalRequest, Rehearsed},
+    rest::{PlanProblem, RehearsalRequest, Rehearsed, SimulatedFleet},
 };
 use tern_rollout::rehearse::rehearse;
 use tokio::sync::Semaphore;
@@ -18,6 +18,9 @@ use crate::{app::App, store::StoreError};
 /// Devices times runs of one rehearsal, at most: about a minute of one processor.
 const WORK: u64 = 4_000_000;
 
+/// What a device fetches of a version that is not named yet.
+const FOUR_MIB: u64 = 4 << 20;
+
 /// Rehearsals at the same time: each takes one of the processors that everything else needs.
 static AT_ONCE: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(1));
 
@@ -29,24 +32,23 @@ pub async fn rehearsed(
 ) -> Result<Rehearsed, RolloutError> {
     let RehearsalRequest { plan, fleet, runs } = request;
     let mut problems = plan.problems();
-    problems.extend(fleet.iter().flat_map(|fleet| fleet.problems()));
+    problems.extend(fleet.iter().flat_map(SimulatedFleet::problems));
     if !problems.is_empty() {
         return Err(RolloutError::Plan { problems });
     }
-    let (fleet, unknown, recorded) = match fleet {
-        Some(fleet) => (fleet, Vec::new(), false),
-        None => {
-            let bytes = match plan.version {
-                Some(version) => {
-                    operations::target(app, workspace, &plan.model, version)
-                        .await?
-                        .1
-                }
-                None => 4 << 20,
-            };
-            let recorded = recorded::fleet(app, workspace, &plan, bytes).await?;
-            (recorded.fleet, recorded.unknown, true)
-        }
+    let (fleet, unknown, recorded) = if let Some(fleet) = fleet {
+        (fleet, Vec::new(), false)
+    } else {
+        let bytes = match plan.version {
+            Some(version) => {
+                operations::target(app, workspace, &plan.model, version)
+                    .await?
+                    .1
+            }
+            None => FOUR_MIB,
+        };
+        let recorded = recorded::fleet(app, workspace, &plan, bytes).await?;
+        (recorded.fleet, recorded.unknown, true)
     };
     let devices = fleet.devices();
     if devices == 0 {

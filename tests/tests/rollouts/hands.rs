@@ -309,3 +309,62 @@ fn real_agents_go_through_the_stages() {
     let answers = traffic.stop();
     assert!(answers.failed.is_empty(), "{:?}", answers.failed.first());
 }
+
+#[test]
+fn a_shadow_stage_sees_real_traffic_and_a_candidate_that_answers_otherwise_reaches_nobody() {
+    let mut fleet = Fleet::empty();
+    for number in 1..=4 {
+        fleet.add(&meter(number).activation("trial = \"1s\""));
+    }
+    let first = package::random(fleet.dir(), 1, 16);
+    fleet.serve(&first);
+    let addresses = fleet.agents.iter().map(tern_tests::agent::Agent::address);
+    let traffic =
+        tern_tests::traffic::Traffic::start(addresses.collect::<Vec<_>>(), &first.samples());
+
+    // Nearly the same weights: it may serve. Others: their answers are held against them.
+    for (package, expected) in [
+        (package::random(fleet.dir(), 2, 16), Deed::Ask),
+        (package::nudged(fleet.dir(), 1, 16), Deed::Advance),
+    ] {
+        let version = fleet.publish(&package).version;
+        let mut shadows =
+            plan(r#"{"serve-failure":{"limit":"20%"}},{"disagreement":{"limit":"30%"}}"#);
+        shadows.version = Some(version);
+        shadows.control = "0".parse().expect("a size");
+        shadows.stages[0].to = "100%".parse().expect("a size");
+        shadows.stages[0].shadow = true;
+        shadows.stages[0].cap = "20s".parse().expect("a span");
+        shadows.stages[1].to = "100%".parse().expect("a size");
+        let id = fleet.client().start_plan(&shadows).expect("it starts").id;
+        let view = fleet.rollout_until(id, "to be judged", |view| {
+            deeds(view)
+                .iter()
+                .any(|deed| [Deed::Ask, Deed::Advance, Deed::Stop].contains(deed))
+        });
+        let judged = deeds(&view)[1];
+        if expected == Deed::Advance {
+            assert_eq!(judged, Deed::Advance, "{view:#?}");
+            fleet.rollout_until(id, "to be complete", |view| {
+                view.state == RolloutState::Complete
+            });
+            for agent in &fleet.agents {
+                agent.serves(version.get());
+            }
+        } else {
+            assert_ne!(judged, Deed::Advance, "{view:#?}");
+            for agent in &fleet.agents {
+                assert_eq!(agent.status().version(), Some(1), "nobody serves it");
+            }
+            let seen = view.evidence.as_ref().expect("it has a plan");
+            let seen = seen.gates.iter().find(|gate| gate.gate == "disagreement");
+            assert!(seen.is_some_and(|gate| gate.treated > 0), "{view:#?}");
+            if !view.state.is_over() {
+                let abort = tern_protocol::rest::Abort::default();
+                fleet.client().abort(id, abort).expect("it is aborted");
+            }
+        }
+    }
+    let answers = traffic.stop();
+    assert!(answers.failed.is_empty(), "{:?}", answers.failed.first());
+}

@@ -56,7 +56,7 @@ const FURTHER_RATE: &str = "2e-3";
 const UNTRAINED: [&str; 4] = ["--epochs", "1", "--learning-rate", "1e-9"];
 
 /// Longest wait for the rollout of them to be stopped.
-const MISTAKE: Duration = Duration::from_secs(120);
+const MISTAKE: Duration = Duration::from_mins(2);
 
 /// What is asked of versions here: few meters, little time.
 const PLAN: &str = "\

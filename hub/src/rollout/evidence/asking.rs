@@ -26,8 +26,11 @@ const REASON: usize = 300;
 #[derive(Debug, Default)]
 pub(super) struct Asking {
     asked: HashMap<(usize, u8), WallTime>,
-    answers: Arc<Mutex<Vec<(usize, GateIndex, Verdict, String)>>>,
+    answers: Arc<Mutex<Vec<Came>>>,
 }
+
+/// An answer that came: in which stage it was asked for, by which gate, and what it says.
+type Came = (usize, GateIndex, Verdict, String);
 
 /// What the other program says.
 #[derive(Debug, Deserialize)]
@@ -95,12 +98,11 @@ fn read(answer: Result<Vec<u8>, String>) -> (Verdict, String) {
         Ok(bytes) => bytes,
         Err(why) => return (Verdict::Inconclusive, why),
     };
-    match serde_json::from_slice::<Said>(&bytes) {
-        Ok(said) => (said.verdict, said.reason),
-        Err(_) => {
-            let why = "its answer is not {\"verdict\": \"pass\" | \"fail\" | \"inconclusive\", \"reason\": …}";
-            (Verdict::Inconclusive, why.into())
-        }
+    if let Ok(said) = serde_json::from_slice::<Said>(&bytes) {
+        (said.verdict, said.reason)
+    } else {
+        let why = "its answer is not {\"verdict\": \"pass\" | \"fail\" | \"inconclusive\", \"reason\": …}";
+        (Verdict::Inconclusive, why.into())
     }
 }
 

@@ -534,8 +534,8 @@ impl Running {
         let engine = &self.engine;
         let (state, moved) = match engine.phase() {
             Phase::Ended { .. } if rollout.state.is_over() => (rollout.state, rollout.moved),
-            Phase::Ended { back: true } => (self.ended(decisions), Some(Moved::Back)),
-            Phase::Ended { back: false } => (self.ended(decisions), Some(Moved::Stay)),
+            Phase::Ended { back: true } => (Self::ended(decisions), Some(Moved::Back)),
+            Phase::Ended { back: false } => (Self::ended(decisions), Some(Moved::Stay)),
             // An order that was not heard yet.
             _ if rollout.state.is_over() => (rollout.state, rollout.moved),
             _ if engine.is_paused() => (RolloutState::Paused, None),
@@ -560,7 +560,7 @@ impl Running {
     }
 
     /// Who ended it.
-    fn ended(&self, decisions: &[Decision]) -> RolloutState {
+    fn ended(decisions: &[Decision]) -> RolloutState {
         let stopped = decisions.iter().any(|one| one.what == Deed::Stop);
         if stopped {
             RolloutState::Stopped

@@ -233,6 +233,10 @@ const fn five_minutes() -> Span {
     Span::minutes(5)
 }
 
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the form that serde asks for"
+)]
 fn is_estimate(certainty: &Certainty) -> bool {
     *certainty == Certainty::Estimate
 }
