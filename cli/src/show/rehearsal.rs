@@ -8,6 +8,9 @@ use super::{
     words::{count, things},
 };
 
+/// Lines of the picture, about.
+const LINES: usize = 20;
+
 /// Width of the picture, in characters.
 const WIDTH: usize = 40;
 
@@ -114,7 +117,12 @@ pub(crate) fn rehearsed(rehearsed: &Rehearsed, look: Look) -> String {
 /// How many devices serve it for good, over time.
 fn picture(progress: &[ProgressAt]) -> String {
     let mut text = String::new();
-    for at in progress {
+    // Every so many, and the end.
+    let step = progress.len().div_ceil(LINES).max(1);
+    let last = progress.len().saturating_sub(1);
+    let told = progress.iter().enumerate();
+    let told = told.filter(|(index, _)| index % step == 0 || *index == last);
+    for (_, at) in told {
         let place = |share: f64| (share.clamp(0.0, 1.0) * WIDTH as f64).round() as usize;
         let (low, middle, high) = (
             place(at.done.low),

@@ -8,7 +8,7 @@ use axum::{
 };
 use serde::Deserialize;
 use tern_protocol::{
-    id::ModelName,
+    id::{ModelName, WorkspaceId},
     rest::{
         Freeze, NewFreeze, Page, Plan, PlanCheck, PlanTemplate, RehearsalRequest, Rehearsed,
         Replay, RolloutView,
@@ -26,6 +26,7 @@ use super::{
 use crate::{
     access::audit::Actor,
     app::App,
+    registry,
     rollout::{freeze, planned, rehearsed, templates},
 };
 
@@ -165,6 +166,16 @@ pub(super) async fn show_freeze(
     Ok(Answer(freeze::find(app.store.read(), &workspace).await?))
 }
 
+/// Refuses what is about a model that nobody published.
+async fn is_there(app: &App, workspace: &WorkspaceId, model: &ModelName) -> Result<(), ApiError> {
+    let found = registry::model(&app.store, workspace, model).await?;
+    found.map(drop).ok_or_else(|| {
+        ApiError::not_found(format!(
+            "there is no model `{model}`; `tern model list` shows those there are"
+        ))
+    })
+}
+
 /// List the plans that are kept for a model.
 #[utoipa::path(
     get, path = "/models/{model}/plans", tag = "rollouts", params(ModelPath),
@@ -175,6 +186,7 @@ pub(super) async fn list_templates(
     Workspace(workspace): Workspace,
     Path(ModelPath { model }): Path<ModelPath>,
 ) -> Result<Answer<Page<PlanTemplate>>, ApiError> {
+    is_there(&app, &workspace, &model).await?;
     let items = templates::list(app.store.read(), &workspace, &model).await?;
     Ok(Answer(Page { items, next: None }))
 }
@@ -191,6 +203,7 @@ pub(super) async fn save_template(
     Path(TemplatePath { model, name }): Path<TemplatePath>,
     Json(plan): Json<Plan>,
 ) -> Result<Answer<PlanTemplate>, ApiError> {
+    is_there(&app, &workspace, &model).await?;
     let by = Actor::from(&principal);
     let saved = templates::save(&app, &by, &workspace, &model, &name, plan).await?;
     Ok(Answer(saved))

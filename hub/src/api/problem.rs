@@ -346,7 +346,11 @@ impl From<RolloutError> for ApiError {
             RolloutError::Store(err) => err.into(),
             RolloutError::NotFound { .. } => Self::not_found(err.to_string()),
             RolloutError::Plan { problems } => {
-                let mut problem = Self::unprocessable("the plan cannot be carried out");
+                let listed: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                let mut problem = Self::unprocessable(format!(
+                    "the plan cannot be carried out: {}",
+                    listed.join("; ")
+                ));
                 let finding = |problem: &tern_protocol::rest::PlanProblem| Finding {
                     check: "plan".into(),
                     subject: problem.at.clone(),

@@ -1,3 +1,4 @@
+use sea_orm::{ConnectionTrait as _, Statement};
 use tern_protocol::rest::{AttentionKind, BlobPart, DeltaState, VersionView};
 
 use super::*;
@@ -197,12 +198,19 @@ async fn a_revoked_version_that_lacks_files_asks_for_nobody() {
 #[tokio::test]
 async fn a_damaged_database_is_told_and_the_hub_goes_on() {
     let ((dir, damaged), (_other, app)) = (fresh().await, fresh().await);
+    // A page that nothing reads at the start: that of a table in which nobody has written.
+    let root = "SELECT rootpage FROM sqlite_master WHERE name = 'rollout_order'";
+    let root = Statement::from_string(damaged.store.backend(), root);
+    let root = damaged.store.read().query_one_raw(root).await;
+    let root: i64 = root
+        .expect("reads")
+        .expect("the table is there")
+        .try_get_by_index(0)
+        .expect("a number");
     damaged.store.close().await;
     let path = dir.path().join("tern.sqlite");
     let mut bytes = std::fs::read(&path).expect("reads");
-    // The last page holds nothing sensible any more.
-    let page = bytes.len() - 4096;
-    bytes[page] ^= 1;
+    bytes[usize::try_from(root - 1).expect("a page") * 4096] ^= 1;
     std::fs::write(&path, bytes).expect("writes");
     let store = crate::store::Store::open(dir.path())
         .await

@@ -328,8 +328,11 @@ fn a_shadow_stage_sees_real_traffic_and_a_candidate_that_answers_otherwise_reach
         (package::nudged(fleet.dir(), 1, 16), Deed::Advance),
     ] {
         let version = fleet.publish(&package).version;
-        let mut shadows =
-            plan(r#"{"serve-failure":{"limit":"20%"}},{"disagreement":{"limit":"30%"}}"#);
+        let mut shadows = plan(r#"{"serve-failure":{"limit":"20%"}}"#);
+        let disagreement = r#"{"disagreement":{"limit":"30%"}}"#;
+        shadows
+            .gates
+            .push(serde_json::from_str(disagreement).expect("a gate"));
         shadows.version = Some(version);
         shadows.control = "0".parse().expect("a size");
         shadows.stages[0].to = "100%".parse().expect("a size");

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use sea_orm::TransactionTrait as _;
 use tern_protocol::{
     id::{RolloutId, WorkspaceId},
-    rest::{Decision, Deed, Gate, Look, RolloutState},
+    rest::{Decision, Deed, Gate, Look, RolloutCounts, RolloutState},
     time::WallTime,
 };
 use tern_rollout::{
@@ -16,6 +16,7 @@ use tern_rollout::{
 
 use super::{
     asking::Asking,
+    carry_out,
     labels::{self, Judged},
     observe::{self, Seen},
     stored::{self, Memory, Told},
@@ -138,7 +139,10 @@ impl Running {
         if !self.begun {
             self.usual(app, rollout, &mut news).await?;
         }
-        let committed = self.commit(app, rollout, &batch, applied, news).await?;
+        let counts = carry_out::counts(&self.engine, rollout, seen);
+        let committed = self
+            .commit(app, rollout, counts, &batch, applied, news)
+            .await?;
         self.asking.ask(app, rollout, &self.engine);
         Ok(committed)
     }
@@ -427,6 +431,7 @@ impl Running {
         &mut self,
         app: &App,
         rollout: &Rollout,
+        counts: RolloutCounts,
         batch: &Batch,
         applied: Applied,
         news: News,
@@ -479,6 +484,7 @@ impl Running {
         }
         if !applied.decisions.is_empty() || stands.state != rollout.state {
             stands.reason.clone_from(&reason);
+            stands.counts = counts;
         }
         // A person may have spoken since; what was said is an order, which the next look hears.
         let latest = crate::rollout::stored::find(&txn, workspace, id).await?;
