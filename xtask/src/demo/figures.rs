@@ -150,7 +150,7 @@ impl Figures {
                 ),
             ),
             (
-                self.mistake_stopped && self.mistake_touched <= self.devices / 4,
+                self.mistake_stopped && self.mistake_touched <= self.devices / 3,
                 format!(
                     "a bad version was stopped and taken back after {:.0} s on {} devices: {}",
                     self.mistake_seconds,

@@ -62,13 +62,13 @@ const MISTAKE: Duration = Duration::from_mins(2);
 const PLAN: &str = "\
 slot: digit-reader
 model: digit-reader
-control: 6
+control: 4
 stages:
-  - {to: 3, soak: 10s}
+  - {to: 4, soak: 10s}
   - {to: 100%, soak: 10s}
 gates:
   - serve-failure: {limit: 20%}
-  - accuracy: {margin: 10%}
+  - accuracy: {limit: 15%}
 ";
 
 /// Longest wait for the delta of a small model.
@@ -238,7 +238,7 @@ fn mistake(act: &mut Act<'_>, folder: &Path, good: &VersionView) -> Result<Harm>
     let rollout = act.stage.tern.roll_out_by(&bad, &plan)?;
     let start = Instant::now();
     act.say.say(format!(
-        "rollout {} moves 3 meters and watches them beside 6 that keep v{}",
+        "rollout {} moves 4 meters, whose readings must not be wrong in more than 15 %; v{} is in 5 %",
         rollout.id, good.version
     ));
     let end = start + MISTAKE;
