@@ -88,14 +88,11 @@ pub async fn pass(app: &App, tell: &mpsc::Sender<Tell>) -> Result<Did, StoreErro
     let mut did = Did::Nothing;
     for workspace in fleet::workspaces(&app.store).await? {
         let mut by_slot: BTreeMap<SlotName, Vec<Rollout>> = BTreeMap::new();
-        if freeze::find(app.store.read(), &workspace).await?.is_some() {
-            // Evidence is still gathered, and harm still ends a rollout; nothing is moved.
-            frozen(app, &workspace).await?;
-            continue;
-        }
+        // Evidence is still gathered, and harm still ends a rollout; nothing is moved.
+        let frozen = freeze::find(app.store.read(), &workspace).await?.is_some();
         let mut live = stored::live(app.store.read(), &workspace).await?;
         live.extend(evidence::untold(app, &workspace, &live).await?);
-        if revoked::replace(app, &workspace, &live, tell).await? == Did::Something {
+        if !frozen && revoked::replace(app, &workspace, &live, tell).await? == Did::Something {
             // What was read is not what is there now.
             did = Did::Something;
             continue;
@@ -107,24 +104,11 @@ pub async fn pass(app: &App, tell: &mpsc::Sender<Tell>) -> Result<Did, StoreErro
                 .push(rollout);
         }
         for (slot, rollouts) in by_slot {
+            let tell = (!frozen).then_some(tell);
             did = did.and(slot_pass(app, &workspace, &slot, rollouts, tell).await?);
         }
     }
     Ok(did)
-}
-
-/// Rollouts that decide by evidence go on to gather it while nothing is moved.
-async fn frozen(app: &App, workspace: &WorkspaceId) -> Result<(), StoreError> {
-    let ranks = stored::precedences(app.store.read(), workspace).await?;
-    for rollout in stored::live(app.store.read(), workspace).await? {
-        if rollout.plan.is_some() {
-            let facts = facts::facts(app.store.read(), workspace, &rollout.slot).await?;
-            let claimed = vec![false; facts.len()];
-            let seen = seen(&rollout, &facts, &claimed, &ranks);
-            evidence::look(app, &rollout, &seen).await?;
-        }
-    }
-    Ok(())
 }
 
 /// Devices as a rollout that decides by evidence looks at them.
@@ -149,13 +133,14 @@ fn seen<'a>(
     seen.collect()
 }
 
-/// One look at the rollouts of one slot, those first that outrank others: such a one claims its devices.
+/// One look at the rollouts of one slot, those first that outrank others: such a one claims its devices. Without
+/// anybody to tell, nothing is moved.
 async fn slot_pass(
     app: &App,
     workspace: &WorkspaceId,
     slot: &SlotName,
     rollouts: Vec<Rollout>,
-    tell: &mpsc::Sender<Tell>,
+    tell: Option<&mpsc::Sender<Tell>>,
 ) -> Result<Did, StoreError> {
     let facts = facts::facts(app.store.read(), workspace, slot).await?;
     let ranks = stored::precedences(app.store.read(), workspace).await?;
@@ -178,7 +163,7 @@ async fn planned_pass(
     facts: &[DeviceFacts],
     claimed: &mut [bool],
     ranks: &HashMap<RolloutId, u32>,
-    tell: &mpsc::Sender<Tell>,
+    tell: Option<&mpsc::Sender<Tell>>,
 ) -> Result<Did, StoreError> {
     let shadowed = |facts: &DeviceFacts| {
         let wanted = facts.shadow.wanted.as_ref();
@@ -214,8 +199,11 @@ async fn planned_pass(
         }
     }
     wait_for_deltas(app, rollout, &mut progress, &mut actions, facts).await?;
-    let did = act(app, rollout, &actions, tell).await?;
-    let did = did.and(shadow(app, rollout, &looked.shadows, tell).await?);
+    let mut did = Did::Nothing;
+    if let Some(tell) = tell {
+        did = act(app, rollout, &actions, tell).await?;
+        did = did.and(shadow(app, rollout, &looked.shadows, tell).await?);
+    }
     let did = did.and(note(app, rollout, progress).await?);
     if looked.changed {
         let change = Change::Rollout { id: rollout.id };
@@ -251,7 +239,7 @@ async fn plain_pass(
     rollout: &Rollout,
     facts: &[DeviceFacts],
     claimed: &mut [bool],
-    tell: &mpsc::Sender<Tell>,
+    tell: Option<&mpsc::Sender<Tell>>,
 ) -> Result<Did, StoreError> {
     let has_devices = || facts.iter().any(|facts| is_with(rollout, facts));
     if rollout.state.is_over() && !has_devices() {
@@ -279,7 +267,10 @@ async fn plain_pass(
             *claimed |= membership == Membership::InShare;
         }
     }
-    let did = act(app, rollout, &actions, tell).await?;
+    let did = match tell {
+        Some(tell) => act(app, rollout, &actions, tell).await?,
+        None => Did::Nothing,
+    };
     Ok(did.and(note(app, rollout, progress).await?))
 }
 

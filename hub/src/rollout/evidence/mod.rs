@@ -135,7 +135,7 @@ pub(super) async fn look(
         HashMap::new()
     };
     let looked = Looked {
-        counts: carry_out::counts(engine, rollout, seen),
+        counts: committed.counts,
         shadows: carry_out::shadows(engine, rollout, seen),
         actions: carry_out::actions(engine, rollout, seen, &before),
         rollout: committed.rollout,

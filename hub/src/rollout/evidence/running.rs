@@ -54,6 +54,8 @@ pub(in crate::rollout) struct Committed {
     pub(in crate::rollout) rollout: Rollout,
     /// What it waits for, or why it ended: the reason that is to be shown.
     pub(in crate::rollout) reason: String,
+    /// Devices by where they are.
+    pub(in crate::rollout) counts: RolloutCounts,
     /// Whether anything changed.
     pub(in crate::rollout) changed: bool,
 }
@@ -443,6 +445,7 @@ impl Running {
             return Ok(Committed {
                 rollout: stands,
                 reason,
+                counts,
                 changed: false,
             });
         }
@@ -520,6 +523,7 @@ impl Running {
         Ok(Committed {
             rollout: stands,
             reason,
+            counts,
             changed: true,
         })
     }
