@@ -54,6 +54,6 @@ fn kind(what: Deed) -> Option<(NoticeKind, &'static str)> {
             Some((NoticeKind::RolloutAdvanced, "went on"))
         }
         Deed::Complete => Some((NoticeKind::RolloutComplete, "is complete")),
-        Deed::Start | Deed::Pause | Deed::Resume | Deed::Supersede => None,
+        Deed::Start | Deed::Pause | Deed::Resume => None,
     }
 }

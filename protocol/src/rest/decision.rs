@@ -162,8 +162,6 @@ pub enum Deed {
     Resume,
     /// A person ended it.
     Abort,
-    /// Other rollouts took all its devices.
-    Supersede,
 }
 
 impl Deed {
@@ -181,7 +179,6 @@ impl Deed {
             Self::Pause => "pause",
             Self::Resume => "resume",
             Self::Abort => "abort",
-            Self::Supersede => "supersede",
         }
     }
 }

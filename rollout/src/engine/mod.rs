@@ -324,11 +324,6 @@ impl Engine {
         self.members.is_empty()
     }
 
-    /// The device of an index.
-    pub fn device(&self, index: Index) -> Option<&DeviceId> {
-        self.member(index).map(|member| &member.device)
-    }
-
     /// Where a device is.
     pub fn place(&self, index: Index) -> Option<Place> {
         self.member(index).map(|member| member.place)
@@ -442,7 +437,7 @@ impl Engine {
     fn decide(&mut self, what: Deed, by: Option<String>, sentence: String) {
         let gates = match what {
             // What nobody looked at yet, or what follows from a person's word alone, stands on no numbers.
-            Deed::Start | Deed::Pause | Deed::Resume | Deed::Supersede => Vec::new(),
+            Deed::Start | Deed::Pause | Deed::Resume => Vec::new(),
             _ => self.detailed(),
         };
         self.decided += 1;

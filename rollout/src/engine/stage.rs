@@ -1,6 +1,8 @@
 //! From stage to stage, and how it ends.
 
-use tern_protocol::rest::{Deed, Gate, OnFail, OnInconclusive, OnPass, Share, Size, Verdict};
+use tern_protocol::rest::{
+    Against, Deed, Gate, GateVerdict, OnFail, OnInconclusive, OnPass, Share, Size, Verdict,
+};
 use tern_stats::ladder::Ladder;
 
 use super::{
@@ -181,25 +183,18 @@ impl Engine {
 
     /// Whether all is there but the word of other programs.
     pub(super) fn may_ask(&self) -> bool {
-        let others = self
-            .setup
-            .plan
-            .gates
-            .iter()
-            .filter(|gate| gate.bound().is_none());
-        let names: Vec<&str> = others.map(Gate::name).collect();
-        let verdicts = &self.verdicts;
-        let mut rest = verdicts
-            .iter()
-            .filter(|verdict| !names.contains(&verdict.gate.as_str()));
-        !self.dirty && self.lacking().is_none() && rest.all(|one| one.verdict == Verdict::Pass)
+        self.pass(|one| one.against != Against::Others)
     }
 
     /// Whether every gate of this stage passes, and all that it asks for is there.
     fn passes(&self) -> bool {
-        !self.dirty
-            && self.lacking().is_none()
-            && self.verdicts.iter().all(|one| one.verdict == Verdict::Pass)
+        self.pass(|_| true)
+    }
+
+    /// Whether all is there, and of these verdicts each is a pass.
+    fn pass(&self, of: impl Fn(&GateVerdict) -> bool) -> bool {
+        let mut verdicts = self.verdicts.iter().filter(|one| of(one));
+        !self.dirty && self.lacking().is_none() && verdicts.all(|one| one.verdict == Verdict::Pass)
     }
 
     /// Advances, asks, or ends what has waited too long. Whether anything changed.
