@@ -1,11 +1,10 @@
 //! The few shapes of statement that the tables of notices need.
 
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, QueryResult, Statement, TransactionTrait as _,
-    TryGetable, Value,
+    ConnectionTrait, DatabaseTransaction, QueryResult, TransactionTrait as _, TryGetable, Value,
 };
 
-use crate::store::{Doing as _, Store, StoreError};
+use crate::store::{Doing as _, Store, StoreError, raw};
 
 const DOING: &str = "reading or writing notices";
 
@@ -15,9 +14,7 @@ pub(super) async fn exec<C: ConnectionTrait>(
     sql: &str,
     values: impl IntoIterator<Item = Value>,
 ) -> Result<u64, StoreError> {
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    let done = db.execute_raw(statement).await.doing(DOING)?;
-    Ok(done.rows_affected())
+    raw::exec(db, DOING, sql, values).await
 }
 
 /// The rows of a query.
@@ -26,8 +23,7 @@ pub(super) async fn rows<C: ConnectionTrait>(
     sql: &str,
     values: impl IntoIterator<Item = Value>,
 ) -> Result<Vec<QueryResult>, StoreError> {
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    db.query_all_raw(statement).await.doing(DOING)
+    raw::rows(db, DOING, sql, values).await
 }
 
 /// A column of a row.

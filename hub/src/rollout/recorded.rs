@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use sea_orm::{ConnectionTrait, QueryResult, Statement};
+use sea_orm::{ConnectionTrait, QueryResult};
 use tern_protocol::{
     codec,
     id::WorkspaceId,
@@ -17,7 +17,7 @@ use super::plan::selects;
 use crate::{
     app::App,
     fleet::facts::{self, DeviceFacts},
-    store::{Doing as _, StoreError},
+    store::{Doing as _, StoreError, raw},
 };
 
 const DOING: &str = "reading how the fleet did";
@@ -205,7 +205,7 @@ async fn presence(
 ) -> Result<(), StoreError> {
     let sql = "SELECT id, first_seen, last_seen, CAST(CASE WHEN online THEN 1 ELSE 0 END AS BIGINT) \
                FROM device WHERE workspace = $1";
-    for row in rows(db, sql, [workspace.as_str().into()]).await? {
+    for row in raw::rows(db, DOING, sql, [workspace.as_str().into()]).await? {
         if let Some(one) = of(&row, known)? {
             one.first_seen = number(&row, 1)?;
             if number(&row, 3)? == 0 {
@@ -215,7 +215,7 @@ async fn presence(
     }
     let sql = "SELECT device, at, since FROM event WHERE workspace = $1 AND kind = 'away' AND at >= $2 \
                AND since IS NOT NULL";
-    for row in rows(db, sql, [workspace.as_str().into(), from.into()]).await? {
+    for row in raw::rows(db, DOING, sql, [workspace.as_str().into(), from.into()]).await? {
         if let Some(one) = of(&row, known)? {
             one.offline_ms += (number(&row, 1)? - number(&row, 2)?.max(from)).max(0);
             one.spells += 1;
@@ -234,8 +234,9 @@ async fn windows(
     let sql = "SELECT device, COUNT(*), CAST(SUM(closed - opened) AS BIGINT), CAST(SUM(inferences) AS BIGINT), \
                CAST(SUM(errors) AS BIGINT) FROM telemetry_window WHERE workspace = $1 AND closed >= $2 \
                AND slot = $3 AND quarantine IS NULL GROUP BY device";
-    for row in rows(
+    for row in raw::rows(
         db,
+        DOING,
         sql,
         [workspace.as_str().into(), from.into(), slot.into()],
     )
@@ -260,8 +261,9 @@ async fn labels(
 ) -> Result<(), StoreError> {
     let sql = "SELECT device, COUNT(*), CAST(SUM(CASE WHEN class <> truth THEN 1 ELSE 0 END) AS BIGINT) \
                FROM label WHERE workspace = $1 AND predicted_at >= $2 AND slot = $3 GROUP BY device";
-    for row in rows(
+    for row in raw::rows(
         db,
+        DOING,
         sql,
         [workspace.as_str().into(), from.into(), slot.into()],
     )
@@ -283,7 +285,7 @@ async fn boots(
 ) -> Result<(), StoreError> {
     let sql =
         "SELECT device, COUNT(*) FROM anchor WHERE workspace = $1 AND zero >= $2 GROUP BY device";
-    for row in rows(db, sql, [workspace.as_str().into(), from.into()]).await? {
+    for row in raw::rows(db, DOING, sql, [workspace.as_str().into(), from.into()]).await? {
         if let Some(one) = of(&row, known)? {
             // The first is no restart.
             one.boots = (number(&row, 1)? - 1).max(0);
@@ -302,8 +304,9 @@ async fn slow(
     let sql = "SELECT device, body FROM telemetry_window WHERE workspace = $1 AND slot = $2 \
                ORDER BY id DESC LIMIT $3";
     let budget = budget.ms() as f64 * 1_000.0;
-    for row in rows(
+    for row in raw::rows(
         db,
+        DOING,
         sql,
         [workspace.as_str().into(), slot.into(), BODIES.into()],
     )
@@ -319,15 +322,6 @@ async fn slow(
         }
     }
     Ok(())
-}
-
-async fn rows(
-    db: &impl ConnectionTrait,
-    sql: &str,
-    values: impl IntoIterator<Item = sea_orm::Value>,
-) -> Result<Vec<QueryResult>, StoreError> {
-    let select = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    db.query_all_raw(select).await.doing(DOING)
 }
 
 fn of<'a>(

@@ -14,6 +14,7 @@
 
 mod error;
 mod migrations;
+pub mod raw;
 pub mod schema;
 #[cfg(test)]
 mod tests;

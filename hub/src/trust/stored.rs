@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use sea_orm::{ConnectionTrait, QueryResult, Statement, TryGetable, Value};
+use sea_orm::{ConnectionTrait, QueryResult, TryGetable, Value};
 use tern_protocol::{digest::Digest, id::WorkspaceId};
 use tern_trust::{
     author::{self, Keys, Repository},
@@ -12,7 +12,7 @@ use tern_trust::{
 };
 
 use super::TrustError;
-use crate::store::{Doing as _, Store, StoreError};
+use crate::store::{Doing as _, Store, StoreError, raw};
 
 const DOING: &str = "reading or writing signed metadata";
 
@@ -231,8 +231,7 @@ pub(super) async fn execute<C: ConnectionTrait>(
     sql: &str,
     values: impl IntoIterator<Item = Value>,
 ) -> Result<(), StoreError> {
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    db.execute_raw(statement).await.map(drop).doing(DOING)
+    raw::exec(db, DOING, sql, values).await.map(drop)
 }
 
 pub(super) async fn query<C: ConnectionTrait>(
@@ -240,8 +239,7 @@ pub(super) async fn query<C: ConnectionTrait>(
     sql: &str,
     values: impl IntoIterator<Item = Value>,
 ) -> Result<Vec<QueryResult>, StoreError> {
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    db.query_all_raw(statement).await.doing(DOING)
+    raw::rows(db, DOING, sql, values).await
 }
 
 pub(super) fn column<T: TryGetable>(row: &QueryResult, name: &str) -> Result<T, StoreError> {

@@ -1,8 +1,8 @@
 //! The few shapes of statement that the tables of people need.
 
-use sea_orm::{ConnectionTrait, QueryResult, Statement, TryGetable, Value};
+use sea_orm::{ConnectionTrait, QueryResult, TryGetable, Value};
 
-use crate::store::{Doing as _, StoreError};
+use crate::store::{Doing as _, StoreError, raw};
 
 const DOING: &str = "reading or writing accounts";
 
@@ -12,9 +12,7 @@ pub(super) async fn exec<C: ConnectionTrait>(
     sql: &str,
     values: impl IntoIterator<Item = Value>,
 ) -> Result<u64, StoreError> {
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    let done = db.execute_raw(statement).await.doing(DOING)?;
-    Ok(done.rows_affected())
+    raw::exec(db, DOING, sql, values).await
 }
 
 /// The rows of a query.
@@ -23,8 +21,7 @@ pub(super) async fn rows<C: ConnectionTrait>(
     sql: &str,
     values: impl IntoIterator<Item = Value>,
 ) -> Result<Vec<QueryResult>, StoreError> {
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    db.query_all_raw(statement).await.doing(DOING)
+    raw::rows(db, DOING, sql, values).await
 }
 
 /// The first row of a query.
@@ -33,8 +30,7 @@ pub(super) async fn row<C: ConnectionTrait>(
     sql: &str,
     values: impl IntoIterator<Item = Value>,
 ) -> Result<Option<QueryResult>, StoreError> {
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    db.query_one_raw(statement).await.doing(DOING)
+    raw::row(db, DOING, sql, values).await
 }
 
 /// A column of a row.

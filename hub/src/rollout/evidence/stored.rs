@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ConnectionTrait, DatabaseTransaction, Statement, Value};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
 use tern_protocol::{
     id::{RolloutId, WorkspaceId},
     rest::{Decision, Look},
@@ -11,7 +11,7 @@ use tern_protocol::{
 use tern_rollout::event::{Batch, Index, Order};
 
 use super::tally::Tally;
-use crate::store::{Doing as _, StoreError};
+use crate::store::{Doing as _, StoreError, raw};
 
 const READING: &str = "reading evidence of a rollout";
 const WRITING: &str = "storing evidence of a rollout";
@@ -21,14 +21,6 @@ const LOOKS: usize = 400;
 
 fn key(workspace: &WorkspaceId, id: RolloutId) -> [Value; 2] {
     [workspace.as_str().into(), i64::from(id.0).into()]
-}
-
-fn statement(
-    db: &impl ConnectionTrait,
-    sql: &str,
-    values: impl IntoIterator<Item = Value>,
-) -> Statement {
-    Statement::from_sql_and_values(db.get_database_backend(), sql, values)
 }
 
 fn unreadable(what: &'static str, number: i64) -> StoreError {
@@ -45,11 +37,9 @@ pub(in crate::rollout) async fn batches(
     id: RolloutId,
 ) -> Result<Vec<Batch>, StoreError> {
     let sql = "SELECT sequence, body FROM rollout_batch WHERE workspace = $1 AND rollout = $2 ORDER BY sequence";
-    let rows = db
-        .query_all_raw(statement(db, sql, key(workspace, id)))
-        .await;
+    let rows = raw::rows(db, READING, sql, key(workspace, id)).await;
     let mut batches = Vec::new();
-    for row in rows.doing(READING)? {
+    for row in rows? {
         let number: i64 = row.try_get_by_index(0).doing(READING)?;
         let body: Vec<u8> = row.try_get_by_index(1).doing(READING)?;
         let batch = minicbor::decode(&body);
@@ -72,9 +62,7 @@ pub(super) async fn add_batch(
             .into_iter()
             .chain([sequence.into(), batch.at.0.into(), body.into()]);
     let sql = "INSERT INTO rollout_batch (workspace, rollout, sequence, at, body) VALUES ($1, $2, $3, $4, $5)";
-    txn.execute_raw(statement(txn, sql, values))
-        .await
-        .doing(WRITING)?;
+    raw::exec(txn, WRITING, sql, values).await?;
     Ok(())
 }
 
@@ -99,10 +87,8 @@ pub(in crate::rollout) async fn decision_bytes(
 ) -> Result<Vec<Vec<u8>>, StoreError> {
     let sql =
         "SELECT body FROM rollout_decision WHERE workspace = $1 AND rollout = $2 ORDER BY number";
-    let rows = db
-        .query_all_raw(statement(db, sql, key(workspace, id)))
-        .await;
-    let rows = rows.doing(READING)?;
+    let rows = raw::rows(db, READING, sql, key(workspace, id)).await;
+    let rows = rows?;
     rows.iter()
         .map(|row| row.try_get_by_index::<Vec<u8>>(0).doing(READING))
         .collect()
@@ -121,9 +107,7 @@ pub(super) async fn add_decision(
         tern_rollout::replay::bytes(decision).into(),
     ]);
     let sql = "INSERT INTO rollout_decision (workspace, rollout, number, at, body) VALUES ($1, $2, $3, $4, $5)";
-    txn.execute_raw(statement(txn, sql, values))
-        .await
-        .doing(WRITING)?;
+    raw::exec(txn, WRITING, sql, values).await?;
     Ok(())
 }
 
@@ -134,11 +118,9 @@ pub(in crate::rollout) async fn looks(
     id: RolloutId,
 ) -> Result<Vec<Look>, StoreError> {
     let sql = "SELECT body FROM rollout_look WHERE workspace = $1 AND rollout = $2 ORDER BY at";
-    let rows = db
-        .query_all_raw(statement(db, sql, key(workspace, id)))
-        .await;
+    let rows = raw::rows(db, READING, sql, key(workspace, id)).await;
     let mut looks = Vec::new();
-    for row in rows.doing(READING)? {
+    for row in rows? {
         let body: String = row.try_get_by_index(0).doing(READING)?;
         looks.extend(serde_json::from_str::<Look>(&body).ok());
     }
@@ -158,22 +140,16 @@ pub(super) async fn add_look(
         .chain([look.at.0.into(), body.into()]);
     let sql = "INSERT INTO rollout_look (workspace, rollout, at, body) VALUES ($1, $2, $3, $4) \
                ON CONFLICT (workspace, rollout, at) DO UPDATE SET body = excluded.body";
-    txn.execute_raw(statement(txn, sql, values))
-        .await
-        .doing(WRITING)?;
+    raw::exec(txn, WRITING, sql, values).await?;
     let sql = "SELECT at FROM rollout_look WHERE workspace = $1 AND rollout = $2 ORDER BY at";
-    let rows = txn
-        .query_all_raw(statement(txn, sql, key(workspace, id)))
-        .await;
-    let rows = rows.doing(WRITING)?;
+    let rows = raw::rows(txn, WRITING, sql, key(workspace, id)).await;
+    let rows = rows?;
     if rows.len() > LOOKS {
         for row in rows.iter().skip(1).step_by(2) {
             let at: i64 = row.try_get_by_index(0).doing(WRITING)?;
             let values = key(workspace, id).into_iter().chain([at.into()]);
             let sql = "DELETE FROM rollout_look WHERE workspace = $1 AND rollout = $2 AND at = $3";
-            txn.execute_raw(statement(txn, sql, values))
-                .await
-                .doing(WRITING)?;
+            raw::exec(txn, WRITING, sql, values).await?;
         }
     }
     Ok(())
@@ -186,11 +162,9 @@ pub(super) async fn tallies(
     id: RolloutId,
 ) -> Result<HashMap<u32, Tally>, StoreError> {
     let sql = "SELECT device, body FROM rollout_tally WHERE workspace = $1 AND rollout = $2";
-    let rows = db
-        .query_all_raw(statement(db, sql, key(workspace, id)))
-        .await;
+    let rows = raw::rows(db, READING, sql, key(workspace, id)).await;
     let mut tallies = HashMap::new();
-    for row in rows.doing(READING)? {
+    for row in rows? {
         let index: i64 = row.try_get_by_index(0).doing(READING)?;
         let body: Vec<u8> = row.try_get_by_index(1).doing(READING)?;
         let tally = minicbor::decode(&body);
@@ -214,9 +188,7 @@ pub(super) async fn save_tally(
         .chain([i64::from(index.0).into(), body.into()]);
     let sql = "INSERT INTO rollout_tally (workspace, rollout, device, body) VALUES ($1, $2, $3, $4) \
                ON CONFLICT (workspace, rollout, device) DO UPDATE SET body = excluded.body";
-    txn.execute_raw(statement(txn, sql, values))
-        .await
-        .doing(WRITING)?;
+    raw::exec(txn, WRITING, sql, values).await?;
     Ok(())
 }
 
@@ -238,10 +210,8 @@ pub(super) async fn memory(
     id: RolloutId,
 ) -> Result<Option<Memory>, StoreError> {
     let sql = "SELECT window_cursor, mix, shadow_cursor FROM rollout_memory WHERE workspace = $1 AND rollout = $2";
-    let row = db
-        .query_one_raw(statement(db, sql, key(workspace, id)))
-        .await;
-    let Some(row) = row.doing(READING)? else {
+    let row = raw::row(db, READING, sql, key(workspace, id)).await;
+    let Some(row) = row? else {
         return Ok(None);
     };
     let mix: String = row.try_get_by_index(1).doing(READING)?;
@@ -268,9 +238,7 @@ pub(super) async fn save_memory(
     let sql = "INSERT INTO rollout_memory (workspace, rollout, window_cursor, mix, shadow_cursor) \
                VALUES ($1, $2, $3, $4, $5) ON CONFLICT (workspace, rollout) DO UPDATE \
                SET window_cursor = excluded.window_cursor, shadow_cursor = excluded.shadow_cursor";
-    txn.execute_raw(statement(txn, sql, values))
-        .await
-        .doing(WRITING)?;
+    raw::exec(txn, WRITING, sql, values).await?;
     Ok(())
 }
 
@@ -305,9 +273,7 @@ pub(in crate::rollout) async fn order(
         .into_iter()
         .chain([word.into(), by.into(), at.0.into()]);
     let sql = "INSERT INTO rollout_order (workspace, rollout, said, actor, at) VALUES ($1, $2, $3, $4, $5)";
-    txn.execute_raw(statement(txn, sql, values))
-        .await
-        .doing(WRITING)?;
+    raw::exec(txn, WRITING, sql, values).await?;
     Ok(())
 }
 
@@ -318,11 +284,9 @@ pub(super) async fn orders(
     id: RolloutId,
 ) -> Result<Vec<Told>, StoreError> {
     let sql = "SELECT id, said, actor FROM rollout_order WHERE workspace = $1 AND rollout = $2 ORDER BY id";
-    let rows = db
-        .query_all_raw(statement(db, sql, key(workspace, id)))
-        .await;
+    let rows = raw::rows(db, READING, sql, key(workspace, id)).await;
     let mut orders = Vec::new();
-    for row in rows.doing(READING)? {
+    for row in rows? {
         let number: i64 = row.try_get_by_index(0).doing(READING)?;
         let said: String = row.try_get_by_index(1).doing(READING)?;
         let order = ORDERS.iter().find(|(_, word)| *word == said);
@@ -342,11 +306,9 @@ pub(super) async fn ordered(
     workspace: &WorkspaceId,
 ) -> Result<Vec<RolloutId>, StoreError> {
     let sql = "SELECT DISTINCT rollout FROM rollout_order WHERE workspace = $1";
-    let rows = db
-        .query_all_raw(statement(db, sql, [workspace.as_str().into()]))
-        .await;
+    let rows = raw::rows(db, READING, sql, [workspace.as_str().into()]).await;
     let mut ids = Vec::new();
-    for row in rows.doing(READING)? {
+    for row in rows? {
         let id: i64 = row.try_get_by_index(0).doing(READING)?;
         ids.extend(u32::try_from(id).ok().map(RolloutId));
     }
@@ -362,8 +324,6 @@ pub(super) async fn heard(
 ) -> Result<(), StoreError> {
     let values = key(workspace, id).into_iter().chain([last.into()]);
     let sql = "DELETE FROM rollout_order WHERE workspace = $1 AND rollout = $2 AND id <= $3";
-    txn.execute_raw(statement(txn, sql, values))
-        .await
-        .doing(WRITING)?;
+    raw::exec(txn, WRITING, sql, values).await?;
     Ok(())
 }

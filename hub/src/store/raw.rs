@@ -1,0 +1,39 @@
+//! The few shapes of statement written as SQL that domains have in common. `doing` says in errors what it was for.
+
+use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
+
+use super::{Doing as _, StoreError};
+
+/// Runs a statement; how many rows it changed.
+pub async fn exec<C: ConnectionTrait>(
+    db: &C,
+    doing: &'static str,
+    sql: &str,
+    values: impl IntoIterator<Item = Value>,
+) -> Result<u64, StoreError> {
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    let done = db.execute_raw(statement).await.doing(doing)?;
+    Ok(done.rows_affected())
+}
+
+/// The rows of a query.
+pub async fn rows<C: ConnectionTrait>(
+    db: &C,
+    doing: &'static str,
+    sql: &str,
+    values: impl IntoIterator<Item = Value>,
+) -> Result<Vec<QueryResult>, StoreError> {
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    db.query_all_raw(statement).await.doing(doing)
+}
+
+/// The first row of a query.
+pub async fn row<C: ConnectionTrait>(
+    db: &C,
+    doing: &'static str,
+    sql: &str,
+    values: impl IntoIterator<Item = Value>,
+) -> Result<Option<QueryResult>, StoreError> {
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    db.query_one_raw(statement).await.doing(doing)
+}
