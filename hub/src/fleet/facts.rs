@@ -104,32 +104,57 @@ pub struct DeviceFacts {
     pub shadow: ShadowFacts,
 }
 
+/// All columns that facts are made of, of devices with one slot.
+const SELECT: &str = "SELECT d.id, d.site, d.labels, s.assigned_model, s.assigned_version, \
+     s.assigned_bundle, s.assigned_len, s.assigned_weights, s.assigned_rollout, s.serving_bundle, \
+     s.serving_weights, s.progress_bundle, s.progress_bytes, s.progress_total, \
+     s.rejected_bundle, s.rejected_text, s.progress_phase, s.serving_confirmed, \
+     s.shadow_model, s.shadow_version, s.shadow_bundle, s.shadow_len, s.shadow_weights, \
+     s.shadow_rollout, s.shadow_permille, s.shadow_phase, s.shadow_text, \
+     d.platform, d.online, d.last_seen, d.boot, d.reported_revision, d.desired_revision \
+     FROM slot s JOIN device d ON d.workspace = s.workspace AND d.id = s.device \
+     WHERE s.workspace = $1 AND s.slot = $2";
+
+const DOING: &str = "reading devices for rollouts";
+
 /// Every device of a workspace that has this slot, in the order of their ids, in one query.
 pub async fn facts<C: ConnectionTrait>(
     db: &C,
     workspace: &WorkspaceId,
     slot: &SlotName,
 ) -> Result<Vec<DeviceFacts>, StoreError> {
-    const DOING: &str = "reading devices for rollouts";
     let select = Statement::from_sql_and_values(
         db.get_database_backend(),
-        "SELECT d.id, d.site, d.labels, s.assigned_model, s.assigned_version, s.assigned_bundle, \
-         s.assigned_len, s.assigned_weights, s.assigned_rollout, s.serving_bundle, \
-         s.serving_weights, s.progress_bundle, s.progress_bytes, s.progress_total, \
-         s.rejected_bundle, s.rejected_text, s.progress_phase, s.serving_confirmed, \
-         s.shadow_model, s.shadow_version, s.shadow_bundle, s.shadow_len, s.shadow_weights, \
-         s.shadow_rollout, s.shadow_permille, s.shadow_phase, s.shadow_text, \
-         d.platform, d.online, d.last_seen, d.boot, d.reported_revision, d.desired_revision \
-         FROM slot s JOIN device d ON d.workspace = s.workspace AND d.id = s.device \
-         WHERE s.workspace = $1 AND s.slot = $2 ORDER BY s.device",
+        format!("{SELECT} ORDER BY s.device"),
         [workspace.as_str().into(), slot.as_str().into()],
     );
     let rows = db.query_all_raw(select).await.doing(DOING)?;
     rows.iter().map(from_row).collect()
 }
 
+/// Those of some devices that have this slot, in the order of their ids.
+pub async fn facts_of<C: ConnectionTrait>(
+    db: &C,
+    workspace: &WorkspaceId,
+    slot: &SlotName,
+    devices: &[&DeviceId],
+) -> Result<Vec<DeviceFacts>, StoreError> {
+    let places: Vec<String> = (3..devices.len() + 3).map(|n| format!("${n}")).collect();
+    let names = devices.iter().map(|device| device.as_str().into());
+    let values = [workspace.as_str().into(), slot.as_str().into()];
+    let select = Statement::from_sql_and_values(
+        db.get_database_backend(),
+        format!(
+            "{SELECT} AND s.device IN ({}) ORDER BY s.device",
+            places.join(", ")
+        ),
+        values.into_iter().chain(names),
+    );
+    let rows = db.query_all_raw(select).await.doing(DOING)?;
+    rows.iter().map(from_row).collect()
+}
+
 fn from_row(row: &QueryResult) -> Result<DeviceFacts, StoreError> {
-    const DOING: &str = "reading devices for rollouts";
     let text = |column: usize| row.try_get_by_index::<Option<String>>(column).doing(DOING);
     let number = |column: usize| row.try_get_by_index::<Option<i64>>(column).doing(DOING);
     let bytes = |column: usize| row.try_get_by_index::<Option<Vec<u8>>>(column).doing(DOING);

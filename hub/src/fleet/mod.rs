@@ -16,6 +16,7 @@ pub mod assign;
 pub mod events;
 pub mod facts;
 pub mod intake;
+pub mod kept;
 pub mod revoked;
 pub mod rows;
 pub mod schema;

@@ -29,7 +29,8 @@ use crate::{
     fleet::{
         self,
         assign::{Assignment, Cause, Done, Tell, assign, shadow::assign_shadow},
-        facts::{self, DeviceFacts},
+        facts::DeviceFacts,
+        kept::{self, Kept},
         shadows::{AssignedShadow, ShadowAssignment},
     },
     store::{Doing as _, StoreError, chain},
@@ -38,8 +39,8 @@ use crate::{
 /// Longest time between two looks, if nobody asks.
 const FULL_PASS: Duration = Duration::from_secs(5);
 
-/// Shortest time between two looks. A fleet that reconnects asks for one every few milliseconds;
-/// each look reads all devices of a slot.
+/// Shortest time between two looks. A fleet that reconnects asks for one every few milliseconds; each look goes
+/// through all devices of a slot in memory.
 const BREATH: Duration = Duration::from_millis(100);
 
 /// Assignments in one transaction: a few tens of milliseconds, in which telemetry waits.
@@ -47,8 +48,9 @@ const CHUNK: usize = 500;
 
 /// Runs until `stop`. What devices have to be told goes into `tell`, after it was committed.
 pub async fn run(app: App, tell: mpsc::Sender<Tell>, stop: CancellationToken) {
+    let mut kept = Kept::new(kept::ALL);
     loop {
-        match pass(&app, &tell).await {
+        match pass(&app, &mut kept, &tell).await {
             Ok(Did::Something) => app.wake.notify(),
             Ok(Did::Nothing) => {}
             Err(err) => tracing::error!(error = chain(&err), "rollouts wait"),
@@ -84,7 +86,11 @@ impl Did {
 }
 
 /// One look at all rollouts of all workspaces.
-pub async fn pass(app: &App, tell: &mpsc::Sender<Tell>) -> Result<Did, StoreError> {
+pub async fn pass(
+    app: &App,
+    kept: &mut Kept,
+    tell: &mpsc::Sender<Tell>,
+) -> Result<Did, StoreError> {
     let mut did = Did::Nothing;
     for workspace in fleet::workspaces(&app.store).await? {
         let mut by_slot: BTreeMap<SlotName, Vec<Rollout>> = BTreeMap::new();
@@ -103,9 +109,11 @@ pub async fn pass(app: &App, tell: &mpsc::Sender<Tell>) -> Result<Did, StoreErro
                 .or_default()
                 .push(rollout);
         }
+        kept.refresh(app, &workspace, by_slot.keys()).await?;
         for (slot, rollouts) in by_slot {
             let tell = (!frozen).then_some(tell);
-            did = did.and(slot_pass(app, &workspace, &slot, rollouts, tell).await?);
+            let facts = kept.facts(&workspace, &slot);
+            did = did.and(slot_pass(app, &workspace, facts, rollouts, tell).await?);
         }
     }
     Ok(did)
@@ -129,6 +137,7 @@ fn seen<'a>(
         facts,
         selected: rollout.selects(facts),
         taken: *claimed || outranked(facts),
+        index: None,
     });
     seen.collect()
 }
@@ -138,19 +147,18 @@ fn seen<'a>(
 async fn slot_pass(
     app: &App,
     workspace: &WorkspaceId,
-    slot: &SlotName,
+    facts: &[DeviceFacts],
     rollouts: Vec<Rollout>,
     tell: Option<&mpsc::Sender<Tell>>,
 ) -> Result<Did, StoreError> {
-    let facts = facts::facts(app.store.read(), workspace, slot).await?;
     let ranks = stored::precedences(app.store.read(), workspace).await?;
     let mut claimed = vec![false; facts.len()];
     let mut did = Did::Nothing;
     for rollout in rollouts {
         did = did.and(if rollout.plan.is_some() {
-            planned_pass(app, &rollout, &facts, &mut claimed, &ranks, tell).await?
+            planned_pass(app, &rollout, facts, &mut claimed, &ranks, tell).await?
         } else {
-            plain_pass(app, &rollout, &facts, &mut claimed, tell).await?
+            plain_pass(app, &rollout, facts, &mut claimed, tell).await?
         });
     }
     Ok(did)
@@ -185,7 +193,7 @@ async fn planned_pass(
         return note(app, rollout, nothing).await;
     }
     let seen = seen(rollout, facts, claimed, ranks);
-    let looked = evidence::look(app, rollout, &seen).await?;
+    let looked = evidence::look(app, rollout, seen).await?;
     let rollout = &looked.rollout;
     let mut actions = looked.actions;
     let mut progress = Progress {

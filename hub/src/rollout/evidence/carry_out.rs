@@ -24,7 +24,7 @@ pub(in crate::rollout) fn actions(
 ) -> Vec<Action> {
     let mut actions = Vec::new();
     for one in seen {
-        let Some(index) = engine.index(&one.facts.device) else {
+        let Some(index) = one.index else {
             continue;
         };
         let assigned = one.facts.assigned.as_ref();
@@ -51,7 +51,7 @@ pub(in crate::rollout) fn shadows(
     let plan = &engine.setup().plan;
     let mut shadows = Vec::new();
     for one in seen {
-        let index = engine.index(&one.facts.device);
+        let index = one.index;
         let wanted = index.map_or(Wanted::AsItIs, |index| engine.wanted(index));
         let is = one.facts.shadow.wanted.as_ref();
         let ours = is.is_some_and(|is| is.rollout == rollout.id);
@@ -85,8 +85,7 @@ pub(in crate::rollout) fn counts(
         ..RolloutCounts::default()
     };
     for one in seen {
-        let index = engine.index(&one.facts.device);
-        let Some(index) = index.filter(|index| engine.is_in(*index)) else {
+        let Some(index) = one.index.filter(|index| engine.is_in(*index)) else {
             continue;
         };
         if membership(engine, index) != Membership::InShare {

@@ -90,7 +90,7 @@ pub(super) async fn is_behind(app: &App, rollout: &Rollout) -> Result<bool, Stor
 pub(super) async fn look(
     app: &App,
     rollout: &Rollout,
-    seen: &[Seen<'_>],
+    mut seen: Vec<Seen<'_>>,
 ) -> Result<Looked, StoreError> {
     let key = (rollout.workspace.clone(), rollout.id);
     let mut engines = app.engines.lock().await;
@@ -110,7 +110,10 @@ pub(super) async fn look(
             changed: false,
         });
     };
-    let committed = match running.look(app, rollout, seen).await {
+    for one in &mut seen {
+        one.index = running.engine.index(&one.facts.device);
+    }
+    let committed = match running.look(app, rollout, &mut seen).await {
         Ok(committed) => committed,
         Err(err) => {
             // What is in memory may be ahead of what is stored.
@@ -119,15 +122,16 @@ pub(super) async fn look(
         }
     };
     let engine = &running.engine;
-    let index = |one: &Seen<'_>| engine.index(&one.facts.device);
     let admitted = seen
         .iter()
-        .map(|one| index(one).is_some_and(|index| running.is_admitted(index)));
+        .map(|one| one.index.is_some_and(|index| running.is_admitted(index)));
     let admitted: Vec<bool> = admitted.collect();
     let gives_back = seen.iter().any(|one| {
         let ours = one.facts.assigned.as_ref();
         ours.is_some_and(|assigned| assigned.rollout == rollout.id)
-            && index(one).is_some_and(|index| engine.wanted(index) == Wanted::Before)
+            && one
+                .index
+                .is_some_and(|index| engine.wanted(index) == Wanted::Before)
     });
     let before = if gives_back {
         rollouts::remembered(app.store.read(), &rollout.workspace, rollout.id).await?
@@ -136,8 +140,8 @@ pub(super) async fn look(
     };
     let looked = Looked {
         counts: committed.counts,
-        shadows: carry_out::shadows(engine, rollout, seen),
-        actions: carry_out::actions(engine, rollout, seen, &before),
+        shadows: carry_out::shadows(engine, rollout, &seen),
+        actions: carry_out::actions(engine, rollout, &seen, &before),
         rollout: committed.rollout,
         reason: committed.reason,
         admitted,

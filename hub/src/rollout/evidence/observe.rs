@@ -23,6 +23,8 @@ pub(in crate::rollout) struct Seen<'a> {
     pub(in crate::rollout) selected: bool,
     /// Whether a rollout that outranks this one has it.
     pub(in crate::rollout) taken: bool,
+    /// Where the engine has it, if it ever joined: asked once a look.
+    pub(in crate::rollout) index: Option<Index>,
 }
 
 /// Events that say what the engine does not know yet.
@@ -35,7 +37,7 @@ pub(super) fn observe(
     let mut events = Vec::new();
     let mut here = 0;
     for one in seen {
-        let index = engine.index(&one.facts.device);
+        let index = one.index;
         let is_in = index.is_some_and(|index| engine.is_in(index));
         if one.selected && !one.taken {
             here += 1;
@@ -73,7 +75,7 @@ pub(super) fn observe(
 fn gone(engine: &Engine, seen: &[Seen<'_>], events: &mut Vec<Event>) {
     let mut there = vec![false; engine.len()];
     for one in seen {
-        if let Some(index) = engine.index(&one.facts.device) {
+        if let Some(index) = one.index {
             there[index.0 as usize] = true;
         }
     }

@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait as _, Statement};
-use tern_protocol::rest::{Abort, Deed, Moved, Part, Plan, RolloutState, RolloutView};
+use tern_protocol::rest::{Abort, Change, Deed, Moved, Part, Plan, RolloutState, RolloutView};
 
 use crate::{
     access::audit::Actor,
     app::App,
+    fleet::kept::Kept,
     rollout::{
         self,
-        driver::tests::{fleet_of, settle, to, wanted, workspace},
+        driver::{
+            pass,
+            tests::{fleet_of, settle, to, wanted, workspace},
+        },
         freeze, planned, start,
     },
 };
@@ -354,4 +358,30 @@ async fn of_two_rollouts_the_one_with_precedence_has_the_device() {
         .expect("starts");
     settle(&field.app).await;
     assert_eq!(wanted(&field.app, 2).await, 10);
+}
+
+/// Prints what a look costs, by fleet and by devices that changed since the last one.
+#[tokio::test]
+#[ignore = "takes minutes; a figure, not a test"]
+async fn what_a_look_costs() {
+    for devices in [1_000, 10_000, 100_000] {
+        let field = Field::of(devices, PLAN).await;
+        field.minutes(10).await;
+        let mut kept = Kept::new(Duration::from_hours(24));
+        let (tell, mut told) = tokio::sync::mpsc::channel(1_000_000);
+        for changed in [devices, 0, 10, devices / 100] {
+            for n in 0..changed {
+                let device = format!("d{n:06}").parse().expect("a name");
+                field
+                    .app
+                    .changes
+                    .send(&workspace(), Change::Device { device });
+            }
+            let began = std::time::Instant::now();
+            let did = pass(&field.app, &mut kept, &tell).await.expect("passes");
+            let took = began.elapsed();
+            while told.try_recv().is_ok() {}
+            println!("{devices} devices, {changed} changed: {took:.1?} ({did:?})");
+        }
+    }
 }
