@@ -162,17 +162,17 @@ fn what_comes_later_to_all_is_not_blamed_on_an_earlier_stage() {
 
 #[test]
 fn a_whole_fleet_gets_a_good_version_and_is_spared_a_bad_one() {
-    let mut fleet = standard::fleet(20_000);
+    let mut fleet = standard::fleet(100_000);
     fleet.looks = Span::minutes(15);
     let plan = standard::plan();
     let good = simulate(&setup(plan.clone(), 1), &fleet, &Effect::default(), 1);
     assert_eq!(good.end, End::Complete, "{}", good.sentence);
-    assert_eq!(good.confirmed, 20_000);
-    assert_eq!(good.bytes, 20_000 * (4 << 20));
+    assert_eq!(good.confirmed, 100_000);
+    assert_eq!(good.bytes, 100_000 * (4 << 20));
 
     let bad = simulate(&setup(plan, 1), &fleet, &effect(r#"{"errors":"10%"}"#), 1);
     assert_eq!((bad.end, bad.stage), (End::Stopped, 1), "{}", bad.sentence);
-    assert!(bad.touched <= 360, "two in a hundred: {}", bad.touched);
+    assert!(bad.touched <= 1_800, "two in a hundred: {}", bad.touched);
     // Whoever was moved goes back, as soon as it is online.
     assert_eq!(bad.never_back, 0);
     assert!(bad.back > 0 && bad.back <= bad.touched);
