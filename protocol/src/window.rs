@@ -66,6 +66,75 @@ pub struct Window {
     /// of the whole process.
     #[n(13)]
     pub cpu_ms: Option<u64>,
+    /// Where inferences spent their time; `None` of an older agent.
+    #[n(14)]
+    pub parts: Option<Parts>,
+    /// Predictions by margin, the confidence of the likeliest class less that of the next one, on the bins of
+    /// [`Self::confidence`]; empty unless a classifier.
+    #[n(15)]
+    #[cbor(default, skip_if = "Vec::is_empty")]
+    pub margin: Vec<u64>,
+    /// For each of [`Self::features`], inferences in which it had the very value that it had in the one before: a
+    /// sensor that is stuck says nothing new. Empty without a reference.
+    #[n(16)]
+    #[cbor(default, skip_if = "Vec::is_empty")]
+    pub repeated: Vec<u64>,
+    /// What a model that is no classifier answered: the first element of its first output.
+    #[n(17)]
+    pub values: Option<Values>,
+    /// How what was measured of inputs as a whole fell on the bins of [`crate::profile::Reference::signals`], in
+    /// their order; empty without those.
+    #[n(18)]
+    #[cbor(default, skip_if = "Vec::is_empty")]
+    pub signals: Vec<FeatureCounts>,
+    /// Largest temperature of the board in the window, in tenths of a degree Celsius. `None` where it has no sensor.
+    #[n(19)]
+    pub temperature: Option<i16>,
+    /// Metrics that the bundle declares, in the order of its manifest; empty without those.
+    #[n(20)]
+    #[cbor(default, skip_if = "Vec::is_empty")]
+    pub metrics: Vec<FeatureCounts>,
+}
+
+/// Where inferences spend their time, in microseconds. Steps of a bundle are part of its graph, so they are within
+/// [`Self::infer`].
+#[derive(Debug, Clone, PartialEq, Default, Encode, Decode)]
+#[cbor(map)]
+pub struct Parts {
+    /// Waiting for a thread, of models that do not run where they are asked.
+    #[n(0)]
+    #[cbor(default)]
+    pub queue: Sketch,
+    /// From the bytes of a request to tensors.
+    #[n(1)]
+    #[cbor(default)]
+    pub pre: Sketch,
+    /// In the engine, a row of a batch.
+    #[n(2)]
+    #[cbor(default)]
+    pub infer: Sketch,
+    /// From the engine's tensors to the bytes of an answer.
+    #[n(3)]
+    #[cbor(default)]
+    pub post: Sketch,
+}
+
+/// A sketch of values of either sign.
+#[derive(Debug, Clone, PartialEq, Default, Encode, Decode)]
+#[cbor(map)]
+pub struct Values {
+    /// Those of zero or more.
+    #[n(0)]
+    #[cbor(default)]
+    pub above: Sketch,
+    /// Those below zero, without their sign.
+    #[n(1)]
+    #[cbor(default)]
+    pub below: Sketch,
+    /// Answers that were no number.
+    #[n(2)]
+    #[cbor(default)]
+    pub missing: u64,
 }
 
 impl Window {

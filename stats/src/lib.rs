@@ -18,5 +18,7 @@ pub mod histogram;
 pub mod interval;
 pub mod ladder;
 pub mod levels;
+pub mod signal;
 pub mod sketch;
+pub mod values;
 pub mod window;

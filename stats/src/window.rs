@@ -4,9 +4,12 @@
 //! merge are exactly the sums of counts before; a merge that cannot be exact is refused and
 //! changes nothing.
 
-use tern_protocol::window::{FeatureCounts, Sketch as Wire, Window};
+use tern_protocol::window::{FeatureCounts, Parts, Sketch as Wire, Values as WireValues, Window};
 
-use crate::sketch::{Sketch, SketchError};
+use crate::{
+    sketch::{Sketch, SketchError},
+    values::Values,
+};
 
 /// Why two windows stay two.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -17,9 +20,9 @@ pub enum MergeError {
     /// Histograms of different length, although of the same bundle.
     #[error("windows of one bundle have different numbers of {0}")]
     Length(&'static str),
-    /// A latency sketch that is not one of ours.
-    #[error("the latency of a window cannot be read")]
-    Latency(#[from] SketchError),
+    /// A sketch that is not one of ours.
+    #[error("a sketch of a window cannot be read")]
+    Sketch(#[from] SketchError),
 }
 
 /// Adds `other` to `into`; `into` is as it was if that is refused.
@@ -33,14 +36,33 @@ pub fn merge(into: &mut Window, other: &Window) -> Result<(), MergeError> {
         other.confidence.len(),
         "confidence bins",
     )?;
-    fits(into.features.len(), other.features.len(), "features")?;
-    for (a, b) in into.features.iter().zip(&other.features) {
-        fits(a.0.len(), b.0.len(), "bins of a feature")?;
-    }
-    let mut latency = Sketch::try_from(&into.latency)?;
-    latency.merge(&Sketch::try_from(&other.latency)?);
+    fits(into.margin.len(), other.margin.len(), "margin bins")?;
+    fits(
+        into.repeated.len(),
+        other.repeated.len(),
+        "features that repeat",
+    )?;
+    all_fit(
+        &into.features,
+        &other.features,
+        ["features", "bins of a feature"],
+    )?;
+    all_fit(
+        &into.signals,
+        &other.signals,
+        ["signals", "bins of a signal"],
+    )?;
+    all_fit(
+        &into.metrics,
+        &other.metrics,
+        ["metrics", "bins of a metric"],
+    )?;
+    // All that may be refused comes before all that changes.
+    let latency = sketches(&into.latency, &other.latency)?;
+    let parts = parts(into.parts.as_ref(), other.parts.as_ref())?;
+    let values = values(into.values.as_ref(), other.values.as_ref())?;
 
-    into.latency = Wire::from(&latency);
+    (into.latency, into.parts, into.values) = (latency, parts, values);
     into.opened = into.opened.min(other.opened);
     into.closed = into.closed.max(other.closed);
     into.inferences = into.inferences.saturating_add(other.inferences);
@@ -49,14 +71,45 @@ pub fn merge(into: &mut Window, other: &Window) -> Result<(), MergeError> {
     into.cpu_ms = sum(into.cpu_ms, other.cpu_ms);
     add(&mut into.classes, &other.classes);
     add(&mut into.confidence, &other.confidence);
-    into.features.resize_with(
-        into.features.len().max(other.features.len()),
-        FeatureCounts::default,
-    );
-    for (a, b) in into.features.iter_mut().zip(&other.features) {
-        add(&mut a.0, &b.0);
-    }
+    add(&mut into.margin, &other.margin);
+    add(&mut into.repeated, &other.repeated);
+    into.temperature = into.temperature.max(other.temperature);
+    add_all(&mut into.features, &other.features);
+    add_all(&mut into.signals, &other.signals);
+    add_all(&mut into.metrics, &other.metrics);
     Ok(())
+}
+
+fn sketches(a: &Wire, b: &Wire) -> Result<Wire, SketchError> {
+    let mut all = Sketch::try_from(a)?;
+    all.merge(&Sketch::try_from(b)?);
+    Ok(Wire::from(&all))
+}
+
+/// Both, or the one that there is.
+fn parts(a: Option<&Parts>, b: Option<&Parts>) -> Result<Option<Parts>, SketchError> {
+    let (Some(a), Some(b)) = (a, b) else {
+        return Ok(a.or(b).cloned());
+    };
+    Ok(Some(Parts {
+        queue: sketches(&a.queue, &b.queue)?,
+        pre: sketches(&a.pre, &b.pre)?,
+        infer: sketches(&a.infer, &b.infer)?,
+        post: sketches(&a.post, &b.post)?,
+    }))
+}
+
+/// Both, or the one that there is.
+fn values(
+    a: Option<&WireValues>,
+    b: Option<&WireValues>,
+) -> Result<Option<WireValues>, SketchError> {
+    let (Some(a), Some(b)) = (a, b) else {
+        return Ok(a.or(b).cloned());
+    };
+    let mut all = Values::try_from(a)?;
+    all.merge(&Values::try_from(b)?);
+    Ok(Some((&all).into()))
 }
 
 /// Both, as far as they are known.
@@ -73,6 +126,25 @@ fn fits(a: usize, b: usize, what: &'static str) -> Result<(), MergeError> {
         Ok(())
     } else {
         Err(MergeError::Length(what))
+    }
+}
+
+/// As [`fits`], of lists of histograms and of each histogram.
+fn all_fit(
+    a: &[FeatureCounts],
+    b: &[FeatureCounts],
+    [list, bins]: [&'static str; 2],
+) -> Result<(), MergeError> {
+    fits(a.len(), b.len(), list)?;
+    let mut pairs = a.iter().zip(b);
+    pairs.try_for_each(|(a, b)| fits(a.0.len(), b.0.len(), bins))
+}
+
+fn add_all(into: &mut Vec<FeatureCounts>, other: &[FeatureCounts]) {
+    let len = into.len().max(other.len());
+    into.resize_with(len, FeatureCounts::default);
+    for (a, b) in into.iter_mut().zip(other) {
+        add(&mut a.0, &b.0);
     }
 }
 
@@ -99,6 +171,10 @@ mod tests {
         for us in latencies {
             latency.insert(*us as f64);
         }
+        let mut values = Values::new();
+        for us in latencies {
+            values.insert(1_000.0 - *us as f64);
+        }
         let n = latencies.len() as u64;
         let mut classes = vec![0; 3];
         classes[class] = n;
@@ -123,6 +199,16 @@ mod tests {
             features: vec![FeatureCounts(feature)],
             rss: Some(opened),
             cpu_ms: Some(n),
+            parts: Some(Parts {
+                infer: Wire::from(&latency),
+                ..Parts::default()
+            }),
+            margin: vec![n; 20],
+            repeated: vec![n / 2],
+            values: Some((&values).into()),
+            signals: vec![FeatureCounts(vec![n; 4])],
+            temperature: Some(opened as i16),
+            metrics: vec![FeatureCounts(vec![n])],
         }
     }
 
@@ -161,6 +247,12 @@ mod tests {
             prop_assert_eq!(forth.classes.iter().sum::<u64>(), n);
             prop_assert_eq!(forth.features[0].0.iter().sum::<u64>(), n);
             prop_assert_eq!(Sketch::try_from(&forth.latency).unwrap().count(), n);
+            prop_assert_eq!(&forth.parts.as_ref().unwrap().infer, &forth.latency);
+            prop_assert_eq!(Values::try_from(forth.values.as_ref().unwrap()).unwrap().count(), n);
+            prop_assert_eq!(forth.margin[0], n);
+            prop_assert_eq!((forth.signals[0].0[3], forth.metrics[0].0[0]), (n, n));
+            prop_assert_eq!(forth.repeated[0], windows.iter().map(|w| w.repeated[0]).sum::<u64>());
+            prop_assert_eq!(forth.temperature, windows.iter().map(|w| w.temperature).max().flatten());
         }
     }
 
@@ -170,7 +262,14 @@ mod tests {
         let mut bare = window(9, &[7], 0, 0);
         bare.classes.clear();
         bare.features.clear();
-        (bare.rss, bare.cpu_ms) = (None, None);
+        (bare.rss, bare.cpu_ms, bare.parts, bare.values) = (None, None, None, None);
+        bare.temperature = None;
+        for counts in [&mut bare.margin, &mut bare.repeated] {
+            counts.clear();
+        }
+        for counts in [&mut bare.signals, &mut bare.metrics] {
+            counts.clear();
+        }
         let mut a = bare.clone();
         merge(&mut a, &whole).unwrap();
         let mut b = whole.clone();
@@ -204,7 +303,15 @@ mod tests {
         );
         assert_eq!(
             refused(|w| w.latency.accuracy = 20),
-            MergeError::Latency(SketchError::Accuracy(20))
+            MergeError::Sketch(SketchError::Accuracy(20))
+        );
+        assert_eq!(
+            refused(|w| w.parts.as_mut().unwrap().post.accuracy = 20),
+            MergeError::Sketch(SketchError::Accuracy(20))
+        );
+        assert_eq!(
+            refused(|w| w.metrics.push(FeatureCounts::default())),
+            MergeError::Length("metrics")
         );
     }
 }

@@ -133,6 +133,13 @@ pub fn batch(outbox: u64, after: u64, inferences: &[u64]) -> Batch {
                 features: Vec::new(),
                 rss: None,
                 cpu_ms: None,
+                parts: None,
+                margin: Vec::new(),
+                repeated: Vec::new(),
+                values: None,
+                signals: Vec::new(),
+                temperature: None,
+                metrics: Vec::new(),
             })),
         });
     let entries: Vec<Entry> = entries.collect();

@@ -358,6 +358,13 @@ impl Voice {
             features: Vec::new(),
             rss: None,
             cpu_ms: None,
+            parts: None,
+            margin: Vec::new(),
+            repeated: Vec::new(),
+            values: None,
+            signals: Vec::new(),
+            temperature: None,
+            metrics: Vec::new(),
         };
         self.entry(Body::Window(Box::new(window)));
         self.predictions += 1;

@@ -84,6 +84,13 @@ fn window(inferences: u64, bundle: u8, features: usize) -> Body {
         features: vec![counts; features],
         rss: Some(1),
         cpu_ms: Some(inferences),
+        parts: None,
+        margin: Vec::new(),
+        repeated: Vec::new(),
+        values: None,
+        signals: Vec::new(),
+        temperature: None,
+        metrics: Vec::new(),
     }))
 }
 

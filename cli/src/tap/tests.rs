@@ -67,6 +67,13 @@ fn window(inferences: u64) -> Window {
         features: Vec::new(),
         rss: None,
         cpu_ms: None,
+        parts: None,
+        margin: Vec::new(),
+        repeated: Vec::new(),
+        values: None,
+        signals: Vec::new(),
+        temperature: None,
+        metrics: Vec::new(),
     }
 }
 

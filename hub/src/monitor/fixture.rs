@@ -162,6 +162,13 @@ impl Device {
             features: Vec::new(),
             rss: None,
             cpu_ms: None,
+            parts: None,
+            margin: Vec::new(),
+            repeated: Vec::new(),
+            values: None,
+            signals: Vec::new(),
+            temperature: None,
+            metrics: Vec::new(),
         }))
     }
 

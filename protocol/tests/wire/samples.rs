@@ -10,7 +10,7 @@ use tern_protocol::{
     log::{Ack, Batch, Body, Capture, Entry, Event, EventKind, Label},
     manifest::{Base, Golden, GoldenSample, Manifest, Measured},
     metadata::{Newest, Roots},
-    profile::{FeatureReference, Reference},
+    profile::{FeatureReference, Image, Reference},
     reported::{
         Deltas, Link, OutboxReport, Phase, Platform, Progress, RejectReason, Rejected, Reported,
         Resources, Serving, ShadowPhase, ShadowReport, SlotReport, SlotVersion, Trust,
@@ -19,7 +19,7 @@ use tern_protocol::{
     steps::{Channels, InputSteps, Method, OutputSteps, PostStep, PreStep},
     tensor::{Dtype, Tensor, TensorSpec},
     time::{Instant, Uptime, WallTime},
-    window::{FeatureCounts, Sketch, SketchBin, Window},
+    window::{FeatureCounts, Parts, Sketch, SketchBin, Values, Window},
 };
 
 fn name<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
@@ -341,6 +341,32 @@ pub fn reference() -> Reference {
         classes: vec![500, 501],
         confidence: vec![0; 20],
         confidence_right: vec![0; 20],
+        ..Default::default()
+    }
+}
+
+pub fn reference_of_images() -> Reference {
+    Reference {
+        signals: vec![FeatureReference {
+            name: "brightness".into(),
+            edges: vec![0.0, 0.5, 1.0],
+            counts: vec![30, 70],
+            missing: 0,
+        }],
+        image: Some(Image {
+            height: 2,
+            width: 1,
+            channels: 1,
+            order: Channels::First,
+        }),
+        margin: vec![3; 20],
+        values: Some(FeatureReference {
+            name: "price".into(),
+            edges: vec![-1.0, 1.0],
+            counts: vec![9],
+            missing: 0,
+        }),
+        ..reference()
     }
 }
 
@@ -376,6 +402,36 @@ pub fn window() -> Window {
         features: vec![FeatureCounts(vec![0, 200, 99, 1, 0])],
         rss: None,
         cpu_ms: None,
+        parts: None,
+        margin: Vec::new(),
+        repeated: Vec::new(),
+        values: None,
+        signals: Vec::new(),
+        temperature: None,
+        metrics: Vec::new(),
+    }
+}
+
+pub fn window_with_parts() -> Window {
+    let took = window().latency;
+    Window {
+        parts: Some(Parts {
+            queue: Sketch::default(),
+            pre: took.clone(),
+            infer: took.clone(),
+            post: took.clone(),
+        }),
+        margin: vec![15; 20],
+        repeated: vec![7],
+        values: Some(Values {
+            above: took,
+            below: Sketch::default(),
+            missing: 2,
+        }),
+        signals: vec![FeatureCounts(vec![0, 100, 199, 1, 0])],
+        temperature: Some(-53),
+        metrics: vec![FeatureCounts(vec![1, 2])],
+        ..window_with_resources()
     }
 }
 
@@ -535,6 +591,11 @@ macro_rules! every_message {
             crate::samples::reference()
         );
         $each!(
+            "reference-images",
+            tern_protocol::profile::Reference,
+            crate::samples::reference_of_images()
+        );
+        $each!(
             "window",
             tern_protocol::window::Window,
             crate::samples::window()
@@ -569,6 +630,11 @@ macro_rules! every_message {
             "window-resources",
             tern_protocol::window::Window,
             crate::samples::window_with_resources()
+        );
+        $each!(
+            "window-parts",
+            tern_protocol::window::Window,
+            crate::samples::window_with_parts()
         );
         $each!(
             "shadow-window",

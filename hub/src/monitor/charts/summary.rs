@@ -75,6 +75,13 @@ mod tests {
             features: vec![FeatureCounts(vec![1, 2, 3]); 64],
             rss: Some(1),
             cpu_ms: Some(2),
+            parts: None,
+            margin: Vec::new(),
+            repeated: Vec::new(),
+            values: None,
+            signals: Vec::new(),
+            temperature: None,
+            metrics: Vec::new(),
         };
         let summary = Summary::read(&codec::encode(&window)).expect("reads");
         assert_eq!(

@@ -65,6 +65,13 @@ pub(super) fn window(number: u64) -> Window {
             .collect(),
         rss: Some(11 << 20),
         cpu_ms: Some(120),
+        parts: None,
+        margin: Vec::new(),
+        repeated: Vec::new(),
+        values: None,
+        signals: Vec::new(),
+        temperature: None,
+        metrics: Vec::new(),
     }
 }
 
