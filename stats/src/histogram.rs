@@ -44,6 +44,23 @@ impl Edges {
         Self::new(inner.chain([high]).collect())
     }
 
+    /// At most `bins` bins that span these values and hold about as many of them each; `None` without a value that is
+    /// a number.
+    pub fn spanning(values: &[f32], bins: usize) -> Option<Self> {
+        let mut values: Vec<f32> = values.iter().copied().filter(|v| v.is_finite()).collect();
+        values.sort_unstable_by(f32::total_cmp);
+        let last = values.len().checked_sub(1)?;
+        let bins = bins.clamp(1, FEATURE_BINS);
+        let mut edges: Vec<f32> = (0..=bins).map(|bin| values[bin * last / bins]).collect();
+        edges.dedup();
+        if let [only] = edges[..] {
+            // All the same: anything that lies beside is news.
+            let around = (only.abs() * 1e-3).max(1e-6);
+            edges = vec![only - around, only + around];
+        }
+        Self::new(edges).ok()
+    }
+
     /// The edges, one more than bins.
     pub fn as_slice(&self) -> &[f32] {
         &self.0
@@ -151,6 +168,26 @@ mod tests {
         ] {
             assert_eq!(Edges::new(edges.to_vec()), Err(EdgesError::Order));
         }
+    }
+
+    #[test]
+    fn bins_that_span_values_hold_about_as_many_each() {
+        let values: Vec<f32> = (0..1_000).map(|n| (n as f32 / 100.0).exp()).collect();
+        let edges = Edges::spanning(&values, 10).unwrap();
+        let feature = reference("x".into(), &edges, values.iter().copied());
+        assert_eq!(feature.counts.len(), 10);
+        assert!(
+            feature
+                .counts
+                .iter()
+                .all(|count| (99..=101).contains(count))
+        );
+
+        let odd = [f32::NAN, 3.0, 3.0, f32::INFINITY];
+        let edges = Edges::spanning(&odd, 8).unwrap();
+        assert_eq!((edges.bins(), edges.place(3.0)), (1, 1));
+        assert_eq!(Edges::spanning(&[f32::NAN], 8), None);
+        assert!(Edges::spanning(&[1.0, 1.0, 2.0, f32::MAX, f32::MIN], 900).is_some());
     }
 
     #[test]

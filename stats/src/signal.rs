@@ -206,13 +206,13 @@ fn signs(number: u16, block: u64) -> u64 {
 mod tests {
     use super::*;
 
-    fn image(height: u32, width: u32, channels: u32, order: Channels) -> Option<Image> {
-        Some(Image {
+    fn image(height: u32, width: u32, channels: u32, order: Channels) -> Image {
+        Image {
             height,
             width,
             channels,
             order,
-        })
+        }
     }
 
     fn of(values: &[f32], image: Option<Image>, signal: Signal) -> f32 {
@@ -251,7 +251,7 @@ mod tests {
             .map(|n| if (n / 8 + n % 8) % 3 == 0 { 1.0 } else { 0.0 })
             .collect();
         let fog: Vec<f32> = clear.iter().map(|value| 0.6 + 0.3 * value).collect();
-        let shape = image(8, 8, 1, Channels::First);
+        let shape = Some(image(8, 8, 1, Channels::First));
         assert!(of(&fog, shape, Signal::Brightness) > of(&clear, shape, Signal::Brightness));
         near(
             of(&fog, shape, Signal::Contrast),
@@ -268,8 +268,8 @@ mod tests {
         let last = [1.0, 0.0, 0.0, 0.5, 0.5, 0.5, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0];
         let first = [1.0, 0.5, 0.0, 1.0, 0.0, 0.5, 0.0, 1.0, 0.0, 0.5, 1.0, 1.0];
         for signal in [Signal::Brightness, Signal::Contrast] {
-            let a = of(&last, image(2, 2, 3, Channels::Last), signal);
-            near(a, of(&first, image(2, 2, 3, Channels::First), signal));
+            let a = of(&last, Some(image(2, 2, 3, Channels::Last)), signal);
+            near(a, of(&first, Some(image(2, 2, 3, Channels::First)), signal));
         }
     }
 
@@ -306,12 +306,12 @@ mod tests {
             (&[1.0; 9], None, Signal::Sharpness),
             (
                 &[1.0; 9],
-                image(2, 2, 1, Channels::First),
+                Some(image(2, 2, 1, Channels::First)),
                 Signal::Sharpness,
             ),
             (
                 &[1.0; 4],
-                image(2, 2, 1, Channels::First),
+                Some(image(2, 2, 1, Channels::First)),
                 Signal::Sharpness,
             ),
         ];

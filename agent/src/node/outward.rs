@@ -17,6 +17,7 @@ use crate::{
     outbox::OutboxError,
     report,
     slots::{Loaded, Slot},
+    telemetry::temperature,
 };
 
 /// Entries are flushed to disk at least this soon after they were written.
@@ -63,6 +64,7 @@ impl Node {
     pub(super) fn close_windows(&mut self) -> Result<(), NodeError> {
         let now = self.clock.uptime();
         self.next_window = now.plus(self.config.telemetry.window.0);
+        self.feel_board();
         let slots = Arc::clone(&self.slots);
         for loaded in slots.iter().filter_map(Slot::serving) {
             self.close_window(&loaded)?;
@@ -93,6 +95,17 @@ impl Node {
             self.facts.windows_made += 1;
         }
         Ok(())
+    }
+
+    /// Tells how warm the board is to all that counts for a window.
+    fn feel_board(&self) {
+        let Some(tenths) = temperature::warmest(Path::new(temperature::ZONES)) else {
+            return;
+        };
+        let serving = self.slots.iter().filter_map(Slot::serving);
+        for loaded in serving.chain(self.retired.iter().map(Arc::clone)) {
+            loaded.meter().warmed(tenths);
+        }
     }
 
     /// Looks at what the process has in memory, now and then or `at_once`, tells it to all that counts for

@@ -114,13 +114,17 @@ impl InferError {
 
 /// Answers one infer request; gives the response's JSON.
 pub async fn infer(predictor: &Predictor, slot: &Slot, body: &[u8]) -> Result<Vec<u8>, InferError> {
+    let watch = predictor.clock().stopwatch();
     let request: Request = serde_json::from_slice(body)?;
     let empty = || PredictError::Empty(slot.name().to_string());
     let loaded = slot.serving().ok_or_else(empty)?;
     let chosen = outputs(&loaded, &request.outputs)?;
     let inputs = inputs(&loaded, request.inputs)?;
-    let answer = predictor.predict(slot, loaded, inputs).await?;
-    Ok(respond(slot, &answer, request.id, &chosen))
+    let answer = predictor.predict(slot, loaded, inputs, watch).await?;
+    let watch = predictor.clock().stopwatch();
+    let response = respond(slot, &answer, request.id, &chosen);
+    answer.sent(watch.micros());
+    Ok(response)
 }
 
 /// The request's tensors in the graph's order.

@@ -19,12 +19,12 @@ use tokio::sync::{Notify, mpsc};
 use super::recent::{FeedbackError, Recent};
 use crate::{
     capture::Policy,
-    clock::Clock,
+    clock::{Clock, Stopwatch},
     engine::RunError,
     node::Input,
     shadow,
     slots::{Loaded, Slot, Slots},
-    telemetry::Prediction,
+    telemetry::{Inference, Prediction, Took},
 };
 
 /// Why there is no answer.
@@ -53,6 +53,15 @@ pub struct Answer {
     pub outputs: Vec<Tensor>,
     /// One id a row.
     pub predictions: Vec<PredictionId>,
+}
+
+impl Answer {
+    /// Counts that it became bytes, in so many microseconds.
+    pub fn sent(&self, micros: f64) {
+        let rows = self.predictions.len();
+        let mut meter = self.loaded.meter();
+        meter.sent(rows as u64, micros / rows.max(1) as f64);
+    }
 }
 
 /// What all inputs share.
@@ -116,22 +125,25 @@ impl Predictor {
         (inferences, self.errors.load(Ordering::Relaxed))
     }
 
-    /// Runs what serves in a slot.
+    /// Runs what serves in a slot. `came`: made when the bytes of the request were there.
     pub async fn predict(
         &self,
         slot: &Slot,
         loaded: Arc<Loaded>,
         inputs: Vec<Tensor>,
+        came: Stopwatch,
     ) -> Result<Answer, PredictError> {
+        let pre = came.micros();
         let watch = self.clock.stopwatch();
-        let (inputs, result) = if loaded.is_quick() {
+        let (inputs, result, queue) = if loaded.is_quick() {
             let result = loaded.model.answer(&inputs);
-            (inputs, result)
+            (inputs, result, 0.0)
         } else {
             let model = Arc::clone(&loaded);
             let run = tokio::task::spawn_blocking(move || {
+                let queue = watch.micros();
                 let result = model.model.answer(&inputs);
-                (inputs, result)
+                (inputs, result, queue)
             });
             // `run` catches panics itself; a task that is gone means that the agent ends.
             run.await.map_err(|err| {
@@ -153,14 +165,22 @@ impl Predictor {
             self.failed(slot, &loaded);
             return Err(PredictError::NotANumber);
         };
-        let predictions = self.count(&loaded, &inputs, &said, micros);
+        let rows = said.len().max(1) as f64;
+        let took = Took {
+            // Each row waits for all that is before it.
+            queue,
+            pre: pre / rows,
+            infer: (micros - queue).max(0.0) / rows,
+        };
+        let values = loaded.values(&answered, said.len());
+        let predictions = self.count(&loaded, &inputs, &said, &values, took);
         if let Some(shadow) = slot.shadow() {
             shadow.offer(shadow::Answered {
                 live: &loaded,
                 inputs,
                 predictions: &said,
                 outputs: &answered.outputs,
-                micros: micros / said.len().max(1) as f64,
+                micros: micros / rows,
             });
         }
         Ok(Answer {
@@ -184,21 +204,31 @@ impl Predictor {
         loaded: &Loaded,
         inputs: &[Tensor],
         predictions: &[Option<Prediction>],
-        micros: f64,
+        values: &[f32],
+        took: Took,
     ) -> Vec<PredictionId> {
         let rows = predictions.len();
         let now = self.clock.now();
         self.inferences.fetch_add(rows as u64, Ordering::Relaxed);
         loaded.answered(rows as u64);
         loaded.asked(now.uptime);
-        let mut meter = loaded.meter();
-        let features = inputs.first().filter(|_| meter.counts_features());
+        let bins = loaded.bins();
+        let features = inputs.first().filter(|_| bins.want_values());
         let features = features.and_then(Tensor::to_f32).unwrap_or_default();
+        let width = features.len().checked_div(rows).unwrap_or_default();
+        // Measured before anybody else has to wait for the counters.
+        let signals = (0..rows).map(|row| bins.places(&features[row * width..(row + 1) * width]));
+        let signals: Vec<_> = signals.collect();
+        let mut meter = loaded.meter();
         let mut ids = Vec::with_capacity(rows);
         for (row, prediction) in predictions.iter().enumerate() {
-            let width = features.len() / rows;
-            let features = &features[row * width..(row + 1) * width];
-            meter.inference(micros / rows as f64, *prediction, features);
+            meter.inference(&Inference {
+                took,
+                prediction: *prediction,
+                value: values.get(row).copied(),
+                features: &features[row * width..(row + 1) * width],
+                signals: &signals[row],
+            });
             let id = lock(&self.recent).push(loaded, *prediction, now);
             ids.push(id);
             let Some(prediction) = *prediction else {

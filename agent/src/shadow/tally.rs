@@ -66,7 +66,10 @@ impl Tally {
             self.latency.insert(of.micros);
             self.live_latency.insert(of.live_micros);
         }
-        for Prediction { class, confidence } in of.predictions.iter().flatten() {
+        for Prediction {
+            class, confidence, ..
+        } in of.predictions.iter().flatten()
+        {
             if let Some(count) = self.classes.get_mut(*class as usize) {
                 *count += 1;
             }
@@ -212,6 +215,7 @@ mod tests {
         let prediction = Prediction {
             class,
             confidence: 0.7,
+            margin: 0.4,
         };
         (prediction, micros, agreed)
     }

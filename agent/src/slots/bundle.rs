@@ -19,7 +19,6 @@ use tern_protocol::{
     tensor::{Dtype, TensorSpec},
     time::Uptime,
 };
-use tern_stats::histogram::Edges;
 
 use super::{Loaded, Trial};
 use crate::{
@@ -28,6 +27,7 @@ use crate::{
     engine::{Interface, Model, golden},
     fetch::files::{BlobError, Files},
     state::slot::Kept,
+    telemetry::Bins,
 };
 
 /// Largest ONNX file that is loaded: it is read into memory whole.
@@ -107,11 +107,11 @@ pub fn load(
 ) -> Result<Loaded, Refusal> {
     let manifest = manifest(files, kept)?;
     let bad = |text: String| Refusal::new(RejectReason::BadManifest, text);
-    let edges = match manifest.reference {
-        None => Vec::new(),
+    let bins = match manifest.reference {
+        None => Bins::default(),
         Some(blob) => {
             let reference: Reference = decode(files, blob, "reference profile")?;
-            edges(&manifest, &reference).map_err(bad)?
+            bins(&manifest, &reference).map_err(bad)?
         }
     };
     check_classes(&manifest).map_err(bad)?;
@@ -138,7 +138,7 @@ pub fn load(
         kept.clone(),
         manifest,
         model,
-        edges,
+        bins,
         since,
         trial_until,
         golden_difference,
@@ -146,7 +146,7 @@ pub fn load(
     ))
 }
 
-fn edges(manifest: &Manifest, reference: &Reference) -> Result<Vec<Edges>, String> {
+fn bins(manifest: &Manifest, reference: &Reference) -> Result<Bins, String> {
     if let Some(problem) = reference.problem() {
         return Err(problem.into());
     }
@@ -158,10 +158,15 @@ fn edges(manifest: &Manifest, reference: &Reference) -> Result<Vec<Edges>, Strin
             elements.unwrap_or(0)
         ));
     }
-    let edges = reference.features.iter().map(Edges::try_from);
-    edges
-        .collect::<Result<_, _>>()
-        .map_err(|err| err.to_string())
+    let image = reference.image.and_then(|image| image.elements());
+    if image.is_some() && image != elements.map(|elements| elements as u64) {
+        return Err(format!(
+            "the image of the reference profile has {} elements, the first input {}",
+            image.unwrap_or(0),
+            elements.unwrap_or(0)
+        ));
+    }
+    Bins::new(reference).map_err(|err| err.to_string())
 }
 
 /// The first output of a classifier gives a probability a class. If it is decided, only the graph

@@ -22,9 +22,14 @@ use tern_protocol::{
     time::{Instant, Uptime},
     window::Window,
 };
-use tern_stats::histogram::Edges;
 
-use crate::{clock, engine::Model, shadow::Shadow, state::slot::Kept, telemetry::Meter};
+use crate::{
+    clock,
+    engine::Model,
+    shadow::Shadow,
+    state::slot::Kept,
+    telemetry::{Bins, Meter},
+};
 
 /// Failures of the engine in a row that end a trial: one may be the input's fault.
 pub const TRIAL_FAILURES: u32 = 3;
@@ -66,6 +71,7 @@ pub struct Loaded {
     trial_until: AtomicU64,
     micros: f64,
     last_asked: AtomicU64,
+    bins: Arc<Bins>,
     meter: Mutex<Meter>,
     inferences: AtomicU64,
     errors: AtomicU64,
@@ -82,14 +88,15 @@ impl Loaded {
         kept: Kept,
         manifest: Manifest,
         model: Model,
-        edges: Vec<Edges>,
+        bins: Bins,
         since: Instant,
         trial_until: Uptime,
         golden_difference: f32,
         micros: f64,
     ) -> Self {
         let cpu = clock::of_process();
-        let meter = Meter::new(since, manifest.classes.len(), edges, cpu).into();
+        let bins = Arc::new(bins);
+        let meter = Meter::new(since, manifest.classes.len(), Arc::clone(&bins), cpu).into();
         Self {
             slot,
             kept,
@@ -100,6 +107,7 @@ impl Loaded {
             trial_until: AtomicU64::new(trial_until.0),
             micros,
             last_asked: AtomicU64::new(since.uptime.0),
+            bins,
             meter,
             inferences: AtomicU64::new(0),
             errors: AtomicU64::new(0),
@@ -117,7 +125,7 @@ impl Loaded {
             kept,
             manifest,
             model,
-            Vec::new(),
+            Bins::default(),
             since,
             trial,
             0.0,
@@ -143,6 +151,11 @@ impl Loaded {
     /// How long nobody asked.
     pub fn idle(&self, now: Uptime) -> Duration {
         now.since(Uptime(self.last_asked.load(Ordering::Relaxed)))
+    }
+
+    /// What its reference gives to count inputs on.
+    pub fn bins(&self) -> &Bins {
+        &self.bins
     }
 
     /// The counters of its open window.

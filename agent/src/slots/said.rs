@@ -1,5 +1,7 @@
 //! What an answer of a classifier says.
 
+use tern_protocol::tensor::Tensor;
+
 use super::Loaded;
 use crate::{engine::Answered, telemetry::Prediction};
 
@@ -30,6 +32,17 @@ impl Loaded {
                 .chunks(classes)
                 .map(|row| Prediction::from_probabilities(row).map(Some))
                 .collect(),
+        }
+    }
+
+    /// The first element of the first output of each of `rows` rows; nothing of a classifier.
+    pub fn values(&self, answered: &Answered, rows: usize) -> Vec<f32> {
+        let first = answered.outputs.first();
+        let first = first.filter(|_| self.manifest.classes.is_empty());
+        let values = first.and_then(Tensor::to_f32).unwrap_or_default();
+        match values.len().checked_div(rows) {
+            Some(width @ 1..) => values.chunks_exact(width).map(|row| row[0]).collect(),
+            _ => Vec::new(),
         }
     }
 }

@@ -10,6 +10,7 @@ use tern_protocol::{
     steps,
     tensor::TensorSpec,
 };
+use tern_stats::signal::Signal;
 
 /// Inputs or outputs of one model. Each costs a line in the manifest, which devices decode whole.
 const TENSORS: usize = 64;
@@ -312,6 +313,7 @@ fn profile(new: &NewVersion, reference: &Reference, findings: &mut Vec<Finding>)
             "describe each element of the first input, in row-major order",
         ));
     }
+    signals(inputs, reference, findings);
     let classes = reference.classes.len();
     if classes > 0 && classes != new.classes.len() {
         findings.push(finding(
@@ -323,6 +325,33 @@ fn profile(new: &NewVersion, reference: &Reference, findings: &mut Vec<Finding>)
             ),
             "count each class, in the order of their names",
         ));
+    }
+}
+
+/// What the profile says of inputs as a whole.
+fn signals(elements: Option<usize>, reference: &Reference, findings: &mut Vec<Finding>) {
+    let image = reference.image.and_then(|image| image.elements());
+    if let (Some(image), Some(elements)) = (image, elements)
+        && image != elements as u64
+    {
+        findings.push(finding(
+            "reference",
+            "image",
+            format!(
+                "the profile's image has {image} values, the first input has {elements} elements"
+            ),
+            "give height, width and channels of the first input",
+        ));
+    }
+    for signal in &reference.signals {
+        if let Err(err) = signal.name.parse::<Signal>() {
+            findings.push(finding(
+                "reference",
+                shown(&signal.name),
+                err.to_string(),
+                "name a signal that devices can measure",
+            ));
+        }
     }
 }
 
@@ -339,8 +368,9 @@ mod tests {
     use tern_protocol::{
         digest::Digest,
         manifest::GoldenSample,
-        profile::FeatureReference,
+        profile::{FeatureReference, Image},
         rest::{NewInputSteps, NewOutputSteps},
+        steps::Channels,
         tensor::{Dtype, Tensor},
     };
 
@@ -467,6 +497,30 @@ mod tests {
         expect(
             found(|_, _, r| r.features[1].edges = vec![1.0, 0.0]),
             "reference reference",
+        );
+        let (height, width, channels) = (1, 3, 1);
+        let order = Channels::First;
+        expect(
+            found(|_, _, r| {
+                r.image = Some(Image {
+                    height,
+                    width,
+                    channels,
+                    order,
+                });
+            }),
+            "reference image",
+        );
+        expect(
+            found(|_, _, r| {
+                let name = "sharpnes".into();
+                let signal = FeatureReference {
+                    name,
+                    ..r.features[0].clone()
+                };
+                r.signals = vec![signal];
+            }),
+            "reference sharpnes",
         );
         expect(
             found(|_, _, r| r.classes = vec![1; 10]),

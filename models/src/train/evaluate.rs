@@ -22,6 +22,8 @@ pub struct Evaluation {
     pub confidence: Vec<u64>,
     /// How many of those were right.
     pub confidence_right: Vec<u64>,
+    /// Answers by margin, the probability of the likeliest digit less that of the next one, on the same bins.
+    pub margin: Vec<u64>,
 }
 
 /// Measures a network; all zero without samples.
@@ -34,10 +36,19 @@ pub fn evaluate(mlp: &Mlp, samples: &[Sample]) -> candle_core::Result<Evaluation
     };
     let mut all = confidence::no_counts();
     let mut right = confidence::no_counts();
+    let mut margin = confidence::no_counts();
     let mut said = vec![0.0; all.len()];
     for (answer, sample) in answers.iter().zip(samples) {
         let (class, sure) = best(answer);
         confidence::count(&mut all, sure);
+        let others = answer
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != class);
+        let next = others
+            .map(|(_, probability)| *probability)
+            .fold(0.0, f32::max);
+        confidence::count(&mut margin, sure - next);
         said[confidence::bin(sure)] += f64::from(sure);
         if class == usize::from(sample.digit) {
             confidence::count(&mut right, sure);
@@ -54,5 +65,6 @@ pub fn evaluate(mlp: &Mlp, samples: &[Sample]) -> candle_core::Result<Evaluation
         calibration_error: distances.sum::<f64>() / n,
         confidence: all,
         confidence_right: right,
+        margin,
     })
 }
