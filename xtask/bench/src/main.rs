@@ -16,6 +16,7 @@ mod parts;
 mod report;
 mod rollout;
 mod swap;
+mod window;
 
 use std::path::PathBuf;
 
@@ -83,6 +84,8 @@ enum Bench {
     Rollout,
     /// How well a rollout decides on simulated fleets, beside rules of fixed thresholds
     Decide,
+    /// What telemetry costs a device: time of an inference, bytes of a window
+    Window,
     /// Telemetry windows a second, durable and acknowledged
     Ingest {
         /// Devices that send
@@ -111,6 +114,7 @@ fn main() -> Result<()> {
         Bench::Delta => delta::run(&report),
         Bench::Rollout => rollout::run(&report),
         Bench::Decide => decide::run(&report),
+        Bench::Window => window::run(&report),
         Bench::Ingest {
             devices,
             windows,
