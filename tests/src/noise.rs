@@ -11,6 +11,16 @@ impl Noise {
         Self(StdRng::seed_from_u64(seed))
     }
 
+    /// Whether something happens that has this chance.
+    pub fn happens(&mut self, chance: f64) -> bool {
+        self.0.random_bool(chance)
+    }
+
+    /// A number that is at most this far from the middle.
+    pub fn around(&mut self, middle: f64, far: f64) -> f64 {
+        middle + self.0.random_range(-far..=far)
+    }
+
     /// `len` bytes.
     pub fn bytes(&mut self, len: usize) -> Vec<u8> {
         let mut bytes = vec![0; len];

@@ -10,7 +10,7 @@ use tern_tests::{
     wait,
 };
 
-use crate::decisions::{Field, USUAL, deeds, plan};
+use crate::field::{Field, THROUGH, USUAL, deeds, plan};
 
 #[test]
 fn a_plan_is_a_file_that_is_checked_kept_and_started() {
@@ -102,7 +102,7 @@ fn one_command_freezes_all_and_one_thaws() {
     assert_eq!(frozen.code, Some(0), "{frozen:?}");
     assert!(frozen.out.contains("storm tonight"), "{}", frozen.out);
     let id = field.start(&plan(USUAL));
-    let by_hand = field.fleet.roll_out(field.second.version);
+    let by_hand = field.fleet.roll_out(field.versions[1].version);
     field.fleet.rollout_until(id, "to begin", |view| {
         view.evidence
             .as_ref()
@@ -298,10 +298,7 @@ fn real_agents_go_through_the_stages() {
         view.state == RolloutState::Complete
     });
     assert_eq!(done.counts.stages.confirmed, 6, "{done:?}");
-    assert_eq!(
-        deeds(&done),
-        [Deed::Start, Deed::Advance, Deed::Release, Deed::Complete]
-    );
+    assert_eq!(deeds(&done), THROUGH);
     for agent in &fleet.agents {
         agent.serves(2);
     }
