@@ -5,7 +5,7 @@ use std::{
     io::{BufRead as _, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
@@ -28,7 +28,7 @@ pub struct Got {
     pub headers: Vec<(String, String)>,
     /// The body, byte for byte.
     pub body: Vec<u8>,
-    /// The status that it was answered with.
+    /// The status that it was answered with, or will be once it is let go.
     pub status: u16,
 }
 
@@ -55,10 +55,14 @@ pub struct Receiver {
     serving: Option<JoinHandle<()>>,
 }
 
-#[derive(Default)]
 struct Shared {
+    /// Statuses of the next answers, one each.
     answers: Mutex<VecDeque<u16>>,
+    /// Status and body of all answers after those.
+    then: Mutex<(u16, String)>,
     got: Mutex<Vec<Got>>,
+    held: Mutex<bool>,
+    let_go: Condvar,
     stop: AtomicBool,
 }
 
@@ -95,7 +99,11 @@ impl Receiver {
         let scheme = if tls.is_some() { "https" } else { "http" };
         let shared = Arc::new(Shared {
             answers: Mutex::new(answers.iter().copied().collect()),
-            ..Shared::default()
+            then: Mutex::new((204, String::new())),
+            got: Mutex::default(),
+            held: Mutex::new(false),
+            let_go: Condvar::new(),
+            stop: AtomicBool::new(false),
         });
         let served = Arc::clone(&shared);
         let serving = thread::spawn(move || {
@@ -103,14 +111,18 @@ impl Receiver {
                 if served.stop.load(Ordering::Acquire) {
                     return;
                 }
-                // Somebody who leaves in the middle is not answered.
-                let _ = stream.and_then(|stream| match &tls {
-                    None => serve(stream, &served),
-                    Some(tls) => {
-                        let tls = ServerConnection::new(Arc::clone(tls));
-                        let tls = tls.map_err(std::io::Error::other)?;
-                        serve(StreamOwned::new(tls, stream), &served)
-                    }
+                // Each by itself: who is held keeps nobody else waiting.
+                let (served, tls) = (Arc::clone(&served), tls.clone());
+                thread::spawn(move || {
+                    // Somebody who leaves in the middle is not answered.
+                    let _ = stream.and_then(|stream| match tls {
+                        None => serve(stream, &served),
+                        Some(tls) => {
+                            let tls = ServerConnection::new(tls);
+                            let tls = tls.map_err(std::io::Error::other)?;
+                            serve(StreamOwned::new(tls, stream), &served)
+                        }
+                    });
                 });
             }
         });
@@ -136,6 +148,22 @@ impl Receiver {
         *lock(&self.shared.answers) = answers.iter().copied().collect();
     }
 
+    /// From now on answers with this, once it has given the statuses that it was told before.
+    pub fn says(&self, status: u16, body: &str) {
+        *lock(&self.shared.then) = (status, body.to_owned());
+    }
+
+    /// From now on takes requests and leaves them without an answer.
+    pub fn hold(&self) {
+        *lock(&self.shared.held) = true;
+    }
+
+    /// Answers again, what it holds first.
+    pub fn let_go(&self) {
+        *lock(&self.shared.held) = false;
+        self.shared.let_go.notify_all();
+    }
+
     /// What it got so far.
     pub fn got(&self) -> Vec<Got> {
         lock(&self.shared.got).clone()
@@ -145,6 +173,7 @@ impl Receiver {
 impl Drop for Receiver {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Release);
+        self.let_go();
         // Wakes it; if that fails it is gone already.
         let _ = TcpStream::connect(self.address);
         if let Some(serving) = self.serving.take() {
@@ -173,17 +202,24 @@ fn serve(stream: impl Read + Write, shared: &Shared) -> std::io::Result<()> {
     let length = length.and_then(|(_, value)| value.parse().ok());
     let mut body = vec![0; length.unwrap_or(0)];
     reader.read_exact(&mut body)?;
-    let status = lock(&shared.answers).pop_front().unwrap_or(204);
+    let next = lock(&shared.answers).pop_front();
+    let (status, says) = next.map_or_else(
+        || lock(&shared.then).clone(),
+        |status| (status, String::new()),
+    );
     lock(&shared.got).push(Got {
         request,
         headers,
         body,
         status,
     });
+    let held = shared.let_go.wait_while(lock(&shared.held), |held| *held);
+    drop(held.unwrap_or_else(PoisonError::into_inner));
     let stream = reader.get_mut();
     write!(
         stream,
-        "HTTP/1.1 {status} Told\r\ncontent-length: 0\r\n\r\n"
+        "HTTP/1.1 {status} Told\r\ncontent-length: {}\r\n\r\n{says}",
+        says.len()
     )?;
     stream.flush()
 }

@@ -410,9 +410,14 @@ impl Engine {
         questions
     }
 
-    /// The gates that ask another program, if all others pass and it was not asked in this stage.
+    /// The gates that ask another program, if all others pass and it did not let this stage pass yet. Also while a
+    /// person is asked because the cap is reached: what it says later still decides.
     pub fn asks(&self) -> Vec<GateIndex> {
-        if self.phase != Phase::Moving || self.paused || !self.may_ask() {
+        let open = matches!(
+            self.phase,
+            Phase::Moving | Phase::Asking(Asked::Inconclusive)
+        );
+        if !open || self.paused || !self.may_ask() {
             return Vec::new();
         }
         let gates = self.setup.plan.gates.iter().enumerate();

@@ -2,6 +2,7 @@
 
 mod explored;
 mod interleaved;
+mod others;
 mod stories;
 
 use tern_protocol::{

@@ -4,3 +4,4 @@ mod decisions;
 mod field;
 mod hands;
 mod notify;
+mod webhook;

@@ -25,12 +25,28 @@ const REASON: usize = 300;
 /// Questions that are out, and answers that came.
 #[derive(Debug, Default)]
 pub(super) struct Asking {
-    asked: HashMap<(usize, u8), WallTime>,
+    asked: HashMap<(usize, u8), Asked>,
     answers: Arc<Mutex<Vec<Came>>>,
 }
 
-/// An answer that came: in which stage it was asked for, by which gate, and what it says.
-type Came = (usize, GateIndex, Verdict, String);
+/// Where a question is, by its stage and gate.
+#[derive(Debug, Clone, Copy)]
+enum Asked {
+    /// Out. It is not asked once more before there is an answer, which may be that none came in time.
+    Out,
+    /// Answered, then.
+    Answered(WallTime),
+}
+
+/// An answer that came.
+#[derive(Debug)]
+struct Came {
+    stage: usize,
+    gate: GateIndex,
+    at: WallTime,
+    verdict: Verdict,
+    reason: String,
+}
 
 /// What the other program says.
 #[derive(Debug, Deserialize)]
@@ -42,12 +58,18 @@ struct Said {
 
 impl Asking {
     /// Answers that came since the last look, to questions about this stage.
-    pub(super) fn answers(&self, stage: usize) -> Vec<Event> {
+    pub(super) fn answers(&mut self, stage: usize) -> Vec<Event> {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_stage = answers.drain(..).filter(|(of, ..)| *of == stage);
-        of_stage
-            .map(|(_, gate, verdict, reason)| Event::Answered(gate, Answer(verdict), reason))
-            .collect()
+        let mut events = Vec::new();
+        for came in answers.drain(..) {
+            let key = (came.stage, came.gate.0);
+            self.asked.insert(key, Asked::Answered(came.at));
+            if came.stage == stage {
+                let answer = Answer(came.verdict);
+                events.push(Event::Answered(came.gate, answer, came.reason));
+            }
+        }
+        events
     }
 
     /// Asks what is due.
@@ -59,12 +81,13 @@ impl Asking {
                 continue;
             };
             let key = (stage, gate.0);
-            let waited = |at: &WallTime| now.0.saturating_sub(at.0).max(0).unsigned_abs();
-            let due = self.asked.get(&key);
-            if due.is_some_and(|at| waited(at) < webhook.every.ms()) {
-                continue;
+            let waited = |at: WallTime| now.0.saturating_sub(at.0).max(0).unsigned_abs();
+            match self.asked.get(&key) {
+                Some(Asked::Out) => continue,
+                Some(Asked::Answered(at)) if waited(*at) < webhook.every.ms() => continue,
+                _ => {}
             }
-            self.asked.insert(key, now);
+            self.asked.insert(key, Asked::Out);
             let question = serde_json::json!({
                 "workspace": rollout.workspace,
                 "rollout": rollout.id,
@@ -82,9 +105,15 @@ impl Asking {
                     .ask(&url, question.to_string().into_bytes())
                     .await;
                 let (verdict, reason) = read(answer);
-                let reason = reason.chars().take(REASON).collect();
+                let came = Came {
+                    stage,
+                    gate,
+                    at: app.clock.now(),
+                    verdict,
+                    reason: reason.chars().take(REASON).collect(),
+                };
                 let mut answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
-                answers.push((stage, gate, verdict, reason));
+                answers.push(came);
                 drop(answers);
                 app.wake.notify();
             });
