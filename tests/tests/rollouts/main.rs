@@ -1,5 +1,6 @@
 //! What a rollout does by itself, and whom it tells.
 
+mod accuracy;
 mod decisions;
 mod field;
 mod hands;
