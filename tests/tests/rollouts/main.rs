@@ -5,4 +5,5 @@ mod decisions;
 mod field;
 mod hands;
 mod notify;
+mod signals;
 mod webhook;
