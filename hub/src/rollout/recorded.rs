@@ -105,6 +105,13 @@ pub(super) async fn fleet(
     if budget.is_some() && known.values().all(|one| one.slow.is_none()) {
         unknown.push("latency: as many inferences are over the budget as in an ordinary fleet");
     }
+    let asks = |asks: fn(&Gate) -> bool| plan.gates.iter().any(asks);
+    if asks(|gate| matches!(gate, Gate::Memory(_))) {
+        unknown.push("memory: no window is over the budget");
+    }
+    if asks(|gate| matches!(gate, Gate::Confidence(_) | Gate::Mix(_) | Gate::Cpu(_))) {
+        unknown.push("confidence, mix and processor time are those of an ordinary fleet");
+    }
     unknown.push("the speed of links: each device fetches 100 kB/s");
     Ok(Recorded {
         fleet: SimulatedFleet {

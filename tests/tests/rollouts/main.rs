@@ -5,5 +5,6 @@ mod decisions;
 mod field;
 mod hands;
 mod notify;
+mod rehearsal;
 mod signals;
 mod webhook;
