@@ -221,8 +221,8 @@ fn growth(gate: &GateVerdict, looks: &[Look]) -> Markup {
                 }
             }
             g.axis.times {
-                text x=(LEFT) y=(HEIGHT - 3.0) style="text-anchor:start" { (format::hour_minute(first.at)) }
-                text x=(WIDTH - 4.0) y=(HEIGHT - 3.0) style="text-anchor:end" { (format::hour_minute(last.at)) }
+                text.first x=(LEFT) y=(HEIGHT - 3.0) { (format::hour_minute(first.at)) }
+                text.last x=(WIDTH - 4.0) y=(HEIGHT - 3.0) { (format::hour_minute(last.at)) }
             }
         }
     }
