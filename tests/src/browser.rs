@@ -34,6 +34,19 @@ pub mod keys {
     pub const ESCAPE: &str = "\u{E00C}";
 }
 
+/// An expression for the first visible control of a page with exactly this text.
+pub fn control(text: &str) -> String {
+    format!(
+        "[...document.querySelectorAll('button, summary, a')]\
+         .find(e => e.textContent.trim() === '{text}' && e.checkVisibility())"
+    )
+}
+
+/// An expression for the element with this id.
+pub fn field(id: &str) -> String {
+    format!("document.getElementById('{id}')")
+}
+
 /// A browser with one window.
 pub struct Browser {
     http: Http,
@@ -134,6 +147,33 @@ impl Browser {
         let keys =
             json!({ "type": "key", "id": "keyboard", "actions": pressed.collect::<Vec<_>>() });
         self.command("actions", &json!({ "actions": [keys] }));
+    }
+
+    /// Clicks into the middle of what `script` (an expression) names, as a mouse does: if something else covers it, that
+    /// would be hit, so it waits until nothing does.
+    #[track_caller]
+    pub fn click(&self, script: &str) {
+        let place = format!(
+            "const one = {script};
+             if (!one) return 'it is not there';
+             one.scrollIntoView({{ block: 'center', behavior: 'instant' }});
+             const box = one.getBoundingClientRect();
+             const [x, y] = [box.x + box.width / 2, box.y + box.height / 2].map(Math.floor);
+             const hit = document.elementFromPoint(x, y);
+             return one.contains(hit) ? [x, y] : 'covered by ' + hit?.outerHTML.slice(0, 200)"
+        );
+        let place = wait::until(&format!("{script} to be there for a click"), || {
+            let place = self.run(&place);
+            let found = place.as_array().cloned();
+            found.ok_or_else(|| format!("{place}: {}", self.text()))
+        });
+        let actions = json!([
+            { "type": "pointerMove", "x": place[0], "y": place[1], "duration": 0 },
+            { "type": "pointerDown", "button": 0 },
+            { "type": "pointerUp", "button": 0 },
+        ]);
+        let mouse = json!({ "type": "pointer", "id": "mouse", "actions": actions });
+        self.command("actions", &json!({ "actions": [mouse] }));
     }
 
     /// Goes from field to field by Tab alone, until the one that `script` (an expression) names has

@@ -5,23 +5,11 @@ use tern_protocol::rest::{IdentityState, NewUser, NoticeKind, SetupLink};
 use tern_tests::{
     admin,
     agent::Agent,
-    browser::{Browser, keys},
+    browser::{Browser, control, field, keys},
     fleet::{Fleet, meter},
     receiver::Receiver,
     wait,
 };
-
-/// The first visible control of the page with exactly this text.
-fn control(text: &str) -> String {
-    format!(
-        "[...document.querySelectorAll('button, summary, a')]\
-         .find(e => e.textContent.trim() === '{text}' && e.checkVisibility())"
-    )
-}
-
-fn field(id: &str) -> String {
-    format!("document.getElementById('{id}')")
-}
 
 fn fill(browser: &Browser, id: &str, text: &str) {
     browser.tab_to(&field(id));

@@ -1,6 +1,7 @@
 //! What a rollout does by itself, and whom it tells.
 
 mod accuracy;
+mod clicks;
 mod decisions;
 mod field;
 mod hands;
