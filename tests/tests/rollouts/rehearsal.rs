@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use tern_protocol::rest::{Chance, RehearsalRequest, Rehearsed, SimulatedFleet, Spread};
+use tern_protocol::rest::{Chance, RehearsalRequest, Rehearsed, Share, SimulatedFleet, Spread};
 use tern_tests::{
     agent::SLOT,
     cli,
@@ -155,7 +155,7 @@ fn a_plan_is_rehearsed_on_the_fleet_as_it_was_recorded() {
         assert_eq!(group.site.as_str(), "harbour");
         assert_eq!(u64::from(group.inferences), Conduct::REQUESTS);
         assert!((0.8..=1.2).contains(&group.labels), "{group:?}");
-        assert_eq!(group.errors.usual.of_one(), 0.0, "{group:?}");
+        assert_eq!(group.errors.usual, Share::default(), "{group:?}");
         let wrong = group.wrong.usual.of_one();
         assert!((0.03..=0.2).contains(&wrong), "a tenth: {group:?}");
         let slow = group.slow.usual.of_one();
@@ -188,7 +188,8 @@ fn a_plan_is_rehearsed_on_a_fleet_that_is_described_and_says_the_same_each_time(
     is_whole(&rehearsed, 160);
     assert!(!rehearsed.recorded && rehearsed.unknown.is_empty());
     let refused = rehearsed.rehearsal.harms[0].touched.expect("it is stopped");
-    assert_eq!(refused.high, 48.0, "half of those that are not control");
+    // Half of those that are not control, in each run.
+    assert!(refused.low > 47.5 && refused.high < 48.5, "{refused:?}");
 
     let plan = cli::tern_json(&fleet, &["rollout", "plan", &file]);
     let request = RehearsalRequest {

@@ -132,12 +132,12 @@ fn whatever_else_it_says_is_no_pass_and_it_is_asked_again() {
         receiver.says(status, body);
         until_it_says(&field, id, says);
     }
+    let before = receiver.got().len();
     receiver.hold();
     until_it_says(&field, id, "no answer within 10 s");
-    // One that is slow is not asked again before it answers.
-    let before = receiver.got().len();
-    field.goes_on_for(8);
-    assert!(receiver.got().len() <= before + 1, "{before}");
+    // One that is slow is not asked again and again meanwhile; perhaps once more, now that it is late.
+    let asked = receiver.got().len() - before;
+    assert!((1..=2).contains(&asked), "{asked} questions in ten seconds");
     let view = field.fleet.client().rollout(id).expect("it is there");
     assert_eq!(deeds(&view), [Deed::Start]);
 
