@@ -2,6 +2,7 @@
 
 pub(super) mod access;
 pub(super) mod delivery;
+pub(super) mod evidence;
 pub(super) mod story;
 
 use std::collections::BTreeMap;

@@ -218,6 +218,10 @@ fn usual(frame: Frame) -> Vec<Drawn> {
             "rollouts/4",
             rollout::page(frame, &fixtures::rollout(4, RolloutState::Superseded, 12)),
         ),
+        (
+            "rollouts/7",
+            rollout::page(frame, &fixtures::evidence::planned(7)),
+        ),
     ]
 }
 
