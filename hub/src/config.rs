@@ -6,6 +6,7 @@ mod backup;
 mod broker;
 mod certificate;
 mod oidc;
+mod retention;
 mod smtp;
 
 use std::{
@@ -20,6 +21,7 @@ pub use self::backup::{BackupArgs, RestoreArgs};
 pub use self::broker::{BrokerArgs, BrokerSettingsError};
 pub use self::certificate::CertificateArgs;
 pub use self::oidc::OidcArgs;
+pub use self::retention::Retention;
 pub use self::smtp::{SmtpArgs, SmtpSettingsError};
 use crate::access::{identity::Lives, reach};
 
@@ -233,6 +235,9 @@ pub struct Config {
     /// A broker of the operator's own.
     #[command(flatten)]
     pub broker: BrokerArgs,
+    /// How long telemetry is kept.
+    #[command(flatten)]
+    pub retention: Retention,
     /// Where mail is handed in.
     #[command(flatten)]
     pub smtp: SmtpArgs,

@@ -334,6 +334,11 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let scrubbing = boxed(scrub::run(app.clone(), config.scrub.0, stop.clone()));
     let alerting = boxed(monitor::alert::run(app.clone(), stop.clone()));
     let notifying = boxed(notify::run(app.clone(), stop.clone()));
+    let rolling_up = boxed(monitor::rollup::run(
+        app.clone(),
+        config.retention.clone(),
+        stop.clone(),
+    ));
     let certifying = boxed(app.authorities.clone().run(stop.clone()));
     let stopped = stop.clone();
     let keeping = boxed(async move {
@@ -355,6 +360,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         part("deltas", boxed(deltas)),
         part("garbage", collecting),
         part("scrubs", scrubbing),
+        part("roll-ups", rolling_up),
         part("what needs a person", alerting),
         part("notices", notifying),
         part("certificate for browsers", keeping),

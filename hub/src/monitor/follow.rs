@@ -49,6 +49,51 @@ pub async fn windows<C: ConnectionTrait>(
     page(db, "telemetry_window", workspace, after, limit).await
 }
 
+/// Windows whose time is believed, of one page.
+#[derive(Debug)]
+pub struct Page {
+    /// The windows.
+    pub windows: Vec<Followed<Window>>,
+    /// Windows of the page, those whose time is in doubt or that cannot be read too.
+    pub read: usize,
+    /// The last of them.
+    pub up_to: i64,
+}
+
+/// As [`windows`], without those in quarantine, which have no place in time. One that cannot be read is passed over: it
+/// would be in the way of all that come after it.
+pub async fn believed<C: ConnectionTrait>(
+    db: &C,
+    workspace: &WorkspaceId,
+    after: i64,
+    limit: u64,
+) -> Result<Page, StoreError> {
+    let rows = rows(
+        db,
+        "telemetry_window",
+        ", quarantine",
+        workspace,
+        after,
+        limit,
+    )
+    .await?;
+    let mut page = Page {
+        windows: Vec::new(),
+        read: rows.len(),
+        up_to: after,
+    };
+    for row in &rows {
+        page.up_to = page.up_to.max(row.try_get_by_index(0).doing(DOING)?);
+        let doubt: Option<String> = row.try_get_by_index(6).doing(DOING)?;
+        match followed(row) {
+            Ok(window) if doubt.is_none() => page.windows.push(window),
+            Ok(_) => {}
+            Err(err) => tracing::debug!(%err, "a stored window cannot be read"),
+        }
+    }
+    Ok(page)
+}
+
 /// Windows of shadows after number `after`.
 pub async fn shadow_windows<C: ConnectionTrait>(
     db: &C,
@@ -66,17 +111,28 @@ async fn page<C: ConnectionTrait, W: for<'b> minicbor::Decode<'b, ()>>(
     after: i64,
     limit: u64,
 ) -> Result<Vec<Followed<W>>, StoreError> {
+    let rows = rows(db, table, "", workspace, after, limit).await?;
+    rows.iter().map(followed).collect()
+}
+
+async fn rows<C: ConnectionTrait>(
+    db: &C,
+    table: &'static str,
+    columns: &'static str,
+    workspace: &WorkspaceId,
+    after: i64,
+    limit: u64,
+) -> Result<Vec<QueryResult>, StoreError> {
     let limit = i64::try_from(limit.min(PAGE_MAX)).unwrap_or(i64::MAX);
     let select = Statement::from_sql_and_values(
         db.get_database_backend(),
         format!(
-            "SELECT id, device, site, opened, closed, body FROM {table} \
+            "SELECT id, device, site, opened, closed, body{columns} FROM {table} \
              WHERE workspace = $1 AND id > $2 ORDER BY id LIMIT $3"
         ),
         [workspace.as_str().into(), after.into(), limit.into()],
     );
-    let rows = db.query_all_raw(select).await.doing(DOING)?;
-    rows.iter().map(followed).collect()
+    db.query_all_raw(select).await.doing(DOING)
 }
 
 fn followed<W: for<'b> minicbor::Decode<'b, ()>>(

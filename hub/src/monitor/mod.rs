@@ -23,6 +23,7 @@ pub mod labels;
 mod overview;
 pub mod quarantine;
 mod repair;
+pub mod rollup;
 mod rows;
 pub mod schema;
 mod sql;

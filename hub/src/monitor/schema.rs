@@ -12,7 +12,7 @@ use sea_orm_migration::{
     sea_query::{ColumnDef, Index, IndexCreateStatement, Table, TableCreateStatement},
 };
 
-use crate::store::schema::{add_column, index};
+use crate::store::schema::{add_column, index, key};
 
 /// Makes the tables.
 pub struct Migration;
@@ -79,6 +79,84 @@ impl MigrationTrait for Shadows {
             .create_index(index("telemetry_by_order", "telemetry_window", &order))
             .await
     }
+}
+
+/// Adds roll-ups of windows.
+pub struct Rollups;
+
+impl MigrationName for Rollups {
+    fn name(&self) -> &'static str {
+        "m0022_rollup"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Rollups {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for table in [rollup(), device_day(), rollup_position()] {
+            manager.create_table(table).await?;
+        }
+        let by_age = index("device_day_by_age", "device_day", &["workspace", "start"]);
+        manager.create_index(by_age).await
+    }
+}
+
+/// Windows of a stretch of time, by what they have in common; the body is all of them merged, as CBOR.
+fn rollup() -> TableCreateStatement {
+    table("rollup")
+        .col(number("level"))
+        .col(number("start"))
+        .col(text("slot"))
+        .col(text("model"))
+        .col(number("version"))
+        .col(text("site"))
+        .col(text("arm"))
+        .col(number("windows"))
+        .col(number("inferences"))
+        .col(number("errors"))
+        .col(bytes("body"))
+        .primary_key(&mut key(&[
+            "workspace",
+            "level",
+            "start",
+            "slot",
+            "model",
+            "version",
+            "site",
+            "arm",
+        ]))
+        .to_owned()
+}
+
+/// Windows of a device's day, without what they say of inputs.
+fn device_day() -> TableCreateStatement {
+    table("device_day")
+        .col(text("device"))
+        .col(number("start"))
+        .col(text("slot"))
+        .col(text("model"))
+        .col(number("version"))
+        .col(number("windows"))
+        .col(number("inferences"))
+        .col(number("errors"))
+        .col(bytes("body"))
+        .primary_key(&mut key(&[
+            "workspace",
+            "device",
+            "start",
+            "slot",
+            "model",
+            "version",
+        ]))
+        .to_owned()
+}
+
+/// The last window that was rolled up.
+fn rollup_position() -> TableCreateStatement {
+    table("rollup_position")
+        .col(number("last"))
+        .primary_key(&mut key(&["workspace"]))
+        .to_owned()
 }
 
 fn table(name: &'static str) -> TableCreateStatement {

@@ -39,7 +39,7 @@ mod views;
 
 pub use self::{
     attention::attention,
-    evidence::Engines,
+    evidence::{Engines, Seat},
     operations::{RolloutError, abort, pause, resume, start, widen},
     plan::{Before, Candidate, Rollout},
     step::{Action, Place, Progress, step},

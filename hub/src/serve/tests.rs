@@ -53,6 +53,7 @@ fn config(dir: &Path) -> Config {
         scrub: crate::config::Scrub(None),
         log_format: crate::config::LogFormat::Text,
         certificate: crate::config::CertificateArgs::default(),
+        retention: crate::config::Retention::default(),
         smtp: crate::config::SmtpArgs::default(),
         oidc: crate::config::OidcArgs::default(),
     }

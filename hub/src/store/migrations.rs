@@ -42,6 +42,7 @@ impl MigratorTrait for Steps {
             Box::new(crate::rollout::schema::Evidence),
             Box::new(crate::monitor::schema::Shadows),
             Box::new(crate::fleet::schema::Shadows),
+            Box::new(crate::monitor::schema::Rollups),
         ]
     }
 }

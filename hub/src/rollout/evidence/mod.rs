@@ -12,6 +12,7 @@ mod asking;
 mod carry_out;
 mod labels;
 mod observe;
+mod parts;
 mod running;
 pub(super) mod stored;
 mod tally;
@@ -19,6 +20,7 @@ mod windows;
 
 pub(super) use carry_out::{membership, part};
 pub(super) use observe::Seen;
+pub use parts::Seat;
 pub(super) use running::Running;
 
 use std::{collections::HashMap, sync::Arc};

@@ -1,0 +1,116 @@
+//! Windows merged into minutes, hours and days, so that a question about a month reads a thousand rows and not a
+//! hundred million.
+//!
+//! [`run`] follows the windows in the order in which they came and adds each to the minute, the hour and the day in
+//! which it lies: by slot, version, site and part in a rollout, over all sites, and to its device's day. [`level`] and
+//! [`gather`] are pure; [`write`] stores; [`parts`] says what part a device had; [`retain`] removes what is too old.
+//!
+//! Must never break:
+//! - a window is added once, whenever it comes, weeks late too: what was added and up to which window are committed
+//!   together;
+//! - merging is exact: a day is what its windows say, whatever their order.
+
+mod gather;
+mod level;
+mod parts;
+pub mod retain;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::{
+    level::Level,
+    write::{ALL_SITES, settled},
+};
+
+use std::time::Duration;
+
+use sea_orm::TransactionTrait as _;
+use tern_protocol::id::WorkspaceId;
+use tokio_util::sync::CancellationToken;
+
+use self::gather::Gathered;
+use super::follow;
+use crate::{
+    app::App,
+    config::Retention,
+    fleet,
+    store::{Doing as _, StoreError, chain},
+};
+
+/// Between two looks for new windows: how far behind what is shown may be.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Windows that are added in one transaction: some ten megabytes of them in memory.
+const TOGETHER: usize = 10_000;
+
+/// Adds windows as they come, and removes what is too old, until `stop`.
+pub async fn run(app: App, retention: Retention, stop: CancellationToken) {
+    let mut cleaned = None;
+    loop {
+        match pass(&app, &retention).await {
+            Ok(true) => {
+                // There is more; others get their turn.
+                tokio::task::yield_now().await;
+                if !stop.is_cancelled() {
+                    continue;
+                }
+            }
+            Ok(false) => {}
+            Err(err) => tracing::error!(error = chain(&err), "roll-ups wait"),
+        }
+        if let Err(err) = retain::now_and_then(&app, &retention, &mut cleaned, &stop).await {
+            tracing::error!(error = chain(&err), "old telemetry stays");
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+}
+
+/// Adds what came since the last pass, some of it; whether there is more.
+pub(super) async fn pass(app: &App, retention: &Retention) -> Result<bool, StoreError> {
+    let mut more = false;
+    for workspace in fleet::workspaces(&app.store).await? {
+        more |= add(app, &workspace, retention).await?;
+    }
+    Ok(more)
+}
+
+async fn add(
+    app: &App,
+    workspace: &WorkspaceId,
+    retention: &Retention,
+) -> Result<bool, StoreError> {
+    let before = write::position(app.store.read(), workspace).await?;
+    let (mut gathered, mut last, mut read) = (Gathered::new(app.clock.now(), retention), before, 0);
+    while read < TOGETHER {
+        let page = follow::believed(app.store.read(), workspace, last, follow::PAGE_MAX).await?;
+        last = page.up_to;
+        read += page.read;
+        let parts = parts::of(app, workspace, &page.windows).await;
+        for (window, part) in page.windows.iter().zip(parts) {
+            gathered.add(window, part);
+        }
+        // Merging is arithmetic without a pause.
+        tokio::task::yield_now().await;
+        if page.read < follow::PAGE_MAX as usize {
+            break;
+        }
+    }
+    if last == before {
+        return Ok(false);
+    }
+    let txn = app.store.write().begin().await;
+    let txn = txn.doing("beginning to roll up windows")?;
+    let refused = write::store(&txn, workspace, gathered).await?;
+    write::moved(&txn, workspace, last).await?;
+    txn.commit().await.doing("committing roll-ups")?;
+    if refused > 0 {
+        app.counters.rollups_refused.add(refused);
+        tracing::warn!(%workspace, windows = refused, "windows do not merge with others of their version");
+    }
+    Ok(read >= TOGETHER)
+}
