@@ -36,4 +36,5 @@ pub use self::{
     charts::{ChartError, ChartQuery, chart},
     overview::{overview, totals},
     quarantine::quarantine,
+    rows::last_place,
 };

@@ -9,7 +9,7 @@ use tern_protocol::{
 };
 
 use super::sql::{Bulk, Select, places};
-use crate::store::{Doing as _, StoreError, parsed};
+use crate::store::{Doing as _, StoreError, parsed, raw};
 
 /// Predictions asked about in one query.
 const ASKED: usize = 500;
@@ -28,6 +28,7 @@ const LABEL: &[&str] = &[
     "class",
     "truth",
     "probability",
+    "place",
 ];
 
 const NEW_LABELS: Bulk = Bulk {
@@ -60,7 +61,7 @@ pub(super) struct LabelRow {
 }
 
 impl LabelRow {
-    fn values(&self, workspace: &WorkspaceId) -> [Value; 12] {
+    fn values(&self, workspace: &WorkspaceId, place: i64) -> [Value; 13] {
         [
             workspace.as_str().into(),
             self.device.as_str().into(),
@@ -74,8 +75,21 @@ impl LabelRow {
             self.class.into(),
             self.truth.into(),
             self.probability.into(),
+            place.into(),
         ]
     }
+}
+
+/// The place of the label that came last, by which whoever follows labels goes on; labels that were there before there
+/// were places have 0.
+pub async fn last_place(
+    db: &impl ConnectionTrait,
+    workspace: &WorkspaceId,
+) -> Result<i64, StoreError> {
+    const SELECT: &str = "SELECT COALESCE(MAX(place), 0) FROM label WHERE workspace = $1";
+    const DOING: &str = "reading the place of the last label";
+    let row = raw::row(db, DOING, SELECT, [workspace.as_str().into()]).await?;
+    row.map_or(Ok(0), |row| row.try_get_by_index(0).doing(DOING))
 }
 
 /// Writes labels, over those of the same predictions; gives how many are new.
@@ -84,10 +98,12 @@ pub(super) async fn write_labels(
     workspace: &WorkspaceId,
     labels: &[LabelRow],
 ) -> Result<u64, StoreError> {
+    // One writer at a time: whoever has read the last place is the next to write.
+    let last = last_place(txn, workspace).await?;
     let values = || {
-        labels
-            .iter()
-            .flat_map(|label| label.values(workspace))
+        let places = last + 1..;
+        let rows = labels.iter().zip(places);
+        rows.flat_map(|(label, place)| label.values(workspace, place))
             .collect::<Vec<_>>()
     };
     let added = NEW_LABELS.insert(txn, values(), "storing labels").await?;

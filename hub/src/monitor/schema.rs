@@ -101,6 +101,25 @@ impl MigrationTrait for Rollups {
     }
 }
 
+/// Adds in which order labels came.
+pub struct LabelPlaces;
+
+impl MigrationName for LabelPlaces {
+    fn name(&self) -> &'static str {
+        "m0023_label_place"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for LabelPlaces {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let place = number("place").default(0).take();
+        add_column(manager, "label", place).await?;
+        let order = index("label_by_order", "label", &["workspace", "place"]);
+        manager.create_index(order).await
+    }
+}
+
 /// Windows of a stretch of time, by what they have in common; the body is all of them merged, as CBOR.
 fn rollup() -> TableCreateStatement {
     table("rollup")

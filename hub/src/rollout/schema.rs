@@ -111,6 +111,23 @@ impl MigrationTrait for Evidence {
     }
 }
 
+/// Adds up to which label was read.
+pub struct LabelCursor;
+
+impl MigrationName for LabelCursor {
+    fn name(&self) -> &'static str {
+        "m0024_label_cursor"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for LabelCursor {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let cursor = big_integer("label_cursor").default(0).take();
+        add_column(manager, "rollout_memory", cursor).await
+    }
+}
+
 fn of_rollout(name: &'static str) -> TableCreateStatement {
     table(name)
         .col(text("workspace"))

@@ -43,6 +43,8 @@ impl MigratorTrait for Steps {
             Box::new(crate::monitor::schema::Shadows),
             Box::new(crate::fleet::schema::Shadows),
             Box::new(crate::monitor::schema::Rollups),
+            Box::new(crate::monitor::schema::LabelPlaces),
+            Box::new(crate::rollout::schema::LabelCursor),
         ]
     }
 }

@@ -1,77 +1,89 @@
-//! Labels of the devices of a rollout.
+//! Labels of the devices of a rollout, in the order in which they came.
 
-use std::collections::BTreeMap;
-
-use sea_orm::{ConnectionTrait, Statement};
+use sea_orm::{ConnectionTrait, QueryResult};
 use tern_protocol::{
-    id::{ModelName, SlotName, WorkspaceId},
+    id::{DeviceId, ModelName, SlotName, WorkspaceId},
     time::WallTime,
 };
 
-use crate::store::{Doing as _, StoreError};
+use crate::store::{Doing as _, StoreError, parsed, raw};
 
 const DOING: &str = "reading labels for a rollout";
 
 /// Labels read at once, at most.
-const LABELS: i64 = 200_000;
+const LABELS: i64 = 20_000;
+
+/// Labels from before a rollout that say what is usual for its devices, at most.
+const USUAL: i64 = 200_000;
 
 /// A prediction whose truth is known.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Judged {
+    pub(super) device: DeviceId,
     pub(super) version: i64,
     pub(super) at: WallTime,
     pub(super) wrong: bool,
+    /// How likely it was that it is asked about.
     pub(super) chance: f64,
 }
 
-/// How many labels there are; whoever has seen as many need not read them again.
-pub(super) async fn count(
-    db: &impl ConnectionTrait,
-    workspace: &WorkspaceId,
-) -> Result<i64, StoreError> {
-    let select = Statement::from_sql_and_values(
-        db.get_database_backend(),
-        "SELECT labels FROM tally WHERE workspace = $1",
-        [workspace.as_str().into()],
-    );
-    let row = db.query_one_raw(select).await.doing(DOING)?;
-    row.map_or(Ok(0), |row| row.try_get_by_index(0).doing(DOING))
-}
-
-/// Labels of predictions since a time, by device, the oldest prediction first.
-pub(super) async fn since(
+/// Labels of a slot and model that came after place `cursor`, and the place up to which that is all of them.
+pub(super) async fn after(
     db: &impl ConnectionTrait,
     workspace: &WorkspaceId,
     slot: &SlotName,
     model: &ModelName,
-    since: WallTime,
-) -> Result<BTreeMap<String, Vec<Judged>>, StoreError> {
-    let select = Statement::from_sql_and_values(
-        db.get_database_backend(),
-        format!(
-            "SELECT device, version, predicted_at, class, truth, probability FROM label \
-             WHERE workspace = $1 AND model = $2 AND predicted_at >= $3 AND slot = $4 \
-             ORDER BY predicted_at, boot, number LIMIT {LABELS}"
-        ),
-        [
-            workspace.as_str().into(),
-            model.as_str().into(),
-            since.0.into(),
-            slot.as_str().into(),
-        ],
+    cursor: i64,
+) -> Result<(Vec<Judged>, i64), StoreError> {
+    let select = format!(
+        "SELECT device, version, predicted_at, class, truth, probability, place, slot, model FROM label \
+         WHERE workspace = $1 AND place > $2 ORDER BY place LIMIT {LABELS}"
     );
-    let mut all: BTreeMap<String, Vec<Judged>> = BTreeMap::new();
-    for row in db.query_all_raw(select).await.doing(DOING)? {
-        let class: i64 = row.try_get_by_index(3).doing(DOING)?;
-        let truth: i64 = row.try_get_by_index(4).doing(DOING)?;
-        let judged = Judged {
-            version: row.try_get_by_index(1).doing(DOING)?,
-            at: WallTime(row.try_get_by_index(2).doing(DOING)?),
-            wrong: class != truth,
-            chance: row.try_get_by_index(5).doing(DOING)?,
-        };
-        let device: String = row.try_get_by_index(0).doing(DOING)?;
-        all.entry(device).or_default().push(judged);
+    let values = [workspace.as_str().into(), cursor.into()];
+    let (mut labels, mut up_to) = (Vec::new(), cursor);
+    for row in raw::rows(db, DOING, &select, values).await? {
+        up_to = up_to.max(row.try_get_by_index(6).doing(DOING)?);
+        let of: String = row.try_get_by_index(7).doing(DOING)?;
+        let by: String = row.try_get_by_index(8).doing(DOING)?;
+        if of == slot.as_str() && by == model.as_str() {
+            labels.push(judged(&row)?);
+        }
     }
-    Ok(all)
+    Ok((labels, up_to))
+}
+
+/// The newest labels of predictions before a time, the newest first.
+pub(super) async fn before(
+    db: &impl ConnectionTrait,
+    workspace: &WorkspaceId,
+    slot: &SlotName,
+    model: &ModelName,
+    until: WallTime,
+) -> Result<Vec<Judged>, StoreError> {
+    let select = format!(
+        "SELECT device, version, predicted_at, class, truth, probability FROM label \
+         WHERE workspace = $1 AND model = $2 AND predicted_at < $3 AND slot = $4 \
+         ORDER BY predicted_at DESC LIMIT {USUAL}"
+    );
+    let values = [
+        workspace.as_str().into(),
+        model.as_str().into(),
+        until.0.into(),
+        slot.as_str().into(),
+    ];
+    let rows = raw::rows(db, DOING, &select, values).await?;
+    rows.iter().map(judged).collect()
+}
+
+fn judged(row: &QueryResult) -> Result<Judged, StoreError> {
+    let device: String = row.try_get_by_index(0).doing(DOING)?;
+    let class: i64 = row.try_get_by_index(3).doing(DOING)?;
+    let truth: i64 = row.try_get_by_index(4).doing(DOING)?;
+    Ok(Judged {
+        device: parsed("device id", &device)?,
+        version: row.try_get_by_index(1).doing(DOING)?,
+        at: WallTime(row.try_get_by_index(2).doing(DOING)?),
+        wrong: class != truth,
+        chance: row.try_get_by_index(5).doing(DOING)?,
+    })
 }

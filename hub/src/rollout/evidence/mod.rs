@@ -10,6 +10,7 @@
 
 mod asking;
 mod carry_out;
+mod in_time;
 mod labels;
 mod observe;
 mod parts;

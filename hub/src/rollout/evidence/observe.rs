@@ -3,11 +3,11 @@
 use tern_protocol::{
     id::RolloutId,
     reported::ShadowPhase,
-    rest::{Gate, Refusal, Stage},
+    rest::{Refusal, Stage},
     time::WallTime,
 };
 use tern_rollout::{
-    Engine, Place, Question,
+    Engine, Place,
     engine::Arm,
     event::{Event, Index, Joined, Reason, Why},
 };
@@ -201,30 +201,6 @@ pub(super) fn listened(
         .listened()
         .filter(|(index, since)| of(*index).is_some_and(|(online, last)| online || last >= *since));
     heard.map(|(index, _)| Event::Heard(index)).collect()
-}
-
-/// What a device did in the span of time that is asked about: 0 or 1,000 thousandths.
-pub(super) fn answer(
-    gate: &Gate,
-    question: Question,
-    facts: &DeviceFacts,
-    boot: Option<i64>,
-    now: WallTime,
-) -> Event {
-    let happened = match gate {
-        Gate::Silence(unheard) => {
-            let passed = now
-                .0
-                .saturating_sub(facts.last_seen.0)
-                .max(0)
-                .unsigned_abs();
-            !facts.online && passed >= unheard.after.ms()
-        }
-        // Without the boot that it had then, nobody knows, and what nobody knows is no harm.
-        _ => boot.is_some_and(|boot| facts.boot > boot),
-    };
-    let level = if happened { 1_000 } else { 0 };
-    Event::Rung(question.device, question.gate, question.rung, level)
 }
 
 /// Whether a device is one of the control that keeps what it has.

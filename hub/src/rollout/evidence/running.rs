@@ -10,7 +10,7 @@ use tern_protocol::{
     time::WallTime,
 };
 use tern_rollout::{
-    Engine, Phase, Place, Setup,
+    Engine, Phase, Place, Question, Setup,
     event::{Batch, Event, GateIndex, Index, Order},
     replay::replay,
 };
@@ -18,13 +18,19 @@ use tern_rollout::{
 use super::{
     asking::Asking,
     carry_out,
-    labels::{self, Judged},
+    in_time::{self, Past},
+    labels,
     observe::{self, Seen},
     stored::{self, Memory, Told},
     tally::{Heard, Tally, needs_body},
     windows,
 };
-use crate::{app::App, monitor::follow, rollout::plan::Rollout, store::StoreError};
+use crate::{
+    app::App,
+    monitor::{self, follow},
+    rollout::plan::Rollout,
+    store::StoreError,
+};
 
 /// A rollout.
 pub(in crate::rollout) struct Running {
@@ -35,8 +41,6 @@ pub(in crate::rollout) struct Running {
     tallies: HashMap<u32, Tally>,
     memory: Memory,
     begun: bool,
-    /// Labels there were when they were read last.
-    labels: i64,
     looked: Option<WallTime>,
     asking: Asking,
 }
@@ -61,7 +65,7 @@ struct News {
     heard: Option<i64>,
     cursor: Option<i64>,
     shadow_cursor: Option<i64>,
-    labels: Option<i64>,
+    label_cursor: Option<i64>,
 }
 
 impl Running {
@@ -92,7 +96,6 @@ impl Running {
             tallies: stored::tallies(db, workspace, id).await?,
             begun: memory.is_some(),
             memory: memory.unwrap_or_default(),
-            labels: -1,
             looked: None,
             asking: Asking::default(),
         }))
@@ -111,6 +114,7 @@ impl Running {
             self.memory = Memory {
                 cursor: windows::last(app.store.read(), "telemetry_window").await?,
                 shadow_cursor: windows::last(app.store.read(), "shadow_window").await?,
+                label_cursor: monitor::last_place(app.store.read(), &self.workspace).await?,
                 mix: self.mix(app, rollout, now).await?,
             };
         }
@@ -118,7 +122,7 @@ impl Running {
             events: observe::observe(&self.engine, self.id, &rollout.target, seen),
             ..News::default()
         };
-        self.in_time(seen, now, &mut news);
+        self.in_time(app, seen, now, &mut news).await?;
         self.windows(app, rollout, &mut news).await?;
         self.shadows(app, rollout, &mut news).await?;
         self.labels(app, rollout, &mut news).await?;
@@ -159,7 +163,7 @@ impl Running {
         }
     }
 
-    /// What devices did before the rollout, each in its last windows.
+    /// What devices did before the rollout, each in its last windows and labels.
     async fn usual(
         &mut self,
         app: &App,
@@ -184,6 +188,16 @@ impl Running {
             let tally = before.entry(index.0).or_default();
             tally.before(&gates, &self.memory.mix, &heard);
         }
+        if self.labels_for().is_some() {
+            let (slot, model) = (&rollout.slot, &rollout.target.model);
+            let until = rollout.created;
+            for label in labels::before(db, &self.workspace, slot, model, until).await? {
+                if let Some(index) = self.engine.index(&label.device) {
+                    let tally = before.entry(index.0).or_default();
+                    tally.label_before(label.wrong, label.chance);
+                }
+            }
+        }
         for (index, tally) in before {
             let boot = self.tallies.get(&index).and_then(|known| known.boot);
             let mut settled = tally.settle(&gates, &self.memory.mix);
@@ -195,10 +209,16 @@ impl Running {
     }
 
     /// Answers what the engine asks about spans of time, and says whom of the control was heard of.
-    fn in_time(&self, seen: &[Seen<'_>], now: WallTime, news: &mut News) {
+    async fn in_time(
+        &self,
+        app: &App,
+        seen: &[Seen<'_>],
+        now: WallTime,
+        news: &mut News,
+    ) -> Result<(), StoreError> {
         let questions = self.engine.questions(now);
         if questions.is_empty() && self.engine.listened().next().is_none() {
-            return;
+            return Ok(());
         }
         let facts: HashMap<u32, &Seen<'_>> = seen
             .iter()
@@ -208,15 +228,23 @@ impl Running {
             let facts = facts.get(&index.0)?.facts;
             Some((facts.online, facts.last_seen))
         }));
-        for question in questions {
-            let gate = &self.engine.setup().plan.gates[usize::from(question.gate.0)];
+        let gate =
+            |question: &Question| &self.engine.setup().plan.gates[usize::from(question.gate.0)];
+        let asked = questions.iter().filter_map(|question| {
+            let device = &facts.get(&question.device.0)?.facts.device;
+            Some((*question, device, in_time::length(gate(question))?))
+        });
+        let asked: Vec<_> = asked.collect();
+        let past = Past::read(app.store.read(), &self.workspace, &asked).await?;
+        for (question, ..) in asked {
             let tally = self.tallies.get(&question.device.0);
+            let boot = tally.and_then(|tally| tally.boot);
             if let Some(one) = facts.get(&question.device.0) {
-                let boot = tally.and_then(|tally| tally.boot);
-                news.events
-                    .push(observe::answer(gate, question, one.facts, boot, now));
+                let answer = past.answer(gate(&question), question, one.facts, boot, now);
+                news.events.extend(answer);
             }
         }
+        Ok(())
     }
 
     /// Counts windows that came since the last look.
@@ -313,59 +341,56 @@ impl Running {
         Ok(())
     }
 
-    /// Reads labels, if there are new ones and a gate asks for them.
+    /// Counts labels that came since the last look, if a gate asks for them.
     async fn labels(
         &mut self,
         app: &App,
         rollout: &Rollout,
         news: &mut News,
     ) -> Result<(), StoreError> {
-        let gates = &self.engine.setup().plan.gates;
-        let gate = gates
-            .iter()
-            .position(|gate| matches!(gate, Gate::Accuracy(_)));
-        let Some(gate) = gate else { return Ok(()) };
-        let db = app.store.read();
-        let count = labels::count(db, &self.workspace).await?;
-        if count == self.labels {
+        let Some(gate) = self.labels_for() else {
             return Ok(());
-        }
+        };
         let (slot, model) = (&rollout.slot, &rollout.target.model);
-        let all = labels::since(db, &self.workspace, slot, model, rollout.created).await?;
+        let cursor = self.memory.label_cursor;
+        let db = app.store.read();
+        let (read, up_to) = labels::after(db, &self.workspace, slot, model, cursor).await?;
         let version = i64::from(rollout.target.version.get());
-        for (device, judged) in all {
-            let Some(index) = device.parse().ok().and_then(|id| self.engine.index(&id)) else {
+        for label in read {
+            let Some(index) = self.engine.index(&label.device) else {
                 continue;
             };
             let Some(since) = self.engine.watched(index) else {
                 continue;
             };
-            let control = observe::is_control(&self.engine, index);
-            let counts = |one: &&Judged| {
-                if control {
-                    one.version != version && one.at >= since
-                } else {
-                    one.version == version
-                }
+            let counts = if observe::is_control(&self.engine, index) {
+                label.version != version && label.at >= since
+            } else {
+                label.version == version
             };
-            let wrong: Vec<(bool, f64)> = judged
-                .iter()
-                .filter(counts)
-                .map(|one| (one.wrong, one.chance))
-                .collect();
+            if !counts {
+                continue;
+            }
             let tally = self.tallies.entry(index.0).or_default();
             if tally.since != Some(since) {
                 tally.begin(since);
                 news.events.extend(tally.usual(index));
             }
-            let told = tally.labels(index, GateIndex(gate as u8), &wrong);
-            if !told.is_empty() {
-                news.tallies.insert(index.0);
-                news.events.extend(told);
-            }
+            let told = tally.label(index, gate, label.wrong, label.chance);
+            news.events.extend(told);
+            news.tallies.insert(index.0);
         }
-        news.labels = Some(count);
+        if up_to != cursor {
+            news.label_cursor = Some(up_to);
+        }
         Ok(())
+    }
+
+    /// The gate that asks for labels.
+    fn labels_for(&self) -> Option<GateIndex> {
+        let mut gates = self.engine.setup().plan.gates.iter();
+        let place = gates.position(|gate| matches!(gate, Gate::Accuracy(_)))?;
+        Some(GateIndex(place as u8))
     }
 
     async fn orders(

@@ -199,6 +199,8 @@ pub(super) struct Memory {
     pub(super) cursor: i64,
     /// The last window of a shadow that was read.
     pub(super) shadow_cursor: i64,
+    /// The place of the last label that was read.
+    pub(super) label_cursor: i64,
     /// What was predicted before, by class.
     pub(super) mix: Vec<u64>,
 }
@@ -209,7 +211,8 @@ pub(super) async fn memory(
     workspace: &WorkspaceId,
     id: RolloutId,
 ) -> Result<Option<Memory>, StoreError> {
-    let sql = "SELECT window_cursor, mix, shadow_cursor FROM rollout_memory WHERE workspace = $1 AND rollout = $2";
+    let sql = "SELECT window_cursor, mix, shadow_cursor, label_cursor FROM rollout_memory \
+               WHERE workspace = $1 AND rollout = $2";
     let row = raw::row(db, READING, sql, key(workspace, id)).await;
     let Some(row) = row? else {
         return Ok(None);
@@ -218,6 +221,7 @@ pub(super) async fn memory(
     Ok(Some(Memory {
         cursor: row.try_get_by_index(0).doing(READING)?,
         shadow_cursor: row.try_get_by_index(2).doing(READING)?,
+        label_cursor: row.try_get_by_index(3).doing(READING)?,
         mix: serde_json::from_str(&mix).unwrap_or_default(),
     }))
 }
@@ -234,10 +238,13 @@ pub(super) async fn save_memory(
         memory.cursor.into(),
         mix.into(),
         memory.shadow_cursor.into(),
+        memory.label_cursor.into(),
     ]);
-    let sql = "INSERT INTO rollout_memory (workspace, rollout, window_cursor, mix, shadow_cursor) \
-               VALUES ($1, $2, $3, $4, $5) ON CONFLICT (workspace, rollout) DO UPDATE \
-               SET window_cursor = excluded.window_cursor, shadow_cursor = excluded.shadow_cursor";
+    let sql = "INSERT INTO rollout_memory \
+               (workspace, rollout, window_cursor, mix, shadow_cursor, label_cursor) \
+               VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (workspace, rollout) DO UPDATE \
+               SET window_cursor = excluded.window_cursor, shadow_cursor = excluded.shadow_cursor, \
+               label_cursor = excluded.label_cursor";
     raw::exec(txn, WRITING, sql, values).await?;
     Ok(())
 }

@@ -9,7 +9,7 @@ use tern_protocol::{
     window::Window,
 };
 use tern_rollout::event::{Event, GateIndex, Index, USUAL_WINDOWS};
-use tern_stats::{ladder::RUNGS, levels::STEPS, sketch::Sketch};
+use tern_stats::{levels::STEPS, sketch::Sketch};
 
 /// Parts of a whole in which shares of a window are added up.
 const WHOLE: u64 = 1_000;
@@ -36,9 +36,6 @@ pub(super) struct Tally {
     /// How often it had started when it was first looked at in time.
     #[n(5)]
     pub(super) boot: Option<i64>,
-    /// Rungs of labels that were told.
-    #[n(6)]
-    labels: u32,
     /// Windows of its shadow.
     #[n(7)]
     shadows: u64,
@@ -49,7 +46,18 @@ pub(super) struct Tally {
     #[n(9)]
     #[cbor(default)]
     usual: Vec<u16>,
+    /// Labels so far.
+    #[n(10)]
+    #[cbor(default)]
+    labelled: u64,
+    /// Weights of those that were wrong, and of all, in millionths.
+    #[n(11)]
+    #[cbor(default)]
+    wrong: (u64, u64),
 }
+
+/// Parts of a whole in which weights of labels are added up.
+const WEIGHT: f64 = 1e6;
 
 /// No mean is that large: nothing is known.
 const UNKNOWN: u16 = u16::MAX;
@@ -91,9 +99,15 @@ impl Tally {
         self.windows < u64::from(USUAL_WINDOWS)
     }
 
-    /// What windows from before the rollout add up to is what is usual for the device.
+    /// What windows and labels from before the rollout add up to is what is usual for the device.
     pub(super) fn settle(self, gates: &[Gate], mix: &[u64]) -> Self {
-        let usual = (0..gates.len()).map(|gate| self.mean(gates, gate, mix).unwrap_or(UNKNOWN));
+        let usual = gates.iter().enumerate().map(|(place, gate)| {
+            let known = match gate {
+                Gate::Accuracy(_) => level(self.wrong.0, self.wrong.1),
+                _ => self.mean(gates, place, mix),
+            };
+            known.unwrap_or(UNKNOWN)
+        });
         Self {
             usual: usual.collect(),
             ..Self::default()
@@ -191,35 +205,32 @@ impl Tally {
         events
     }
 
-    /// The means over the first, first two, first four … of its labels that were not told yet. `wrong`: in order,
-    /// whether each prediction was wrong, and the chance that it was asked about.
-    pub(super) fn labels(
+    /// Adds a label: whether the prediction was wrong, and the chance that it was asked about. If it is the first,
+    /// second, fourth … the mean so far.
+    pub(super) fn label(
         &mut self,
         index: Index,
         gate: GateIndex,
-        wrong: &[(bool, f64)],
-    ) -> Vec<Event> {
-        let mut events = Vec::new();
-        for rung in 0..RUNGS as u32 {
-            let first = 1_usize << rung;
-            if first > wrong.len() {
-                break;
-            }
-            if self.labels & (1 << rung) != 0 {
-                continue;
-            }
-            self.labels |= 1 << rung;
-            let weight = |chance: f64| 1.0 / chance.max(tern_stats::interval::PROBABILITY_FLOOR);
-            let whole: f64 = wrong[..first]
-                .iter()
-                .map(|(_, chance)| weight(*chance))
-                .sum();
-            let part = wrong[..first].iter().filter(|(wrong, _)| *wrong);
-            let part: f64 = part.map(|(_, chance)| weight(*chance)).sum();
-            let level = (part / whole * f64::from(STEPS)).round() as u16;
-            events.push(Event::Rung(index, gate, rung as u8, level));
+        wrong: bool,
+        chance: f64,
+    ) -> Option<Event> {
+        self.labelled += 1;
+        let weight = WEIGHT / chance.max(tern_stats::interval::PROBABILITY_FLOOR);
+        let weight = weight.round() as u64;
+        self.wrong.1 = self.wrong.1.saturating_add(weight);
+        if wrong {
+            self.wrong.0 = self.wrong.0.saturating_add(weight);
         }
-        events
+        let rung = tern_stats::ladder::rung(self.labelled)?;
+        let level = level(self.wrong.0, self.wrong.1)?;
+        Some(Event::Rung(index, gate, rung as u8, level))
+    }
+
+    /// Adds a label from before the rollout, the newest first.
+    pub(super) fn label_before(&mut self, wrong: bool, chance: f64) {
+        if self.labelled < u64::from(USUAL_WINDOWS) {
+            let _ = self.label(Index(0), GateIndex(0), wrong, chance);
+        }
     }
 }
 
@@ -281,20 +292,15 @@ fn lacking(bins: &[u64]) -> (u64, u64) {
     sums
 }
 
-/// Total variation distance between two mixes of classes, in thousandths; nothing without predictions.
+/// Total variation distance between two mixes of classes, in thousandths; nothing without predictions, now or before.
 fn distance(classes: &[u64], mix: &[u64]) -> Option<u16> {
     let total = |counts: &[u64]| counts.iter().map(|count| *count as f64).sum::<f64>();
     let (ours, theirs) = (total(classes), total(mix));
-    if ours == 0.0 {
+    if ours == 0.0 || theirs == 0.0 {
         return None;
     }
     let share = |counts: &[u64], total: f64, class: usize| {
-        if total > 0.0 {
-            counts.get(class).map_or(0.0, |count| *count as f64 / total)
-        } else {
-            // Nobody predicted anything before: all classes are as likely.
-            1.0 / classes.len() as f64
-        }
+        counts.get(class).map_or(0.0, |count| *count as f64 / total)
     };
     let classes_max = classes.len().max(mix.len());
     let sum: f64 = (0..classes_max)
@@ -338,19 +344,32 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_told_once_each_and_weigh_by_the_chance_that_they_were_asked_for() {
+    fn means_of_labels_are_told_at_the_first_second_and_fourth_and_weigh_by_their_chance() {
         let mut tally = Tally::default();
-        let all = [(true, 0.1), (false, 0.9), (false, 0.9)];
-        let told = tally.labels(Index(0), GateIndex(1), &all[..1]);
-        assert_eq!(told, [Event::Rung(Index(0), GateIndex(1), 0, 1000)]);
-        let told = tally.labels(Index(0), GateIndex(1), &all);
-        assert_eq!(told, [Event::Rung(Index(0), GateIndex(1), 1, 900)]);
+        let told = [(true, 0.1), (false, 0.9), (false, 0.9), (true, 0.9)]
+            .map(|(wrong, chance)| tally.label(Index(0), GateIndex(1), wrong, chance));
+        let rung = |rung, level| Some(Event::Rung(Index(0), GateIndex(1), rung, level));
+        assert_eq!(told, [rung(0, 1000), rung(1, 900), None, rung(2, 833)]);
+    }
+
+    #[test]
+    fn labels_from_before_say_what_is_usual() {
+        let gates: Vec<Gate> =
+            serde_json::from_str(r#"[{"errors":{"margin":"1%"}},{"accuracy":{"margin":"1%"}}]"#)
+                .expect("gates");
+        let mut tally = Tally::default();
+        for number in 0..300 {
+            tally.label_before(number % 4 == 0, 0.5);
+        }
+        let settled = tally.settle(&gates, &[]);
+        let told = settled.usual(Index(3));
+        assert_eq!(told, [Event::Usual(Index(3), GateIndex(1), 250)]);
     }
 
     #[test]
     fn mixes_and_confidence() {
         assert_eq!(distance(&[10, 0], &[50, 50]), Some(500));
-        assert_eq!(distance(&[10, 10], &[]), Some(0));
+        assert_eq!(distance(&[10, 10], &[]), None, "nobody knows what is usual");
         assert_eq!(distance(&[], &[1]), None);
         let mut bins = vec![0; CONFIDENCE_BINS];
         bins[CONFIDENCE_BINS - 1] = 4;

@@ -39,7 +39,6 @@ impl Running {
         let (mut stands, reason) = self.stands(rollout, &applied.decisions);
         let nothing = !applied.changed && news.tallies.is_empty() && !self.jumps(&news);
         if nothing && self.begun && stands == *rollout {
-            self.labels = news.labels.unwrap_or(self.labels);
             return Ok(Committed {
                 rollout: stands,
                 reason,
@@ -67,6 +66,7 @@ impl Running {
         let memory = Memory {
             cursor: news.cursor.unwrap_or(self.memory.cursor),
             shadow_cursor: news.shadow_cursor.unwrap_or(self.memory.shadow_cursor),
+            label_cursor: news.label_cursor.unwrap_or(self.memory.label_cursor),
             mix: self.memory.mix.clone(),
         };
         stored::save_memory(&txn, workspace, id, &memory).await?;
@@ -112,7 +112,6 @@ impl Running {
         }
         self.begun = true;
         self.memory = memory;
-        self.labels = news.labels.unwrap_or(self.labels);
         self.sequence += i64::from(applied.changed);
         for decision in &applied.decisions {
             tracing::info!(%workspace, rollout = %id, what = decision.what.word(), stage = decision.stage,
@@ -130,7 +129,10 @@ impl Running {
     fn jumps(&self, news: &News) -> bool {
         let shadows = news.shadow_cursor;
         let shadows = shadows.is_some_and(|last| last - self.memory.shadow_cursor >= 500);
+        let labels = news.label_cursor;
+        let labels = labels.is_some_and(|last| last - self.memory.label_cursor >= 5_000);
         shadows
+            || labels
             || news
                 .cursor
                 .is_some_and(|cursor| cursor - self.memory.cursor >= windows::WINDOWS as i64 / 5)
