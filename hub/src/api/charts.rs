@@ -4,7 +4,7 @@ use axum::{Json as Answer, extract::State};
 use serde::Deserialize;
 use tern_protocol::{
     id::{DeviceId, ModelName, ModelVersion, SiteName},
-    rest::{Chart, GroupBy, Metric, Overview, Page, QuarantineView},
+    rest::{Chart, GroupBy, Metric, Overview, Page, Part, QuarantineView},
     time::WallTime,
 };
 use utoipa::IntoParams;
@@ -44,6 +44,9 @@ pub(super) struct ChartsQuery {
     /// Only of this device.
     #[param(value_type = Option<String>)]
     device: Option<DeviceId>,
+    /// Only of devices that had this part in a rollout, `treatment` or `control`; not together with `device`.
+    #[param(inline)]
+    arm: Option<Part>,
     /// What makes one series each; `none` by default.
     #[param(inline)]
     group: Option<GroupBy>,
@@ -73,6 +76,7 @@ pub(super) async fn chart(
         version: query.version,
         site: query.site,
         device: query.device,
+        arm: query.arm,
         group: query.group.unwrap_or_default(),
         ..ChartQuery::recent(metric, app.clock.now()).between(query.from, query.to, query.step_ms)
     };

@@ -421,6 +421,7 @@ impl Look<'_> {
             },
             version: None,
             site: None,
+            arm: None,
             device: match of {
                 Of::Device(device) => Some(device.clone()),
                 _ => None,

@@ -15,6 +15,7 @@ use crate::registry::{self, fixture::package};
 use tern_protocol::shadow::ShadowWindow;
 
 mod ingested;
+mod rolled;
 mod shadows;
 
 async fn publish(world: &World) {

@@ -34,6 +34,8 @@ pub enum GroupBy {
     Version,
     /// One a site.
     Site,
+    /// One a part in a rollout: `treatment`, `control`, and `neither`.
+    Arm,
 }
 
 /// A chart: series on one time axis, evenly spaced.

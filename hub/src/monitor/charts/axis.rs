@@ -33,6 +33,19 @@ impl Axis {
         })
     }
 
+    /// The same with intervals that begin and end on multiples of `unit`: none shorter, and none left out.
+    pub(super) fn snapped(&self, unit: i64) -> Self {
+        let step = self.step.saturating_add(unit - 1) / unit * unit;
+        let from = self.from.div_euclid(unit) * unit;
+        let length = self.to().saturating_sub(from).max(1).unsigned_abs();
+        let points = length.div_ceil(step.max(1).unsigned_abs());
+        Self {
+            from,
+            step,
+            points: usize::try_from(points).unwrap_or(1).max(1),
+        }
+    }
+
     /// End of the last interval.
     pub(super) fn to(&self) -> i64 {
         self.from
@@ -129,6 +142,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_snapped_axis_holds_the_old_one_and_has_no_more_points(
+            from in -500i64..500, length in 1i64..900, step in 1u64..90, unit in 1i64..50,
+        ) {
+            prop_assume!(length.unsigned_abs().div_ceil(step) <= POINTS);
+            let axis = Axis::new(&query(from, from + length, step)).expect("an axis");
+            let snapped = axis.snapped(unit);
+            prop_assert!(snapped.from <= axis.from && snapped.to() >= axis.to());
+            prop_assert!(snapped.from % unit == 0 && snapped.step % unit == 0);
+            prop_assert!(snapped.step >= axis.step && snapped.points <= axis.points + 1);
+        }
+
         #[test]
         fn shares_of_a_stretch_inside_make_one(opened in 100i64..140, length in 0i64..40) {
             let axis = Axis::new(&query(100, 140, 7)).expect("an axis");

@@ -7,6 +7,7 @@
 mod axis;
 mod labels;
 mod series;
+mod source;
 mod summary;
 mod windows;
 
@@ -15,11 +16,11 @@ use std::collections::BTreeMap;
 use sea_orm::Value;
 use tern_protocol::{
     id::{DeviceId, ModelName, ModelVersion, SiteName, WorkspaceId},
-    rest::{Chart, GroupBy, Metric, Point, Series},
+    rest::{Chart, GroupBy, Metric, Part, Point, Series},
     time::WallTime,
 };
 
-use self::axis::Axis;
+use self::{axis::Axis, source::Source};
 use super::{rows::version_ref, sql::Select};
 use crate::store::{Store, StoreError};
 
@@ -48,6 +49,8 @@ pub struct ChartQuery {
     pub site: Option<SiteName>,
     /// Of this device.
     pub device: Option<DeviceId>,
+    /// Of devices that had this part in a rollout.
+    pub arm: Option<Part>,
     /// What makes one series each.
     pub group: GroupBy,
     /// Start of the first interval.
@@ -101,6 +104,7 @@ impl ChartQuery {
             version: None,
             site: None,
             device: None,
+            arm: None,
             group: GroupBy::None,
             from: WallTime(to.saturating_sub(LENGTH_DEFAULT)),
             to: WallTime(to),
@@ -134,24 +138,23 @@ pub async fn chart(
     query: &ChartQuery,
 ) -> Result<Chart, ChartError> {
     let axis = Axis::new(query)?;
+    let (source, axis) = match query.metric {
+        Metric::Accuracy => (Source::Windows, axis),
+        _ => source::choose(store, workspace, query, axis).await?,
+    };
+    let look = Look {
+        store,
+        workspace,
+        query,
+        source,
+        axis,
+    };
     let (unit, mut series) = match query.metric {
-        Metric::Traffic => (
-            "1/s",
-            windows::traffic(store, workspace, query, axis).await?,
-        ),
-        Metric::Errors => (
-            "ratio",
-            windows::errors(store, workspace, query, axis).await?,
-        ),
-        Metric::Latency => ("us", windows::latency(store, workspace, query, axis).await?),
-        Metric::Prediction => (
-            "ratio",
-            windows::prediction(store, workspace, query, axis).await?,
-        ),
-        Metric::Confidence => (
-            "ratio",
-            windows::confidence(store, workspace, query, axis).await?,
-        ),
+        Metric::Traffic => ("1/s", windows::traffic(look).await?),
+        Metric::Errors => ("ratio", windows::errors(look).await?),
+        Metric::Latency => ("us", windows::latency(look).await?),
+        Metric::Prediction => ("ratio", windows::prediction(look).await?),
+        Metric::Confidence => ("ratio", windows::confidence(look).await?),
         Metric::Accuracy => (
             "ratio",
             labels::accuracy(store, workspace, query, axis).await?,
@@ -161,10 +164,20 @@ pub async fn chart(
     Ok(Chart {
         metric: query.metric,
         unit: unit.into(),
-        from: query.from,
-        step_ms: query.step_ms,
+        from: WallTime(axis.from),
+        step_ms: axis.step.unsigned_abs(),
         series,
     })
+}
+
+/// A chart on its way.
+#[derive(Clone, Copy)]
+struct Look<'a> {
+    store: &'a Store,
+    workspace: &'a WorkspaceId,
+    query: &'a ChartQuery,
+    source: Source,
+    axis: Axis,
 }
 
 /// Keeps the series that stand on most, in their order.
@@ -189,9 +202,18 @@ fn limit(series: &mut Vec<Series>) {
 /// The column or columns that make a series, or a constant if there is one series only.
 fn group_columns(group: GroupBy) -> &'static str {
     match group {
-        GroupBy::None => "'' AS grp_model, CAST(0 AS BIGINT) AS grp_version, '' AS grp_site",
-        GroupBy::Version => "model AS grp_model, version AS grp_version, '' AS grp_site",
-        GroupBy::Site => "'' AS grp_model, CAST(0 AS BIGINT) AS grp_version, site AS grp_site",
+        GroupBy::None => {
+            "'' AS grp_model, CAST(0 AS BIGINT) AS grp_version, '' AS grp_site, '' AS grp_arm"
+        }
+        GroupBy::Version => {
+            "model AS grp_model, version AS grp_version, '' AS grp_site, '' AS grp_arm"
+        }
+        GroupBy::Site => {
+            "'' AS grp_model, CAST(0 AS BIGINT) AS grp_version, site AS grp_site, '' AS grp_arm"
+        }
+        GroupBy::Arm => {
+            "'' AS grp_model, CAST(0 AS BIGINT) AS grp_version, '' AS grp_site, arm AS grp_arm"
+        }
     }
 }
 
@@ -201,6 +223,7 @@ struct GroupKey {
     model: String,
     version: i64,
     site: String,
+    arm: String,
 }
 
 impl GroupKey {
@@ -209,6 +232,7 @@ impl GroupKey {
             model: row.try_get("", "grp_model")?,
             version: row.try_get("", "grp_version")?,
             site: row.try_get("", "grp_site")?,
+            arm: row.try_get("", "grp_arm")?,
         })
     }
 
@@ -217,6 +241,8 @@ impl GroupKey {
         match query.group {
             GroupBy::None => String::new(),
             GroupBy::Site => self.site.clone(),
+            GroupBy::Arm if self.arm.is_empty() => "neither".into(),
+            GroupBy::Arm => self.arm.clone(),
             GroupBy::Version if query.model.is_some() => format!("v{}", self.version),
             GroupBy::Version => format!("{} v{}", self.model, self.version),
         }

@@ -2,53 +2,39 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::{ConnectionTrait as _, QueryResult, Value};
+use sea_orm::{ConnectionTrait as _, QueryResult};
 use tern_protocol::{
-    id::WorkspaceId,
     profile::CONFIDENCE_BINS,
     rest::{Point, Series},
 };
 use tern_stats::sketch::Sketch;
 
 use super::{
-    ChartQuery, GroupKey,
-    axis::Axis,
-    filtered, group_columns, ms, names,
+    GroupKey, Look, filtered, group_columns, ms, names,
     series::{Drawn, drawn},
     series_name,
+    source::{self, BODIES, Source},
     summary::Summary,
 };
 use crate::{
     monitor::{rows::class_name, sql::Select},
     registry,
-    store::{Doing as _, Store, StoreError},
+    store::{Doing as _, StoreError},
 };
 
 const DOING: &str = "reading windows for a chart";
-
-/// Bodies that one chart reads, about a kilobyte each. When there are more, every second, third …
-/// of them is read: for quantiles, mixes and means an even sample does.
-const BODIES: i64 = 20_000;
 
 /// Groups of windows that the database sums up for one chart: intervals times series, and a few
 /// more for windows that are longer than an interval.
 const SUMS: i64 = 50_000;
 
-/// Longest window that a chart of the past looks for, in milliseconds (1 day). Outboxes under
-/// pressure merge windows into coarser ones; looking further would read the table to its end.
-const LONGEST: i64 = 24 * 60 * 60 * 1000;
-
 /// Quantiles of latency that are drawn.
 const QUANTILES: [(f64, &str); 3] = [(0.5, "p50"), (0.9, "p90"), (0.99, "p99")];
 
 /// Inferences a second.
-pub(super) async fn traffic(
-    store: &Store,
-    workspace: &WorkspaceId,
-    query: &ChartQuery,
-    axis: Axis,
-) -> Result<Vec<Series>, StoreError> {
-    let sums = sums(store, workspace, query, axis).await?;
+pub(super) async fn traffic(look: Look<'_>) -> Result<Vec<Series>, StoreError> {
+    let Look { query, axis, .. } = look;
+    let sums = sums(look).await?;
     let seconds = axis.step as f64 / 1000.0;
     Ok(drawn(query, axis, sums, |sum: &Sum| {
         let n = sum.inferences.round() as u64;
@@ -64,13 +50,9 @@ pub(super) async fn traffic(
 }
 
 /// Share of requests that got an error.
-pub(super) async fn errors(
-    store: &Store,
-    workspace: &WorkspaceId,
-    query: &ChartQuery,
-    axis: Axis,
-) -> Result<Vec<Series>, StoreError> {
-    let sums = sums(store, workspace, query, axis).await?;
+pub(super) async fn errors(look: Look<'_>) -> Result<Vec<Series>, StoreError> {
+    let Look { query, axis, .. } = look;
+    let sums = sums(look).await?;
     Ok(drawn(query, axis, sums, |sum: &Sum| {
         let requests = sum.inferences + sum.errors;
         let value = Some(sum.errors / requests);
@@ -86,14 +68,10 @@ pub(super) async fn errors(
 }
 
 /// Quantiles of latency.
-pub(super) async fn latency(
-    store: &Store,
-    workspace: &WorkspaceId,
-    query: &ChartQuery,
-    axis: Axis,
-) -> Result<Vec<Series>, StoreError> {
+pub(super) async fn latency(look: Look<'_>) -> Result<Vec<Series>, StoreError> {
+    let Look { query, axis, .. } = look;
     let mut sketches: Drawn<Sketch> = Drawn::new(axis);
-    bodies(store, workspace, query, axis, |row, summary| {
+    bodies(look, |row, summary| {
         for place in axis.touched(row.opened, row.closed) {
             sketches.at(&row.group, place).merge(&summary.latency);
         }
@@ -118,17 +96,19 @@ pub(super) async fn latency(
 }
 
 /// Share of each predicted class.
-pub(super) async fn prediction(
-    store: &Store,
-    workspace: &WorkspaceId,
-    query: &ChartQuery,
-    axis: Axis,
-) -> Result<Vec<Series>, StoreError> {
+pub(super) async fn prediction(look: Look<'_>) -> Result<Vec<Series>, StoreError> {
+    let Look {
+        store,
+        workspace,
+        query,
+        axis,
+        ..
+    } = look;
     let classes = registry::classes(store.read(), workspace, query.model.as_ref()).await?;
     // By class: two versions may have the same class in another place. The order of classes is that
     // in which their versions name them.
     let mut counts: Drawn<BTreeMap<(usize, String), u64>> = Drawn::new(axis);
-    bodies(store, workspace, query, axis, |row, summary| {
+    bodies(look, |row, summary| {
         let names = names(&classes, &row.model, row.version)?;
         for place in axis.touched(row.opened, row.closed) {
             let at = counts.at(&row.group, place);
@@ -174,14 +154,10 @@ pub(super) async fn prediction(
 }
 
 /// Mean confidence, each bin taken at its middle.
-pub(super) async fn confidence(
-    store: &Store,
-    workspace: &WorkspaceId,
-    query: &ChartQuery,
-    axis: Axis,
-) -> Result<Vec<Series>, StoreError> {
+pub(super) async fn confidence(look: Look<'_>) -> Result<Vec<Series>, StoreError> {
+    let Look { query, axis, .. } = look;
     let mut bins: Drawn<[u64; CONFIDENCE_BINS]> = Drawn::new(axis);
-    bodies(store, workspace, query, axis, |row, summary| {
+    bodies(look, |row, summary| {
         for place in axis.touched(row.opened, row.closed) {
             let sums = bins.at(&row.group, place);
             for (sum, count) in sums.iter_mut().zip(&summary.confidence) {
@@ -220,25 +196,23 @@ struct Sum {
 
 /// Sums by group and interval. The database sums windows that were opened in the same interval and
 /// closed in the same one; each sum is spread over the time that its windows cover on average.
-async fn sums(
-    store: &Store,
-    workspace: &WorkspaceId,
-    query: &ChartQuery,
-    axis: Axis,
-) -> Result<Drawn<Sum>, StoreError> {
-    let select = Select::new(
-        format!(
-            "SELECT {}, CAST(AVG(opened) AS BIGINT) AS opened_mean, \
-             CAST(AVG(closed) AS BIGINT) AS closed_mean, \
-             CAST(SUM(inferences) AS BIGINT) AS inferences, CAST(SUM(errors) AS BIGINT) AS errors \
-             FROM telemetry_window WHERE workspace = $1 AND quarantine IS NULL",
-            group_columns(query.group)
-        ),
-        [Value::from(workspace.as_str())],
+async fn sums(look: Look<'_>) -> Result<Drawn<Sum>, StoreError> {
+    let Look {
+        store,
+        workspace,
+        query,
+        source,
+        axis,
+    } = look;
+    let begin = format!(
+        "SELECT {}, CAST(AVG(opened) AS BIGINT) AS opened_mean, \
+         CAST(AVG(closed) AS BIGINT) AS closed_mean, \
+         CAST(SUM(inferences) AS BIGINT) AS inferences, CAST(SUM(errors) AS BIGINT) AS errors FROM ",
+        group_columns(query.group)
     );
-    let select = within(filtered(select, query), axis);
-    let select = select
-        .push(" GROUP BY grp_model, grp_version, grp_site", [])
+    let select = source::of(Select::new(begin, []), source, workspace, query, axis);
+    let select = filtered(select, query)
+        .push(" GROUP BY grp_model, grp_version, grp_site, grp_arm", [])
         .push(", (opened - ?) / ?", [ms(axis.from), ms(axis.step)])
         .push(", (closed - ?) / ?", [ms(axis.from), ms(axis.step)])
         .push(" LIMIT ?", [ms(SUMS)]);
@@ -273,26 +247,24 @@ struct Row {
 
 /// Hands each window of the chart, or an even sample of them, to `each`.
 async fn bodies(
-    store: &Store,
-    workspace: &WorkspaceId,
-    query: &ChartQuery,
-    axis: Axis,
+    look: Look<'_>,
     mut each: impl FnMut(&Row, &Summary) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let every = count(store, workspace, query, axis)
-        .await?
-        .div_ceil(BODIES as u64)
-        .max(1);
-    let select = Select::new(
-        format!(
-            "SELECT {}, model, version, opened, closed, body FROM telemetry_window \
-             WHERE workspace = $1 AND quarantine IS NULL AND inferences > 0",
-            group_columns(query.group)
-        ),
-        [Value::from(workspace.as_str())],
+    let Look {
+        store,
+        workspace,
+        query,
+        source,
+        axis,
+    } = look;
+    let every = count(look).await?.div_ceil(BODIES as u64).max(1);
+    let begin = format!(
+        "SELECT {}, model, version, opened, closed, body FROM ",
+        group_columns(query.group)
     );
-    let mut select = within(filtered(select, query), axis);
-    if every > 1 {
+    let select = source::of(Select::new(begin, []), source, workspace, query, axis);
+    let mut select = filtered(select, query).push(" AND inferences > 0", []);
+    if every > 1 && source == Source::Windows {
         select = select.push(" AND id % ? = 0", [ms(every as i64)]);
     }
     // Windows that arrive between the two questions must not lift the bound.
@@ -327,18 +299,17 @@ fn read(row: &QueryResult) -> Result<Row, sea_orm::DbErr> {
     })
 }
 
-async fn count(
-    store: &Store,
-    workspace: &WorkspaceId,
-    query: &ChartQuery,
-    axis: Axis,
-) -> Result<u64, StoreError> {
-    let select = Select::new(
-        "SELECT COUNT(*) AS windows FROM telemetry_window WHERE workspace = $1 \
-         AND quarantine IS NULL AND inferences > 0",
-        [Value::from(workspace.as_str())],
-    );
-    let select = within(filtered(select, query), axis);
+async fn count(look: Look<'_>) -> Result<u64, StoreError> {
+    let Look {
+        store,
+        workspace,
+        query,
+        source,
+        axis,
+    } = look;
+    let begin = Select::new("SELECT COUNT(*) AS windows FROM ", []);
+    let select = source::of(begin, source, workspace, query, axis);
+    let select = filtered(select, query).push(" AND inferences > 0", []);
     let row = store
         .read()
         .query_one_raw(select.done(store.backend()))
@@ -349,11 +320,4 @@ async fn count(
         .transpose()
         .doing(DOING)?;
     Ok(windows.unwrap_or(0).max(0).unsigned_abs())
-}
-
-/// Adds the condition that a window overlaps the axis.
-fn within(select: Select, axis: Axis) -> Select {
-    let (from, to) = (axis.from, axis.to());
-    let ends = [ms(from), ms(to.saturating_add(LONGEST)), ms(to)];
-    select.push(" AND closed >= ? AND closed < ? AND opened < ?", ends)
 }

@@ -71,7 +71,7 @@ pub async fn run(app: App, retention: Retention, stop: CancellationToken) {
 }
 
 /// Adds what came since the last pass, some of it; whether there is more.
-pub(super) async fn pass(app: &App, retention: &Retention) -> Result<bool, StoreError> {
+pub async fn pass(app: &App, retention: &Retention) -> Result<bool, StoreError> {
     let mut more = false;
     for workspace in fleet::workspaces(&app.store).await? {
         more |= add(app, &workspace, retention).await?;

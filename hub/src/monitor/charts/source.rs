@@ -1,0 +1,214 @@
+//! From which table a chart is drawn.
+//!
+//! Windows themselves say most, and are drawn as long as there are few enough of them and they are still kept. Else sums
+//! of minutes, hours or days are, whichever is as fine as the chart and goes back as far; the chart's intervals then
+//! begin and end with them, so that none is cut.
+
+use sea_orm::{ConnectionTrait as _, QueryResult, Value};
+use tern_protocol::{
+    id::WorkspaceId,
+    rest::{GroupBy, Part},
+};
+
+use super::{ChartQuery, axis::Axis, filtered, ms};
+use crate::{
+    monitor::{
+        rollup::{ALL_SITES, Level},
+        sql::Select,
+    },
+    store::{Doing as _, Store, StoreError},
+};
+
+const DOING: &str = "finding what a chart is drawn from";
+
+/// Windows, or sums, that one chart reads; of more windows every second, third … is read.
+pub(super) const BODIES: i64 = 20_000;
+
+/// Longest window that a chart of the past looks for, in milliseconds (1 day). Outboxes under
+/// pressure merge windows into coarser ones; looking further would read the table to its end.
+const LONGEST: i64 = 24 * 60 * 60 * 1000;
+
+/// What is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// Windows as devices sent them.
+    Windows,
+    /// Windows merged by slot, version, site and arm.
+    Sums(Level),
+    /// Windows merged by device and day.
+    DeviceDays,
+}
+
+/// What a chart is drawn from, and its intervals.
+pub(super) async fn choose(
+    store: &Store,
+    workspace: &WorkspaceId,
+    query: &ChartQuery,
+    axis: Axis,
+) -> Result<(Source, Axis), StoreError> {
+    let by_arm = query.group == GroupBy::Arm || query.arm.is_some();
+    let oldest = Oldest::read(store, workspace).await?;
+    if !by_arm && oldest.windows_reach(axis.from) {
+        let few = count(store, workspace, query, Source::Windows, axis).await? < BODIES;
+        if few || query.device.is_some() {
+            return Ok((Source::Windows, axis));
+        }
+    }
+    if query.device.is_some() {
+        return Ok((Source::DeviceDays, axis.snapped(Level::Day.ms())));
+    }
+    for level in [Level::Minute, Level::Hour] {
+        let snapped = axis.snapped(level.ms());
+        let finer = level == Level::Minute || axis.step >= level.ms();
+        // What is finer than the chart only costs time, unless nothing is coarser.
+        let coarser_does =
+            level == Level::Minute && axis.step >= Level::Hour.ms() || axis.step >= Level::Day.ms();
+        let fits = finer && !coarser_does && oldest.sums_reach(level, axis.from);
+        if fits && count(store, workspace, query, Source::Sums(level), snapped).await? < BODIES {
+            return Ok((Source::Sums(level), snapped));
+        }
+    }
+    let hours = axis.step < Level::Day.ms() && oldest.sums_reach(Level::Hour, axis.from);
+    let snapped = axis.snapped(Level::Hour.ms());
+    if hours && count(store, workspace, query, Source::Sums(Level::Hour), snapped).await? < BODIES {
+        return Ok((Source::Sums(Level::Hour), snapped));
+    }
+    Ok((Source::Sums(Level::Day), axis.snapped(Level::Day.ms())))
+}
+
+/// Where what is kept begins; `None` where there is nothing.
+#[derive(Debug, Default)]
+struct Oldest {
+    windows: Option<i64>,
+    minutes: Option<i64>,
+    hours: Option<i64>,
+    days: Option<i64>,
+}
+
+impl Oldest {
+    async fn read(store: &Store, workspace: &WorkspaceId) -> Result<Self, StoreError> {
+        let sum = |level: Level| {
+            format!(
+                "(SELECT MIN(start) FROM rollup WHERE workspace = $1 AND level = {})",
+                level.number()
+            )
+        };
+        let select = format!(
+            "SELECT (SELECT MIN(closed) FROM telemetry_window WHERE workspace = $1), {}, {}, {}",
+            sum(Level::Minute),
+            sum(Level::Hour),
+            sum(Level::Day)
+        );
+        let select = Select::new(select, [Value::from(workspace.as_str())]);
+        let row = store
+            .read()
+            .query_one_raw(select.done(store.backend()))
+            .await
+            .doing(DOING)?;
+        let at = |row: &QueryResult, column| row.try_get_by_index(column).doing(DOING);
+        Ok(match row {
+            Some(row) => Self {
+                windows: at(&row, 0)?,
+                minutes: at(&row, 1)?,
+                hours: at(&row, 2)?,
+                days: at(&row, 3)?,
+            },
+            None => Self::default(),
+        })
+    }
+
+    /// Whether windows go back as far as this, or as anything does.
+    fn windows_reach(&self, from: i64) -> bool {
+        let known = self.days.is_some_and(|days| days < from);
+        match self.windows {
+            None => self.days.is_none(),
+            Some(windows) => windows <= from || !known && self.all_within(windows),
+        }
+    }
+
+    fn sums_reach(&self, level: Level, from: i64) -> bool {
+        let of = match level {
+            Level::Minute => self.minutes,
+            Level::Hour => self.hours,
+            Level::Day => self.days,
+        };
+        of.is_some_and(|of| of <= from || self.all_within(of))
+    }
+
+    /// Whether nothing is known of the time before a moment: no day but its own.
+    fn all_within(&self, at: i64) -> bool {
+        self.days.is_none_or(|days| days >= Level::Day.start(at))
+    }
+}
+
+/// How many rows a chart would read, up to [`BODIES`].
+async fn count(
+    store: &Store,
+    workspace: &WorkspaceId,
+    query: &ChartQuery,
+    source: Source,
+    axis: Axis,
+) -> Result<i64, StoreError> {
+    let begin = Select::new("SELECT COUNT(*) AS found FROM (SELECT 1 FROM ", []);
+    let select = of(begin, source, workspace, query, axis);
+    let select = filtered(select, query).push(" LIMIT ?) AS some", [ms(BODIES)]);
+    let row = store
+        .read()
+        .query_one_raw(select.done(store.backend()))
+        .await
+        .doing(DOING)?;
+    let found: Option<i64> = row
+        .map(|row| row.try_get("", "found"))
+        .transpose()
+        .doing(DOING)?;
+    Ok(found.unwrap_or_default())
+}
+
+/// Goes on after `FROM `, with all that a row needs to be in the chart but for [`filtered`].
+pub(super) fn of(
+    select: Select,
+    source: Source,
+    workspace: &WorkspaceId,
+    query: &ChartQuery,
+    axis: Axis,
+) -> Select {
+    let workspace = || Value::from(workspace.as_str());
+    let (from, to) = (axis.from, axis.to());
+    match source {
+        Source::Windows => select
+            .push(
+                "telemetry_window WHERE workspace = ? AND quarantine IS NULL",
+                [workspace()],
+            )
+            .push(
+                " AND closed >= ? AND closed < ? AND opened < ?",
+                [ms(from), ms(to.saturating_add(LONGEST)), ms(to)],
+            ),
+        Source::Sums(level) => {
+            let of_sites = query.site.is_some() || query.group == GroupBy::Site;
+            let sites = if of_sites {
+                " AND site <> ?"
+            } else {
+                " AND site = ?"
+            };
+            select
+                .push(
+                    "(SELECT model, version, site, arm, start AS opened, start + ? AS closed, inferences, \
+                     errors, body, 0 AS id FROM rollup WHERE workspace = ? AND level = ?",
+                    [ms(level.ms()), workspace(), ms(level.number())],
+                )
+                .push(" AND start >= ? AND start < ?", [ms(from), ms(to)])
+                .push(sites, [ALL_SITES.into()])
+                .push(") AS sums WHERE TRUE", [])
+                .filter(" AND arm = ?", query.arm.map(Part::word))
+        }
+        Source::DeviceDays => select
+            .push(
+                "(SELECT model, version, device, '' AS site, '' AS arm, start AS opened, start + ? AS closed, \
+                 inferences, errors, body, 0 AS id FROM device_day WHERE workspace = ?",
+                [ms(Level::Day.ms()), workspace()],
+            )
+            .push(" AND start >= ? AND start < ?", [ms(from), ms(to)])
+            .push(") AS days WHERE TRUE", []),
+    }
+}

@@ -1,0 +1,156 @@
+//! Charts from sums, when windows are too many or gone.
+
+use std::time::Duration;
+
+use tern_protocol::rest::Part;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::{config::Retention, monitor::rollup};
+
+const HOUR: i64 = 3_600_000;
+const DAY: i64 = 24 * HOUR;
+
+/// Two devices on two versions that close a window an hour for four days until noon, 100 and 50 inferences each.
+async fn four_days(world: &World) {
+    let mut one = Device::new("meter-1");
+    let mut two = Device {
+        version: 2,
+        ..Device::new("meter-2")
+    };
+    let batches = [(&mut one, 100), (&mut two, 50)].map(|(device, n)| {
+        let hours = 0..4 * 24_u64;
+        let bodies = hours.map(|hour| {
+            let opened = hour * HOUR.unsigned_abs();
+            device.window(opened, opened + HOUR.unsigned_abs(), n)
+        });
+        let bodies = bodies.collect();
+        let (id, mut batch) = device.batch(bodies);
+        batch.now = at(1, 4 * DAY.unsigned_abs());
+        (id, batch)
+    });
+    world.ingest(batches.into()).await;
+    while rollup::pass(&world.app, &Retention::default())
+        .await
+        .expect("rolls up")
+    {}
+}
+
+fn over(metric: Metric, days: i64, step: i64) -> ChartQuery {
+    ChartQuery::recent(metric, WallTime(NOON)).between(
+        Some(WallTime(NOON - days * DAY)),
+        Some(WallTime(NOON)),
+        Some(step.unsigned_abs()),
+    )
+}
+
+async fn draw(world: &World, query: &ChartQuery) -> Chart {
+    let drawn = chart(&world.app.store, &world.workspace, query).await;
+    drawn.expect("draws")
+}
+
+/// Inferences of a chart of traffic.
+fn inferences(chart: &Chart) -> f64 {
+    let points = chart.series.iter().flat_map(|series| &series.points);
+    points.map(|point| point.n as f64).sum()
+}
+
+async fn forget_windows(world: &World) {
+    let retention = Retention {
+        windows: Duration::from_secs(1),
+        ..Retention::default()
+    };
+    let stop = CancellationToken::new();
+    world.app.clock.advance(Duration::from_mins(1));
+    let gone = rollup::retain::remove(&world.app, &world.workspace, &retention, &stop).await;
+    assert!(gone.expect("removes") >= 192);
+}
+
+#[tokio::test]
+async fn sums_draw_what_windows_drew() {
+    let world = World::new().await;
+    publish(&world).await;
+    four_days(&world).await;
+    let metrics = [
+        Metric::Traffic,
+        Metric::Latency,
+        Metric::Prediction,
+        Metric::Confidence,
+    ];
+    let by_version = |metric, step| ChartQuery {
+        group: GroupBy::Version,
+        ..over(metric, 3, step)
+    };
+    // Aligned with the sums, so that both draw the same intervals.
+    let start = (NOON - 3 * DAY) / DAY * DAY;
+    let aligned = |query: ChartQuery| ChartQuery {
+        from: WallTime(start),
+        to: WallTime(start + 3 * DAY),
+        ..query
+    };
+    let mut windows = Vec::new();
+    for metric in metrics {
+        windows.push(draw(&world, &aligned(by_version(metric, DAY))).await);
+    }
+    forget_windows(&world).await;
+    for (metric, before) in metrics.into_iter().zip(windows) {
+        let after = draw(&world, &aligned(by_version(metric, DAY))).await;
+        assert_eq!(text(&after), text(&before), "{metric:?}");
+        assert!(!after.series.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_chart_takes_the_sums_that_are_as_fine_as_it_and_begins_and_ends_with_them() {
+    let world = World::new().await;
+    four_days(&world).await;
+    let fine = draw(&world, &over(Metric::Traffic, 1, 900_000)).await;
+    assert_eq!((fine.step_ms, fine.from), (900_000, WallTime(NOON - DAY)));
+    forget_windows(&world).await;
+
+    // Minutes are kept for two days, hours for longer.
+    let minutes = draw(&world, &over(Metric::Traffic, 1, 900_000)).await;
+    assert_eq!(minutes.step_ms, 900_000);
+    let hours = draw(&world, &over(Metric::Traffic, 4, 2 * HOUR + 1)).await;
+    assert_eq!(hours.step_ms, 3 * HOUR.unsigned_abs());
+    assert_eq!(hours.from.0 % HOUR, 0);
+    let days = draw(&world, &over(Metric::Traffic, 4, DAY)).await;
+    assert_eq!((days.step_ms, days.from.0 % DAY), (DAY.unsigned_abs(), 0));
+    for chart in [hours, days] {
+        assert!((inferences(&chart) - 96.0 * 150.0).abs() < 1.0, "all of it");
+    }
+
+    let device = ChartQuery {
+        device: Some(name("meter-2")),
+        ..over(Metric::Traffic, 4, HOUR)
+    };
+    let device = draw(&world, &device).await;
+    assert_eq!(device.step_ms, DAY.unsigned_abs());
+    assert!((inferences(&device) - 96.0 * 50.0).abs() < 1.0);
+}
+
+#[tokio::test]
+async fn parts_in_a_rollout_are_told_apart_by_sums() {
+    let world = World::new().await;
+    four_days(&world).await;
+    let arms = "UPDATE rollup SET arm = 'control' WHERE version = 1";
+    let arms = Statement::from_string(world.app.store.backend(), arms);
+    let done = world.app.store.write().execute_raw(arms).await;
+    done.expect("changes");
+    let by_arm = ChartQuery {
+        group: GroupBy::Arm,
+        ..over(Metric::Traffic, 4, DAY)
+    };
+    let chart = draw(&world, &by_arm).await;
+    let names: Vec<_> = chart
+        .series
+        .iter()
+        .map(|series| series.name.as_str())
+        .collect();
+    assert_eq!(names, ["neither", "control"]);
+    let control = ChartQuery {
+        arm: Some(Part::Control),
+        ..over(Metric::Traffic, 4, DAY)
+    };
+    assert!((inferences(&draw(&world, &control).await) - 96.0 * 100.0).abs() < 1.0);
+}
