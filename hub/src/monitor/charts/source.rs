@@ -181,7 +181,7 @@ pub(super) fn of(
                 [workspace()],
             )
             .push(
-                " AND closed >= ? AND closed < ? AND opened < ?",
+                " AND closed > ? AND closed < ? AND opened < ?",
                 [ms(from), ms(to.saturating_add(LONGEST)), ms(to)],
             ),
         Source::Sums(level) => {

@@ -213,7 +213,11 @@ async fn sums(look: Look<'_>) -> Result<Drawn<Sum>, StoreError> {
     let select = source::of(Select::new(begin, []), source, workspace, query, axis);
     let select = filtered(select, query)
         .push(" GROUP BY grp_model, grp_version, grp_site, grp_arm", [])
-        .push(", (opened - ?) / ?", [ms(axis.from), ms(axis.step)])
+        // Division goes towards zero: what began before the axis would be taken for the first interval.
+        .push(
+            ", CASE WHEN opened < ? THEN -1 ELSE (opened - ?) / ? END",
+            [ms(axis.from), ms(axis.from), ms(axis.step)],
+        )
         .push(", (closed - ?) / ?", [ms(axis.from), ms(axis.step)])
         .push(" LIMIT ?", [ms(SUMS)]);
     let mut sums: Drawn<Sum> = Drawn::new(axis);

@@ -11,7 +11,11 @@ use crate::{config::Retention, monitor::rollup};
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
 
-/// Two devices on two versions that close a window an hour for four days until noon, 100 and 50 inferences each.
+/// Hours of which there are windows.
+const HOURS: u64 = 4 * 24 - 1;
+
+/// Two devices on two versions that close a window each full hour for four days until noon, of 100 and of 50
+/// inferences.
 async fn four_days(world: &World) {
     let mut one = Device::new("meter-1");
     let mut two = Device {
@@ -19,9 +23,9 @@ async fn four_days(world: &World) {
         ..Device::new("meter-2")
     };
     let batches = [(&mut one, 100), (&mut two, 50)].map(|(device, n)| {
-        let hours = 0..4 * 24_u64;
-        let bodies = hours.map(|hour| {
-            let opened = hour * HOUR.unsigned_abs();
+        let begins = (-(NOON - 4 * DAY)).rem_euclid(HOUR).unsigned_abs();
+        let bodies = (0..HOURS).map(|hour| {
+            let opened = begins + hour * HOUR.unsigned_abs();
             device.window(opened, opened + HOUR.unsigned_abs(), n)
         });
         let bodies = bodies.collect();
@@ -63,7 +67,7 @@ async fn forget_windows(world: &World) {
     let stop = CancellationToken::new();
     world.app.clock.advance(Duration::from_mins(1));
     let gone = rollup::retain::remove(&world.app, &world.workspace, &retention, &stop).await;
-    assert!(gone.expect("removes") >= 192);
+    assert!(gone.expect("removes") >= 2 * HOURS);
 }
 
 #[tokio::test]
@@ -117,7 +121,10 @@ async fn a_chart_takes_the_sums_that_are_as_fine_as_it_and_begins_and_ends_with_
     let days = draw(&world, &over(Metric::Traffic, 4, DAY)).await;
     assert_eq!((days.step_ms, days.from.0 % DAY), (DAY.unsigned_abs(), 0));
     for chart in [hours, days] {
-        assert!((inferences(&chart) - 96.0 * 150.0).abs() < 1.0, "all of it");
+        assert!(
+            (inferences(&chart) - HOURS as f64 * 150.0).abs() < 1.0,
+            "all of it"
+        );
     }
 
     let device = ChartQuery {
@@ -126,7 +133,7 @@ async fn a_chart_takes_the_sums_that_are_as_fine_as_it_and_begins_and_ends_with_
     };
     let device = draw(&world, &device).await;
     assert_eq!(device.step_ms, DAY.unsigned_abs());
-    assert!((inferences(&device) - 96.0 * 50.0).abs() < 1.0);
+    assert!((inferences(&device) - HOURS as f64 * 50.0).abs() < 1.0);
 }
 
 #[tokio::test]
@@ -152,5 +159,5 @@ async fn parts_in_a_rollout_are_told_apart_by_sums() {
         arm: Some(Part::Control),
         ..over(Metric::Traffic, 4, DAY)
     };
-    assert!((inferences(&draw(&world, &control).await) - 96.0 * 100.0).abs() < 1.0);
+    assert!((inferences(&draw(&world, &control).await) - HOURS as f64 * 100.0).abs() < 1.0);
 }
