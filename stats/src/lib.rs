@@ -11,8 +11,10 @@
 //! There is no I/O and no clock. It uses std for `ln` and `powi` alone, which core does not have.
 
 pub mod betting;
+pub mod chance;
 pub mod compare;
 pub mod confidence;
+pub mod drift;
 pub mod evidence;
 pub mod histogram;
 pub mod interval;
