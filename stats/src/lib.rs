@@ -23,4 +23,5 @@ pub mod levels;
 pub mod signal;
 pub mod sketch;
 pub mod values;
+pub mod truth;
 pub mod window;
