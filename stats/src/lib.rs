@@ -15,6 +15,7 @@ pub mod chance;
 pub mod compare;
 pub mod confidence;
 pub mod drift;
+pub mod estimate;
 pub mod evidence;
 pub mod histogram;
 pub mod interval;
