@@ -23,6 +23,8 @@ mod median;
 mod member;
 mod mix;
 mod pool;
+pub mod rules;
+pub mod scenario;
 mod season;
 pub mod sentence;
 pub mod settings;
