@@ -83,7 +83,11 @@ pub fn student_quantile(z: f64, freedom: f64) -> f64 {
     let first = (square + 1.0) / 4.0;
     let second = (5.0 * square * square + 16.0 * square + 3.0) / 96.0;
     let third = (3.0 * square.powi(3) + 19.0 * square * square + 17.0 * square - 15.0) / 384.0;
-    z * (1.0 + first / v + second / (v * v) + third / v.powi(3))
+    let fourth = (79.0 * square.powi(4) + 776.0 * square.powi(3) + 1_482.0 * square * square
+        - 1_920.0 * square
+        - 945.0)
+        / 92_160.0;
+    z * (1.0 + first / v + second / (v * v) + third / v.powi(3) + fourth / v.powi(4))
 }
 
 #[cfg(test)]
