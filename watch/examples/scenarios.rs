@@ -1,5 +1,5 @@
 //! The tables of `docs/drift.md`: `cargo run --release -p tern-watch --example scenarios -- SEEDS`, and every change of
-//! one run: `… -- trace SCENARIO SEED`.
+//! one run: `… -- trace SCENARIO SEED`. What is found of smaller things: `… -- SEEDS sizes`.
 
 use tern_watch::{
     Change, Settings,
@@ -12,6 +12,7 @@ use tern_watch::{
 const SHAPE: Shape = Shape {
     sites: 12,
     devices: 8,
+    size: 1.0,
 };
 
 fn main() {
@@ -22,51 +23,92 @@ fn main() {
         return;
     }
     let seeds = number(0).unwrap_or(10);
-    let mut all: Vec<(&str, Vec<Vec<Outcome>>)> = Vec::new();
-    let settings = Settings::default();
-    let engine = |scenario, seed| run(scenario, SHAPE, &settings, seed, |_, _, _| {});
-    all.push(("Tern", outcomes(seeds, engine)));
-    for (rule, scope, name) in RULES {
-        all.push((
-            name,
-            outcomes(seeds, |scenario, seed| {
-                rules::run(rule, scope, scenario, SHAPE, seed)
-            }),
-        ));
+    if args.get(1).is_some_and(|arg| arg == "sizes") {
+        sizes(seeds);
+        return;
     }
-    println!("{seeds} fleets of about 60 devices each\n");
-    let head: Vec<&str> = all.iter().map(|(by, _)| *by).collect();
-    println!("| scenario | {} |", head.join(" | "));
-    println!("|---|{}", "---|".repeat(head.len()));
-    for (at, scenario) in ALL.iter().enumerate() {
-        let cells: Vec<String> = all
-            .iter()
-            .map(|(_, outcomes)| cell(&outcomes[at]))
-            .collect();
+    let mut names = vec!["Tern"];
+    names.extend(RULES.map(|(_, _, name)| name));
+    println!(
+        "{seeds} fleets of about 60 devices each\n\n| scenario | {} |",
+        names.join(" | ")
+    );
+    println!("|---|{}", "---|".repeat(names.len()));
+    let mut all: Vec<Vec<Outcome>> = vec![Vec::new(); names.len()];
+    for scenario in ALL {
+        let rows = runs(seeds, |seed| {
+            let mut row = vec![tern(scenario, SHAPE, seed)];
+            row.extend(rules::run(scenario, SHAPE, seed));
+            row
+        });
+        let of = |judge: usize| {
+            rows.iter()
+                .map(|row| row[judge].clone())
+                .collect::<Vec<_>>()
+        };
+        let cells: Vec<String> = (0..names.len()).map(|judge| cell(&of(judge))).collect();
         println!("| {} | {} |", scenario.name(), cells.join(" | "));
+        for (judge, all) in all.iter_mut().enumerate() {
+            all.extend(of(judge));
+        }
     }
-    for (by, outcomes) in &all {
+    for (name, outcomes) in names.iter().zip(&all) {
         let of = |real: bool| {
             outcomes
                 .iter()
-                .flatten()
                 .filter(|one| one.real == real)
                 .cloned()
                 .collect::<Vec<_>>()
         };
-        let (real, quiet) = (summary(&of(true)), summary(&of(false)));
-        let everything: Vec<Outcome> = outcomes.iter().flatten().cloned().collect();
-        let delays: Vec<f64> = real.delay.iter().map(|hours| f64::from(*hours)).collect();
+        let (real, quiet, both) = (summary(&of(true)), summary(&of(false)), summary(outcomes));
         println!(
-            "{by}: found {:.3}, placed {:.3}, attribution_right {:.3}, delay_windows {:?}, false_alarm_rate {:.2} a year in quiet runs, {:.2} in all",
+            "{name}: found {:.3}, placed {:.3}, attribution_right {:.3}, delay {:?} h, false alarms a year {:.2} in quiet runs, {:.2} in all",
             real.found,
             real.placed,
             real.attributed,
-            delays,
+            real.delay,
             quiet.false_alarms_a_year,
-            summary(&everything).false_alarms_a_year
+            both.false_alarms_a_year
         );
     }
+}
+
+fn tern(scenario: Scenario, shape: Shape, seed: u64) -> Outcome {
+    run(scenario, shape, &Settings::default(), seed, |_, _, _| {})
+}
+
+/// What is found of smaller things.
+fn sizes(seeds: u64) {
+    const SIZES: [f32; 4] = [0.25, 0.5, 0.75, 1.0];
+    println!(
+        "| scenario | {} |\n|---|---|---|---|---|",
+        SIZES.map(|size| format!("× {size}")).join(" | ")
+    );
+    for scenario in ALL
+        .into_iter()
+        .filter(|scenario| !matches!(scenario, Scenario::Quiet(_)))
+    {
+        let cells = SIZES.map(|size| {
+            cell(&runs(seeds, |seed| {
+                tern(scenario, Shape { size, ..SHAPE }, seed)
+            }))
+        });
+        println!("| {} | {} |", scenario.name(), cells.join(" | "));
+    }
+}
+
+/// One for each seed, on two threads.
+fn runs<T: Send>(seeds: u64, run: impl Fn(u64) -> T + Sync) -> Vec<T> {
+    let run = &run;
+    std::thread::scope(|scope| {
+        let half =
+            |half: u64| scope.spawn(move || (half..seeds).step_by(2).map(run).collect::<Vec<_>>());
+        let halves = [half(0), half(1)];
+        halves
+            .into_iter()
+            .flat_map(|half| half.join().expect("a run does not panic"))
+            .collect()
+    })
 }
 
 /// Found, placed and attributed, hours to the first alarm, alarms in all; false alarms a year.
@@ -84,33 +126,6 @@ fn cell(outcomes: &[Outcome]) -> String {
         all.delay.map_or("–".into(), |hours| hours.to_string()),
         all.alarms,
     )
-}
-
-/// By scenario, by seed.
-fn outcomes(seeds: u64, run: impl Fn(Scenario, u64) -> Outcome + Sync) -> Vec<Vec<Outcome>> {
-    let run = &run;
-    ALL.iter()
-        .map(|scenario| {
-            let halves: Vec<u64> = (0..2).collect();
-            std::thread::scope(|scope| {
-                let threads: Vec<_> = halves
-                    .iter()
-                    .map(|half| {
-                        scope.spawn(move || {
-                            (*half..seeds)
-                                .step_by(2)
-                                .map(|seed| run(*scenario, seed))
-                                .collect::<Vec<_>>()
-                        })
-                    })
-                    .collect();
-                threads
-                    .into_iter()
-                    .flat_map(|thread| thread.join().expect("a run does not panic"))
-                    .collect()
-            })
-        })
-        .collect()
 }
 
 fn trace(scenario: usize, seed: u64) {

@@ -291,7 +291,9 @@ impl Row {
                 fresh: if close.follows { 1.0 - stays } else { 1.0 },
                 scale: if close.follows { square } else { alone }.sqrt(),
                 known: PRIOR + own,
-                borne: 0.5 * close.matters,
+                // What is usual was learned too: it may be off by as much.
+                borne: 0.5 * close.matters
+                    + (square / f64::from(close.days.clamp(1, LAST))).sqrt() / (1.0 - stays),
             };
             self.evidence = self.evidence.after(close.day, &news, SHIFTS);
             let half = 1.96 * alone.sqrt();
@@ -340,5 +342,16 @@ impl Row {
     pub(crate) fn accept(&mut self) {
         self.offset += self.level;
         self.forget();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Row;
+
+    /// What a device takes in memory, by column; a feature has three.
+    #[test]
+    fn a_row_is_small() {
+        assert!(size_of::<Row>() <= 48, "{}", size_of::<Row>());
     }
 }

@@ -67,3 +67,60 @@ pub(crate) fn explains(layout: &Layout, deviations: &[f64], matters: f64) -> boo
     let explained = both * both / (seen_square * expected_square);
     FACTOR.contains(&factor) && explained >= EXPLAINED
 }
+
+#[cfg(test)]
+mod tests {
+    use tern_protocol::{
+        id::ModelVersion,
+        profile::{FeatureReference, Reference},
+    };
+
+    use super::*;
+    use crate::{column::Model, settings::Settings};
+
+    /// Two classes: the first has small values of one feature, the second large ones; the other feature is of neither.
+    fn layout(by_class: usize) -> Layout {
+        let feature = |name: &str, counts: [u64; 4]| FeatureReference {
+            name: name.into(),
+            edges: vec![0.0, 1.0, 2.0, 3.0, 4.0],
+            counts: counts.to_vec(),
+            missing: 0,
+        };
+        let of = |counts: [u64; 4]| Reference {
+            features: vec![feature("a", counts), feature("b", [25; 4])],
+            classes: vec![50, 50],
+            ..Reference::default()
+        };
+        let classes = [of([40, 10, 0, 0]), of([0, 0, 10, 40])];
+        let model = Model {
+            versions: vec![(ModelVersion::FIRST, of([40, 10, 10, 40]))],
+            by_class: classes[..by_class].to_vec(),
+        };
+        Layout::new(&model, &Settings::default()).unwrap()
+    }
+
+    #[test]
+    fn another_mix_moves_inputs_along_what_tells_classes_apart() {
+        let of = |location_a: f64, location_b: f64, share: f64| {
+            [
+                location_a, 0.0, 0.0, location_b, 0.0, 0.0, -share, share, 0.0, 0.0,
+            ]
+        };
+        let layout = layout(2);
+        assert!(explains(&layout, &of(0.1, 0.0, 0.2), 0.05));
+        // Another feature moved, or this one the wrong way, or predictions did not.
+        assert!(!explains(&layout, &of(0.0, 0.1, 0.2), 0.05));
+        assert!(!explains(&layout, &of(-0.1, 0.0, 0.2), 0.05));
+        assert!(!explains(&layout, &of(0.1, 0.0, 0.01), 0.05));
+        assert!(!explains(&layout, &[f64::NAN; 10], 0.05));
+    }
+
+    #[test]
+    fn without_classes_by_themselves_nothing_is_explained() {
+        assert!(!explains(
+            &layout(0),
+            &[0.1, 0.0, 0.0, 0.0, 0.0, 0.0, -0.2, 0.2, 0.0, 0.0],
+            0.05
+        ));
+    }
+}

@@ -52,98 +52,115 @@ pub const RULES: [(Rule, Scope, &str); 4] = [
     (Rule::Psi, Scope::Sites, "PSI > 0.2, each site"),
 ];
 
-/// Runs a scenario with a rule.
-pub fn run(rule: Rule, scope: Scope, scenario: Scenario, shape: Shape, seed: u64) -> Outcome {
+/// Runs a scenario with all [`RULES`], in their order.
+pub fn run(scenario: Scenario, shape: Shape, seed: u64) -> [Outcome; 4] {
     let mut fleet = Fleet::new(scenario, shape, seed);
     let truth = fleet.truth();
     let mut places: BTreeMap<Place, Watched> = BTreeMap::new();
     let mut sites: BTreeMap<Device, Site> = BTreeMap::new();
-    let (mut alarms, mut next) = (Vec::new(), 0);
-    let mut first = None;
-    for _ in 0..scenario.days() {
-        let mut day = 0;
+    let mut judges = RULES.map(|(rule, scope, _)| Judge {
+        rule,
+        scope,
+        open: BTreeMap::new(),
+        alarms: Vec::new(),
+    });
+    for day in 0..scenario.days() {
+        let mut tomorrow = Hour::default();
         for _ in 0..24 {
             let arrival = fleet.step();
             let Some((hour, devices)) = arrival.last() else {
                 continue;
             };
-            day = hour.day();
+            tomorrow = Hour::first(hour.day() + 1);
             for one in devices {
                 sites.insert(one.device, one.site);
                 for place in [Place::Fleet, Place::Site(one.site)] {
-                    if place == Place::Fleet || scope == Scope::Sites {
-                        places.entry(place).or_default().today.add(one);
-                    }
+                    places.entry(place).or_default().today.add(one);
                 }
             }
         }
-        let begun = *first.get_or_insert(day);
-        let mut drifted = Vec::new();
-        for (place, watched) in &mut places {
-            if watched.close(rule, day >= begun + REFERENCE) {
-                drifted.push(*place);
-            } else {
-                watched.alarm = None;
+        for judge in &mut judges {
+            judge.close(tomorrow, &places, day >= REFERENCE);
+        }
+        for watched in places.values_mut() {
+            let today = std::mem::take(&mut watched.today);
+            if day < REFERENCE {
+                watched.reference.merge(&today);
             }
         }
+    }
+    judges.map(|judge| {
+        score(
+            truth.as_ref(),
+            &judge.alarms,
+            scenario.days(),
+            |device, place| match place {
+                Place::Site(site) => sites.get(&device) == Some(&site),
+                _ => true,
+            },
+        )
+    })
+}
+
+/// Rows of a place.
+#[derive(Default)]
+struct Watched {
+    reference: Table,
+    today: Table,
+}
+
+/// A rule at work.
+struct Judge {
+    rule: Rule,
+    scope: Scope,
+    /// Places that drift, with the number of their alarm.
+    open: BTreeMap<Place, u32>,
+    alarms: Vec<(u32, Alarm)>,
+}
+
+impl Judge {
+    /// A day is over.
+    fn close(&mut self, at: Hour, places: &BTreeMap<Place, Watched>, judged: bool) {
+        let watched = places
+            .iter()
+            .filter(|(place, _)| **place == Place::Fleet || self.scope == Scope::Sites);
+        let drifted: Vec<Place> = watched
+            .filter(|(_, watched)| judged && self.drifts(watched))
+            .map(|(place, _)| *place)
+            .collect();
+        self.open.retain(|place, _| drifted.contains(place));
         let whole = drifted.contains(&Place::Fleet);
         for place in drifted {
-            let watched = places.entry(place).or_default();
-            if watched.alarm.is_none() {
-                watched.alarm = Some(next);
+            if self.open.contains_key(&place) {
+                continue;
+            }
+            let next = self.alarms.len() as u32;
+            self.open.insert(place, next);
+            // Sites of a fleet that drifts are part of the same alarm.
+            if place == Place::Fleet || !whole {
                 let attribution = if whole {
                     Attribution::Fleet
                 } else {
                     Attribution::Sites
                 };
-                let at = Hour::first(day + 1);
-                // Sites of a fleet that drifts are part of the same alarm.
-                if place == Place::Fleet || !whole {
-                    let alarm = Alarm {
-                        at,
-                        places: vec![place],
-                        attribution: Some(attribution),
-                        fits: true,
-                    };
-                    alarms.push((next, alarm));
-                    next += 1;
-                }
+                let alarm = Alarm {
+                    at,
+                    places: vec![place],
+                    attribution: Some(attribution),
+                    fits: true,
+                };
+                self.alarms.push((next, alarm));
             }
         }
     }
-    score(
-        truth.as_ref(),
-        &alarms,
-        scenario.days(),
-        |device, place| match place {
-            Place::Site(site) => sites.get(&device) == Some(&site),
-            _ => true,
-        },
-    )
-}
 
-/// A place.
-#[derive(Default)]
-struct Watched {
-    reference: Table,
-    today: Table,
-    alarm: Option<u32>,
-}
-
-impl Watched {
-    /// A day is over: whether it drifted, if it is to be judged; else it becomes part of the reference.
-    fn close(&mut self, rule: Rule, judged: bool) -> bool {
-        let today = std::mem::take(&mut self.today);
-        if !judged {
-            self.reference.merge(&today);
+    fn drifts(&self, watched: &Watched) -> bool {
+        if watched.today.rows() < ROWS {
             return false;
         }
-        if today.rows() < ROWS {
-            return false;
-        }
-        let drifts = self.reference.drifts(&today, rule);
+        let drifts = watched.reference.drifts(&watched.today, self.rule);
         let drifting = drifts.iter().filter(|drifts| **drifts).count();
-        match rule {
+        match self.rule {
             Rule::Evidently => !drifts.is_empty() && 2 * drifting >= drifts.len(),
             Rule::Psi => drifting > 0,
         }

@@ -103,3 +103,30 @@ impl Season {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hours_are_learned_first_and_weekdays_after_three_weeks() {
+        let mut season = Season::default();
+        assert_eq!(season.usual(3, 0), None);
+        for day in 0..35_u32 {
+            let sunday = if day % 7 == 6 { 0.2 } else { 0.0 };
+            let mut above = 0.0;
+            for hour in 0..24 {
+                let value = 0.5 + 0.01 * hour as f32 + sunday;
+                above += season.usual(hour, day).map_or(0.0, |usual| value - usual) / 24.0;
+                season.learn(hour, day, value);
+            }
+            season.learn_day(day, above);
+        }
+        let noon = season.usual(12, 35).unwrap();
+        let (night, sunday) = (season.usual(0, 35).unwrap(), season.usual(12, 41).unwrap());
+        assert!((noon - night - 0.12).abs() < 0.01, "{noon} {night}");
+        assert!((0.1..0.22).contains(&(sunday - noon)), "{sunday} {noon}");
+        season.lift(0.1);
+        assert!((season.usual(12, 35).unwrap() - noon - 0.1).abs() < 1e-5);
+    }
+}

@@ -9,6 +9,7 @@ fn outcomes(scenario: Scenario, seeds: std::ops::Range<u64>) -> Vec<Outcome> {
     let shape = Shape {
         sites: 8,
         devices: 6,
+        size: 1.0,
     };
     seeds
         .map(|seed| run(scenario, shape, &Settings::default(), seed, |_, _, _| {}))

@@ -23,12 +23,14 @@ use crate::{
 const START: u32 = 24 * 20_003;
 
 /// How large a fleet is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Shape {
     /// Sites.
     pub sites: u32,
     /// Devices at most of one site.
     pub devices: u32,
+    /// How large what happens is, as a part of what the scenario says; 1 as it says.
+    pub size: f32,
 }
 
 /// What arrived: hours, each with its devices. The newest hour comes last.
@@ -37,6 +39,7 @@ pub type Arrival = Vec<(Hour, Vec<DeviceHour>)>;
 /// A fleet in time.
 pub struct Fleet {
     scenario: Scenario,
+    size: f32,
     seed: u64,
     devices: Vec<Simulated>,
     sites: Vec<Weather>,
@@ -57,6 +60,7 @@ impl Fleet {
             Scenario::Quiet(Quiet::Small) => Shape {
                 sites: 3,
                 devices: 3,
+                size: shape.size,
             },
             _ => shape,
         };
@@ -94,6 +98,7 @@ impl Fleet {
         let uniform = |bins| Edges::uniform(-3.5, 3.5, bins).expect("edges of a fixed histogram");
         Self {
             scenario,
+            size: shape.size,
             seed,
             devices,
             sites,
@@ -248,7 +253,7 @@ impl Fleet {
             }
             _ => {}
         }
-        shift
+        shift.map(|shift| self.size * shift)
     }
 
     fn count(&mut self, at: usize, hour: Hour, day: u32) -> Option<DeviceHour> {
@@ -272,7 +277,7 @@ impl Fleet {
         }
         let happened = day >= self.onset;
         let mut shares = if self.scenario == Scenario::Mix && happened {
-            OTHER
+            std::array::from_fn(|at| SHARES[at] + self.size * (OTHER[at] - SHARES[at]))
         } else {
             SHARES
         };
@@ -292,6 +297,7 @@ impl Fleet {
                 self.scenario,
                 Scenario::BadVersion | Scenario::BadVersionAtOnce
             );
+        let wrong = if bad { 1.2 * self.size } else { 0.0 };
         let edges = &self.edges[usize::from(version == SECOND)];
         let mut counted = DeviceHour {
             device: one.device,
@@ -312,10 +318,10 @@ impl Fleet {
             if broken && self.fault == 1 {
                 row[5] = 0.9;
             }
-            if broken && self.fault == 2 && one.noise.uniform() < 0.33 {
+            if broken && self.fault == 2 && one.noise.uniform() < 0.33 * self.size {
                 row[5] = f32::NAN;
             }
-            answer(&row, bad, &mut counted, edges);
+            answer(&row, wrong, &mut counted, edges);
         }
         Some(counted)
     }

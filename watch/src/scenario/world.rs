@@ -111,15 +111,15 @@ pub(super) fn pick(shares: &[f32; CLASSES], lot: f32) -> usize {
     CLASSES - 1
 }
 
-/// What the model says: linear discriminants, which are the right ones for these classes. A bad version takes a wrong mean
-/// off the third feature.
-pub(super) fn answer(row: &[f32; FEATURES], bad: bool, counted: &mut DeviceHour, edges: &[Edges]) {
+/// What the model says: linear discriminants, which are the right ones for these classes. A bad version takes `wrong`
+/// too much off the third feature.
+pub(super) fn answer(row: &[f32; FEATURES], wrong: f32, counted: &mut DeviceHour, edges: &[Edges]) {
     let mut scores = [0.0; CLASSES];
     for (class, score) in scores.iter_mut().enumerate() {
         *score = SHARES[class].ln();
         for (at, value) in row.iter().enumerate() {
             let value = if value.is_nan() { 0.0 } else { *value };
-            let value = if bad && at == 2 { value - 1.2 } else { value };
+            let value = if at == 2 { value - wrong } else { value };
             *score += MEANS[class][at] * (value - 0.5 * MEANS[class][at]);
         }
     }
