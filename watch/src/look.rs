@@ -118,8 +118,13 @@ impl Watch {
                     }
                 }
             }
-            // What it is may show only by and by; after a while other things happen too.
-            if finding.attribution != attribution && finding.opened.day() + UNSURE >= now.day() {
+            // What it is may show only by and by, and is not taken back; after a while other things happen too.
+            let says_more = matches!(attribution, Attribution::Version(_) | Attribution::Mix)
+                && !matches!(
+                    finding.attribution,
+                    Attribution::Version(_) | Attribution::Mix
+                );
+            if says_more && finding.opened.day() + UNSURE >= now.day() {
                 news = true;
                 finding.attribution = attribution;
             }

@@ -8,7 +8,7 @@ use crate::{
     evidence::{Evidence, News},
     hour::{Hour, Site},
     pool::Pool,
-    stream::{Deviation, FLOOR, Shown},
+    stream::{DOUBT_DAYS, Deviation, FLOOR, Shown},
 };
 
 /// Sizes of change that are bet on, in standard deviations of innovations: sensors break, they rarely drift by little.
@@ -50,6 +50,9 @@ pub(crate) struct Row {
     pub(crate) calm: u8,
     #[n(7)]
     pub(crate) open: bool,
+    /// Days in a row on which nothing was learned although no finding stands on it.
+    #[n(8)]
+    doubt: u8,
 }
 
 /// What a device does since its version changed, beside what it did before and what others do.
@@ -317,6 +320,14 @@ impl Row {
             }
             self.offset += close.today / f32::from((close.days + 1).min(LAST));
         }
+        self.doubt = if self.open || self.learns() {
+            0
+        } else {
+            self.doubt + 1
+        };
+        if self.doubt >= DOUBT_DAYS {
+            self.forget();
+        }
         self.level = 0.5 * (self.level + close.today);
         let usual = f64::from(self.level.abs()) < close.matters && today.abs() < close.matters;
         self.calm = if usual {
@@ -335,7 +346,7 @@ impl Row {
     /// Evidence begins anew.
     pub(crate) fn forget(&mut self) {
         self.evidence = Evidence::default();
-        (self.calm, self.open, self.level) = (0, false, 0.0);
+        (self.calm, self.open, self.level, self.doubt) = (0, false, 0.0, 0);
     }
 
     /// What it deviated by of late is usual from now on.

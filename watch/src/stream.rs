@@ -18,6 +18,10 @@ const QUARTER: u8 = 6;
 /// Evidence above which nothing is learned from a stream: what is not usual must not become it.
 const DOUBT: f64 = 3.0;
 
+/// Days after which what is doubted and was no finding is taken for usual: it is certain by then, and too small to
+/// matter. Else it would never again be learned what is usual.
+pub(crate) const DOUBT_DAYS: u8 = 28;
+
 /// The least standard deviation of innovations, as a share of what matters: where nothing ever happened, such as no
 /// value was ever missing, nobody knows how large something may be that means nothing.
 pub(crate) const FLOOR: f64 = 1.0 / 6.0;
@@ -63,6 +67,9 @@ pub(crate) struct Stream {
     /// Inferences of today.
     #[n(13)]
     inferences: f32,
+    /// Days in a row on which nothing was learned although no finding stands on it.
+    #[n(14)]
+    doubt: u8,
 }
 
 /// What a look at a stream shows.
@@ -113,6 +120,7 @@ impl Default for Stream {
             calm: 0,
             open: false,
             inferences: 0.0,
+            doubt: 0,
         }
     }
 }
@@ -264,6 +272,14 @@ impl Stream {
             if self.learns() && !judged.frozen {
                 self.learn(pool, today);
             }
+            self.doubt = if self.open || self.learns() {
+                0
+            } else {
+                self.doubt + 1
+            };
+            if self.doubt >= DOUBT_DAYS {
+                self.reset(false);
+            }
             self.level = 0.5 * (self.level + today);
             let usual = f64::from(today.abs()) < judged.matters
                 && f64::from(self.level.abs()) < judged.matters;
@@ -323,6 +339,7 @@ impl Stream {
         }
         self.evidence = Evidence::default();
         (self.up, self.down, self.calm, self.open) = ((0.0, 0), (0.0, 0), 0, false);
+        self.doubt = 0;
     }
 }
 

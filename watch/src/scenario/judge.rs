@@ -11,9 +11,6 @@ use crate::{
     settings::Settings,
 };
 
-/// Days before the true one on which an alarm still counts as of it: evidence may begin with chance.
-const EARLY: u32 = 0;
-
 /// One alarm, whoever raised it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Alarm {
@@ -125,7 +122,7 @@ pub fn score(
             (Place::Site(site), Place::Device(device)) => inside(device, Place::Site(site)),
             (own, other) => own == other,
         };
-        let known = alarm.at.day() + EARLY >= truth.onset && alarm.fits;
+        let known = alarm.at.day() >= truth.onset && alarm.fits;
         if !known || !alarm.places.iter().any(concerns) {
             wrong.push(*id);
             continue;
