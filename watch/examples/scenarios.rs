@@ -8,8 +8,8 @@ use tern_watch::{
     sentence::{Numbers, what, why},
 };
 
-/// The first seed of the tables: thresholds and constants were chosen while looking at seeds below 200.
-const FIRST: u64 = 1_000;
+/// The first seed of the tables: nobody looked at these while constants were chosen and faults were mended.
+const FIRST: u64 = 2_000;
 
 /// Some sixty devices.
 const SHAPE: Shape = Shape {

@@ -4,6 +4,14 @@
 //! ([`Watch::look`]). Calls the wire types of `tern-protocol` and the mathematics of `tern-stats`. There is no I/O in
 //! here and no clock: time comes with what is told.
 //!
+//! How it is driven, by hour h of the clock of whoever drives it, once most of what happened in h has arrived:
+//! 1. [`Watch::hour`] with what devices did in h, merged by device and version; and with older hours of sites that were
+//!    away, each site's in order;
+//! 2. [`Watch::look`] with h: findings that opened, changed and closed, to be stored and told ([`sentence`]);
+//! 3. [`Watch::to_bytes`], to be stored with them; [`Watch::restore`] after a start.
+//!
+//! A person who says that a finding is usual now is told by [`Watch::accept`], a new version by [`Watch::set_model`].
+//!
 //! Must never break:
 //! - the state is a fold: the same hours give the same findings, and the order inside an hour never matters;
 //! - whatever arrives, in whatever order, nothing panics and nothing grows without bound;

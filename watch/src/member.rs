@@ -235,16 +235,15 @@ impl Member {
         self.inferences = 0.0;
     }
 
-    /// What it does with its version is what it does: the mean change becomes its usual difference.
+    /// It has its version for long enough, and no harm was found: it is compared with its site as ever. What it
+    /// usually differs by is learned on from what it was, not from its time with the version: where all of a site have
+    /// it, what is known of that time is mostly weather.
     pub(crate) fn grow_up(&mut self) {
-        let Some(young) = self.young.take() else {
-            return;
-        };
-        for (row, sum) in self.rows.iter_mut().zip(young.sums) {
-            if young.weight > 0.0 && !row.open {
-                row.offset += sum / young.weight;
-                row.forget();
-            }
+        if self.young.take().is_some() {
+            self.rows
+                .iter_mut()
+                .filter(|row| !row.open)
+                .for_each(Row::forget);
         }
     }
 }

@@ -221,6 +221,28 @@ fn a_version_that_moves_the_devices_that_get_it_is_blamed_for_it() {
 }
 
 #[test]
+fn what_a_version_does_can_be_accepted() {
+    let mut watch = watch();
+    run(&mut watch, 0..24 * 20, quiet);
+    let half = |_: u32, _: u32, device, one: &mut DeviceHour| {
+        if device < 2 {
+            one.version = SECOND;
+            one.classes = vec![35, 5];
+        }
+    };
+    run(&mut watch, 24 * 20..24 * 25, half);
+    let ids: Vec<u32> = watch.findings().iter().map(|finding| finding.id).collect();
+    assert!(!ids.is_empty());
+    for id in ids {
+        assert!(matches!(
+            watch.accept(id),
+            Some(Change::Closed(_, Why::Accepted))
+        ));
+    }
+    assert_eq!(run(&mut watch, 24 * 25..24 * 50, half), []);
+}
+
+#[test]
 fn a_version_that_changes_nothing_is_not_blamed() {
     let mut watch = watch();
     run(&mut watch, 0..24 * 20, quiet);

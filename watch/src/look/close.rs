@@ -125,8 +125,10 @@ impl Watch {
                         .values_mut()
                         .filter(|one| one.version == version)
                     {
-                        if let Some(row) = member.rows.get_mut(at) {
-                            row.forget();
+                        match member.rows.get_mut(at) {
+                            Some(row) if accepted => row.accept(),
+                            Some(row) => row.forget(),
+                            None => {}
                         }
                     }
                 }
