@@ -28,7 +28,7 @@ const MIDDLE: f32 = 0.3;
 
 /// Sites that a fleet has to have for its middle to be one, and for sites to be judged beside it.
 const SITES: usize = 3;
-const SITES_BESIDE: usize = 5;
+pub(crate) const SITES_BESIDE: usize = 5;
 
 /// One device's hour as values.
 pub(crate) struct Scored {

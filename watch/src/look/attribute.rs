@@ -6,6 +6,7 @@ use crate::{
     Device, Watch,
     column::Kind,
     finding::{Attribution, Place},
+    fold::SITES_BESIDE,
     hour::Hour,
     member::Member,
     mix,
@@ -40,6 +41,8 @@ impl Watch {
         };
         match (of, place) {
             (Place::Version(version), _) if of_version(version) => Part::Same,
+            // Few sites are not judged beside the fleet: they do what it does.
+            (Place::Fleet, Place::Site(_)) if self.state.sites.len() < SITES_BESIDE => Part::Same,
             (Place::Fleet, Place::Site(_) | Place::Device(_)) => Part::Of,
             (Place::Site(site), Place::Device(device)) => {
                 let at = self.state.devices.get(&device).map(|one| one.site);
