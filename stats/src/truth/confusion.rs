@@ -228,7 +228,7 @@ mod tests {
     }
 
     /// What is doubtful is kept ten times as often as what is sure, and is wrong more often: plain shares are off by
-    /// 20 points, weighted ones by none.
+    /// 18 points, weighted ones by none.
     #[test]
     fn bias_of_keeping_is_gone() {
         let (mut chance, rounds) = (Chance::new(21), 300);
