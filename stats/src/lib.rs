@@ -23,6 +23,6 @@ pub mod ladder;
 pub mod levels;
 pub mod signal;
 pub mod sketch;
-pub mod values;
 pub mod truth;
+pub mod values;
 pub mod window;

@@ -7,6 +7,8 @@ use std::{fmt, str::FromStr};
 
 use tern_protocol::{profile::Image, steps::Channels};
 
+use crate::chance::Chance;
+
 /// Signals of one number, of an input's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Signal {
@@ -192,14 +194,9 @@ fn projection(values: &[f32], number: u16) -> f64 {
     }
 }
 
-/// The signs of 64 elements of a direction: `SplitMix64` of its number and the block (G. Steele, D. Lea and C. Flood,
-/// "Fast splittable pseudorandom number generators", OOPSLA 2014).
+/// The signs of 64 elements of a direction: a number that follows from its own and the block's.
 fn signs(number: u16, block: u64) -> u64 {
-    let seed = (u64::from(number) << 48) | (block + 1);
-    let mut z = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+    Chance::new((u64::from(number) << 48) | block).bits()
 }
 
 #[cfg(test)]

@@ -45,6 +45,8 @@ pub(crate) enum Name {
     Rollout,
     /// How well a rollout decides on simulated fleets, beside rules of fixed thresholds
     Decide,
+    /// How well drift is found on simulated fleets, beside the rules of others
+    Drift,
     /// What telemetry costs a device: time of an inference, bytes of a window
     Window,
     /// Telemetry windows a second, durable and acknowledged
@@ -55,7 +57,13 @@ pub(crate) enum Name {
 pub(crate) fn run(options: &Options) -> Result<Verdict> {
     build(&["--release", "--package", "tern-bench"], options)?;
     // These need no process of Tern's.
-    let alone = [Name::Delta, Name::Rollout, Name::Decide, Name::Window];
+    let alone = [
+        Name::Delta,
+        Name::Rollout,
+        Name::Decide,
+        Name::Drift,
+        Name::Window,
+    ];
     if let Some(name) = options.name.filter(|name| alone.contains(name)) {
         return measure(&[name], None, options);
     }

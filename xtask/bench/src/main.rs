@@ -8,6 +8,7 @@
 mod decide;
 mod delivery;
 mod delta;
+mod drift;
 mod footprint;
 mod handshake;
 mod inference;
@@ -84,6 +85,8 @@ enum Bench {
     Rollout,
     /// How well a rollout decides on simulated fleets, beside rules of fixed thresholds
     Decide,
+    /// How well drift is found on simulated fleets, beside the rules of others
+    Drift,
     /// What telemetry costs a device: time of an inference, bytes of a window
     Window,
     /// Telemetry windows a second, durable and acknowledged
@@ -114,6 +117,7 @@ fn main() -> Result<()> {
         Bench::Delta => delta::run(&report),
         Bench::Rollout => rollout::run(&report),
         Bench::Decide => decide::run(&report),
+        Bench::Drift => drift::run_all(&report),
         Bench::Window => window::run(&report),
         Bench::Ingest {
             devices,
