@@ -18,6 +18,7 @@ extern crate alloc;
 pub mod agent_version;
 pub mod codec;
 pub mod digest;
+pub mod exposition;
 pub mod id;
 pub mod limits;
 pub mod time;

@@ -15,10 +15,10 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::{Deserialize, Serialize};
-use tern_protocol::id::PredictionId;
+use tern_protocol::{exposition, id::PredictionId};
 use tokio::{net::TcpStream, sync::watch, time::timeout};
 
-use super::{Shared, oip, recent::FeedbackError, status};
+use super::{Shared, metrics, oip, recent::FeedbackError, status};
 
 /// One request's body: a batch of a few camera images as JSON.
 pub const BODY_MAX: usize = 8 << 20;
@@ -205,6 +205,11 @@ async fn route(shared: &Shared, request: Request<Incoming>) -> Result<Answer, Ht
             get(&request)?;
             Ok(json(StatusCode::OK, &status::status(shared)))
         }
+        ["metrics"] => {
+            get(&request)?;
+            let text = metrics::metrics(shared).into_bytes();
+            Ok(of_type(StatusCode::OK, text, exposition::CONTENT_TYPE))
+        }
         _ => Err(HttpError::NotFound),
     }
 }
@@ -298,9 +303,13 @@ fn json<T: Serialize>(status: StatusCode, value: &T) -> Answer {
 }
 
 fn bytes(status: StatusCode, body: Vec<u8>) -> Answer {
+    of_type(status, body, "application/json")
+}
+
+fn of_type(status: StatusCode, body: Vec<u8>, kind: &'static str) -> Answer {
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
-    let json = header::HeaderValue::from_static("application/json");
-    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    let kind = header::HeaderValue::from_static(kind);
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
 }

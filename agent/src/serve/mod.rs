@@ -5,6 +5,7 @@
 
 mod files;
 mod http;
+mod metrics;
 mod numbers;
 mod oip;
 pub mod predict;

@@ -48,6 +48,8 @@ pub struct Meter {
     inferences: u64,
     errors: u64,
     latency: Sketch,
+    /// Latency of all windows before this one.
+    earlier: Sketch,
     queue: Sketch,
     pre: Sketch,
     infer: Sketch,
@@ -78,6 +80,7 @@ impl Meter {
             inferences: 0,
             errors: 0,
             latency: Sketch::new(),
+            earlier: Sketch::new(),
             queue: Sketch::new(),
             pre: Sketch::new(),
             infer: Sketch::new(),
@@ -165,6 +168,13 @@ impl Meter {
         self.rss = self.rss.max(Some(bytes));
     }
 
+    /// Latency of all inferences since the first window was opened, in microseconds.
+    pub fn latency(&self) -> Sketch {
+        let mut all = self.earlier.clone();
+        all.merge(&self.latency);
+        all
+    }
+
     /// The board is, or was since it was looked at last, so warm, in tenths of a degree Celsius.
     pub fn warmed(&mut self, tenths: i16) {
         self.temperature = self.temperature.max(Some(tenths));
@@ -179,8 +189,11 @@ impl Meter {
         cpu: Duration,
     ) -> Option<Window> {
         let classes = self.classes.len();
+        let mut earlier = std::mem::take(&mut self.earlier);
+        earlier.merge(&self.latency);
         let next = Self {
             before: std::mem::take(&mut self.before),
+            earlier,
             ..Self::new(now, classes, Arc::clone(&self.bins), cpu)
         };
         let old = std::mem::replace(self, next);
@@ -327,6 +340,7 @@ mod tests {
             .map(|part| part.sum.round() as u32);
         assert_eq!(sums, [40, 10, 360, 14]);
         assert_eq!(meter.close(&slot, &version, at(120), 40 * MS), None);
+        assert_eq!(meter.latency().count(), 2, "whatever was closed");
         assert!(meter.claim_capture(1), "the bound is per window");
         meter.inference(&Inference {
             took: took(1.0),

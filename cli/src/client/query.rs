@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tern_protocol::{
     id::{DeviceId, ModelName, ModelVersion, SiteName},
-    rest::{GroupBy, Health, Metric},
+    rest::{GroupBy, Health, Metric, Part},
     time::WallTime,
 };
 
@@ -89,6 +89,8 @@ pub struct ChartQuery {
     pub site: Option<SiteName>,
     /// On this device.
     pub device: Option<DeviceId>,
+    /// Of devices that had this part in a rollout.
+    pub arm: Option<Part>,
     /// What makes one series each.
     pub group: GroupBy,
     /// From this moment.
@@ -108,6 +110,7 @@ impl ChartQuery {
             version: None,
             site: None,
             device: None,
+            arm: None,
             group: GroupBy::None,
             from: None,
             to: None,
@@ -121,6 +124,7 @@ impl ChartQuery {
             ("version", self.version.map(|version| version.to_string())),
             ("site", self.site.as_ref().map(ToString::to_string)),
             ("device", self.device.as_ref().map(ToString::to_string)),
+            ("arm", self.arm.map(|arm| arm.word().to_owned())),
             ("group", Some(word(&self.group))),
             ("from", self.from.map(|from| from.0.to_string())),
             ("to", self.to.map(|to| to.0.to_string())),

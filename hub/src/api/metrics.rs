@@ -1,8 +1,7 @@
-//! Numbers for Prometheus, in its text format (version 0.0.4).
+//! Numbers for Prometheus.
 
 use std::{
     collections::BTreeMap,
-    fmt::Write as _,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -13,7 +12,10 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use tern_protocol::rest::Health;
+use tern_protocol::{
+    exposition::{self, Text},
+    rest::Health,
+};
 
 use super::{policy::Asking, problem::ApiError};
 use crate::{
@@ -118,11 +120,8 @@ pub(super) async fn metrics(
         ];
         text.sample("tern_http_requests_total", &labels, count);
     }
-    let kind = [(
-        header::CONTENT_TYPE,
-        "text/plain; version=0.0.4; charset=utf-8",
-    )];
-    Ok((kind, text.0).into_response())
+    let kind = [(header::CONTENT_TYPE, exposition::CONTENT_TYPE)];
+    Ok((kind, text.finish()).into_response())
 }
 
 fn blobs(app: &App, text: &mut Text) {
@@ -160,46 +159,4 @@ async fn devices(app: &App, principal: &Principal, text: &mut Text) -> Result<()
         text.sample("tern_inferences_total", &labels, totals.inferences);
     }
     Ok(())
-}
-
-/// Text in the making.
-#[derive(Debug, Default)]
-struct Text(String);
-
-impl Text {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
-        let help = help.replace('\\', r"\\").replace('\n', " ");
-        write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n")
-            .expect("writing to a String cannot fail");
-    }
-
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: u64) {
-        self.0.push_str(name);
-        for (place, (label, text)) in labels.iter().enumerate() {
-            self.0.push(if place == 0 { '{' } else { ',' });
-            let text = text
-                .replace('\\', r"\\")
-                .replace('"', "\\\"")
-                .replace('\n', r"\n");
-            write!(self.0, "{label}=\"{text}\"").expect("writing to a String cannot fail");
-        }
-        let end = if labels.is_empty() { "" } else { "}" };
-        writeln!(self.0, "{end} {value}").expect("writing to a String cannot fail");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_format() {
-        let mut text = Text::default();
-        text.family("tern_x", "gauge", "Things.");
-        text.sample("tern_x", &[], 3);
-        text.sample("tern_x", &[("a", "b\"\\\n"), ("c", "d")], 4);
-        let expected = "# HELP tern_x Things.\n# TYPE tern_x gauge\ntern_x 3\n\
-                        tern_x{a=\"b\\\"\\\\\\n\",c=\"d\"} 4\n";
-        assert_eq!(text.0, expected);
-    }
 }

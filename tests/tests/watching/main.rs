@@ -1,0 +1,5 @@
+//! Watching, end to end: what devices tell, what is kept of it, and what standard tools make of it.
+
+mod prometheus;
+mod sums;
+mod windows;
