@@ -2,39 +2,32 @@
 
 use std::time::Duration;
 
-/// `SplitMix64` (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA
-/// 2014): 64 bits of state, good enough to draw samples, and no crate.
+use tern_stats::chance;
+
+/// 64 bits of state, good enough to draw samples.
 #[derive(Debug, Clone)]
-pub struct Chance(u64);
+pub struct Chance(chance::Chance);
 
 impl Chance {
     /// The same seed gives the same draws.
     pub fn seeded(seed: u64) -> Self {
-        Self(seed)
+        Self(chance::Chance::new(seed))
     }
 
     /// Seeded by the system, so that devices that start together do not act together.
     pub fn from_system() -> Result<Self, getrandom::Error> {
-        getrandom::u64().map(Self)
+        getrandom::u64().map(Self::seeded)
     }
 
     /// Another source, whose draws have nothing to do with those of this one.
     #[must_use]
     pub fn split(&mut self) -> Self {
-        Self(self.next())
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        Self::seeded(self.0.bits())
     }
 
     /// From 0 up to but not 1, evenly.
     pub fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+        self.0.uniform()
     }
 
     /// True with this probability.

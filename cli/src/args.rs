@@ -11,6 +11,7 @@ use crate::commands::{
     completions::CompletionsArgs,
     delivery::DeliveryArgs,
     device::DeviceCommand,
+    distances::DistancesArgs,
     freeze::FreezeArgs,
     key::KeyCommand,
     label::LabelCommand,
@@ -89,6 +90,8 @@ pub(crate) enum Command {
     Capture(CaptureCommand),
     /// How often each version is right, at each site
     Accuracy(AccuracyArgs),
+    /// How far inputs and answers are from what a version was trained on, at each site
+    Distances(DistancesArgs),
     /// What is on its way to devices, and how versions got there
     Delivery(DeliveryArgs),
     /// Windows whose time cannot be right: they count, and no chart draws them

@@ -1,16 +1,12 @@
 //! Seeds from seeds. Called wherever something must be the same again on any machine, with any
 //! version of any crate.
 
-/// A number that looks random and depends on both.
-///
-/// Source: the finaliser of SplitMix64; G. L. Steele, D. Lea, C. H. Flood, "Fast splittable
-/// pseudorandom number generators", OOPSLA 2014.
+use tern_stats::chance::{Chance, STEP};
+
+/// A number that looks random and depends on both: the one with this number, from 0, of the sequence that follows
+/// from the seed.
 pub fn mix(seed: u64, number: u64) -> u64 {
-    let step = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mut z = seed.wrapping_add(step);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+    Chance::new(seed.wrapping_add(number.wrapping_mul(STEP))).bits()
 }
 
 /// The numbers below `len` in an order that depends on the seed alone.

@@ -2,6 +2,9 @@
 //!
 //! Not for secrets, and not for drawing who gets what.
 
+/// What the state grows by with each number: 2^64 over the golden ratio.
+pub const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// `SplitMix64`: G. Steele, D. Lea and C. Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
 #[derive(Debug, Clone)]
 pub struct Chance(u64);
@@ -14,7 +17,7 @@ impl Chance {
 
     /// 64 random bits.
     pub fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.0 = self.0.wrapping_add(STEP);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)

@@ -1,6 +1,6 @@
 //! Our statistics beside those of scipy, Evidently, NannyML and river, for the same counts.
 //!
-//! `golden/golden.json` is what `golden/golden.py` printed, with the versions of the packages. With `TERN_PYTHON`, a
+//! `golden/golden.json` is what `golden/golden.py` printed, with the versions of the packages. With `TERN_GOLDEN_PYTHON`, a
 //! Python that has them, it is run again, and both what it prints and what is pinned are compared.
 
 use std::{process::Command, sync::OnceLock};
@@ -26,12 +26,12 @@ fn golden() -> &'static [Value] {
     static ALL: OnceLock<Vec<Value>> = OnceLock::new();
     ALL.get_or_init(|| {
         let mut all = vec![pinned()];
-        if let Ok(python) = std::env::var("TERN_PYTHON") {
+        if let Ok(python) = std::env::var("TERN_GOLDEN_PYTHON") {
             let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/golden.py");
             let output = Command::new(python)
                 .arg(script)
                 .output()
-                .expect("TERN_PYTHON can be run");
+                .expect("TERN_GOLDEN_PYTHON can be run");
             assert!(
                 output.status.success(),
                 "{}",

@@ -205,6 +205,18 @@ impl Browser {
         self.run(over).as_f64().expect("a number of pixels")
     }
 
+    /// Nothing went wrong in the page, and it fits a phone.
+    #[track_caller]
+    pub fn assert_sound(&self) {
+        let said = self.console();
+        let wrong: Vec<_> = said.iter().filter(|(level, _)| level == "SEVERE").collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+        self.resize(390, 844);
+        let over = self.overflow();
+        assert!(over <= 0.0, "{} is {over} pixels too wide", self.address());
+        self.resize(1280, 900);
+    }
+
     /// Waits until a page of this path is loaded.
     #[track_caller]
     pub fn arrives_at(&self, path: &str) {

@@ -2,7 +2,9 @@
 
 use std::{
     env,
+    io::Write as _,
     path::{Path, PathBuf},
+    process::{Command, Stdio},
 };
 
 /// Where Debian keeps daemons: not on everybody's search path.
@@ -26,6 +28,31 @@ pub fn find(program: &str) -> Option<PathBuf> {
         eprintln!("SKIPPED: {program} is not installed");
     }
     found
+}
+
+/// Has Prometheus' own tool check metrics; nothing where it is missing.
+#[track_caller]
+pub fn assert_good_metrics(metrics: &str) {
+    let Some(promtool) = find("promtool") else {
+        return;
+    };
+    let mut promtool = Command::new(promtool)
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool starts");
+    let mut stdin = promtool.stdin.take().expect("stdin is piped");
+    stdin
+        .write_all(metrics.as_bytes())
+        .expect("promtool reads its input");
+    drop(stdin);
+    let ended = promtool
+        .wait_with_output()
+        .expect("promtool ends with its input");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success(), "promtool: {said}\n{metrics}");
 }
 
 /// The root of the repository.

@@ -23,7 +23,7 @@ pub use self::{
     error::ClientError,
     http::address,
     pages::Pages,
-    query::{AccuracyQuery, CaptureQuery, ChartQuery, DeviceQuery},
+    query::{AccuracyQuery, CaptureQuery, ChartQuery, DeviceQuery, DistancesQuery},
     stream::Stream,
     upload::Stored,
 };
@@ -32,10 +32,11 @@ use tern_protocol::{
     digest::Digest,
     id::{DeviceId, ModelName, ModelVersion, RolloutId, SlotName, WorkspaceId},
     rest::{
-        Abort, AccuracyView, CaptureView, Change, Chart, DeliveryView, DeviceView, EventView,
-        Freeze, LabelImport, LabelImportResult, ModelView, NewFreeze, NewRollout, NewVersion,
-        Overview, Page, Plan, PlanCheck, PlanTemplate, QuarantineView, RehearsalRequest, Rehearsed,
-        Replay, RolloutView, Tapped, TimelineEntry, Transcode, Transcoding, VersionView, Widen,
+        Abort, AccuracyView, CaptureView, Change, Chart, DeliveryView, DeviceView, DistancesView,
+        EventView, Freeze, LabelImport, LabelImportResult, ModelView, NewFreeze, NewRollout,
+        NewVersion, Overview, Page, Plan, PlanCheck, PlanTemplate, QuarantineView,
+        RehearsalRequest, Rehearsed, Replay, RolloutView, Tapped, TimelineEntry, Transcode,
+        Transcoding, VersionView, Widen,
     },
 };
 
@@ -342,6 +343,13 @@ impl Client {
     /// `GET /charts/{metric}`.
     pub fn chart(&self, query: &ChartQuery) -> Result<Chart, ClientError> {
         let path = self.path(&format!("/charts/{}", query::word(&query.metric)));
+        self.http.get(&path, &query.parameters())
+    }
+
+    /// `GET /models/{model}/versions/{version}/distances`.
+    pub fn distances(&self, query: &DistancesQuery) -> Result<DistancesView, ClientError> {
+        let DistancesQuery { model, version, .. } = query;
+        let path = self.path(&format!("/models/{model}/versions/{version}/distances"));
         self.http.get(&path, &query.parameters())
     }
 

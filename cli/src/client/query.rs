@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tern_protocol::{
     id::{DeviceId, ModelName, ModelVersion, SiteName},
-    rest::{GroupBy, Health, Metric, Part},
+    rest::{Baseline, GroupBy, Health, Metric, Part},
     time::WallTime,
 };
 
@@ -129,6 +129,34 @@ impl ChartQuery {
             ("from", self.from.map(|from| from.0.to_string())),
             ("to", self.to.map(|to| to.0.to_string())),
             ("step_ms", self.step_ms.map(|step| step.to_string())),
+        ])
+    }
+}
+
+/// Distances of which version, over which time, from what. What is left out is the hub's choice: the last day, training.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DistancesQuery {
+    /// The model.
+    pub model: ModelName,
+    /// Its version.
+    pub version: ModelVersion,
+    /// Only at this site.
+    pub site: Option<SiteName>,
+    /// From this moment.
+    pub from: Option<WallTime>,
+    /// To this moment.
+    pub to: Option<WallTime>,
+    /// Compared with what.
+    pub baseline: Baseline,
+}
+
+impl DistancesQuery {
+    pub(super) fn parameters(&self) -> Parameters {
+        given([
+            ("site", self.site.as_ref().map(ToString::to_string)),
+            ("from", self.from.map(|from| from.0.to_string())),
+            ("to", self.to.map(|to| to.0.to_string())),
+            ("baseline", Some(word(&self.baseline))),
         ])
     }
 }

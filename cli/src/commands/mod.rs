@@ -11,6 +11,7 @@ pub(crate) mod capture;
 pub(crate) mod completions;
 pub(crate) mod delivery;
 pub(crate) mod device;
+pub(crate) mod distances;
 pub(crate) mod freeze;
 pub(crate) mod given;
 pub(crate) mod key;

@@ -6,6 +6,7 @@
 pub(crate) mod admission;
 pub(crate) mod delivery;
 pub(crate) mod device;
+pub(crate) mod distances;
 pub(crate) mod evidence;
 pub(crate) mod key;
 pub(crate) mod model;

@@ -1,10 +1,15 @@
 //! Quantities over time, and the overview.
 
-use axum::{Json as Answer, extract::State};
+use axum::{
+    Json as Answer,
+    extract::State,
+    http::header,
+    response::{IntoResponse as _, Response},
+};
 use serde::Deserialize;
 use tern_protocol::{
     id::{DeviceId, ModelName, ModelVersion, SiteName},
-    rest::{Chart, GroupBy, Metric, Overview, Page, Part, QuarantineView},
+    rest::{Baseline, Chart, DistancesView, GroupBy, Metric, Overview, Page, Part, QuarantineView},
     time::WallTime,
 };
 use utoipa::IntoParams;
@@ -16,7 +21,7 @@ use super::{
 };
 use crate::{
     app::App,
-    monitor::{self, ChartQuery},
+    monitor::{self, ChartQuery, DistancesQuery},
 };
 
 /// A metric in the path.
@@ -58,19 +63,38 @@ pub(super) struct ChartsQuery {
     to: Option<WallTime>,
     /// Length of an interval in milliseconds; so that there are 60 by default.
     step_ms: Option<u64>,
+    /// `csv` for a table: a line for each interval of each series in which anything was seen.
+    #[serde(default)]
+    #[param(inline)]
+    format: Format,
+}
+
+/// How a chart is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Format {
+    /// As JSON.
+    #[default]
+    Json,
+    /// As a table.
+    Csv,
 }
 
 /// Draw a quantity over time.
 #[utoipa::path(
     get, path = "/charts/{metric}", tag = "monitor", params(MetricPath, ChartsQuery),
-    responses((status = 200, description = "Series on one time axis", body = Chart)),
+    responses((
+        status = 200, description = "Series on one time axis; a table if `format` is `csv`",
+        content((Chart = "application/json"), (String = "text/csv")),
+    )),
 )]
 pub(super) async fn chart(
     State(app): State<App>,
     Workspace(workspace): Workspace,
     Path(MetricPath { metric }): Path<MetricPath>,
     Query(query): Query<ChartsQuery>,
-) -> Result<Answer<Chart>, ApiError> {
+) -> Result<Response, ApiError> {
+    let format = query.format;
     let query = ChartQuery {
         model: query.model,
         version: query.version,
@@ -80,9 +104,122 @@ pub(super) async fn chart(
         group: query.group.unwrap_or_default(),
         ..ChartQuery::recent(metric, app.clock.now()).between(query.from, query.to, query.step_ms)
     };
-    Ok(Answer(
-        monitor::chart(&app.store, &workspace, &query).await?,
-    ))
+    let chart = monitor::chart(&app.store, &workspace, &query).await?;
+    Ok(match format {
+        Format::Json => Answer(chart).into_response(),
+        Format::Csv => {
+            let name = format!("attachment; filename=\"{}.csv\"", word(metric));
+            let head = [
+                (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
+                (header::CONTENT_DISPOSITION, name),
+            ];
+            (head, csv(&chart)).into_response()
+        }
+    })
+}
+
+/// A metric as in its address.
+fn word(metric: Metric) -> String {
+    serde_json::to_value(metric)
+        .ok()
+        .and_then(|word| Some(word.as_str()?.to_owned()))
+        .unwrap_or_default()
+}
+
+/// A line for each point at which anything was seen: what, from when to when, how much, between what, on how many.
+fn csv(chart: &Chart) -> Vec<u8> {
+    const MEMORY: &str = "writing to memory cannot fail";
+    let mut table = csv::Writer::from_writer(Vec::new());
+    let head = [
+        "series",
+        "from",
+        "to",
+        chart.unit.as_str(),
+        "low",
+        "high",
+        "n",
+    ];
+    table.write_record(head).expect(MEMORY);
+    let step = i64::try_from(chart.step_ms).unwrap_or(i64::MAX);
+    for series in &chart.series {
+        let mut from = chart.from.0;
+        for point in &series.points {
+            let to = from.saturating_add(step);
+            let number =
+                |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+            if point.value.is_some() {
+                let row = [
+                    series.name.clone(),
+                    from.to_string(),
+                    to.to_string(),
+                    number(point.value),
+                    number(point.low),
+                    number(point.high),
+                    point.n.to_string(),
+                ];
+                table.write_record(row).expect(MEMORY);
+            }
+            from = to;
+        }
+    }
+    table.into_inner().unwrap_or_default()
+}
+
+/// Which version.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct VersionPath {
+    /// The model.
+    #[param(value_type = String)]
+    model: ModelName,
+    /// Its version.
+    #[param(value_type = u32)]
+    version: ModelVersion,
+}
+
+/// Over which time, and compared with what.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct DistanceQuery {
+    /// Only at this site.
+    #[param(value_type = Option<String>)]
+    site: Option<SiteName>,
+    /// Start in milliseconds since 1970; a day before the end by default.
+    #[param(value_type = Option<i64>)]
+    from: Option<WallTime>,
+    /// End in milliseconds since 1970; now by default.
+    #[param(value_type = Option<i64>)]
+    to: Option<WallTime>,
+    /// What the time is compared with: `training` by default.
+    #[serde(default)]
+    #[param(inline)]
+    baseline: Baseline,
+}
+
+/// How far a version's inputs and answers are from training, or from the week before, at each site.
+#[utoipa::path(
+    get, path = "/models/{model}/versions/{version}/distances", tag = "monitor",
+    params(VersionPath, DistanceQuery),
+    responses((status = 200, description = "All sites first, then each", body = DistancesView)),
+)]
+pub(super) async fn distances(
+    State(app): State<App>,
+    Workspace(workspace): Workspace,
+    Path(VersionPath { model, version }): Path<VersionPath>,
+    Query(query): Query<DistanceQuery>,
+) -> Result<Answer<DistancesView>, ApiError> {
+    const DAY: i64 = 24 * 3_600_000;
+    let to = query.to.unwrap_or_else(|| app.clock.now());
+    let query = DistancesQuery {
+        model,
+        version,
+        site: query.site,
+        from: query.from.unwrap_or(WallTime(to.0.saturating_sub(DAY))),
+        to,
+        baseline: query.baseline,
+    };
+    Ok(Answer(monitor::distances(&app, &workspace, &query).await?))
 }
 
 /// The fleet at a glance.
@@ -121,4 +258,41 @@ pub(super) async fn list_quarantine(
     let device = query.device.as_ref();
     let items = monitor::quarantine(&app.store, &workspace, device).await?;
     Ok(Answer(Page { items, next: None }))
+}
+
+#[cfg(test)]
+mod tests {
+    use tern_protocol::rest::{Point, Series};
+
+    use super::*;
+
+    #[test]
+    fn a_table_has_what_was_seen_and_names_with_commas() {
+        let point = |value: Option<f64>| Point {
+            value,
+            n: 7,
+            ..Point::default()
+        };
+        let chart = Chart {
+            metric: Metric::Errors,
+            unit: "ratio".into(),
+            from: WallTime(1_000),
+            step_ms: 500,
+            series: vec![Series {
+                name: "hill, north".into(),
+                points: vec![point(Some(0.25)), point(None), point(Some(0.5))],
+            }],
+        };
+        let table = String::from_utf8(csv(&chart)).expect("text");
+        let lines: Vec<&str> = table.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                "series,from,to,ratio,low,high,n",
+                "\"hill, north\",1000,1500,0.25,,,7",
+                "\"hill, north\",2000,2500,0.5,,,7",
+            ]
+        );
+        assert_eq!(word(Metric::Errors), "errors");
+    }
 }

@@ -137,6 +137,7 @@ pub fn router() -> Router<App> {
         .route(VIEW, routes!(truth::list_captures))
         .route(VIEW, routes!(truth::list_accuracy))
         .route(VIEW, routes!(charts::chart))
+        .route(VIEW, routes!(charts::distances))
         .route(VIEW, routes!(charts::overview))
         .route(VIEW, routes!(charts::list_quarantine))
         .route(VIEW, routes!(delivery::show_delivery))

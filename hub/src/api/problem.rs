@@ -14,7 +14,7 @@ use crate::{
     access::identity::{DecideError, InviteError, JoinError},
     access::people::PeopleError,
     blobs::BlobError,
-    monitor::{ChartError, labels::ImportError},
+    monitor::{ChartError, DistancesError, labels::ImportError},
     notify::NotifyError,
     registry::PublishError,
     rollout::RolloutError,
@@ -215,6 +215,17 @@ impl From<ChartError> for ApiError {
     fn from(err: ChartError) -> Self {
         match err {
             ChartError::Store(err) => err.into(),
+            err => Self::unprocessable(err.to_string()),
+        }
+    }
+}
+
+impl From<DistancesError> for ApiError {
+    fn from(err: DistancesError) -> Self {
+        match err {
+            DistancesError::Store(err) => err.into(),
+            DistancesError::Blob(err) => err.into(),
+            err @ DistancesError::NotFound { .. } => Self::not_found(err.to_string()),
             err => Self::unprocessable(err.to_string()),
         }
     }

@@ -245,6 +245,7 @@ async fn every_route_is_documented_and_every_reference_resolves() {
         "get /captures",
         "get /accuracy",
         "get /charts/{metric}",
+        "get /models/{model}/versions/{version}/distances",
         "get /overview",
         "get /notifications",
         "get /notifications/subscriptions",

@@ -133,6 +133,11 @@ pub(super) fn hour_minute(at: WallTime) -> String {
     timestamp(at).strftime("%H:%M").to_string()
 }
 
+/// Day and month in UTC: `28 Nov`.
+pub(super) fn day_month(at: WallTime) -> String {
+    timestamp(at).strftime("%-d %b").to_string()
+}
+
 /// The moment, or the end of the calendar's ten thousand years that is nearer to it.
 fn timestamp(at: WallTime) -> Timestamp {
     let end = if at.0 < 0 {

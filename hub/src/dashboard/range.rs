@@ -43,10 +43,21 @@ pub(super) enum Range {
     Hours6,
     /// 24 hours.
     Day,
+    /// 7 days.
+    Week,
+    /// 30 days.
+    Days30,
 }
 
 impl Range {
-    const ALL: [Self; 4] = [Self::Minutes15, Self::Hour, Self::Hours6, Self::Day];
+    const ALL: [Self; 6] = [
+        Self::Minutes15,
+        Self::Hour,
+        Self::Hours6,
+        Self::Day,
+        Self::Week,
+        Self::Days30,
+    ];
 
     /// The range with this key, if there is one.
     pub(super) fn named(key: &str) -> Option<Self> {
@@ -60,6 +71,8 @@ impl Range {
             Self::Hour => "1h",
             Self::Hours6 => "6h",
             Self::Day => "24h",
+            Self::Week => "7d",
+            Self::Days30 => "30d",
         }
     }
 
@@ -70,6 +83,8 @@ impl Range {
             Self::Hour => "1 h",
             Self::Hours6 => "6 h",
             Self::Day => "24 h",
+            Self::Week => "7 days",
+            Self::Days30 => "30 days",
         }
     }
 
@@ -85,6 +100,9 @@ impl Range {
             Self::Hour => (MINUTE, 60),
             Self::Hours6 => (5 * MINUTE, 72),
             Self::Day => (20 * MINUTE, 72),
+            // Whole hours: a large fleet is drawn from sums of them.
+            Self::Week => (3 * 60 * MINUTE, 56),
+            Self::Days30 => (12 * 60 * MINUTE, 60),
         };
         let (step, count) = match grain {
             Grain::Fine => (step, count),

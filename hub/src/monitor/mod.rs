@@ -15,6 +15,7 @@ pub mod alert;
 mod attention;
 mod captures;
 mod charts;
+mod distances;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod follow;
@@ -34,6 +35,7 @@ pub use self::{
     accuracy::{AccuracyQuery, accuracy},
     captures::{CaptureQuery, captures},
     charts::{ChartError, ChartQuery, chart},
+    distances::{DistancesError, DistancesQuery, distances},
     overview::{overview, totals},
     quarantine::quarantine,
     rows::last_place,

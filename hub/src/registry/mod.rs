@@ -272,6 +272,21 @@ pub async fn classes(
     named.collect()
 }
 
+/// The reference profile of a version: nothing if there is no such version, and nothing in it if it came without one.
+pub async fn reference(
+    db: &impl ConnectionTrait,
+    workspace: &WorkspaceId,
+    model: &ModelName,
+    version: ModelVersion,
+) -> Result<Option<Option<Digest>>, StoreError> {
+    let Some(row) = row(db, workspace, model, version).await? else {
+        return Ok(None);
+    };
+    let digest = Some(row.reference.as_str()).filter(|digest| !digest.is_empty());
+    let digest = digest.map(|digest| parsed("digest", digest));
+    digest.transpose().map(Some)
+}
+
 async fn row(
     db: &impl ConnectionTrait,
     workspace: &WorkspaceId,

@@ -9,6 +9,7 @@ mod attention;
 mod charts;
 mod decision;
 mod delivery;
+mod distances;
 mod expression;
 mod fleet;
 mod notify;
@@ -25,9 +26,9 @@ mod trust;
 mod truth;
 
 pub use self::{
-    access::*, attention::*, charts::*, decision::*, delivery::*, expression::*, fleet::*,
-    notify::*, overview::*, plan::*, problem::*, quarantine::*, registry::*, rehearsal::*,
-    rollout::*, tap::*, timeline::*, trust::*, truth::*,
+    access::*, attention::*, charts::*, decision::*, delivery::*, distances::*, expression::*,
+    fleet::*, notify::*, overview::*, plan::*, problem::*, quarantine::*, registry::*,
+    rehearsal::*, rollout::*, tap::*, timeline::*, trust::*, truth::*,
 };
 
 use alloc::{string::String, vec::Vec};

@@ -3,7 +3,7 @@
     python -m venv /tmp/golden && /tmp/golden/bin/pip install scipy evidently nannyml river 'pandas<3'
     /tmp/golden/bin/python stats/tests/golden/golden.py > stats/tests/golden/golden.json
 
-`TERN_PYTHON=/tmp/golden/bin/python cargo test -p tern-stats --test golden` runs it again and compares.
+`TERN_GOLDEN_PYTHON=/tmp/golden/bin/python cargo test -p tern-stats --test golden` runs it again and compares.
 Whatever is not installed is left out, and what is pinned of it stays.
 """
 

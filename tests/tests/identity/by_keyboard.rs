@@ -24,22 +24,6 @@ fn log_in(browser: &Browser, fleet: &Fleet, path: &str) {
     browser.press(keys::ENTER);
 }
 
-/// Nothing went wrong in the page, and it fits a phone.
-#[track_caller]
-fn stands(browser: &Browser) {
-    let said = browser.console();
-    let wrong: Vec<_> = said.iter().filter(|(level, _)| level == "SEVERE").collect();
-    assert!(wrong.is_empty(), "{wrong:?}");
-    browser.resize(390, 844);
-    let over = browser.overflow();
-    assert!(
-        over <= 0.0,
-        "{} is {over} pixels too wide",
-        browser.address()
-    );
-    browser.resize(1280, 900);
-}
-
 #[test]
 fn a_device_is_invited_accepted_and_revoked_by_keyboard_alone() {
     let fleet = Fleet::secured(&[]);
@@ -58,13 +42,13 @@ fn a_device_is_invited_accepted_and_revoked_by_keyboard_alone() {
     let text = browser.text();
     let token = text.lines().find(|line| line.starts_with("tern-join-1-"));
     let token = token.expect("the token alone is shown too").to_owned();
-    stands(&browser);
+    browser.assert_sound();
 
     let mut agent = Agent::prepare(fleet.dir(), &meter(1), None);
     let joining = agent.joins(&token);
     browser.open(&format!("{}/access", fleet.hub.url()));
     browser.shows("meter-01");
-    stands(&browser);
+    browser.assert_sound();
     browser.tab_to(&control("Accept"));
     browser.press(keys::ENTER);
     browser.shows("Accepted meter-01");
@@ -75,7 +59,7 @@ fn a_device_is_invited_accepted_and_revoked_by_keyboard_alone() {
 
     browser.open(&format!("{}/access/identities", fleet.hub.url()));
     browser.shows("meter-01");
-    stands(&browser);
+    browser.assert_sound();
     let revoke = control("Revoke …");
     browser.tab_to(&revoke);
     browser.press(keys::ENTER);
@@ -98,7 +82,7 @@ fn a_device_is_invited_accepted_and_revoked_by_keyboard_alone() {
     browser.tab_to(&control("Verify the whole log"));
     browser.press(keys::ENTER);
     browser.shows("Whole: ");
-    stands(&browser);
+    browser.assert_sound();
 }
 
 #[test]
@@ -118,7 +102,7 @@ fn a_new_colleague_sets_a_password_and_a_second_factor_by_keyboard_alone() {
 
     let password = "cobol and compilers";
     browser.open(&link.link);
-    stands(&browser);
+    browser.assert_sound();
     fill(&browser, "new-password", password);
     fill(&browser, "again", password);
     browser.press(keys::ENTER);
@@ -140,7 +124,7 @@ fn a_new_colleague_sets_a_password_and_a_second_factor_by_keyboard_alone() {
     fill(&browser, "factor-code", &code(&secret));
     browser.press(keys::ENTER);
     browser.shows("Recovery codes");
-    stands(&browser);
+    browser.assert_sound();
     let codes = browser.run("return document.getElementById('factor-recovery').innerText");
     let codes = codes.as_str().expect("codes").to_owned();
     let recovery = codes.lines().next().expect("there are some").trim();
@@ -183,7 +167,7 @@ fn a_webhook_is_added_tested_and_removed_by_keyboard_alone() {
     fill(&browser, "webhook-name", "night shift");
     browser.tab_to(&field("webhook-attention"));
     browser.press(" ");
-    stands(&browser);
+    browser.assert_sound();
     browser.tab_to(&control("Add webhook"));
     browser.press(keys::ENTER);
     browser.shows("is plain HTTP and not on this machine");
@@ -194,7 +178,7 @@ fn a_webhook_is_added_tested_and_removed_by_keyboard_alone() {
     browser.press(keys::ENTER);
     browser.shows("tern_whs_");
     browser.shows("http://localhost");
-    stands(&browser);
+    browser.assert_sound();
     let made = fleet.client().subscriptions().all().expect("it is listed");
     assert_eq!(made.len(), 1);
     assert_eq!(made[0].name, "night shift");
@@ -207,12 +191,12 @@ fn a_webhook_is_added_tested_and_removed_by_keyboard_alone() {
     browser.shows("took it");
     browser.shows("arrived");
     assert_eq!(receiver.got().len(), 1);
-    stands(&browser);
+    browser.assert_sound();
     browser.tab_to(&control("Remove …"));
     browser.press(keys::ENTER);
     browser.shows("Remove subscription 1?");
     browser.tab_to(&control("Remove"));
     browser.press(keys::ENTER);
     browser.shows("Nobody is told anything yet");
-    stands(&browser);
+    browser.assert_sound();
 }

@@ -1,10 +1,6 @@
 //! The hub's own life, and what it says about itself.
 
-use std::{
-    collections::BTreeSet,
-    io::Write,
-    process::{Command, Stdio},
-};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 use tern_protocol::{codec, desired::Desired, topic::Channel};
@@ -13,7 +9,7 @@ use tern_tests::{
     fleet::{Fleet, MODEL, meter},
     http::Http,
     mqtt::Mqtt,
-    package,
+    package, programs,
     traffic::Traffic,
     wait,
 };
@@ -233,30 +229,7 @@ fn health_readiness_and_metrics_are_there_for_operators() {
     }
     assert!(samples > 5, "{}", metrics.body);
 
-    let checked = Command::new("promtool")
-        .args(["check", "metrics"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    match checked {
-        Err(err) => {
-            let required = std::env::var_os("TERN_REQUIRE_ALL").is_some_and(|all| all == "1");
-            assert!(!required, "promtool is missing: install prometheus");
-            eprintln!("SKIPPED: promtool: {err}");
-        }
-        Ok(mut promtool) => {
-            let stdin = promtool.stdin.as_mut().expect("stdin is piped");
-            stdin
-                .write_all(metrics.body.as_bytes())
-                .expect("promtool reads its input");
-            let ended = promtool
-                .wait_with_output()
-                .expect("promtool ends with its input");
-            let said = String::from_utf8_lossy(&ended.stderr);
-            assert!(ended.status.success(), "promtool: {said}\n{}", metrics.body);
-        }
-    }
+    programs::assert_good_metrics(&metrics.body);
 }
 
 /// What has to be the same after a restart.

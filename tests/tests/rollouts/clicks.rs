@@ -17,22 +17,6 @@ fn approved() -> Plan {
     ))
 }
 
-/// Nothing went wrong in the page, and it fits a phone.
-#[track_caller]
-fn stands(browser: &Browser) {
-    let said = browser.console();
-    let wrong: Vec<_> = said.iter().filter(|(level, _)| level == "SEVERE").collect();
-    assert!(wrong.is_empty(), "{wrong:?}");
-    browser.resize(390, 844);
-    let over = browser.overflow();
-    assert!(
-        over <= 0.0,
-        "{} is {over} pixels too wide",
-        browser.address()
-    );
-    browser.resize(1280, 900);
-}
-
 #[test]
 fn a_rollout_that_waits_is_approved_by_mouse_and_all_are_frozen_and_thawed_by_keyboard() {
     let field = Field::of(|_, _| Conduct::GOOD);
@@ -51,7 +35,7 @@ fn a_rollout_that_waits_is_approved_by_mouse_and_all_are_frozen_and_thawed_by_ke
     browser.shows("waits for a person");
     browser.open(&page);
     browser.shows("waits for a person's approval");
-    stands(&browser);
+    browser.assert_sound();
     browser.click(&control("Approve next stage …"));
     browser.shows("Begin the next stage?");
     browser.click(&control("Not yet"));
@@ -72,7 +56,7 @@ fn a_rollout_that_waits_is_approved_by_mouse_and_all_are_frozen_and_thawed_by_ke
         "what was not approved at first was not told the hub"
     );
     browser.shows("Stage 2");
-    stands(&browser);
+    browser.assert_sound();
 
     // The red button, without a mouse; the reason for those who find it.
     browser.open(&format!("{url}/rollouts"));
@@ -89,10 +73,10 @@ fn a_rollout_that_waits_is_approved_by_mouse_and_all_are_frozen_and_thawed_by_ke
     browser.press(keys::ENTER);
     browser.shows("Frozen: no device is moved until somebody thaws it.");
     browser.shows("storm tonight");
-    stands(&browser);
+    browser.assert_sound();
     browser.open(&url);
     browser.shows("froze the workspace, so no device is moved: storm tonight");
-    stands(&browser);
+    browser.assert_sound();
 
     // What is approved now is decided, and carried out by nobody.
     browser.open(&page);
@@ -124,5 +108,5 @@ fn a_rollout_that_waits_is_approved_by_mouse_and_all_are_frozen_and_thawed_by_ke
     browser.open(&url);
     let text = browser.text();
     assert!(!text.contains("froze the workspace"), "{text}");
-    stands(&browser);
+    browser.assert_sound();
 }

@@ -1,13 +1,6 @@
 //! What Prometheus makes of hub and agent.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    io::Write as _,
-    net::SocketAddr,
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{collections::BTreeSet, fs, net::SocketAddr, path::Path, process::Command};
 
 use serde_json::Value;
 use tern_tests::{
@@ -61,25 +54,7 @@ fn the_metrics_of_an_agent_pass_promtool_and_say_what_it_did() {
         assert!((value(&series) - expected).abs() < 0.5, "{series} is {}", value(&series));
     }
     assert!(value("tern_agent_online") > 0.5 && value("tern_agent_uptime_seconds") > 0.0);
-    let Some(promtool) = programs::find("promtool") else {
-        return;
-    };
-    let mut promtool = Command::new(promtool)
-        .args(["check", "metrics"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("promtool starts");
-    let stdin = promtool.stdin.as_mut().expect("stdin is piped");
-    stdin
-        .write_all(metrics.body.as_bytes())
-        .expect("promtool reads its input");
-    let ended = promtool
-        .wait_with_output()
-        .expect("promtool ends with its input");
-    let said = String::from_utf8_lossy(&ended.stderr);
-    assert!(ended.status.success(), "promtool: {said}\n{}", metrics.body);
+    programs::assert_good_metrics(&metrics.body);
 }
 
 /// Asks a Prometheus.

@@ -5,7 +5,7 @@
 // details are open.
 
 const keyOf = (node) => (node.nodeType === Node.ELEMENT_NODE ? node.dataset?.key || node.id || "" : "");
-const isTime = (element) => element.nodeName === "TIME" || element.hasAttribute("data-at");
+const isTime = (element) => element.nodeName === "TIME" || element.hasAttribute("data-at") || element.hasAttribute("data-day");
 
 /** Makes `old` like `fresh`; both are of the same kind. */
 export function morph(old, fresh) {

@@ -3,6 +3,7 @@
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const dayOfMonth = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const fineClock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium", hourCycle: "h23" });
 
 function length(seconds) {
@@ -34,11 +35,15 @@ function tell() {
     const ms = Date.parse(time.dateTime);
     if (Number.isNaN(ms)) continue; // a year that no calendar has; the hub's text stays
     if (time.classList.contains("until")) write(time, until(ms), moment.format(ms));
+    else if (time.classList.contains("moment")) write(time, moment.format(ms));
     else if (time.classList.contains("ago")) write(time, ago(ms), moment.format(ms));
     else write(time, fineClock.format(ms), moment.format(ms));
   }
   for (const label of document.querySelectorAll("[data-at]")) {
     write(label, clock.format(Number(label.dataset.at)));
+  }
+  for (const label of document.querySelectorAll("[data-day]")) {
+    write(label, dayOfMonth.format(Number(label.dataset.day)));
   }
 }
 

@@ -26,6 +26,9 @@ const BOTTOM: f64 = HEIGHT - 24.0;
 /// More bands than this cover each other.
 const BANDS: usize = 2;
 
+/// From here on, in milliseconds, an axis has days and not hours.
+pub(super) const DAYS: i64 = 36 * 3_600_000;
+
 /// The drawing and what `chart.js` needs to find values in it.
 pub(super) fn plot(title: &str, drawn: &Drawn) -> Markup {
     let place = Placing {
@@ -54,7 +57,11 @@ pub(super) fn plot(title: &str, drawn: &Drawn) -> Markup {
                     @for tick in time_ticks(from, to) {
                         @let x = place.moment(tick, from, to);
                         line x1=(number(x)) x2=(number(x)) y1=(BOTTOM) y2=(BOTTOM + 4.0) {}
-                        text x=(number(x)) y=(BOTTOM + 15.0) data-at=(tick) { (format::hour_minute(WallTime(tick))) }
+                        @if to.saturating_sub(from) > DAYS {
+                            text x=(number(x)) y=(BOTTOM + 15.0) data-day=(tick) { (format::day_month(WallTime(tick))) }
+                        } @else {
+                            text x=(number(x)) y=(BOTTOM + 15.0) data-at=(tick) { (format::hour_minute(WallTime(tick))) }
+                        }
                     }
                 }
                 @if drawn.stacked { (layers(drawn, &place)) } @else { (lines(drawn, &place)) }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use tern_protocol::{rest::Point, time::WallTime};
 
-use super::{super::format, Drawn};
+use super::{super::format, Drawn, draw::DAYS};
 
 /// The table, closed until asked for. Newest last, as in the drawing.
 pub(super) fn table(title: &str, drawn: &Drawn) -> Markup {
@@ -19,8 +19,15 @@ pub(super) fn table(title: &str, drawn: &Drawn) -> Markup {
                     tbody {
                         @for index in 0..drawn.intervals {
                             @let start = WallTime(drawn.start_ms(index));
+                            @let length = drawn.start_ms(drawn.intervals).saturating_sub(drawn.start_ms(0));
                             tr data-key=(start.0) {
-                                th scope="row" { time.clock datetime=(format::iso(start)) { (format::hour_minute(start)) } }
+                                th scope="row" {
+                                    @if length > DAYS {
+                                        time.moment datetime=(format::iso(start)) { (format::day_month(start)) " " (format::hour_minute(start)) }
+                                    } @else {
+                                        time.clock datetime=(format::iso(start)) { (format::hour_minute(start)) }
+                                    }
+                                }
                                 @for line in &drawn.lines {
                                     td { (cell(line.series.points.get(index), &drawn.unit)) }
                                 }

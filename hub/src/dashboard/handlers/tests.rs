@@ -61,6 +61,8 @@ async fn every_address_answers_with_a_page_under_the_policy() {
     for (path, status) in [
         ("/", 200),
         ("/?range=24h", 200),
+        ("/?range=7d", 200),
+        ("/?range=30d", 200),
         ("/?range=never", 200),
         ("/devices", 200),
         ("/devices?site=&health=&label=&after=", 200),

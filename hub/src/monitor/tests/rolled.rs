@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use tern_protocol::rest::Part;
+use tern_protocol::{
+    rest::{Baseline, Counted, Part},
+    window::FeatureCounts,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
@@ -160,4 +163,96 @@ async fn parts_in_a_rollout_are_told_apart_by_sums() {
         ..over(Metric::Traffic, 4, DAY)
     };
     assert!((inferences(&draw(&world, &control).await) - HOURS as f64 * 100.0).abs() < 1.0);
+}
+
+#[tokio::test]
+async fn distances_are_from_training_or_from_the_week_before_and_name_what_moved() {
+    let world = World::new().await;
+    publish(&world).await;
+    let mut device = Device::new("meter-1");
+    // Ten days: features as in training for nine, then the second of them elsewhere.
+    let bodies = (0..10 * 24 - 1_u64).map(|hour| {
+        let begins = (-(NOON - 10 * DAY)).rem_euclid(HOUR).unsigned_abs();
+        let opened = begins + hour * HOUR.unsigned_abs();
+        let mut body = device.window(opened, opened + HOUR.unsigned_abs(), 100);
+        if let Body::Window(window) = &mut body {
+            let moved = hour >= 9 * 24;
+            window.classes = vec![50, 50];
+            window.features = vec![
+                FeatureCounts(vec![0, 50 + hour % 3, 50 - hour % 3, 0, 0]),
+                if moved {
+                    FeatureCounts(vec![0, 0, 10 + hour % 3, 80 - hour % 3, 10])
+                } else {
+                    FeatureCounts(vec![0, 49 + hour % 3, 51 - hour % 3, 0, 0])
+                },
+            ];
+            window.repeated = vec![0, if moved { 40 } else { 0 }];
+        }
+        body
+    });
+    let bodies = bodies.collect();
+    let (id, mut batch) = device.batch(bodies);
+    batch.now = at(1, 10 * DAY.unsigned_abs());
+    world.ingest(vec![(id, batch)]).await;
+    while rollup::pass(&world.app, &Retention::default())
+        .await
+        .expect("rolls up")
+    {}
+    let query = |baseline| DistancesQuery {
+        model: name("digits"),
+        version: tern_protocol::id::ModelVersion::FIRST,
+        site: None,
+        from: WallTime(NOON - 12 * HOUR),
+        to: WallTime(NOON),
+        baseline,
+    };
+    for baseline in [Baseline::Training, Baseline::WeekBefore] {
+        let view = distances(&world.app, &world.workspace, &query(baseline)).await;
+        let view = view.expect("compares");
+        let sites: Vec<_> = view.places.iter().map(|place| place.site.clone()).collect();
+        assert_eq!(sites, [None, Some(name("unknown"))], "{baseline:?}");
+        let far = &view.places[0].distances[0];
+        assert_eq!(
+            (far.counted, far.name.as_str()),
+            (Counted::Feature, "right"),
+            "{view:#?}"
+        );
+        assert!(
+            far.jensen_shannon.low.is_some_and(|low| low > 0.5),
+            "{far:?}"
+        );
+        assert!(
+            far.missing
+                .is_some_and(|missing| (missing - 0.1).abs() < 0.01),
+            "{far:?}"
+        );
+        assert!(
+            far.repeated
+                .is_some_and(|repeated| (repeated - 0.4).abs() < 0.01),
+            "{far:?}"
+        );
+        let near = view.places[0]
+            .distances
+            .iter()
+            .find(|one| one.name == "left");
+        assert!(
+            near.is_some_and(|near| near.jensen_shannon.value < 0.1),
+            "{near:?}"
+        );
+    }
+    let wrong = DistancesQuery {
+        version: tern_protocol::id::ModelVersion::new(9).expect("from 1 up"),
+        ..query(Baseline::Training)
+    };
+    let refused = distances(&world.app, &world.workspace, &wrong).await;
+    assert!(
+        matches!(refused, Err(DistancesError::NotFound { .. })),
+        "{refused:?}"
+    );
+    let backwards = DistancesQuery {
+        to: WallTime(0),
+        ..query(Baseline::Training)
+    };
+    let refused = distances(&world.app, &world.workspace, &backwards).await;
+    assert!(matches!(refused, Err(DistancesError::Time)), "{refused:?}");
 }

@@ -1,0 +1,409 @@
+//! How far what devices counted over a time is from what a version was trained on, or from the week before.
+//!
+//! Called by the API. Reads sums of hours, or of days where the time is long. Must never break: the rows that are read
+//! are bounded; what is said to be certain counts hours and not inferences, since those of one hour are alike.
+
+use std::collections::BTreeMap;
+
+use sea_orm::Value;
+use tern_protocol::{
+    codec,
+    id::{ModelName, ModelVersion, SiteName, WorkspaceId},
+    limits,
+    profile::Reference,
+    rest::{Baseline, Counted, CountedDistance, DistancesView, Interval, PlaceDistances},
+    time::WallTime,
+    window::{FeatureCounts, Window},
+};
+use tern_stats::{
+    drift::{
+        distance::{Distance, distance, total},
+        jackknife,
+    },
+    window::merge,
+};
+
+use super::{
+    rollup::{ALL_SITES, Level},
+    sql::Select,
+};
+use crate::{
+    app::App,
+    blobs::BlobError,
+    registry,
+    store::{Doing as _, StoreError, parsed},
+};
+use sea_orm::ConnectionTrait as _;
+
+const DOING: &str = "reading sums for distances";
+
+/// Sums that one answer reads.
+const ROWS: i64 = 20_000;
+
+/// Times up to this, in milliseconds, are read in hours.
+const HOURS: i64 = 7 * 24 * 3_600_000;
+
+/// The longest time, in milliseconds.
+const LONGEST: i64 = 400 * 24 * 3_600_000;
+
+/// Features of one place that are told.
+const FEATURES: usize = 20;
+
+/// A merged body may be larger than a window as it travels.
+const BODY: usize = 8 * limits::PAYLOAD;
+
+/// A week, in milliseconds.
+const WEEK: i64 = 7 * 24 * 3_600_000;
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DistancesQuery {
+    /// Of this model.
+    pub model: ModelName,
+    /// Of this version.
+    pub version: ModelVersion,
+    /// Only at this site.
+    pub site: Option<SiteName>,
+    /// From this moment.
+    pub from: WallTime,
+    /// To this moment.
+    pub to: WallTime,
+    /// Compared with what.
+    pub baseline: Baseline,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum DistancesError {
+    /// The end does not come after the start, or long after.
+    #[error("`to` must be later than `from`, by 400 days at most")]
+    Time,
+    /// There is no such version.
+    #[error("there is no version {version} of {model}")]
+    NotFound {
+        /// The model.
+        model: ModelName,
+        /// The version.
+        version: ModelVersion,
+    },
+    /// Nothing to compare with.
+    #[error(
+        "version {0} was published without a reference profile, so nothing is known of what it was trained on; \
+         compare it with the week before (`baseline=week-before`), or publish a version with a profile"
+    )]
+    NoReference(ModelVersion),
+    /// The reference profile is damaged or gone.
+    #[error("the reference profile cannot be read")]
+    Blob(#[from] BlobError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What was counted at one place: all of it, and by hour or day.
+#[derive(Default)]
+struct Place {
+    all: Option<Window>,
+    parts: Vec<Window>,
+}
+
+/// Sums by place; all sites are without a name.
+type Places = BTreeMap<Option<String>, Place>;
+
+/// Compares.
+pub async fn distances(
+    app: &App,
+    workspace: &WorkspaceId,
+    query: &DistancesQuery,
+) -> Result<DistancesView, DistancesError> {
+    let length = query.to.0.saturating_sub(query.from.0);
+    if length <= 0 || length > LONGEST {
+        return Err(DistancesError::Time);
+    }
+    let level = if length <= HOURS {
+        Level::Hour
+    } else {
+        Level::Day
+    };
+    let from = level.start(query.from.0);
+    let to = level.start(query.to.0.saturating_add(level.ms() - 1));
+    let reference = reference(app, workspace, query).await?;
+    let now = places(app, workspace, query, level, (from, to)).await?;
+    let before = match query.baseline {
+        Baseline::Training => Places::default(),
+        Baseline::WeekBefore => {
+            places(app, workspace, query, level, (from - WEEK, to - WEEK)).await?
+        }
+    };
+    let mut found = Vec::new();
+    for (site, place) in &now {
+        let Some(all) = &place.all else { continue };
+        let baseline = match query.baseline {
+            Baseline::Training => trained(&reference),
+            Baseline::WeekBefore => match before.get(site).and_then(|place| place.all.as_ref()) {
+                Some(all) => counted(all, &reference),
+                None => continue,
+            },
+        };
+        let site = site.as_deref().map(|site| parsed("site name", site));
+        found.push(PlaceDistances {
+            site: site.transpose()?,
+            inferences: all.inferences,
+            distances: compare(all, &place.parts, &baseline, &reference),
+        });
+        // Arithmetic without a pause: others get their turn.
+        tokio::task::yield_now().await;
+    }
+    Ok(DistancesView {
+        model: query.model.clone(),
+        version: query.version,
+        baseline: query.baseline,
+        from: WallTime(from),
+        to: WallTime(to),
+        places: found,
+    })
+}
+
+/// The profile of the version; an empty one, if that does, of one that came without.
+async fn reference(
+    app: &App,
+    workspace: &WorkspaceId,
+    query: &DistancesQuery,
+) -> Result<Reference, DistancesError> {
+    let (model, version) = (&query.model, query.version);
+    let digest = registry::reference(app.store.read(), workspace, model, version).await?;
+    let digest = digest.ok_or_else(|| DistancesError::NotFound {
+        model: model.clone(),
+        version,
+    })?;
+    let Some(digest) = digest else {
+        return match query.baseline {
+            Baseline::Training => Err(DistancesError::NoReference(version)),
+            Baseline::WeekBefore => Ok(Reference::default()),
+        };
+    };
+    let bytes = app.blobs.read_all(digest, limits::PROFILE as u64).await?;
+    let reference = codec::decode_within(&bytes, limits::PROFILE);
+    let reference = reference.map_err(|source| StoreError::Message {
+        what: "reference profile",
+        source,
+    })?;
+    Ok(reference)
+}
+
+async fn places(
+    app: &App,
+    workspace: &WorkspaceId,
+    query: &DistancesQuery,
+    level: Level,
+    (from, to): (i64, i64),
+) -> Result<Places, StoreError> {
+    let select = Select::new(
+        "SELECT site, body FROM rollup WHERE workspace = $1 AND level = $2 AND start >= $3 AND start < $4 \
+         AND model = $5 AND version = $6",
+        [
+            Value::from(workspace.as_str()),
+            level.number().into(),
+            from.into(),
+            to.into(),
+            query.model.as_str().into(),
+            i64::from(query.version.get()).into(),
+        ],
+    )
+    .filter(" AND site = ?", query.site.as_ref().map(SiteName::as_str))
+    .push(" ORDER BY start LIMIT ?", [ROWS.into()]);
+    let rows = app
+        .store
+        .read()
+        .query_all_raw(select.done(app.store.backend()))
+        .await
+        .doing(DOING)?;
+    let mut places = Places::default();
+    for (at, row) in rows.iter().enumerate() {
+        if at % 256 == 0 {
+            tokio::task::yield_now().await;
+        }
+        let site: String = row.try_get_by_index(0).doing(DOING)?;
+        let body: Vec<u8> = row.try_get_by_index(1).doing(DOING)?;
+        let window: Window =
+            codec::decode_within(&body, BODY).map_err(|source| StoreError::Message {
+                what: "roll-up",
+                source,
+            })?;
+        let site = (site != ALL_SITES).then_some(site);
+        places.entry(site).or_default().add(window);
+    }
+    Ok(places)
+}
+
+impl Place {
+    fn add(&mut self, window: Window) {
+        let fits = if let Some(all) = &mut self.all {
+            merge(all, &window).is_ok()
+        } else {
+            self.all = Some(window.clone());
+            true
+        };
+        // Bins of one version are the same; a row that does not fit is left out of both.
+        if fits {
+            self.parts.push(window);
+        }
+    }
+}
+
+/// What a histogram is of.
+type Key = (Counted, String);
+
+/// Histograms of a window without what is missing.
+fn counted(window: &Window, reference: &Reference) -> BTreeMap<Key, Vec<u64>> {
+    let mut all = BTreeMap::new();
+    let named = |list: &[tern_protocol::profile::FeatureReference], at: usize| {
+        list.get(at).map(|feature| feature.name.clone())
+    };
+    for (at, counts) in window.features.iter().enumerate() {
+        let name = named(&reference.features, at).unwrap_or_else(|| format!("feature {at}"));
+        all.insert((Counted::Feature, name), present(counts));
+    }
+    for (at, counts) in window.signals.iter().enumerate() {
+        let name = named(&reference.signals, at).unwrap_or_else(|| format!("signal {at}"));
+        all.insert((Counted::Signal, name), present(counts));
+    }
+    for (counted, counts) in [
+        (Counted::Prediction, &window.classes),
+        (Counted::Confidence, &window.confidence),
+        (Counted::Margin, &window.margin),
+    ] {
+        all.insert((counted, String::new()), counts.clone());
+    }
+    all
+}
+
+/// The same of a reference: nothing in training was beside its bins.
+fn trained(reference: &Reference) -> BTreeMap<Key, Vec<u64>> {
+    let mut all = BTreeMap::new();
+    for (counted, list) in [
+        (Counted::Feature, &reference.features),
+        (Counted::Signal, &reference.signals),
+    ] {
+        for (at, feature) in list.iter().enumerate() {
+            let name = match feature.name.as_str() {
+                "" => format!("feature {at}"),
+                name => name.to_owned(),
+            };
+            let inside = feature.counts.iter().copied();
+            let counts = [0].into_iter().chain(inside).chain([0]).collect();
+            all.insert((counted, name), counts);
+        }
+    }
+    for (counted, counts) in [
+        (Counted::Prediction, &reference.classes),
+        (Counted::Confidence, &reference.confidence),
+        (Counted::Margin, &reference.margin),
+    ] {
+        all.insert((counted, String::new()), counts.clone());
+    }
+    all
+}
+
+/// Under, bins, over; without missing.
+fn present(counts: &FeatureCounts) -> Vec<u64> {
+    let bins = counts.0.len().saturating_sub(1);
+    counts.0[..bins].to_vec()
+}
+
+/// Distances of a place, the farthest first.
+fn compare(
+    all: &Window,
+    parts: &[Window],
+    baseline: &BTreeMap<Key, Vec<u64>>,
+    reference: &Reference,
+) -> Vec<CountedDistance> {
+    let now = counted(all, reference);
+    let mut far: Vec<(f64, &Key, &Vec<u64>, &Vec<u64>)> = Vec::new();
+    for (key, counts) in &now {
+        let Some(before) = baseline.get(key) else {
+            continue;
+        };
+        if let Ok(value) = distance(Distance::JensenShannon, before, counts) {
+            far.push((value, key, before, counts));
+        }
+    }
+    far.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let mut features = 0;
+    far.retain(|(_, key, ..)| {
+        features += usize::from(key.0 == Counted::Feature);
+        key.0 != Counted::Feature || features <= FEATURES
+    });
+    let by_part: Vec<BTreeMap<Key, Vec<u64>>> =
+        parts.iter().map(|part| counted(part, reference)).collect();
+    let told = far.into_iter().map(|(_, key, before, counts)| {
+        let units: Vec<&[u64]> = by_part
+            .iter()
+            .filter_map(|part| part.get(key))
+            .filter(|counts| counts.len() == before.len())
+            .map(Vec::as_slice)
+            .collect();
+        let measured = |kind| interval(kind, before, counts, &units);
+        let ordered = key.0 != Counted::Prediction;
+        CountedDistance {
+            counted: key.0,
+            name: key.1.clone(),
+            n: total(counts),
+            jensen_shannon: measured(Distance::JensenShannon).unwrap_or(NOTHING),
+            psi: measured(Distance::Psi).unwrap_or(NOTHING),
+            kolmogorov_smirnov: ordered
+                .then(|| measured(Distance::KolmogorovSmirnov))
+                .flatten(),
+            cramers_v: (!ordered).then(|| measured(Distance::CramersV)).flatten(),
+            missing: missing(key, all, reference),
+            repeated: repeated(key, all, reference),
+        }
+    });
+    told.collect()
+}
+
+/// A distance that cannot be measured, beside one that can.
+const NOTHING: Interval = Interval {
+    value: 0.0,
+    low: None,
+    high: None,
+};
+
+fn interval(kind: Distance, before: &[u64], now: &[u64], units: &[&[u64]]) -> Option<Interval> {
+    let value = distance(kind, before, now).ok()?;
+    let effect = jackknife::by_device(kind, before, units).ok().flatten();
+    Some(Interval {
+        value,
+        low: effect.map(|effect| effect.low),
+        high: effect.map(|effect| effect.high),
+    })
+}
+
+/// The place of a feature or signal in its list.
+fn place(key: &Key, reference: &Reference) -> Option<usize> {
+    let list = match key.0 {
+        Counted::Feature => &reference.features,
+        Counted::Signal => &reference.signals,
+        _ => return None,
+    };
+    list.iter().position(|feature| feature.name == key.1)
+}
+
+fn missing(key: &Key, all: &Window, reference: &Reference) -> Option<f64> {
+    let at = place(key, reference)?;
+    let counts = match key.0 {
+        Counted::Feature => all.features.get(at)?,
+        _ => all.signals.get(at)?,
+    };
+    let missing = *counts.0.last()?;
+    share(missing, total(&counts.0))
+}
+
+fn repeated(key: &Key, all: &Window, reference: &Reference) -> Option<f64> {
+    let at = place(key, reference).filter(|_| key.0 == Counted::Feature)?;
+    share(*all.repeated.get(at)?, all.inferences)
+}
+
+fn share(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
