@@ -61,8 +61,10 @@ fn the_metrics_of_an_agent_pass_promtool_and_say_what_it_did() {
 fn query(prometheus: SocketAddr, expression: &str) -> Result<Vec<(Value, String)>, String> {
     let url = format!("http://{prometheus}/api/v1/query?query={expression}");
     let answer = Http::default().get(&url)?;
+    // It listens before it is ready, and says so.
+    wait::that(answer.status == 200, || format!("status {}", answer.status))?;
     let results = answer.json()["data"]["result"].clone();
-    let results = results.as_array().ok_or("no answer yet")?.clone();
+    let results = results.as_array().ok_or("no results")?.clone();
     let read = |one: &Value| {
         (
             one["metric"].clone(),
