@@ -22,6 +22,7 @@ pub(crate) struct DistancesArgs {
     /// The model
     model: ModelName,
     /// Its version
+    #[arg(id = "VERSION")]
     version: ModelVersion,
     /// Only at this site
     #[arg(long)]
