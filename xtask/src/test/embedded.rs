@@ -5,7 +5,7 @@ pub(super) const SUITES_WITH_BROKERS: [&str; 1] = ["brokers"];
 
 /// Tests about the broker inside the hub, or about its door: their names or the beginnings of them, each
 /// with what is different on another broker.
-pub(super) const EMBEDDED_ONLY: [(&str, &str); 17] = [
+pub(super) const EMBEDDED_ONLY: [(&str, &str); 22] = [
     (
         "broken_links::an_agent_that_starts_without_its_hub_serves_at_once",
         "without its hub an agent is offline only if the broker is inside it",
@@ -39,6 +39,17 @@ pub(super) const EMBEDDED_ONLY: [(&str, &str); 17] = [
         "what a hub had acknowledged is seen on the sockets of the broker inside it",
     ),
     ("killed::", "the same: it is about the device's own calls"),
+    (
+        "accuracy::",
+        "what a rollout decides by came through a broker; which one, `decisions` tells apart",
+    ),
+    ("signals::", "the same"),
+    (
+        "webhook::",
+        "the same, and the program that is asked knows no broker",
+    ),
+    ("rehearsal::", "nothing of it goes through a broker"),
+    ("prometheus::", "the same: it is about HTTP"),
     (
         "joining::a_new_key_waits_beside_the_old_one_and_takes_its_place_when_accepted",
         "the session of the old key stays until it breaks",
