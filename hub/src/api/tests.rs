@@ -324,6 +324,13 @@ async fn every_error_is_a_problem() {
     get("/charts/traffic?from=0&to=9000000&step_ms=1")
         .await
         .problem(422, "unprocessable");
+    for of_one in [
+        "/charts/accuracy?group=arm",
+        "/charts/accuracy?arm=control",
+        "/charts/traffic?arm=control&device=d",
+    ] {
+        get(of_one).await.problem(422, "unprocessable");
+    }
     get("/charts/traffic?step_ms=0")
         .await
         .problem(422, "unprocessable");

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::Value;
+use sea_orm::{ConnectionTrait as _, Value};
 use tern_protocol::{
     codec,
     id::{ModelName, ModelVersion, SiteName, WorkspaceId},
@@ -33,8 +33,6 @@ use crate::{
     registry,
     store::{Doing as _, StoreError, parsed},
 };
-use sea_orm::ConnectionTrait as _;
-
 const DOING: &str = "reading sums for distances";
 
 /// Sums that one answer reads.
@@ -78,6 +76,11 @@ pub enum DistancesError {
     /// The end does not come after the start, or long after.
     #[error("`to` must be later than `from`, by 400 days at most")]
     Time,
+    /// More sums than one answer reads.
+    #[error(
+        "so many sites have too many hours in that time; ask for one `site`, for less time, or for more than a week, which is read in days"
+    )]
+    Many,
     /// There is no such version.
     #[error("there is no version {version} of {model}")]
     NotFound {
@@ -197,7 +200,7 @@ async fn places(
     query: &DistancesQuery,
     level: Level,
     (from, to): (i64, i64),
-) -> Result<Places, StoreError> {
+) -> Result<Places, DistancesError> {
     let select = Select::new(
         "SELECT site, body FROM rollup WHERE workspace = $1 AND level = $2 AND start >= $3 AND start < $4 \
          AND model = $5 AND version = $6",
@@ -211,13 +214,16 @@ async fn places(
         ],
     )
     .filter(" AND site = ?", query.site.as_ref().map(SiteName::as_str))
-    .push(" ORDER BY start LIMIT ?", [ROWS.into()]);
+    .push(" LIMIT ?", [(ROWS + 1).into()]);
     let rows = app
         .store
         .read()
         .query_all_raw(select.done(app.store.backend()))
         .await
         .doing(DOING)?;
+    if rows.len() as i64 > ROWS {
+        return Err(DistancesError::Many);
+    }
     let mut places = Places::default();
     for (at, row) in rows.iter().enumerate() {
         if at % 256 == 0 {

@@ -83,12 +83,22 @@ pub enum ChartError {
         /// How many.
         points: u64,
     },
+    /// Parts in a rollout are known of sums alone.
+    #[error(
+        "`arm` and `group=arm` are not known of a single device, nor of accuracy; the page of a rollout compares its parts"
+    )]
+    Arm,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl ChartQuery {
+    /// Whether devices are told apart by their part in a rollout.
+    fn is_by_arm(&self) -> bool {
+        self.group == GroupBy::Arm || self.arm.is_some()
+    }
+
     /// A metric over the last 15 minutes, in 60 intervals whose ends stand still from one question
     /// to the next.
     pub fn recent(metric: Metric, now: WallTime) -> Self {
@@ -138,6 +148,9 @@ pub async fn chart(
     query: &ChartQuery,
 ) -> Result<Chart, ChartError> {
     let axis = Axis::new(query)?;
+    if query.is_by_arm() && (query.device.is_some() || query.metric == Metric::Accuracy) {
+        return Err(ChartError::Arm);
+    }
     let (source, axis) = match query.metric {
         Metric::Accuracy => (Source::Windows, axis),
         _ => source::choose(store, workspace, query, axis).await?,

@@ -46,9 +46,8 @@ pub(super) async fn choose(
     query: &ChartQuery,
     axis: Axis,
 ) -> Result<(Source, Axis), StoreError> {
-    let by_arm = query.group == GroupBy::Arm || query.arm.is_some();
     let oldest = Oldest::read(store, workspace).await?;
-    if !by_arm && oldest.windows_reach(axis.from) {
+    if !query.is_by_arm() && oldest.windows_reach(axis.from) {
         let few = count(store, workspace, query, Source::Windows, axis).await? < BODIES;
         if few || query.device.is_some() {
             return Ok((Source::Windows, axis));
@@ -57,21 +56,20 @@ pub(super) async fn choose(
     if query.device.is_some() {
         return Ok((Source::DeviceDays, axis.snapped(Level::Day.ms())));
     }
+    // The finest sums that are no finer than the chart, then those that are coarser.
+    let finest = Level::ALL
+        .into_iter()
+        .rev()
+        .find(|level| level.ms() <= axis.step);
+    let finest = finest.unwrap_or(Level::Minute);
     for level in [Level::Minute, Level::Hour] {
-        let snapped = axis.snapped(level.ms());
-        let finer = level == Level::Minute || axis.step >= level.ms();
-        // What is finer than the chart only costs time, unless nothing is coarser.
-        let coarser_does =
-            level == Level::Minute && axis.step >= Level::Hour.ms() || axis.step >= Level::Day.ms();
-        let fits = finer && !coarser_does && oldest.sums_reach(level, axis.from);
-        if fits && count(store, workspace, query, Source::Sums(level), snapped).await? < BODIES {
-            return Ok((Source::Sums(level), snapped));
+        let (source, snapped) = (Source::Sums(level), axis.snapped(level.ms()));
+        if level >= finest
+            && oldest.sums_reach(level, axis.from)
+            && count(store, workspace, query, source, snapped).await? < BODIES
+        {
+            return Ok((source, snapped));
         }
-    }
-    let hours = axis.step < Level::Day.ms() && oldest.sums_reach(Level::Hour, axis.from);
-    let snapped = axis.snapped(Level::Hour.ms());
-    if hours && count(store, workspace, query, Source::Sums(Level::Hour), snapped).await? < BODIES {
-        return Ok((Source::Sums(Level::Hour), snapped));
     }
     Ok((Source::Sums(Level::Day), axis.snapped(Level::Day.ms())))
 }

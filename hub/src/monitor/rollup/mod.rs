@@ -19,10 +19,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use self::{
-    level::Level,
-    write::{ALL_SITES, settled},
-};
+pub use self::{level::Level, write::ALL_SITES};
 
 use std::time::Duration;
 

@@ -75,15 +75,6 @@ pub(super) async fn position(
     row.map_or(Ok(0), |row| row.try_get_by_index(0).doing(DOING))
 }
 
-/// Whether all windows up to this number are rolled up.
-pub async fn settled(
-    db: &impl ConnectionTrait,
-    workspace: &WorkspaceId,
-    window: i64,
-) -> Result<bool, StoreError> {
-    Ok(position(db, workspace).await? >= window)
-}
-
 /// Notes the last window that was rolled up.
 pub(super) async fn moved(
     db: &impl ConnectionTrait,
