@@ -69,11 +69,14 @@ impl fmt::Display for Signal {
     }
 }
 
-/// One input, looked at.
+/// One input, looked at. What several signals need is found once.
 #[derive(Debug)]
 pub struct Measured<'a> {
     values: &'a [f32],
     image: Option<Image>,
+    mean: f64,
+    /// The root of the sum of squares about the mean.
+    length: f64,
     /// Means of the pixels over channels, row by row, once somebody asked for them.
     grey: Option<Vec<f32>>,
 }
@@ -82,9 +85,12 @@ impl<'a> Measured<'a> {
     /// `values` are those of the input in their order; `image` says how they lie if they are an image.
     pub fn new(values: &'a [f32], image: Option<Image>) -> Self {
         let fits = |image: &Image| image.elements() == Some(values.len() as u64);
+        let mean = mean(values);
         Self {
             values,
             image: image.filter(fits),
+            mean,
+            length: squares(values, mean).sqrt(),
             grey: None,
         }
     }
@@ -92,25 +98,38 @@ impl<'a> Measured<'a> {
     /// One signal of it; not a number if it has none, such as the sharpness of what is no image, or if a value is not
     /// a number.
     pub fn signal(&mut self, signal: Signal) -> f32 {
-        if self.values.is_empty() {
+        // As the mean of nothing, and of what holds a value that is none.
+        if self.mean.is_nan() {
             return f32::NAN;
         }
         let found = match signal {
-            Signal::Brightness => mean(self.values),
+            Signal::Brightness => self.mean,
             Signal::Contrast => deviation(self.grey()),
             Signal::Sharpness => self.sharpness(),
             Signal::Level => {
-                let squares = self.values.iter().map(|value| f64::from(*value).powi(2));
-                let mean = squares.sum::<f64>() / self.values.len() as f64;
+                let mean = squares(self.values, 0.0) / self.values.len() as f64;
                 (10.0 * mean.log10()).max(SILENCE.into())
             }
-            Signal::Projection(number) => projection(self.values, number),
+            Signal::Projection(number) => self.projection(number),
         };
-        // NaN passes through `max` as the other value.
-        if self.values.iter().any(|value| value.is_nan()) {
-            f32::NAN
+        found as f32
+    }
+
+    fn projection(&self, number: u16) -> f64 {
+        let (mut along, mut signs_sum) = (0.0, 0.0);
+        for (block, values) in self.values.chunks(64).enumerate() {
+            let signs = signs(number, block as u64);
+            for (place, value) in values.iter().enumerate() {
+                let sign = 2.0 * ((signs >> place) & 1) as f64 - 1.0;
+                along += sign * f64::from(*value);
+                signs_sum += sign;
+            }
+        }
+        // Values that are all the same point nowhere.
+        if self.length > 0.0 {
+            (along - self.mean * signs_sum) / self.length
         } else {
-            found as f32
+            0.0
         }
     }
 
@@ -167,31 +186,15 @@ fn mean(values: &[f32]) -> f64 {
 }
 
 fn deviation(values: &[f32]) -> f64 {
-    let mean = mean(values);
-    let squares = values
-        .iter()
-        .map(|value| (f64::from(*value) - mean).powi(2));
-    (squares.sum::<f64>() / values.len() as f64).sqrt()
+    (squares(values, mean(values)) / values.len() as f64).sqrt()
 }
 
-fn projection(values: &[f32], number: u16) -> f64 {
-    let mean = mean(values);
-    let (mut along, mut squares) = (0.0, 0.0);
-    for (block, values) in values.chunks(64).enumerate() {
-        let mut signs = signs(number, block as u64);
-        for value in values {
-            let centred = f64::from(*value) - mean;
-            along += if signs & 1 == 1 { centred } else { -centred };
-            squares += centred * centred;
-            signs >>= 1;
-        }
-    }
-    // Values that are all the same point nowhere.
-    if squares > 0.0 {
-        along / squares.sqrt()
-    } else {
-        0.0
-    }
+/// Sum of squares about a value.
+fn squares(values: &[f32], about: f64) -> f64 {
+    let squares = values
+        .iter()
+        .map(|value| (f64::from(*value) - about).powi(2));
+    squares.sum()
 }
 
 /// The signs of 64 elements of a direction: a number that follows from its own and the block's.
