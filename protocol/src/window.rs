@@ -90,10 +90,6 @@ pub struct Window {
     /// Largest temperature of the board in the window, in tenths of a degree Celsius. `None` where it has no sensor.
     #[n(19)]
     pub temperature: Option<i16>,
-    /// Metrics that the bundle declares, in the order of its manifest; empty without those.
-    #[n(20)]
-    #[cbor(default, skip_if = "Vec::is_empty")]
-    pub metrics: Vec<FeatureCounts>,
 }
 
 /// Where inferences spend their time, in microseconds. Steps of a bundle are part of its graph, so they are within

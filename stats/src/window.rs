@@ -52,11 +52,6 @@ pub fn merge(into: &mut Window, other: &Window) -> Result<(), MergeError> {
         &other.signals,
         ["signals", "bins of a signal"],
     )?;
-    all_fit(
-        &into.metrics,
-        &other.metrics,
-        ["metrics", "bins of a metric"],
-    )?;
     // All that may be refused comes before all that changes.
     let latency = sketches(&into.latency, &other.latency)?;
     let parts = parts(into.parts.as_ref(), other.parts.as_ref())?;
@@ -76,7 +71,6 @@ pub fn merge(into: &mut Window, other: &Window) -> Result<(), MergeError> {
     into.temperature = into.temperature.max(other.temperature);
     add_all(&mut into.features, &other.features);
     add_all(&mut into.signals, &other.signals);
-    add_all(&mut into.metrics, &other.metrics);
     Ok(())
 }
 
@@ -208,7 +202,6 @@ mod tests {
             values: Some((&values).into()),
             signals: vec![FeatureCounts(vec![n; 4])],
             temperature: Some(opened as i16),
-            metrics: vec![FeatureCounts(vec![n])],
         }
     }
 
@@ -250,7 +243,7 @@ mod tests {
             prop_assert_eq!(&forth.parts.as_ref().unwrap().infer, &forth.latency);
             prop_assert_eq!(Values::try_from(forth.values.as_ref().unwrap()).unwrap().count(), n);
             prop_assert_eq!(forth.margin[0], n);
-            prop_assert_eq!((forth.signals[0].0[3], forth.metrics[0].0[0]), (n, n));
+            prop_assert_eq!(forth.signals[0].0[3], n);
             prop_assert_eq!(forth.repeated[0], windows.iter().map(|w| w.repeated[0]).sum::<u64>());
             prop_assert_eq!(forth.temperature, windows.iter().map(|w| w.temperature).max().flatten());
         }
@@ -267,9 +260,7 @@ mod tests {
         for counts in [&mut bare.margin, &mut bare.repeated] {
             counts.clear();
         }
-        for counts in [&mut bare.signals, &mut bare.metrics] {
-            counts.clear();
-        }
+        bare.signals.clear();
         let mut a = bare.clone();
         merge(&mut a, &whole).unwrap();
         let mut b = whole.clone();
@@ -310,8 +301,8 @@ mod tests {
             MergeError::Sketch(SketchError::Accuracy(20))
         );
         assert_eq!(
-            refused(|w| w.metrics.push(FeatureCounts::default())),
-            MergeError::Length("metrics")
+            refused(|w| w.signals.push(FeatureCounts::default())),
+            MergeError::Length("signals")
         );
     }
 }

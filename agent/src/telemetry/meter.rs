@@ -223,7 +223,6 @@ impl Meter {
             repeated: old.repeated,
             signals: old.signals,
             temperature: old.temperature,
-            metrics: Vec::new(),
             features: old.features,
             rss: old.rss,
             cpu_ms: u64::try_from(cpu.saturating_sub(old.cpu).as_millis()).ok(),

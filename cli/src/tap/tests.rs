@@ -73,7 +73,6 @@ fn window(inferences: u64) -> Window {
         values: None,
         signals: Vec::new(),
         temperature: None,
-        metrics: Vec::new(),
     }
 }
 

@@ -168,7 +168,6 @@ impl Device {
             values: None,
             signals: Vec::new(),
             temperature: None,
-            metrics: Vec::new(),
         }))
     }
 

@@ -408,7 +408,6 @@ pub fn window() -> Window {
         values: None,
         signals: Vec::new(),
         temperature: None,
-        metrics: Vec::new(),
     }
 }
 
@@ -430,7 +429,6 @@ pub fn window_with_parts() -> Window {
         }),
         signals: vec![FeatureCounts(vec![0, 100, 199, 1, 0])],
         temperature: Some(-53),
-        metrics: vec![FeatureCounts(vec![1, 2])],
         ..window_with_resources()
     }
 }

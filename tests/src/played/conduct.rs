@@ -98,7 +98,6 @@ impl Conduct {
             values: None,
             signals: Vec::new(),
             temperature: None,
-            metrics: Vec::new(),
         }
     }
 }

@@ -81,7 +81,6 @@ mod tests {
             values: None,
             signals: Vec::new(),
             temperature: None,
-            metrics: Vec::new(),
         };
         let summary = Summary::read(&codec::encode(&window)).expect("reads");
         assert_eq!(
