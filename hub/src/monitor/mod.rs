@@ -16,6 +16,8 @@ mod attention;
 mod captures;
 mod charts;
 mod distances;
+pub mod drift;
+mod findings;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod follow;
@@ -36,6 +38,7 @@ pub use self::{
     captures::{CaptureQuery, captures},
     charts::{ChartError, ChartQuery, chart},
     distances::{DistancesError, DistancesQuery, distances},
+    findings::{AcceptError, FindingQuery, accept, finding, findings},
     overview::{overview, totals},
     quarantine::quarantine,
     rows::last_place,

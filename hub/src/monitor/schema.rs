@@ -178,7 +178,7 @@ fn rollup_position() -> TableCreateStatement {
         .to_owned()
 }
 
-fn table(name: &'static str) -> TableCreateStatement {
+pub(super) fn table(name: &'static str) -> TableCreateStatement {
     Table::create()
         .table(name)
         .if_not_exists()
@@ -186,11 +186,11 @@ fn table(name: &'static str) -> TableCreateStatement {
         .to_owned()
 }
 
-fn text(name: &'static str) -> ColumnDef {
+pub(super) fn text(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).text().not_null().to_owned()
 }
 
-fn number(name: &'static str) -> ColumnDef {
+pub(super) fn number(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).big_integer().not_null().to_owned()
 }
 
@@ -198,11 +198,11 @@ fn real(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).double().not_null().to_owned()
 }
 
-fn bytes(name: &'static str) -> ColumnDef {
+pub(super) fn bytes(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).blob().not_null().to_owned()
 }
 
-fn id() -> ColumnDef {
+pub(super) fn id() -> ColumnDef {
     ColumnDef::new("id")
         .big_integer()
         .not_null()

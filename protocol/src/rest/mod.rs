@@ -11,6 +11,7 @@ mod decision;
 mod delivery;
 mod distances;
 mod expression;
+mod finding;
 mod fleet;
 mod notify;
 mod overview;
@@ -27,7 +28,7 @@ mod truth;
 
 pub use self::{
     access::*, attention::*, charts::*, decision::*, delivery::*, distances::*, expression::*,
-    fleet::*, notify::*, overview::*, plan::*, problem::*, quarantine::*, registry::*,
+    finding::*, fleet::*, notify::*, overview::*, plan::*, problem::*, quarantine::*, registry::*,
     rehearsal::*, rollout::*, tap::*, timeline::*, trust::*, truth::*,
 };
 

@@ -1,0 +1,3 @@
+//! The watch over models.
+
+pub mod schema;
