@@ -123,9 +123,25 @@ pub struct Layout {
     by_class: Vec<Vec<Option<Place>>>,
 }
 
+/// On whose scale values of a version are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scales {
+    First,
+    Own,
+}
+
 impl Layout {
-    /// The columns of a model.
+    /// The columns of a model, all versions read on the scale of the first: other bins are no drift.
     pub fn new(model: &Model, settings: &Settings) -> Result<Self, ModelError> {
+        Self::on(Scales::First, model, settings)
+    }
+
+    /// The same columns, each version read on the scale of its own training: what it knows is no departure.
+    pub(crate) fn of_own_training(model: &Model, settings: &Settings) -> Result<Self, ModelError> {
+        Self::on(Scales::Own, model, settings)
+    }
+
+    fn on(whose: Scales, model: &Model, settings: &Settings) -> Result<Self, ModelError> {
         let (_, first) = model.versions.first().ok_or(ModelError::NoVersion)?;
         for (version, reference) in &model.versions {
             if let Some(problem) = reference.problem() {
@@ -147,7 +163,11 @@ impl Layout {
                     names.iter().position(|name| *name == one.name)
                 };
                 let own = own.filter(|own| *own < names.len())?;
-                Some((own, scales[own].as_ref()?.places(&one.edges)))
+                let places = match whose {
+                    Scales::First => scales[own].as_ref()?.places(&one.edges),
+                    Scales::Own => Scale::new(one)?.places(&one.edges),
+                };
+                Some((own, places))
             };
             reference
                 .features

@@ -22,6 +22,7 @@
 use tern_protocol::codec::{self, DecodeError};
 
 pub mod column;
+pub mod departure;
 mod evidence;
 pub mod finding;
 mod fold;
@@ -41,6 +42,7 @@ mod stream;
 mod version;
 
 pub use column::Model;
+pub use departure::{Departure, DepartureChange, Departures};
 pub use finding::{Change, Finding};
 pub use hour::{Device, DeviceHour, Hour, Site};
 pub use settings::Settings;

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use crate::{
     column::{Column, Kind, Layout},
+    departure::Departure,
     finding::{Attribution, Effect, Finding, Moved, Place},
-    hour::{Device, Site},
+    hour::{Device, Hour, Site},
 };
 
 /// Places that are named; of more it is said how many there are.
@@ -37,21 +38,8 @@ impl Names for Numbers {}
 
 /// What was found, in one sentence.
 pub fn what(finding: &Finding, layout: &Layout, names: &impl Names) -> String {
-    let mut text = format!("{}: ", places(finding, names));
-    let moved = finding
-        .moved
-        .iter()
-        .take(NAMED)
-        .map(|one| column(one, layout, names));
-    text.push_str(&moved.collect::<Vec<_>>().join("; "));
-    if let Some(more) = finding
-        .moved
-        .len()
-        .checked_sub(NAMED)
-        .filter(|more| *more > 0)
-    {
-        let _ = write!(text, "; and {more} more");
-    }
+    let mut text = format!("{}: ", places(&finding.places, names));
+    text.push_str(&moved(&finding.moved, layout, names));
     let days = finding.opened.day().saturating_sub(finding.since.day());
     let since = match days {
         0 => "since today".into(),
@@ -99,7 +87,7 @@ pub fn why(finding: &Finding, names: &impl Names) -> String {
                 if finding.places.iter().any(|place| matches!(place, Place::Version(_))) {
                     "beyond what others did that kept theirs".into()
                 } else {
-                    format!("these are {}", places(finding, names))
+                    format!("these are {}", places(&finding.places, names))
                 }
             );
         }
@@ -108,6 +96,51 @@ pub fn why(finding: &Finding, names: &impl Names) -> String {
         }
     }
     .into()
+}
+
+/// What departed, in one sentence. When it began is not said: the caller knows how times are written.
+pub fn departed(one: &Departure, layout: &Layout, names: &impl Names) -> String {
+    let known = match one.kind {
+        Kind::Quality => "most values cannot be used",
+        Kind::Errors => "most requests fail",
+        Kind::Input | Kind::Prediction | Kind::Confidence => {
+            "most inputs lie where training had hardly any"
+        }
+    };
+    format!(
+        "{}: {known}, and did not before: {}, in {} inferences of {} {}.",
+        places(&one.places, names),
+        moved(&one.moved, layout, names),
+        one.samples,
+        one.devices,
+        if one.devices == 1 {
+            "device"
+        } else {
+            "devices"
+        }
+    )
+}
+
+/// Why something departed, as far as can be told, and what to do.
+pub fn why_departed(one: &Departure, names: &impl Names) -> String {
+    if let (Attribution::Version(version), Kind::Input) = (one.attribution, one.kind) {
+        return format!(
+            "It began when devices got version {version}, which was trained on other inputs than they see. Go back to the version before, and train on inputs of the field."
+        );
+    }
+    let same = Finding {
+        id: one.id,
+        kind: one.kind,
+        attribution: one.attribution,
+        places: one.places.clone(),
+        moved: Vec::new(),
+        since: Hour(0),
+        opened: Hour(0),
+        years: 0.0,
+        samples: one.samples,
+        devices: one.devices,
+    };
+    why(&same, names)
 }
 
 /// How sure it is.
@@ -121,22 +154,26 @@ fn sure(years: f64) -> String {
     }
 }
 
-fn places(finding: &Finding, names: &impl Names) -> String {
+fn places(all: &[Place], names: &impl Names) -> String {
     let one = |place: &Place| match place {
         Place::Version(version) => format!("devices with version {version}"),
         Place::Fleet => "the whole fleet".into(),
         Place::Site(site) => names.site(*site),
         Place::Device(device) => names.device(*device),
     };
-    let named: Vec<String> = finding.places.iter().take(NAMED).map(one).collect();
+    let named: Vec<String> = all.iter().take(NAMED).map(one).collect();
     let mut text = named.join(", ");
-    if let Some(more) = finding
-        .places
-        .len()
-        .checked_sub(NAMED)
-        .filter(|more| *more > 0)
-    {
-        let _ = write!(text, " and {more} more");
+    if all.len() > NAMED {
+        let _ = write!(text, " and {} more", all.len() - NAMED);
+    }
+    text
+}
+
+fn moved(all: &[Moved], layout: &Layout, names: &impl Names) -> String {
+    let named = all.iter().take(NAMED).map(|one| column(one, layout, names));
+    let mut text = named.collect::<Vec<_>>().join("; ");
+    if all.len() > NAMED {
+        let _ = write!(text, "; and {} more", all.len() - NAMED);
     }
     text
 }
