@@ -12,6 +12,7 @@ use crate::commands::{
     delivery::DeliveryArgs,
     device::DeviceCommand,
     distances::DistancesArgs,
+    finding::FindingCommand,
     freeze::FreezeArgs,
     key::KeyCommand,
     label::LabelCommand,
@@ -92,6 +93,9 @@ pub(crate) enum Command {
     Accuracy(AccuracyArgs),
     /// How far inputs and answers are from what a version was trained on, at each site
     Distances(DistancesArgs),
+    /// What was found to have moved: where, since when, how sure that is, and why
+    #[command(subcommand)]
+    Finding(FindingCommand),
     /// What is on its way to devices, and how versions got there
     Delivery(DeliveryArgs),
     /// Windows whose time cannot be right: they count, and no chart draws them

@@ -25,8 +25,8 @@ use clap::Parser as _;
 use args::{Args, Command};
 use commands::{
     Answer, Context, accuracy, audit, authority, capture, completions, delivery, device, distances,
-    freeze, key, label, login, model, notify, overview, people, quarantine, rollout, session,
-    setup, tap as tap_command,
+    finding, freeze, key, label, login, model, notify, overview, people, quarantine, rollout,
+    session, setup, tap as tap_command,
 };
 use out::{ReaderLeft, talk};
 
@@ -65,6 +65,7 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         Command::Capture(command) => capture::run(c, command)?,
         Command::Accuracy(args) => accuracy::run(c, &args)?,
         Command::Distances(args) => distances::run(c, &args)?,
+        Command::Finding(command) => finding::run(c, command)?,
         Command::Delivery(args) => delivery::run(c, &args)?,
         Command::Quarantine(args) => quarantine::run(c, &args)?,
         Command::Overview => overview::run(c)?,

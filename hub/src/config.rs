@@ -5,6 +5,7 @@
 mod backup;
 mod broker;
 mod certificate;
+mod drift;
 mod oidc;
 mod retention;
 mod smtp;
@@ -21,8 +22,8 @@ pub use self::backup::{BackupArgs, RestoreArgs};
 pub use self::broker::{BrokerArgs, BrokerSettingsError};
 pub use self::certificate::CertificateArgs;
 pub use self::oidc::OidcArgs;
-pub use self::retention::Retention;
 pub use self::smtp::{SmtpArgs, SmtpSettingsError};
+pub use self::{drift::Drift, retention::Retention};
 use crate::access::{identity::Lives, reach};
 
 /// Tern's cloud side: registry, broker, rollouts, monitoring, dashboard.
@@ -238,6 +239,9 @@ pub struct Config {
     /// How long telemetry is kept.
     #[command(flatten)]
     pub retention: Retention,
+    /// How models are watched.
+    #[command(flatten)]
+    pub drift: Drift,
     /// Where mail is handed in.
     #[command(flatten)]
     pub smtp: SmtpArgs,

@@ -339,6 +339,11 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         config.retention.clone(),
         stop.clone(),
     ));
+    let watching = boxed(monitor::drift::run(
+        app.clone(),
+        config.drift.clone(),
+        stop.clone(),
+    ));
     let certifying = boxed(app.authorities.clone().run(stop.clone()));
     let stopped = stop.clone();
     let keeping = boxed(async move {
@@ -361,6 +366,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         part("garbage", collecting),
         part("scrubs", scrubbing),
         part("roll-ups", rolling_up),
+        part("watching models", watching),
         part("what needs a person", alerting),
         part("notices", notifying),
         part("certificate for browsers", keeping),

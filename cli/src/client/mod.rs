@@ -23,7 +23,7 @@ pub use self::{
     error::ClientError,
     http::address,
     pages::Pages,
-    query::{AccuracyQuery, CaptureQuery, ChartQuery, DeviceQuery, DistancesQuery},
+    query::{AccuracyQuery, CaptureQuery, ChartQuery, DeviceQuery, DistancesQuery, FindingQuery},
     stream::Stream,
     upload::Stored,
 };
@@ -33,8 +33,8 @@ use tern_protocol::{
     id::{DeviceId, ModelName, ModelVersion, RolloutId, SlotName, WorkspaceId},
     rest::{
         Abort, AccuracyView, CaptureView, Change, Chart, DeliveryView, DeviceView, DistancesView,
-        EventView, Freeze, LabelImport, LabelImportResult, ModelView, NewFreeze, NewRollout,
-        NewVersion, Overview, Page, Plan, PlanCheck, PlanTemplate, QuarantineView,
+        EventView, FindingView, Freeze, LabelImport, LabelImportResult, ModelView, NewFreeze,
+        NewRollout, NewVersion, Overview, Page, Plan, PlanCheck, PlanTemplate, QuarantineView,
         RehearsalRequest, Rehearsed, Replay, RolloutView, Tapped, TimelineEntry, Transcode,
         Transcoding, VersionView, Widen,
     },
@@ -351,6 +351,25 @@ impl Client {
         let DistancesQuery { model, version, .. } = query;
         let path = self.path(&format!("/models/{model}/versions/{version}/distances"));
         self.http.get(&path, &query.parameters())
+    }
+
+    /// `GET /findings`.
+    pub fn findings(&self, query: &FindingQuery) -> Pages<FindingView> {
+        self.pages("/findings", query.parameters())
+    }
+
+    /// `GET /findings/{finding}`.
+    pub fn finding(&self, id: i64) -> Result<FindingView, ClientError> {
+        self.http.get(&self.path(&format!("/findings/{id}")), &[])
+    }
+
+    /// `POST /findings/{finding}/accept`.
+    pub fn accept_finding(&self, id: i64) -> Result<FindingView, ClientError> {
+        let path = self.path(&format!("/findings/{id}/accept"));
+        Ok(self
+            .http
+            .post(&path, &serde_json::json!({}), Patience::Answer)?
+            .1)
     }
 
     /// `GET /delivery`, with so many versions.

@@ -161,6 +161,24 @@ impl DistancesQuery {
     }
 }
 
+/// Which findings.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FindingQuery {
+    /// Only of this model.
+    pub model: Option<ModelName>,
+    /// Only those that go on, or only those that ended.
+    pub open: Option<bool>,
+}
+
+impl FindingQuery {
+    pub(super) fn parameters(&self) -> Parameters {
+        given([
+            ("model", self.model.as_ref().map(ToString::to_string)),
+            ("open", self.open.map(|open| open.to_string())),
+        ])
+    }
+}
+
 fn given<const N: usize>(parameters: [(&'static str, Option<String>); N]) -> Parameters {
     let given = parameters.into_iter();
     given

@@ -12,6 +12,7 @@ pub(crate) mod completions;
 pub(crate) mod delivery;
 pub(crate) mod device;
 pub(crate) mod distances;
+pub(crate) mod finding;
 pub(crate) mod freeze;
 pub(crate) mod given;
 pub(crate) mod key;

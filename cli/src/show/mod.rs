@@ -8,6 +8,7 @@ pub(crate) mod delivery;
 pub(crate) mod device;
 pub(crate) mod distances;
 pub(crate) mod evidence;
+pub(crate) mod finding;
 pub(crate) mod key;
 pub(crate) mod model;
 pub(crate) mod notify;

@@ -20,6 +20,7 @@ mod devices;
 mod downloads;
 mod events;
 mod extract;
+mod findings;
 mod health;
 mod identities;
 mod invitations;
@@ -138,6 +139,9 @@ pub fn router() -> Router<App> {
         .route(VIEW, routes!(truth::list_accuracy))
         .route(VIEW, routes!(charts::chart))
         .route(VIEW, routes!(charts::distances))
+        .route(VIEW, routes!(findings::list_findings))
+        .route(VIEW, routes!(findings::show_finding))
+        .route(OPERATE, routes!(findings::accept_finding))
         .route(VIEW, routes!(charts::overview))
         .route(VIEW, routes!(charts::list_quarantine))
         .route(VIEW, routes!(delivery::show_delivery))

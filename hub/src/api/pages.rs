@@ -2,9 +2,10 @@
 //! is linked has conversions of its own from texts.
 
 use tern_protocol::rest::{
-    AccuracyView, AuditEntry, AuthorityView, CaptureView, DeviceView, EventView, IdentityView,
-    InvitationView, MemberView, ModelView, NotificationView, Page, PlanTemplate, QuarantineView,
-    RolloutView, SubscriptionView, TimelineEntry, TokenView, UserView, WorkspaceView,
+    AccuracyView, AuditEntry, AuthorityView, CaptureView, DeviceView, EventView, FindingView,
+    IdentityView, InvitationView, MemberView, ModelView, NotificationView, Page, PlanTemplate,
+    QuarantineView, RolloutView, SubscriptionView, TimelineEntry, TokenView, UserView,
+    WorkspaceView,
 };
 
 pub(super) type AccuracyPage = Page<AccuracyView>;
@@ -13,6 +14,7 @@ pub(super) type AuthorityPage = Page<AuthorityView>;
 pub(super) type CapturePage = Page<CaptureView>;
 pub(super) type DevicePage = Page<DeviceView>;
 pub(super) type EventPage = Page<EventView>;
+pub(super) type FindingPage = Page<FindingView>;
 pub(super) type IdentityPage = Page<IdentityView>;
 pub(super) type InvitationPage = Page<InvitationView>;
 pub(super) type MemberPage = Page<MemberView>;

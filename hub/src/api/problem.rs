@@ -14,7 +14,7 @@ use crate::{
     access::identity::{DecideError, InviteError, JoinError},
     access::people::PeopleError,
     blobs::BlobError,
-    monitor::{ChartError, DistancesError, labels::ImportError},
+    monitor::{AcceptError, ChartError, DistancesError, labels::ImportError},
     notify::NotifyError,
     registry::PublishError,
     rollout::RolloutError,
@@ -227,6 +227,16 @@ impl From<DistancesError> for ApiError {
             DistancesError::Blob(err) => err.into(),
             err @ DistancesError::NotFound { .. } => Self::not_found(err.to_string()),
             err => Self::unprocessable(err.to_string()),
+        }
+    }
+}
+
+impl From<AcceptError> for ApiError {
+    fn from(err: AcceptError) -> Self {
+        match err {
+            AcceptError::Store(err) => err.into(),
+            AcceptError::NotFound(_) => Self::not_found(err.to_string()),
+            AcceptError::Over(_) => Self::conflict(err.to_string()),
         }
     }
 }

@@ -141,7 +141,7 @@ pub async fn accept(
 }
 
 /// The view in a row: id, closed, accepted, body.
-fn view(row: &QueryResult) -> Result<FindingView, StoreError> {
+pub(super) fn view(row: &QueryResult) -> Result<FindingView, StoreError> {
     let body: String = row.try_get_by_index(3).doing(DOING)?;
     let mut view: FindingView = serde_json::from_str(&body).map_err(|_| StoreError::Value {
         what: "finding",

@@ -54,6 +54,7 @@ fn config(dir: &Path) -> Config {
         log_format: crate::config::LogFormat::Text,
         certificate: crate::config::CertificateArgs::default(),
         retention: crate::config::Retention::default(),
+        drift: crate::config::Drift::default(),
         smtp: crate::config::SmtpArgs::default(),
         oidc: crate::config::OidcArgs::default(),
     }

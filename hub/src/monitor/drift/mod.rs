@@ -1,3 +1,77 @@
-//! The watch over models.
+//! The watch over models: from windows to findings.
+//!
+//! Follows the windows in the order in which they came, as roll-ups do, and drives the crate `tern-watch`: each hour
+//! once most of it has come ([`pending`]), and departures as windows come. Called by [`crate::serve`]; what was found is
+//! read through [`super::findings`].
+//!
+//! Must never break:
+//! - state, place in the order of windows, and findings are stored in one transaction: a kill loses nothing, and the
+//!   same windows are not judged twice;
+//! - names of devices and sites get numbers that mean the same for good;
+//! - a model that cannot be watched, or a state that cannot be read, stops nothing else.
 
+mod following;
+mod model;
+mod names;
+mod pending;
+mod rows;
 pub mod schema;
+mod told;
+
+use std::{collections::HashMap, time::Duration};
+
+use tern_protocol::id::WorkspaceId;
+use tokio_util::sync::CancellationToken;
+
+use self::following::Following;
+use crate::{
+    app::App,
+    config::Drift as Settings,
+    fleet,
+    store::{StoreError, chain},
+};
+
+/// Between two looks for new windows: how far behind departures are.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Watches until `stop`.
+pub async fn run(app: App, settings: Settings, stop: CancellationToken) {
+    let mut watches = HashMap::new();
+    loop {
+        match pass(&app, &settings, &mut watches).await {
+            Ok(true) if !stop.is_cancelled() => {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            Ok(_) => {}
+            Err(err) => {
+                tracing::error!(error = chain(&err), "models are not watched");
+                // What is in memory may be ahead of what is stored: read that again.
+                watches.clear();
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+}
+
+async fn pass(
+    app: &App,
+    settings: &Settings,
+    watches: &mut HashMap<WorkspaceId, Following>,
+) -> Result<bool, StoreError> {
+    let mut more = false;
+    for workspace in fleet::workspaces(&app.store).await? {
+        let following = match watches.get_mut(&workspace) {
+            Some(following) => following,
+            None => {
+                let read = Following::read(app, &workspace, settings).await?;
+                watches.entry(workspace.clone()).or_insert(read)
+            }
+        };
+        more |= following.pass(app, &workspace, settings).await?;
+    }
+    Ok(more)
+}

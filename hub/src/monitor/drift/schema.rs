@@ -43,13 +43,14 @@ impl MigrationTrait for Migration {
     }
 }
 
-/// What is known of one model in one slot. `versions` are numbers in the order in which they were first seen.
+/// What is known of one model in one slot: since when it is watched, the version on whose scale it is, the last hour that
+/// was looked at, and up to which window departures were looked for.
 fn watch() -> TableCreateStatement {
     table("drift_watch")
         .col(text("slot"))
         .col(text("model"))
         .col(number("since"))
-        .col(text("versions"))
+        .col(number("first"))
         .col(number("hour"))
         .col(bytes("state"))
         .col(bytes("departures"))

@@ -41,7 +41,7 @@ impl Level {
 
 /// Where a window counts: in its middle. What is longer than a minute, since its device had to merge it, is on one
 /// minute and in one hour and not spread, so that all of it is counted once.
-pub(super) const fn middle(opened: i64, closed: i64) -> i64 {
+pub const fn middle(opened: i64, closed: i64) -> i64 {
     opened + closed.saturating_sub(opened) / 2
 }
 

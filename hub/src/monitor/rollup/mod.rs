@@ -19,7 +19,10 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use self::{level::Level, write::ALL_SITES};
+pub use self::{
+    level::{Level, middle},
+    write::ALL_SITES,
+};
 
 use std::time::Duration;
 

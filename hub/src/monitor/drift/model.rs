@@ -1,0 +1,162 @@
+//! A model as it is watched: what its versions were trained on, and windows read like that.
+
+use tern_protocol::{
+    codec,
+    id::{ModelName, ModelVersion, WorkspaceId},
+    limits,
+    profile::Reference,
+    rest::VersionRef,
+    window::{FeatureCounts, Window},
+};
+use tern_watch::{Device, DeviceHour, Model, Site};
+
+use crate::{
+    app::App,
+    registry,
+    store::{StoreError, chain},
+};
+
+/// Features that are watched one by one at most. Of a model with more, such as one that takes the pixels of an image,
+/// what is measured of inputs as a whole is watched instead: no single pixel tells anything.
+const FEATURES: usize = 64;
+
+/// Versions whose references are held, besides the first.
+const VERSIONS: usize = 16;
+
+/// The versions of a model that were met so far, the first one first.
+#[derive(Debug, Clone)]
+pub(super) struct Versions {
+    model: Model,
+    /// Names of classes of the first version.
+    classes: Vec<String>,
+}
+
+impl Versions {
+    /// Those of a model that was first met with this version.
+    pub(super) async fn new(
+        app: &App,
+        workspace: &WorkspaceId,
+        model: &ModelName,
+        first: ModelVersion,
+    ) -> Result<Self, StoreError> {
+        let known = registry::classes(app.store.read(), workspace, Some(model)).await?;
+        let of = VersionRef {
+            model: model.clone(),
+            version: first,
+        };
+        let classes = known.get(&of).cloned().unwrap_or_default();
+        let mut reference = reference(app, workspace, model, first).await?;
+        if reference.classes.is_empty() {
+            // Without a profile there is still what it predicts.
+            reference.classes = vec![0; classes.len()];
+        }
+        Ok(Self {
+            model: Model {
+                versions: vec![(first, reference)],
+                by_class: Vec::new(),
+            },
+            classes,
+        })
+    }
+
+    /// The model.
+    pub(super) fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The version on whose scale all is read.
+    pub(super) fn first(&self) -> ModelVersion {
+        self.model
+            .versions
+            .first()
+            .map_or(ModelVersion::FIRST, |(first, _)| *first)
+    }
+
+    /// Name of a class.
+    pub(super) fn class(&self, class: u16) -> Option<&String> {
+        self.classes.get(usize::from(class))
+    }
+
+    /// Whether a version was met.
+    pub(super) fn knows(&self, version: ModelVersion) -> bool {
+        self.model
+            .versions
+            .iter()
+            .any(|(known, _)| *known == version)
+    }
+
+    /// Adds a version; of many the one that was met first goes, but for the very first.
+    pub(super) async fn add(
+        &mut self,
+        app: &App,
+        workspace: &WorkspaceId,
+        model: &ModelName,
+        version: ModelVersion,
+    ) -> Result<(), StoreError> {
+        let reference = reference(app, workspace, model, version).await?;
+        if self.model.versions.len() > VERSIONS {
+            self.model.versions.remove(1);
+        }
+        self.model.versions.push((version, reference));
+        Ok(())
+    }
+}
+
+/// What a version was trained on, as it is watched; nothing of one that came without a profile, or whose profile is
+/// damaged: its predictions are watched all the same.
+async fn reference(
+    app: &App,
+    workspace: &WorkspaceId,
+    model: &ModelName,
+    version: ModelVersion,
+) -> Result<Reference, StoreError> {
+    let digest = registry::reference(app.store.read(), workspace, model, version).await?;
+    let Some(digest) = digest.flatten() else {
+        return Ok(Reference::default());
+    };
+    let bytes = match app.blobs.read_all(digest, limits::PROFILE as u64).await {
+        Ok(bytes) => bytes,
+        Err(err) => {
+            tracing::warn!(%model, %version, error = chain(&err), "inputs are not watched: no reference profile");
+            return Ok(Reference::default());
+        }
+    };
+    let reference: Result<Reference, _> = codec::decode_within(&bytes, limits::PROFILE);
+    match reference {
+        Ok(reference) if reference.problem().is_none() => Ok(watched(reference)),
+        _ => {
+            tracing::warn!(%model, %version, "inputs are not watched: the reference profile cannot be read");
+            Ok(Reference::default())
+        }
+    }
+}
+
+/// Features, then signals, as features.
+fn watched(mut reference: Reference) -> Reference {
+    if reference.features.len() > FEATURES {
+        reference.features.clear();
+    }
+    reference.features.append(&mut reference.signals);
+    reference
+}
+
+/// What a window says, read in the same order.
+pub(super) fn read(window: &Window, device: Device, site: Site) -> DeviceHour {
+    let few = window.features.len() <= FEATURES;
+    let features = window.features.iter().filter(|_| few);
+    let stuck = window.repeated.iter().filter(|_| few);
+    DeviceHour {
+        device,
+        site,
+        version: window.version,
+        inferences: window.inferences,
+        errors: window.errors,
+        classes: window.classes.clone(),
+        confidence: window.confidence.clone(),
+        features: features
+            .chain(&window.signals)
+            .map(|counts| FeatureCounts(counts.0.clone()))
+            .collect(),
+        stuck: stuck.copied().collect(),
+    }
+}
