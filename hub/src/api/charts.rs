@@ -24,6 +24,8 @@ use crate::{
     monitor::{self, ChartQuery, DistancesQuery},
 };
 
+const MEMORY: &str = "writing to memory cannot fail";
+
 /// A metric in the path.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
@@ -107,20 +109,13 @@ pub(super) async fn chart(
     let chart = monitor::chart(&app.store, &workspace, &query).await?;
     Ok(match format {
         Format::Json => Answer(chart).into_response(),
-        Format::Csv => {
-            let name = format!("attachment; filename=\"{}.csv\"", word(metric));
-            let head = [
-                (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
-                (header::CONTENT_DISPOSITION, name),
-            ];
-            (head, csv(&chart)).into_response()
-        }
+        Format::Csv => table(&word(metric), csv(&chart)),
     })
 }
 
-/// A metric as in its address.
-fn word(metric: Metric) -> String {
-    serde_json::to_value(metric)
+/// A word as it stands in addresses and answers.
+fn word(of: impl serde::Serialize) -> String {
+    serde_json::to_value(of)
         .ok()
         .and_then(|word| Some(word.as_str()?.to_owned()))
         .unwrap_or_default()
@@ -128,7 +123,6 @@ fn word(metric: Metric) -> String {
 
 /// A line for each point at which anything was seen: what, from when to when, how much, between what, on how many.
 fn csv(chart: &Chart) -> Vec<u8> {
-    const MEMORY: &str = "writing to memory cannot fail";
     let mut table = csv::Writer::from_writer(Vec::new());
     let head = [
         "series",
@@ -195,21 +189,29 @@ pub(super) struct DistanceQuery {
     #[serde(default)]
     #[param(inline)]
     baseline: Baseline,
+    /// `csv` for a table: a line for each distance at each place.
+    #[serde(default)]
+    #[param(inline)]
+    format: Format,
 }
 
 /// How far a version's inputs and answers are from training, or from the week before, at each site.
 #[utoipa::path(
     get, path = "/models/{model}/versions/{version}/distances", tag = "monitor",
     params(VersionPath, DistanceQuery),
-    responses((status = 200, description = "All sites first, then each", body = DistancesView)),
+    responses((
+        status = 200, description = "All sites first, then each; a table if `format` is `csv`",
+        content((DistancesView = "application/json"), (String = "text/csv")),
+    )),
 )]
 pub(super) async fn distances(
     State(app): State<App>,
     Workspace(workspace): Workspace,
     Path(VersionPath { model, version }): Path<VersionPath>,
     Query(query): Query<DistanceQuery>,
-) -> Result<Answer<DistancesView>, ApiError> {
+) -> Result<Response, ApiError> {
     const DAY: i64 = 24 * 3_600_000;
+    let format = query.format;
     let to = query.to.unwrap_or_else(|| app.clock.now());
     let query = DistancesQuery {
         model,
@@ -219,7 +221,59 @@ pub(super) async fn distances(
         to,
         baseline: query.baseline,
     };
-    Ok(Answer(monitor::distances(&app, &workspace, &query).await?))
+    let view = monitor::distances(&app, &workspace, &query).await?;
+    Ok(match format {
+        Format::Json => Answer(view).into_response(),
+        Format::Csv => table("distances", distances_csv(&view)),
+    })
+}
+
+/// A line for each distance: where, of what, how far, between what, on how many.
+fn distances_csv(view: &DistancesView) -> Vec<u8> {
+    let mut table = csv::Writer::from_writer(Vec::new());
+    let head = [
+        "site",
+        "counted",
+        "name",
+        "jensen_shannon",
+        "low",
+        "high",
+        "psi",
+        "missing",
+        "repeated",
+        "n",
+    ];
+    table.write_record(head).expect(MEMORY);
+    let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+    for place in &view.places {
+        let site = place.site.as_ref().map_or("", |site| site.as_str());
+        for one in &place.distances {
+            let row = [
+                site.to_owned(),
+                word(one.counted),
+                one.name.clone(),
+                one.jensen_shannon.value.to_string(),
+                number(one.jensen_shannon.low),
+                number(one.jensen_shannon.high),
+                one.psi.value.to_string(),
+                number(one.missing),
+                number(one.repeated),
+                one.n.to_string(),
+            ];
+            table.write_record(row).expect(MEMORY);
+        }
+    }
+    table.into_inner().unwrap_or_default()
+}
+
+/// A table to be kept as a file.
+fn table(name: &str, bytes: Vec<u8>) -> Response {
+    let name = format!("attachment; filename=\"{name}.csv\"");
+    let head = [
+        (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
+        (header::CONTENT_DISPOSITION, name),
+    ];
+    (head, bytes).into_response()
 }
 
 /// The fleet at a glance.

@@ -41,6 +41,7 @@ use crate::{
 };
 
 mod access;
+mod health;
 mod oidc;
 mod people;
 
@@ -75,6 +76,7 @@ fn rooms() -> Router<App> {
         .route("/devices/{device}", room(VIEW, device))
         .route("/models", room(VIEW, models))
         .route("/models/{model}", room(VIEW, model))
+        .route("/models/{model}/health", room(VIEW, health::health))
         .route("/rollouts", room(VIEW, rollouts))
         .route("/rollouts/{rollout}", room(VIEW, rollout_room))
         .route("/delivery", room(VIEW, delivery_room))

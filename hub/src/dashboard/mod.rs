@@ -21,6 +21,7 @@ mod chart;
 mod form;
 mod format;
 mod handlers;
+mod heat;
 mod icon;
 mod layout;
 mod pages;

@@ -3,6 +3,8 @@
 use maud::{Markup, html};
 use tern_protocol::time::WallTime;
 
+use super::scope::query;
+
 /// How long the windows of an interval may take to arrive, in milliseconds. Longer windows still
 /// move the newest points a little.
 const SETTLE_MS: i64 = 15_000;
@@ -65,7 +67,7 @@ impl Range {
     }
 
     /// As in the address.
-    fn key(self) -> &'static str {
+    pub(super) fn key(self) -> &'static str {
         match self {
             Self::Minutes15 => "15m",
             Self::Hour => "1h",
@@ -119,11 +121,21 @@ impl Range {
 
     /// The choice of ranges, as links on the page at `path`.
     pub(super) fn choice(self, path: &str) -> Markup {
+        self.choice_beside(path, &[])
+    }
+
+    /// As [`Self::choice`], on a page that is narrowed to something else as well.
+    pub(super) fn choice_beside(self, path: &str, others: &[(&str, Option<&str>)]) -> Markup {
+        let link = |range: Self| {
+            let mut pairs = vec![("range", Some(range.key()))];
+            pairs.extend(others);
+            format!("{path}{}", query(&pairs))
+        };
         html! {
             nav.segments aria-label="Time range of the charts" {
                 @for range in Self::ALL {
                     @let here = range == self;
-                    a href={ (path) "?range=" (range.key()) } aria-current=[here.then_some("true")] {
+                    a href=(link(range)) aria-current=[here.then_some("true")] {
                         (range.name())
                     }
                 }

@@ -96,7 +96,7 @@ pub(super) fn on_mosquitto(suites: &Suites, filters: &[String]) -> Step {
     const NAME: &str = "whole-system tests on Mosquitto";
     let each = suites.whole_system.iter();
     let selection: Vec<String> = each
-        .filter(|name| !embedded::SUITES_WITH_BROKERS.contains(&name.as_str()))
+        .filter(|name| !embedded::SUITES_ONCE.contains(&name.as_str()))
         .flat_map(|name| ["--test".into(), name.clone()])
         .collect();
     let filters = filters.to_vec();

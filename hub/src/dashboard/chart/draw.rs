@@ -11,6 +11,7 @@ use tern_protocol::{
 use super::{
     super::format,
     Drawn,
+    notes::Note,
     scale::{Scale, time_ticks},
 };
 
@@ -30,7 +31,7 @@ const BANDS: usize = 2;
 pub(super) const DAYS: i64 = 36 * 3_600_000;
 
 /// The drawing and what `chart.js` needs to find values in it.
-pub(super) fn plot(title: &str, drawn: &Drawn) -> Markup {
+pub(super) fn plot(title: &str, drawn: &Drawn, notes: &[Note]) -> Markup {
     let place = Placing {
         scale: scale(drawn),
         intervals: drawn.intervals.max(1),
@@ -65,6 +66,18 @@ pub(super) fn plot(title: &str, drawn: &Drawn) -> Markup {
                     }
                 }
                 @if drawn.stacked { (layers(drawn, &place)) } @else { (lines(drawn, &place)) }
+                g.marks {
+                    @for (index, note) in notes.iter().enumerate() {
+                        @if (from..to).contains(&note.at.0) {
+                            @let x = place.moment(note.at.0, from, to);
+                            g.(note.tone) {
+                                line x1=(number(x)) x2=(number(x)) y1=(TOP) y2=(BOTTOM) {}
+                                text x=(number(x)) y=(TOP - 2.0) { (index + 1) }
+                                title { (note.text) }
+                            }
+                        }
+                    }
+                }
                 g.cursor data-own {}
             }
             div.tip data-own hidden {}

@@ -7,6 +7,7 @@
 //! nothing was seen there is a gap, never a line.
 
 mod draw;
+pub(super) mod notes;
 mod scale;
 mod table;
 
@@ -15,7 +16,11 @@ use std::borrow::Cow;
 use maud::{Markup, html};
 use tern_protocol::rest::{Chart, Metric, Point, Series};
 
-use super::{format, parts};
+use self::notes::Note;
+use super::{
+    format, parts,
+    scope::{Scope, query},
+};
 
 /// Most lines in one drawing: more cannot be told apart, and there are eight colours.
 const LINES: usize = 8;
@@ -46,6 +51,50 @@ pub(super) struct Figure<'a> {
     pub(super) shape: Shape,
     /// The numbers.
     pub(super) chart: &'a Chart,
+    /// Where they are as a table for programs.
+    pub(super) csv: String,
+    /// What happened meanwhile.
+    pub(super) notes: &'a [Note],
+}
+
+/// Where the numbers of a chart are as a table for programs; `of` is what was asked for besides its time.
+pub(super) fn csv(scope: &Scope, chart: &Chart, of: &[(&str, Option<&str>)]) -> String {
+    let metric = serde_json::to_value(chart.metric).ok();
+    let metric = metric.as_ref().and_then(|word| word.as_str());
+    let intervals = chart.series.iter().map(|series| series.points.len()).max();
+    let length = chart.step_ms.saturating_mul(intervals.unwrap_or(0) as u64);
+    let to = chart.from.0.saturating_add_unsigned(length).to_string();
+    let (from, step) = (chart.from.0.to_string(), chart.step_ms.to_string());
+    let mut pairs = of.to_vec();
+    pairs.extend([
+        ("from", Some(from.as_str())),
+        ("to", Some(to.as_str())),
+        ("step_ms", Some(step.as_str())),
+        ("format", Some("csv")),
+    ]);
+    let path = scope.api(&format!("/charts/{}", metric.unwrap_or_default()));
+    format!("{path}{}", query(&pairs))
+}
+
+/// On how much a chart stands. Quantiles and classes are of the same inferences; other series each have their own.
+fn samples(chart: &Chart) -> u64 {
+    let each = chart.series.iter().map(|series| {
+        let points = series.points.iter();
+        points.fold(0_u64, |sum, point| sum.saturating_add(point.n))
+    });
+    match chart.metric {
+        Metric::Latency | Metric::Prediction => each.max().unwrap_or(0),
+        _ => each.fold(0, u64::saturating_add),
+    }
+}
+
+/// What [`samples`] counts.
+fn counted(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Accuracy => "labels",
+        Metric::Errors => "requests",
+        _ => "inferences",
+    }
 }
 
 impl Figure<'_> {
@@ -54,7 +103,15 @@ impl Figure<'_> {
         let drawn = Drawn::of(self.chart, self.shape);
         html! {
             figure.chart #(self.id) data-live {
-                figcaption { h3 { (self.title) } }
+                figcaption.row {
+                    h3 { (self.title) }
+                    @if !drawn.is_empty() {
+                        span.small.dim {
+                            (format::count(samples(self.chart))) " " (counted(self.chart.metric)) " · "
+                            a href=(self.csv) download { "CSV" }
+                        }
+                    }
+                }
                 @if drawn.is_empty() {
                     // As high as with values, so that nothing moves when the first arrive.
                     ul.legend { li.dim { "no values yet" } }
@@ -73,7 +130,7 @@ impl Figure<'_> {
                             li.dim data-key="left-out" { "and " (drawn.left_out) " with fewer values" }
                         }
                     }
-                    (draw::plot(self.title, &drawn))
+                    (draw::plot(self.title, &drawn, self.notes))
                     (table::table(self.title, &drawn))
                 }
             }
@@ -310,6 +367,29 @@ mod tests {
     }
 
     #[test]
+    fn a_chart_says_on_how_much_it_stands_and_where_its_numbers_are() {
+        let two = |metric| Chart {
+            metric,
+            ..chart(vec![
+                series("a b", &[Some(0.5), None], 1_000),
+                series("c", &[Some(0.5), Some(0.5)], 300),
+            ])
+        };
+        // Two intervals of the same thousand inferences; or two groups of them.
+        assert_eq!(samples(&two(Metric::Prediction)), 2_000);
+        assert_eq!(samples(&two(Metric::Traffic)), 2_600);
+        let link = csv(
+            &Scope::unprefixed(),
+            &two(Metric::Errors),
+            &[("model", Some("digits")), ("site", None)],
+        );
+        assert_eq!(
+            link,
+            "/api/v1/w/default/charts/errors?model=digits&from=0&to=2000&step_ms=1000&format=csv"
+        );
+    }
+
+    #[test]
     fn a_chart_without_values_says_what_makes_them_appear() {
         let chart = chart(vec![series("a", &[None, None], 0)]);
         let figure = Figure {
@@ -318,6 +398,8 @@ mod tests {
             hint: "Send labels.",
             shape: Shape::Lines,
             chart: &chart,
+            csv: String::new(),
+            notes: &[],
         };
         let html = figure.draw().into_string();
         assert!(

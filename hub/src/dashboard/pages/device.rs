@@ -13,7 +13,7 @@ use tern_protocol::{
 use crate::{
     access::role::Permission,
     dashboard::{
-        chart::{Figure, Shape},
+        chart::{self, Figure, Shape},
         form, format,
         icon::Icon,
         layout::{self, Frame, Room},
@@ -85,7 +85,7 @@ pub(in crate::dashboard) fn page(
         (identity(frame, device, speaks))
         section aria-labelledby="charts-title" {
             div.apart.row { h2 #charts-title { "Trends" } (range.choice(&path)) }
-            div.grid.two { (figures(charts)) }
+            div.grid.two { (figures(scope, &device.id, charts)) }
         }
     };
     layout::page(frame, Room::Devices, device.id.as_str(), &main)
@@ -438,7 +438,7 @@ fn confirmed(slot: &SlotView) -> Markup {
     }
 }
 
-fn figures(charts: &Charts) -> Markup {
+fn figures(scope: &Scope, device: &tern_protocol::id::DeviceId, charts: &Charts) -> Markup {
     const HINT: &str = "Appears when the device has answered requests for one telemetry window.";
     let figure = |id, title, shape, chart| {
         Figure {
@@ -447,6 +447,8 @@ fn figures(charts: &Charts) -> Markup {
             hint: HINT,
             shape,
             chart,
+            csv: chart::csv(scope, chart, &[("device", Some(device.as_str()))]),
+            notes: &[],
         }
         .draw()
     };

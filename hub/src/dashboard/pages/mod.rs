@@ -10,6 +10,8 @@ pub(super) mod device;
 pub(super) mod devices;
 pub(super) mod door;
 mod evidence;
+pub(super) mod findings;
+pub(super) mod health;
 pub(super) mod model;
 pub(super) mod models;
 pub(super) mod notice;

@@ -8,11 +8,12 @@ use tern_protocol::{
 
 use crate::dashboard::{
     attention,
-    chart::{Figure, Shape},
+    chart::{self, Figure, Shape},
     format,
     layout::{self, Frame, Room},
     parts,
     range::Range,
+    scope::Scope,
 };
 
 /// The charts of a model.
@@ -70,8 +71,8 @@ pub(in crate::dashboard) fn page(
             }
         }
         section aria-labelledby="charts-title" {
-            div.apart.row { h2 #charts-title { "In the field" } (range.choice(&path)) }
-            div.grid.two { (figures(charts)) }
+            div.apart.row { h2 #charts-title { "In the field" " " a.small href={ (path) "/health" } { "Health: drift, sites, parts of rollouts" } } (range.choice(&path)) }
+            div.grid.two { (figures(scope, model, charts)) }
         }
         section aria-labelledby="vetting-title" {
             h2.apart #vetting-title { "What vetting found" }
@@ -240,17 +241,21 @@ fn tensors(tensors: &[TensorSpec]) -> Markup {
     }
 }
 
-fn figures(charts: &Charts) -> Markup {
+fn figures(scope: &Scope, model: &ModelView, charts: &Charts) -> Markup {
     const SERVED: &str = "Appears when a device has served this model for one telemetry window.";
     const LABELLED: &str =
         "Appears when truths arrive: from a file with `tern label import`, or from devices.";
     let figure = |id, title, hint, shape, chart| {
+        let group = (shape == Shape::VersionLines).then_some("version");
+        let of = [("model", Some(model.name.as_str())), ("group", group)];
         Figure {
             id,
             title,
             hint,
             shape,
             chart,
+            csv: chart::csv(scope, chart, &of),
+            notes: &[],
         }
         .draw()
     };

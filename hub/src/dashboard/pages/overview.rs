@@ -6,7 +6,7 @@ use tern_protocol::rest::{Chart, Overview, ServingCount, SiteView};
 use crate::dashboard::{
     attention,
     bar::{self, Empties, Part},
-    chart::{Figure, Shape},
+    chart::{self, Figure, Shape},
     format,
     layout::{self, Frame, Room},
     pages::rollouts,
@@ -51,7 +51,7 @@ pub(in crate::dashboard) fn page(
         }
         section aria-label="Charts" {
             h2.apart { "Trends" }
-            div.grid.two { (figures(charts)) }
+            div.grid.two { (figures(scope, charts)) }
         }
         div.grid.two {
             section.card aria-labelledby="sites-title" {
@@ -147,13 +147,16 @@ fn serving(scope: &Scope, overview: &Overview) -> Markup {
     bar::with_legend("Devices by version", &parts, Empties::LeftOut)
 }
 
-fn figures(charts: &Charts) -> Markup {
+fn figures(scope: &Scope, charts: &Charts) -> Markup {
+    let of = [("group", Some("site"))];
     let accuracy = Figure {
         id: "chart-accuracy",
         title: "Accuracy by site",
         hint: "Accuracy appears when truths arrive: from a file with `tern label import`, or from devices.",
         shape: Shape::Lines,
         chart: &charts.accuracy,
+        csv: chart::csv(scope, &charts.accuracy, &of),
+        notes: &[],
     };
     let traffic = Figure {
         id: "chart-traffic",
@@ -161,6 +164,8 @@ fn figures(charts: &Charts) -> Markup {
         hint: "Traffic appears when a device that serves a model has answered requests for one telemetry window.",
         shape: Shape::Lines,
         chart: &charts.traffic,
+        csv: chart::csv(scope, &charts.traffic, &of),
+        notes: &[],
     };
     html! { (accuracy.draw()) (traffic.draw()) }
 }

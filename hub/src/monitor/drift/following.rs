@@ -13,7 +13,7 @@ use tern_watch::{Change, DepartureChange, Departures, Hour, Watch};
 
 use super::{
     Settings,
-    model::{self, Versions},
+    model::Versions,
     names::{Called, Names},
     pending::{Due, HOUR, Pending, Watched},
     rows::{self, Stored},
@@ -162,11 +162,11 @@ impl Following {
         }
         let device = self.names.device(&followed.device);
         let site = self.names.site(&followed.site);
-        let part = model::read(window, device, site);
-        if let Some(one) = self.watched.get_mut(&of)
-            && followed.id > one.departed
-            && age <= FRESH
-        {
+        let Some(one) = self.watched.get_mut(&of) else {
+            return Ok(());
+        };
+        let part = one.versions.read(window, device, site);
+        if followed.id > one.departed && age <= FRESH {
             one.departures.hear(followed.closed.0, &part);
         }
         let at = rollup::middle(followed.opened.0, followed.closed.0);

@@ -1,5 +1,7 @@
 //! A model as it is watched: what its versions were trained on, and windows read like that.
 
+use std::collections::BTreeSet;
+
 use tern_protocol::{
     codec,
     id::{ModelName, ModelVersion, WorkspaceId},
@@ -16,8 +18,8 @@ use crate::{
     store::{StoreError, chain},
 };
 
-/// Features that are watched one by one at most. Of a model with more, such as one that takes the pixels of an image,
-/// what is measured of inputs as a whole is watched instead: no single pixel tells anything.
+/// Features that are watched one by one at most. Of a model with more, and of images, what is measured of inputs as a
+/// whole is watched instead: no single pixel tells anything.
 const FEATURES: usize = 64;
 
 /// Versions whose references are held, besides the first.
@@ -27,6 +29,8 @@ const VERSIONS: usize = 16;
 #[derive(Debug, Clone)]
 pub(super) struct Versions {
     model: Model,
+    /// Those of whose inputs no single feature is watched.
+    as_wholes: BTreeSet<ModelVersion>,
     /// Names of classes of the first version.
     classes: Vec<String>,
 }
@@ -46,6 +50,8 @@ impl Versions {
         };
         let classes = known.get(&of).cloned().unwrap_or_default();
         let mut reference = reference(app, workspace, model, first).await?;
+        let as_wholes = is_whole(&reference).then_some(first).into_iter().collect();
+        watched(&mut reference);
         if reference.classes.is_empty() {
             // Without a profile there is still what it predicts.
             reference.classes = vec![0; classes.len()];
@@ -55,6 +61,7 @@ impl Versions {
                 versions: vec![(first, reference)],
                 by_class: Vec::new(),
             },
+            as_wholes,
             classes,
         })
     }
@@ -77,6 +84,27 @@ impl Versions {
         self.classes.get(usize::from(class))
     }
 
+    /// What a window says, in the order of what is watched.
+    pub(super) fn read(&self, window: &Window, device: Device, site: Site) -> DeviceHour {
+        let each = !self.as_wholes.contains(&window.version);
+        let features = window.features.iter().filter(|_| each);
+        let stuck = window.repeated.iter().filter(|_| each);
+        DeviceHour {
+            device,
+            site,
+            version: window.version,
+            inferences: window.inferences,
+            errors: window.errors,
+            classes: window.classes.clone(),
+            confidence: window.confidence.clone(),
+            features: features
+                .chain(&window.signals)
+                .map(|counts| FeatureCounts(counts.0.clone()))
+                .collect(),
+            stuck: stuck.copied().collect(),
+        }
+    }
+
     /// Whether a version was met.
     pub(super) fn knows(&self, version: ModelVersion) -> bool {
         self.model
@@ -93,9 +121,14 @@ impl Versions {
         model: &ModelName,
         version: ModelVersion,
     ) -> Result<(), StoreError> {
-        let reference = reference(app, workspace, model, version).await?;
+        let mut reference = reference(app, workspace, model, version).await?;
+        if is_whole(&reference) {
+            self.as_wholes.insert(version);
+        }
+        watched(&mut reference);
         if self.model.versions.len() > VERSIONS {
-            self.model.versions.remove(1);
+            let (gone, _) = self.model.versions.remove(1);
+            self.as_wholes.remove(&gone);
         }
         self.model.versions.push((version, reference));
         Ok(())
@@ -123,7 +156,7 @@ async fn reference(
     };
     let reference: Result<Reference, _> = codec::decode_within(&bytes, limits::PROFILE);
     match reference {
-        Ok(reference) if reference.problem().is_none() => Ok(watched(reference)),
+        Ok(reference) if reference.problem().is_none() => Ok(reference),
         _ => {
             tracing::warn!(%model, %version, "inputs are not watched: the reference profile cannot be read");
             Ok(Reference::default())
@@ -131,32 +164,16 @@ async fn reference(
     }
 }
 
+/// Whether inputs are watched as wholes, and none of their features.
+fn is_whole(reference: &Reference) -> bool {
+    let image = reference.image.is_some() && !reference.signals.is_empty();
+    image || reference.features.len() > FEATURES
+}
+
 /// Features, then signals, as features.
-fn watched(mut reference: Reference) -> Reference {
-    if reference.features.len() > FEATURES {
+fn watched(reference: &mut Reference) {
+    if is_whole(reference) {
         reference.features.clear();
     }
     reference.features.append(&mut reference.signals);
-    reference
-}
-
-/// What a window says, read in the same order.
-pub(super) fn read(window: &Window, device: Device, site: Site) -> DeviceHour {
-    let few = window.features.len() <= FEATURES;
-    let features = window.features.iter().filter(|_| few);
-    let stuck = window.repeated.iter().filter(|_| few);
-    DeviceHour {
-        device,
-        site,
-        version: window.version,
-        inferences: window.inferences,
-        errors: window.errors,
-        classes: window.classes.clone(),
-        confidence: window.confidence.clone(),
-        features: features
-            .chain(&window.signals)
-            .map(|counts| FeatureCounts(counts.0.clone()))
-            .collect(),
-        stuck: stuck.copied().collect(),
-    }
 }
