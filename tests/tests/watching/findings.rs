@@ -256,9 +256,11 @@ fn two_sites_in_the_fog_are_named_within_minutes_of_their_clocks_and_again_when_
             })
             .collect::<Vec<_>>()
     };
-    voices.tell(20 * MINUTE, |_, _| minutes(0, 20, 0.0));
-    voices.tell(40 * MINUTE, |site, _| {
-        minutes(20, 40, if site < 2 { 40.0 } else { 0.0 })
+    // Told twenty minutes later; after that, what came then.
+    voices.tell(60 * MINUTE, |site, _| {
+        let mut all = minutes(0, 20, 0.0);
+        all.extend(minutes(20, 40, if site < 2 { 40.0 } else { 0.0 }));
+        all
     });
     let found = one(&fleet, Some(true));
     assert_eq!(found.detector, Detector::Departure, "{found:?}");
@@ -285,7 +287,7 @@ fn two_sites_in_the_fog_are_named_within_minutes_of_their_clocks_and_again_when_
             .collect(),
         ..voices
     };
-    voices.tell(50 * MINUTE, |_, _| minutes(40, 50, 0.0));
+    voices.tell(60 * MINUTE, |_, _| minutes(40, 50, 0.0));
     let over = one(&fleet, Some(false));
     assert_eq!((over.id, over.end), (found.id, Some(FindingEnd::Recovered)));
 }
