@@ -37,6 +37,10 @@ pub(super) struct Figures {
     pub(super) delta_bytes_saved: u64,
     pub(super) deltas_failed: u64,
     pub(super) requests_failed: u64,
+    /// Whether the hub named the foggy sites, and no others, by itself.
+    pub(super) drift_placed: bool,
+    /// From the first fog to its finding.
+    pub(super) drift_seconds: f64,
     /// Whether the version that should never have been published was stopped.
     pub(super) mistake_stopped: bool,
     /// Devices that had it.
@@ -150,6 +154,14 @@ impl Figures {
                 ),
             ),
             (
+                self.drift_placed,
+                format!(
+                    "the hub named the foggy sites by itself after {:.0} s: {}",
+                    self.drift_seconds,
+                    if self.drift_placed { "yes" } else { "no" }
+                ),
+            ),
+            (
                 self.mistake_stopped && self.mistake_touched <= self.devices / 3,
                 format!(
                     "a bad version was stopped and taken back after {:.0} s on {} devices: {}",
@@ -255,6 +267,8 @@ mod tests {
             delta_bytes_saved: 300,
             deltas_failed: 0,
             requests_failed: 0,
+            drift_placed: true,
+            drift_seconds: 40.0,
             mistake_stopped: true,
             mistake_touched: 3,
             mistake_seconds: 20.0,
@@ -293,6 +307,10 @@ mod tests {
             },
             Figures {
                 requests_failed: 1,
+                ..held()
+            },
+            Figures {
+                drift_placed: false,
                 ..held()
             },
             Figures {

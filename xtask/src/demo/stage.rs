@@ -102,6 +102,8 @@ impl Stage {
         let mut command = Command::new(binary(Profile::Dev, "tern-hub"));
         command.arg("serve").arg("--data").arg(&data);
         command.args(["--http", http, "--mqtt", "127.0.0.1:0"]);
+        // Minutes are seconds here.
+        command.args(["--departure-hold", "5s"]);
         let mut hub = Process::start("hub", command, &logs)?;
         let file = data.join("hub.addresses.json");
         let addresses: Addresses = interrupt::wait_for("the hub listens", START, || {

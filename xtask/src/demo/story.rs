@@ -10,7 +10,10 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use tern_protocol::{
     reported::Deltas,
-    rest::{AccuracyView, Chart, DeltaState, DeltaView, RolloutState, RolloutView, VersionView},
+    rest::{
+        AccuracyView, Chart, DeltaState, DeltaView, FindingPlace, FindingView, RolloutState,
+        RolloutView, VersionView,
+    },
     time::WallTime,
 };
 
@@ -39,6 +42,9 @@ const FOG_STEP: Duration = Duration::from_secs(3);
 
 /// Reading through the fog.
 const FOGGED: Duration = Duration::from_secs(30);
+
+/// Longest wait for the hub to say that sites moved.
+const FOUND: Duration = Duration::from_secs(40);
 
 /// Looking at the first quarter of the meters before all get the new version.
 const QUARTER: Duration = Duration::from_secs(6);
@@ -111,6 +117,7 @@ pub(super) fn play(stage: &mut Stage, say: &mut Narrator, folder: &Path) -> Resu
         "fog creeps over the lenses at {}",
         foggy().join(" and ")
     ));
+    let fog_began = Instant::now();
     for step in 1..=FOG_STEPS {
         let fog = FOG * f64::from(step) / f64::from(FOG_STEPS);
         act.stage.see(Images::Early, fog)?;
@@ -118,6 +125,7 @@ pub(super) fn play(stage: &mut Stage, say: &mut Narrator, folder: &Path) -> Resu
     }
     act.say.say("the fog stays");
     act.people.mark(now()?);
+    let drift = drift(&mut act, fog_began)?;
     act.go_on(FOGGED)?;
     let last = act.people.fresh(&foggy());
     ensure!(
@@ -207,6 +215,8 @@ pub(super) fn play(stage: &mut Stage, say: &mut Narrator, folder: &Path) -> Resu
         delta_bytes_saved: saved.bytes_saved,
         deltas_failed: saved.failed,
         requests_failed: failed,
+        drift_placed: drift.placed,
+        drift_seconds: drift.seconds,
         mistake_stopped: harm.stopped,
         mistake_touched: harm.touched,
         mistake_seconds: harm.seconds,
@@ -217,6 +227,46 @@ pub(super) fn play(stage: &mut Stage, say: &mut Narrator, folder: &Path) -> Resu
         seconds: say.elapsed_s(),
         sites,
     })
+}
+
+/// What the hub found by itself.
+struct Drift {
+    placed: bool,
+    seconds: f64,
+}
+
+/// Waits until the hub says which sites see something that training did not know.
+fn drift(act: &mut Act<'_>, began: Instant) -> Result<Drift> {
+    let end = Instant::now() + FOUND;
+    loop {
+        act.go_on(LOOK)?;
+        let found = act.stage.tern.findings()?;
+        let seconds = began.elapsed().as_secs_f64();
+        let named = |one: &FindingView| {
+            let mut names: Vec<String> = Vec::new();
+            for place in &one.places {
+                if let FindingPlace::Site(site) = place {
+                    names.push(site.to_string());
+                }
+            }
+            names.sort();
+            names
+        };
+        let mut fogged: Vec<String> = foggy().iter().map(ToString::to_string).collect();
+        fogged.sort();
+        let right = |one: &&FindingView| named(one) == fogged;
+        let told = found.iter().find(right).or(found.first());
+        let placed = told.is_some_and(|one| right(&one)) && found.len() == 1;
+        if placed || Instant::now() >= end {
+            match told {
+                Some(one) => act
+                    .say
+                    .say(format!("after {seconds:.0} s the hub says: {}", one.text)),
+                None => act.say.say("the hub found nothing"),
+            }
+            return Ok(Drift { placed, seconds });
+        }
+    }
 }
 
 /// What became of a version that should never have been published.

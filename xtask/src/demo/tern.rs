@@ -9,7 +9,8 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
 use tern_protocol::rest::{
-    AccuracyView, CaptureView, DeviceView, Invited, Minted, Overview, RolloutView, VersionView,
+    AccuracyView, CaptureView, DeviceView, FindingView, Invited, Minted, Overview, RolloutView,
+    VersionView,
 };
 
 use super::cast::{MODEL, SLOT};
@@ -145,6 +146,11 @@ impl Tern {
         let mut args = vec!["accuracy", "--model", MODEL];
         args.extend(last.iter().flat_map(|last| ["--last", last.as_str()]));
         self.json(args)
+    }
+
+    /// `tern finding list`: what is found to have moved now.
+    pub(super) fn findings(&self) -> Result<Vec<FindingView>> {
+        self.json(["finding", "list", "--model", MODEL])
     }
 
     /// `tern capture list --unlabelled`.
