@@ -13,7 +13,8 @@ use tern_protocol::{
     time::WallTime,
 };
 
-/// How long nothing may be known of what fires before it is over: an hour of silence says no more about now.
+/// How long nothing may be known of a group before it is over: an hour of silence says no more about now. Until then it
+/// stays what it is, so that a hub that starts again goes on where it was.
 pub(super) const UNKNOWN: Duration = Duration::from_hours(1);
 
 /// What was seen of a group.
@@ -46,7 +47,7 @@ pub(super) struct Held {
     pub(super) since: WallTime,
     /// Since when all is well, while it is still an alert.
     pub(super) well: Option<WallTime>,
-    /// Since when nothing is known, while it is still an alert.
+    /// Since when nothing is known.
     pub(super) unknown: Option<WallTime>,
     /// When somebody was last told of this group, also by alerts before this one.
     pub(super) told: Option<WallTime>,
@@ -156,12 +157,21 @@ pub(super) fn step(
             None => Step::Pends(held),
         };
     };
+    let unknown = held.unknown.unwrap_or(now);
+    let forgotten = lasts(unknown, now, Span::millis(UNKNOWN.as_millis() as u64));
     match (held.phase, sight.seen) {
-        (Phase::Pending, Seen::Beyond) => match fires(held, timing, now) {
-            Some(held) => Step::Fires(held),
-            None => Step::Stays(held),
-        },
-        (Phase::Pending, _) => Step::Drops,
+        (Phase::Pending, Seen::Beyond) => {
+            let held = Held {
+                unknown: None,
+                ..held
+            };
+            match fires(held, timing, now) {
+                Some(held) => Step::Fires(held),
+                None => Step::Stays(held),
+            }
+        }
+        (Phase::Pending, Seen::Between | Seen::Well) => Step::Drops,
+        (Phase::Pending, Seen::Unknown) if forgotten => Step::Drops,
         (Phase::Firing(_), Seen::Beyond | Seen::Between) => Step::Stays(Held {
             well: None,
             unknown: None,
@@ -178,17 +188,12 @@ pub(super) fn step(
                 ..held
             })
         }
-        (Phase::Firing(_), Seen::Unknown) => {
-            let unknown = held.unknown.unwrap_or(now);
-            if lasts(unknown, now, Span::millis(UNKNOWN.as_millis() as u64)) {
-                return Step::Ends(Why::Unknown);
-            }
-            Step::Stays(Held {
-                well: None,
-                unknown: Some(unknown),
-                ..held
-            })
-        }
+        (Phase::Firing(_), Seen::Unknown) if forgotten => Step::Ends(Why::Unknown),
+        (_, Seen::Unknown) => Step::Stays(Held {
+            well: None,
+            unknown: Some(unknown),
+            ..held
+        }),
     }
 }
 

@@ -188,13 +188,15 @@ fn nothing_known_is_neither_well_nor_bad_for_an_hour() {
     let at_once = timing(0, 0, 600, None, 0);
     assert_eq!(story("B???B", at_once), "F! f f f f");
     assert_eq!(story("?B", timing(20, 0, 600, None, 0)), "- P");
-    assert_eq!(story("B?", timing(20, 0, 600, None, 0)), "P x");
+    assert_eq!(story("B??B", timing(20, 0, 600, None, 0)), "P p p F!");
     let hour = format!("B{}", "?".repeat(362));
     assert!(
         story(&hour, at_once).ends_with("f ?. -"),
         "{}",
         story(&hour, at_once)
     );
+    let lasting = story(&hour, timing(20, 0, 600, None, 0));
+    assert!(lasting.ends_with("p x -"), "{lasting}");
 }
 
 #[test]

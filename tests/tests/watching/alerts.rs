@@ -34,9 +34,14 @@ const DEVICES: usize = 4;
 
 /// As fast as can be seen: windows of devices last 0.4 s here.
 fn rule(times: &str) -> String {
+    rule_over("3s", times)
+}
+
+/// The same over another time.
+fn rule_over(window: &str, times: &str) -> String {
     format!(
         "rules:\n  - name: failing\n    severity: page\n    gather: 0s\n    {times}\n    when:\n      metric:\n        \
-         of: errors\n        group-by: model\n        window: 3s\n        above: 20%\n        clear: 10%\n        \
+         of: errors\n        group-by: model\n        window: {window}\n        above: 20%\n        clear: 10%\n        \
          minimum: 50\n    labels: {{team: vision}}\n"
     )
 }
@@ -361,7 +366,7 @@ fn a_silence_holds_back_and_a_file_that_is_wrong_changes_nothing() {
 fn a_hub_that_is_killed_goes_on_where_it_was() {
     let mut watched = Watched::start();
     let receiver = watched.told();
-    watched.apply(&rule("for: 3s\n    cool-down: 1h"));
+    watched.apply(&rule_over("6s", "for: 4s\n    cool-down: 1h"));
     watched.fail(50);
     let pending = watched.until(AlertState::Pending);
     watched.fleet.hub.kill_9();
