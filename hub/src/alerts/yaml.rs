@@ -18,13 +18,54 @@ pub fn text_of_own(rules: &[AlertRuleView]) -> String {
     text
 }
 
+/// Fields in the order in which people write them; others follow.
+const ORDER: [&str; 29] = [
+    "name",
+    "enabled",
+    "severity",
+    "for",
+    "resolve-after",
+    "cool-down",
+    "repeat",
+    "together",
+    "gather",
+    "labels",
+    "action",
+    "when",
+    "of",
+    "part",
+    "kinds",
+    "attributions",
+    "model",
+    "version",
+    "site",
+    "group-by",
+    "window",
+    "after",
+    "above",
+    "below",
+    "clear",
+    "minimum",
+    "min-share",
+    "by",
+    "rules",
+];
+
 /// Writes what is in a value, each line indented; the caller has written what stands before it.
 fn write(text: &mut String, value: &Value, indent: usize) {
     let pad = " ".repeat(indent);
     // Writing to a String cannot fail.
     match value {
         Value::Object(fields) => {
-            for (index, (name, value)) in fields.iter().enumerate() {
+            let mut fields: Vec<_> = fields.iter().collect();
+            let place = |name: &str| {
+                ORDER
+                    .iter()
+                    .position(|known| *known == name)
+                    .unwrap_or(ORDER.len())
+            };
+            fields.sort_by_key(|(name, _)| place(name));
+            for (index, (name, value)) in fields.into_iter().enumerate() {
                 let pad = if index == 0 { "" } else { &pad };
                 let _ = write!(text, "{pad}{}:", scalar(&Value::from(name.as_str())));
                 under(text, value, indent + 2);
@@ -106,7 +147,10 @@ mod tests {
             file::read(&written).unwrap_or_else(|err| panic!("{err:?}\n{written}")),
             rules
         );
-        assert!(written.starts_with("rules:\n  - "), "{written}");
+        assert!(
+            written.starts_with("rules:\n  - name: \"no\"\n"),
+            "{written}"
+        );
         assert!(written.contains("\n    for: 5m\n"), "{written}");
         assert_eq!(text_of_own(&[]), "");
     }

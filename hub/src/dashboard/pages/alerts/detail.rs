@@ -101,7 +101,7 @@ fn gauge(measured: &Measured) -> Markup {
         in_unit(measured.level)
     );
     html! {
-        svg.growth viewBox={ "0 0 " (WIDTH) " 34" } role="img" aria-label=(label) {
+        svg.growth.level viewBox={ "0 0 " (WIDTH) " 34" } role="img" aria-label=(label) {
             line.zero x1="0" x2=(WIDTH) y1="17" y2="17" {}
             @if let (Some(low), Some(high)) = (measured.low, measured.high) {
                 polygon.band points={ (x(low)) ",10 " (x(high)) ",10 " (x(high)) ",24 " (x(low)) ",24" } {}

@@ -116,7 +116,7 @@ fn table(frame: Frame, alerts: &[AlertView]) -> Markup {
                         td data-name="State" { div { (state(one)) } }
                         td data-name="Severity" { (severity(one.severity)) }
                         td data-name="Since" { (parts::ago(one.since)) }
-                        td.end data-name="Devices" { (format::count(one.facts.devices)) span.dim { " / " (format::count(one.facts.of_devices)) } }
+                        td.end data-name="Devices" { span { (format::count(one.facts.devices)) span.dim { " / " (format::count(one.facts.of_devices)) } } }
                         td data-name="Rule" { (one.rule) }
                         td.end data-name="" {
                             @if one.state != AlertState::Resolved && one.acknowledged.is_none() && frame.may(Permission::Operate) {
