@@ -5,6 +5,7 @@ use tern_protocol::id::WorkspaceId;
 
 use crate::commands::{
     accuracy::AccuracyArgs,
+    alert::AlertCommand,
     audit::AuditCommand,
     authority::AuthorityCommand,
     capture::CaptureCommand,
@@ -102,7 +103,10 @@ pub(crate) enum Command {
     Quarantine(QuarantineArgs),
     /// The fleet at a glance
     Overview,
-    /// Tell people and programs what happens, by mail and webhook
+    /// What goes wrong now, by which rules, and what is said about it
+    #[command(subcommand)]
+    Alert(AlertCommand),
+    /// Tell people and programs what happens, by mail, webhook and Alertmanager
     #[command(subcommand)]
     Notify(NotifyCommand),
     /// Listen to what devices and hub say to each other over MQTT

@@ -24,9 +24,9 @@ use clap::Parser as _;
 
 use args::{Args, Command};
 use commands::{
-    Answer, Context, accuracy, audit, authority, capture, completions, delivery, device, distances,
-    finding, freeze, key, label, login, model, notify, overview, people, quarantine, rollout,
-    session, setup, tap as tap_command,
+    Answer, Context, accuracy, alert, audit, authority, capture, completions, delivery, device,
+    distances, finding, freeze, key, label, login, model, notify, overview, people, quarantine,
+    rollout, session, setup, tap as tap_command,
 };
 use out::{ReaderLeft, talk};
 
@@ -69,6 +69,7 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         Command::Delivery(args) => delivery::run(c, &args)?,
         Command::Quarantine(args) => quarantine::run(c, &args)?,
         Command::Overview => overview::run(c)?,
+        Command::Alert(command) => alert::run(c, command)?,
         Command::Notify(command) => notify::run(c, command)?,
         Command::Tap(args) => tap_command::run(c, &args)?,
         Command::Login(_) | Command::Setup(_) | Command::Logout => {

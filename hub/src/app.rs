@@ -77,6 +77,10 @@ pub struct App {
     pub deltas: Wake,
     /// What sends notices.
     pub courier: Courier,
+    /// Makes whoever looks for alerts look again.
+    pub alerting: Wake,
+    /// Makes whoever tells Alertmanagers look again.
+    pub relaying: Wake,
     /// Whether the database was found damaged.
     pub verdict: Verdict,
     /// Rollouts that decide by evidence, as they are held in memory.
@@ -165,6 +169,8 @@ pub(crate) async fn over(dir: &std::path::Path, store: Store, clock: Clock) -> A
         delivery: DeliveryLimits::default(),
         deltas: Wake::new(),
         courier: Courier::new(None),
+        alerting: Wake::new(),
+        relaying: Wake::new(),
         verdict: Verdict::default(),
         engines: Engines::default(),
     }

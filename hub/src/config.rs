@@ -230,6 +230,9 @@ pub struct Config {
     /// whether they are sound; `off`: only when they are needed.
     #[arg(long, value_name = "TIME", default_value = "1d", value_parser = scrub)]
     pub scrub: Scrub,
+    /// Look at the rules of alerts this often.
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = duration)]
+    pub alert_every: Duration,
     /// How log lines look, on stderr. What is logged is set by `RUST_LOG`, by default `info`.
     #[arg(long, value_enum, default_value_t)]
     pub log_format: LogFormat,

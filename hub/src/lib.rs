@@ -2,7 +2,7 @@
 //! version to version, stores what they tell, and shows it to people.
 //!
 //! Dependencies point inward: [`api`] and [`dashboard`] call the domain ([`fleet`], [`registry`],
-//! [`deltas`], [`rollout`], [`delivery`], [`monitor`]), which calls [`store`] and [`blobs`]. The domain knows
+//! [`deltas`], [`rollout`], [`delivery`], [`monitor`], [`alerts`]), which calls [`store`] and [`blobs`]. The domain knows
 //! neither HTTP nor MQTT: [`link`] is where MQTT ends, [`broker`] is the broker that runs inside.
 //!
 //! Must never break: nothing is acknowledged to a device before it is committed, and everything the
@@ -21,6 +21,7 @@ pub mod registry;
 pub mod rollout;
 pub mod transcode;
 
+pub mod alerts;
 pub mod delivery;
 pub mod monitor;
 

@@ -29,6 +29,7 @@ use crate::{
         people::{People, PeopleError, link, oidc},
         reach::{Ports, Reach},
     },
+    alerts,
     api::{self, Trust},
     app::{App, Ready, Wake},
     blobs::{BlobError, Blobs},
@@ -228,6 +229,8 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         },
         deltas: Wake::new(),
         courier: Courier::new(mailer),
+        alerting: Wake::new(),
+        relaying: Wake::new(),
         verdict: scrub::Verdict::default(),
         engines: rollout::Engines::default(),
     };
@@ -332,7 +335,9 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let deltas = deltas::worker::run(app.clone(), config.delta_budget, stop.clone());
     let collecting = boxed(garbage::run(app.clone(), config.blob_grace, stop.clone()));
     let scrubbing = boxed(scrub::run(app.clone(), config.scrub.0, stop.clone()));
-    let alerting = boxed(monitor::alert::run(app.clone(), stop.clone()));
+    let attending = boxed(monitor::alert::run(app.clone(), stop.clone()));
+    let alerting = boxed(alerts::run(app.clone(), config.alert_every, stop.clone()));
+    let relaying = boxed(alerts::relay::run(app.clone(), stop.clone()));
     let notifying = boxed(notify::run(app.clone(), stop.clone()));
     let rolling_up = boxed(monitor::rollup::run(
         app.clone(),
@@ -367,7 +372,9 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         part("scrubs", scrubbing),
         part("roll-ups", rolling_up),
         part("watching models", watching),
-        part("what needs a person", alerting),
+        part("what needs a person", attending),
+        part("alerts", alerting),
+        part("Alertmanagers", relaying),
         part("notices", notifying),
         part("certificate for browsers", keeping),
     ];

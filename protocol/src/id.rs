@@ -175,6 +175,8 @@ names! {
     SlotName;
     /// A model; its versions are numbered.
     ModelName;
+    /// A rule by which something is an alert.
+    RuleName;
 }
 
 names! {
@@ -203,6 +205,10 @@ counters! {
     TokenId(u64);
     /// One receiver of notices.
     SubscriptionId(u64);
+    /// One alert.
+    AlertId(u64);
+    /// One silence in which alerts are not told.
+    SilenceId(u64);
 }
 
 /// 1, 2, 3 …; never reused, not even after deletion.

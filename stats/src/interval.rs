@@ -115,6 +115,68 @@ impl Weighted {
     }
 }
 
+/// Sums over clusters, as over devices: hits among all that each did. A database may make them.
+///
+/// What one device does is alike, so a thousand requests of one device say less than one request of each of a
+/// thousand. The variance of the share is that between clusters (W. G. Cochran, *Sampling Techniques*, 3rd ed., 1977,
+/// 9.6), the interval Wilson's with as many samples as give that variance, and with few clusters as wide as Student's
+/// distribution is.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Clusters {
+    /// Clusters that did anything.
+    pub clusters: u64,
+    /// Sum of hits.
+    pub hits: u64,
+    /// Sum of all.
+    pub all: u64,
+    /// Sum of the squared hits of each.
+    pub hits_squared: f64,
+    /// Sum of hits times all of each.
+    pub hits_by_all: f64,
+    /// Sum of the squares of all of each.
+    pub all_squared: f64,
+}
+
+impl Clusters {
+    /// The share of hits with its 95 % interval; `None` if there is nothing. With a single cluster it is the interval of
+    /// that cluster.
+    pub fn share(&self) -> Option<Estimate> {
+        let all = self.all as f64;
+        if self.all == 0 {
+            return None;
+        }
+        let mean = self.hits.min(self.all) as f64 / all;
+        if self.clusters < 2 {
+            return wilson(self.hits, self.all, Z_95);
+        }
+        let clusters = self.clusters as f64;
+        let between =
+            self.hits_squared - 2.0 * mean * self.hits_by_all + mean * mean * self.all_squared;
+        let variance = between.max(0.0) * clusters / (clusters - 1.0) / (all * all);
+        let samples = if variance > 0.0 {
+            (mean * (1.0 - mean) / variance).min(all)
+        } else {
+            all
+        };
+        // With no sample's worth the interval is all there is.
+        let samples = samples.max(f64::MIN_POSITIVE);
+        Some(wilson_of(mean, samples, student_95(clusters - 1.0)).with(self.all))
+    }
+}
+
+/// Quantile of a two-sided 95 % interval of Student's distribution, by its expansion around the normal one
+/// (Abramowitz and Stegun, 26.7.5); at one degree of freedom, where that falls short, the value itself.
+fn student_95(degrees: f64) -> f64 {
+    if degrees < 2.0 {
+        return 12.706;
+    }
+    let z = Z_95;
+    let first = (z.powi(3) + z) / 4.0;
+    let second = (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / 96.0;
+    let third = (3.0 * z.powi(7) + 19.0 * z.powi(5) + 17.0 * z.powi(3) - 15.0 * z) / 384.0;
+    z + first / degrees + second / degrees.powi(2) + third / degrees.powi(3)
+}
+
 /// An interval whose number of samples is not yet known.
 struct Interval {
     mean: f64,

@@ -22,7 +22,7 @@ pub(crate) struct Packaged {
 }
 
 /// What comes from Debian.
-pub(crate) const PACKAGED: [Packaged; 15] = [
+pub(crate) const PACKAGED: [Packaged; 16] = [
     Packaged {
         program: "chromium",
         package: "chromium",
@@ -37,6 +37,11 @@ pub(crate) const PACKAGED: [Packaged; 15] = [
         program: "promtool",
         package: "prometheus",
         used_for: "the test that reads /metrics with Prometheus' own parser",
+    },
+    Packaged {
+        program: "prometheus-alertmanager",
+        package: "prometheus-alertmanager",
+        used_for: "the test that tells a real Alertmanager",
     },
     Packaged {
         program: "mosquitto",

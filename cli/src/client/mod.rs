@@ -6,6 +6,7 @@
 //! Must never break: a method returns what the hub said or a [`ClientError`] that says what to do.
 
 mod access;
+mod alert;
 mod connection;
 mod error;
 mod http;
@@ -19,6 +20,7 @@ mod upload;
 
 pub use self::{
     access::Verdict,
+    alert::AlertQuery,
     connection::{Connection, Token},
     error::ClientError,
     http::address,

@@ -5,6 +5,7 @@
 
 pub(crate) mod accuracy;
 pub(crate) mod admission;
+pub(crate) mod alert;
 pub(crate) mod audit;
 pub(crate) mod authority;
 pub(crate) mod capture;

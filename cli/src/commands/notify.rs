@@ -61,6 +61,25 @@ pub(crate) enum AddCommand {
         #[command(flatten)]
         what: What,
     },
+    /// A Prometheus Alertmanager, which gets every alert and nothing else
+    Alertmanager {
+        /// Its address, HTTPS unless it is on the hub's own machine; /api/v2/alerts is added
+        url: String,
+        /// File with the token that it lets in by (`Authorization: Bearer`), in its only line
+        #[arg(long, value_name = "FILE")]
+        token_file: Option<PathBuf>,
+        /// Plain HTTP may go to another machine
+        #[arg(long)]
+        plain: bool,
+        /// What it is for
+        #[arg(
+            long,
+            value_name = "TEXT",
+            default_value = "",
+            hide_default_value = true
+        )]
+        name: String,
+    },
     /// People, by mail
     Email {
         /// Mail addresses; one mail goes to all of them
@@ -83,7 +102,7 @@ pub(crate) struct What {
     )]
     name: String,
     /// Only this kind of notice: rollout-stopped, rollout-waits, rollout-advanced, rollout-complete,
-    /// fleet-frozen, attention; may be given several times. All but rollout-advanced if not given
+    /// fleet-frozen, attention, alert; may be given several times. All but rollout-advanced if not given
     #[arg(long = "on", value_name = "KIND", value_delimiter = ',', value_parser = kind)]
     on: Vec<NoticeKind>,
 }
@@ -191,25 +210,38 @@ fn new(add: AddCommand) -> Result<NewSubscription, NotifyError> {
             secret_file,
             plain,
             what,
-        } => {
-            let secret = secret_file.map(|path| match fs::read_to_string(&path) {
-                Ok(text) => Ok(text.trim_end_matches(['\r', '\n']).to_owned()),
-                Err(source) => Err(NotifyError::Secret { path, source }),
-            });
-            NewSubscription::Webhook {
-                url,
-                secret: secret.transpose()?,
-                plain,
-                notices: what.notices(),
-                name: what.name,
-            }
-        }
+        } => NewSubscription::Webhook {
+            url,
+            secret: secret_file.map(only_line).transpose()?,
+            plain,
+            notices: what.notices(),
+            name: what.name,
+        },
+        AddCommand::Alertmanager {
+            url,
+            token_file,
+            plain,
+            name,
+        } => NewSubscription::Alertmanager {
+            url,
+            token: token_file.map(only_line).transpose()?,
+            plain,
+            name,
+        },
         AddCommand::Email { addresses, what } => NewSubscription::Email {
             addresses,
             notices: what.notices(),
             name: what.name,
         },
     })
+}
+
+/// The only line of a file.
+fn only_line(path: PathBuf) -> Result<String, NotifyError> {
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok(text.trim_end_matches(['\r', '\n']).to_owned()),
+        Err(source) => Err(NotifyError::Secret { path, source }),
+    }
 }
 
 /// Says that it is done, to a person.

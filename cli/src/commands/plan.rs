@@ -86,7 +86,7 @@ pub(crate) enum PlanError {
         #[source]
         err: std::io::Error,
     },
-    #[error("{file} is larger than a plan may be (1 MiB)")]
+    #[error("{file} is larger than such a file may be (1 MiB)")]
     TooLarge { file: String },
     #[error("{file} is no {what}: {text}")]
     NoPlan {
@@ -109,6 +109,16 @@ pub(crate) fn read(file: &Path) -> Result<Plan, PlanError> {
 
 /// Reads a file of YAML or JSON.
 fn parse<T: serde::de::DeserializeOwned>(file: &Path, what: &'static str) -> Result<T, PlanError> {
+    // JSON is YAML as well.
+    serde_saphyr::from_str(&text(file)?).map_err(|err| PlanError::NoPlan {
+        file: file.display().to_string(),
+        what,
+        text: err.to_string(),
+    })
+}
+
+/// Reads a file that a person wrote.
+pub(crate) fn text(file: &Path) -> Result<String, PlanError> {
     let name = file.display().to_string();
     let open = || -> std::io::Result<String> {
         use std::io::Read as _;
@@ -131,32 +141,32 @@ fn parse<T: serde::de::DeserializeOwned>(file: &Path, what: &'static str) -> Res
     if text.len() as u64 > PLAN_MAX {
         return Err(PlanError::TooLarge { file: name });
     }
-    // JSON is YAML as well.
-    serde_saphyr::from_str(&text).map_err(|err| PlanError::NoPlan {
-        file: name,
-        what,
-        text: err.to_string(),
-    })
+    Ok(text)
 }
 
 #[derive(utoipa::OpenApi)]
 #[openapi(components(schemas(Plan)))]
 struct Schemas;
 
-/// The JSON Schema of plans, with all that it refers to.
-fn schema() -> Result<serde_json::Value, PlanError> {
-    let document = serde_json::to_value(Schemas::openapi()).map_err(PlanError::Schema)?;
+/// The JSON Schema of one of the types of a document, with all that it refers to.
+pub(crate) fn schema_of(
+    title: &str,
+    name: &str,
+    document: &utoipa::openapi::OpenApi,
+) -> Result<serde_json::Value, PlanError> {
+    let document = serde_json::to_value(document).map_err(PlanError::Schema)?;
     Ok(serde_json::json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Plan of a rollout",
-        "$ref": "#/components/schemas/Plan",
+        "title": title,
+        "$ref": format!("#/components/schemas/{name}"),
         "components": document["components"],
     }))
 }
 
 pub(crate) fn run(context: &Context, args: &PlanArgs) -> Result<Answer, RolloutError> {
     if args.schema {
-        context.out.document(&schema()?)?;
+        let schema = schema_of("Plan of a rollout", "Plan", &Schemas::openapi())?;
+        context.out.document(&schema)?;
         return Ok(Answer::Yes);
     }
     let file = args.file.as_deref().unwrap_or(Path::new("-"));

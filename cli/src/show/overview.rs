@@ -47,6 +47,7 @@ fn attention(all: &[Attention], look: Look) -> String {
             AttentionKind::RevokedServing
             | AttentionKind::Failing
             | AttentionKind::RolloutStopped
+            | AttentionKind::Alert
             | AttentionKind::Frozen
             | AttentionKind::DamagedBlobs
             | AttentionKind::DamagedDatabase => Tone::Bad,

@@ -274,7 +274,8 @@ fn follow(
             | Change::Telemetry { .. }
             | Change::Trust
             | Change::Delivery
-            | Change::Notifications => false,
+            | Change::Notifications
+            | Change::Alerts => false,
         };
         if concerns && let Err(TrySendError::Disconnected(())) = wake.try_send(()) {
             return None;

@@ -26,6 +26,7 @@ fn subject(change: &Change) -> Subject {
         Change::Trust => (4, String::new()),
         Change::Delivery => (5, String::new()),
         Change::Notifications => (6, String::new()),
+        Change::Alerts => (7, String::new()),
     }
 }
 

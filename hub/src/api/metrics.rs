@@ -1,7 +1,7 @@
 //! Numbers for Prometheus.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -14,12 +14,14 @@ use axum::{
 };
 use tern_protocol::{
     exposition::{self, Text},
+    id::WorkspaceId,
     rest::Health,
 };
 
 use super::{policy::Asking, problem::ApiError};
 use crate::{
     access::{principal::Principal, role::Permission},
+    alerts,
     app::App,
     fleet,
 };
@@ -82,6 +84,7 @@ pub(super) async fn metrics(
         text.sample(name, &[], value);
     }
     devices(&app, &principal, &mut text).await?;
+    alerting(&app, &principal, &mut text).await?;
     blobs(&app, &mut text);
     let waiting = app
         .counters
@@ -134,10 +137,34 @@ fn blobs(app: &App, text: &mut Text) {
     text.sample("tern_blobs_lacking", &[], lacking);
 }
 
+/// The workspaces that whoever asks may see.
+async fn seen(app: &App, principal: &Principal) -> Result<BTreeSet<WorkspaceId>, ApiError> {
+    let workspaces = fleet::workspaces(&app.store).await?.into_iter();
+    Ok(workspaces
+        .filter(|workspace| principal.may(Permission::View, workspace))
+        .collect())
+}
+
+/// Alerts of the workspaces that whoever asks may see.
+async fn alerting(app: &App, principal: &Principal, text: &mut Text) -> Result<(), ApiError> {
+    let help = "Alerts that are not over, by state and severity.";
+    text.family("tern_alerts", "gauge", help);
+    for workspace in seen(app, principal).await? {
+        for counted in alerts::counts(&app.store, &workspace).await? {
+            let labels = [
+                ("workspace", workspace.as_str()),
+                ("state", counted.state.word()),
+                ("severity", counted.severity.word()),
+            ];
+            text.sample("tern_alerts", &labels, counted.alerts);
+        }
+    }
+    Ok(())
+}
+
 /// Of the workspaces that whoever asks may see.
 async fn devices(app: &App, principal: &Principal, text: &mut Text) -> Result<(), ApiError> {
-    let mut workspaces = fleet::workspaces(&app.store).await?;
-    workspaces.retain(|workspace| principal.may(Permission::View, workspace));
+    let workspaces = seen(app, principal).await?;
     text.family("tern_devices", "gauge", "Devices by health.");
     for workspace in &workspaces {
         for count in fleet::health_counts(&app.store, workspace).await? {

@@ -9,6 +9,7 @@
 //! - every route is in the OpenAPI document, since both come from the same declaration;
 //! - no request holds more memory than its limit, or a connection for ever.
 
+mod alerts;
 mod audit;
 mod authenticate;
 mod authorities;
@@ -166,6 +167,16 @@ pub fn router() -> Router<App> {
         .route(OPERATE, routes!(notifications::subscribe))
         .route(OPERATE, routes!(notifications::unsubscribe))
         .route(OPERATE, routes!(notifications::test_subscription))
+        .route(VIEW, routes!(alerts::list_alerts))
+        .route(VIEW, routes!(alerts::show_alert))
+        .route(OPERATE, routes!(alerts::acknowledge_alert))
+        .route(VIEW, routes!(alerts::list_rules))
+        .route(OPERATE, routes!(alerts::save_rule, alerts::remove_rule))
+        .route(VIEW, routes!(alerts::check_rules))
+        .route(OPERATE, routes!(alerts::apply_rules))
+        .route(VIEW, routes!(alerts::list_silences))
+        .route(OPERATE, routes!(alerts::make_silence))
+        .route(OPERATE, routes!(alerts::end_silence))
         .into_router()
         .layer(from_fn(time_limit));
     // Vetting, uploads and streams have limits of their own.

@@ -2,13 +2,15 @@
 //! is linked has conversions of its own from texts.
 
 use tern_protocol::rest::{
-    AccuracyView, AuditEntry, AuthorityView, CaptureView, DeviceView, EventView, FindingView,
-    IdentityView, InvitationView, MemberView, ModelView, NotificationView, Page, PlanTemplate,
-    QuarantineView, RolloutView, SubscriptionView, TimelineEntry, TokenView, UserView,
-    WorkspaceView,
+    AccuracyView, AlertRuleView, AlertView, AuditEntry, AuthorityView, CaptureView, DeviceView,
+    EventView, FindingView, IdentityView, InvitationView, MemberView, ModelView, NotificationView,
+    Page, PlanTemplate, QuarantineView, RolloutView, SilenceView, SubscriptionView, TimelineEntry,
+    TokenView, UserView, WorkspaceView,
 };
 
 pub(super) type AccuracyPage = Page<AccuracyView>;
+pub(super) type AlertPage = Page<AlertView>;
+pub(super) type AlertRulePage = Page<AlertRuleView>;
 pub(super) type AuditPage = Page<AuditEntry>;
 pub(super) type AuthorityPage = Page<AuthorityView>;
 pub(super) type CapturePage = Page<CaptureView>;
@@ -23,6 +25,7 @@ pub(super) type NotificationPage = Page<NotificationView>;
 pub(super) type PlanTemplatePage = Page<PlanTemplate>;
 pub(super) type QuarantinePage = Page<QuarantineView>;
 pub(super) type RolloutPage = Page<RolloutView>;
+pub(super) type SilencePage = Page<SilenceView>;
 pub(super) type SubscriptionPage = Page<SubscriptionView>;
 pub(super) type TimelinePage = Page<TimelineEntry>;
 pub(super) type TokenPage = Page<TokenView>;

@@ -13,6 +13,7 @@ use tern_trust::author::OfferError;
 use crate::{
     access::identity::{DecideError, InviteError, JoinError},
     access::people::PeopleError,
+    alerts::AlertError,
     blobs::BlobError,
     monitor::{AcceptError, ChartError, DistancesError, labels::ImportError},
     notify::NotifyError,
@@ -319,6 +320,31 @@ impl From<NotifyError> for ApiError {
             NotifyError::NotFound(_) => Self::not_found(err.to_string()),
             NotifyError::Busy | NotifyError::Random => Self::unavailable(err.to_string()),
             NotifyError::Store(err) => err.into(),
+        }
+    }
+}
+
+impl From<AlertError> for ApiError {
+    fn from(err: AlertError) -> Self {
+        match err {
+            AlertError::Impossible(_) => Self::unprocessable(err.to_string()),
+            AlertError::NotFound(text) => Self::not_found(text),
+            AlertError::Over(text) | AlertError::TooMany(text) => Self::conflict(text),
+            AlertError::Rules(problems) => {
+                let listed: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                let finding = |problem: &tern_protocol::rest::RuleProblem| Finding {
+                    check: "rule".into(),
+                    subject: match problem.line {
+                        Some(line) => format!("line {line}"),
+                        None => problem.at.clone(),
+                    },
+                    message: problem.text.clone(),
+                    remedy: String::new(),
+                };
+                Self::unprocessable(format!("nothing was changed: {}", listed.join("; ")))
+                    .with(problems.iter().map(finding).collect())
+            }
+            AlertError::Store(err) => err.into(),
         }
     }
 }

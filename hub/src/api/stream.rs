@@ -56,6 +56,7 @@ const fn name(change: &Change) -> &'static str {
         Change::Trust => "trust",
         Change::Delivery => "delivery",
         Change::Notifications => "notifications",
+        Change::Alerts => "alerts",
     }
 }
 

@@ -23,7 +23,7 @@ fn entry(scope: &Scope, one: &Attention) -> Markup {
             format!("{:?}/{}/{}/{command}", one.kind, of.model, of.version)
         }
         Some(of) => format!("{:?}/{}/{}", one.kind, of.model, of.version),
-        None => format!("{:?}", one.kind),
+        None => format!("{:?}/{}", one.kind, one.command.as_deref().unwrap_or("")),
     };
     html! {
         li.(tone(one.kind)) data-key=(key) {
@@ -46,6 +46,7 @@ fn title(kind: AttentionKind) -> &'static str {
         AttentionKind::Failing => "Failing",
         AttentionKind::RolloutStopped => "Stopped by evidence of harm",
         AttentionKind::RolloutWaits => "A rollout waits for a person",
+        AttentionKind::Alert => "Alert",
         AttentionKind::Frozen => "Frozen",
         AttentionKind::DamagedBlobs => "Damaged files",
         AttentionKind::DamagedDatabase => "Damaged database",
@@ -60,6 +61,7 @@ fn tone(kind: AttentionKind) -> &'static str {
         AttentionKind::RevokedServing
         | AttentionKind::Failing
         | AttentionKind::RolloutStopped
+        | AttentionKind::Alert
         | AttentionKind::Frozen
         | AttentionKind::DamagedBlobs
         | AttentionKind::DamagedDatabase => "bad",
@@ -79,6 +81,7 @@ fn leads(one: &Attention) -> Option<(String, &'static str)> {
         (AttentionKind::RevokedServing | AttentionKind::Failing, _) => {
             Some(("/devices?health=failing".into(), "These devices"))
         }
+        (AttentionKind::Alert, _) => Some(("/alerts".into(), "Alerts")),
         (AttentionKind::Undelivered, _) => Some(("/access/notifications".into(), "Notifications")),
         (
             AttentionKind::RolloutStopped | AttentionKind::RolloutWaits | AttentionKind::Frozen,

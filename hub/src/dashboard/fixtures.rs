@@ -1,6 +1,7 @@
 //! Made-up fleets for the tests of pages: none, a usual one, and one of unreasonable size.
 
 pub(super) mod access;
+pub(super) mod alerts;
 pub(super) mod delivery;
 pub(super) mod evidence;
 pub(super) mod story;

@@ -41,6 +41,7 @@ use crate::{
 };
 
 mod access;
+mod alerts;
 mod health;
 mod oidc;
 mod people;
@@ -80,6 +81,10 @@ fn rooms() -> Router<App> {
         .route("/rollouts", room(VIEW, rollouts))
         .route("/rollouts/{rollout}", room(VIEW, rollout_room))
         .route("/delivery", room(VIEW, delivery_room))
+        .route("/alerts", room(VIEW, alerts::list))
+        .route("/alerts/rules", room(VIEW, alerts::rules))
+        .route("/alerts/silences", room(VIEW, alerts::silences))
+        .route("/alerts/{alert}", room(VIEW, alerts::detail))
         .merge(desk(Desk::Waiting, access::waiting))
         .merge(desk(Desk::Identities, access::identities))
         .merge(desk(Desk::Invitations, access::invitations))
@@ -134,7 +139,7 @@ type At<T> = Result<Path<T>, PathRejection>;
 /// The last part of a path, as typed. A workspace before it is [`Visit`]'s.
 #[derive(Debug, Deserialize)]
 struct Named {
-    #[serde(alias = "device", alias = "model", alias = "rollout")]
+    #[serde(alias = "device", alias = "model", alias = "rollout", alias = "alert")]
     name: String,
 }
 

@@ -30,6 +30,8 @@ pub(super) enum Room {
     Rollouts,
     /// `/delivery`
     Delivery,
+    /// `/alerts` and below.
+    Alerts,
     /// `/access` and below.
     Access,
     /// `/account`, which is in nobody's way: it stands in the user's menu.
@@ -39,12 +41,13 @@ pub(super) enum Room {
 }
 
 impl Room {
-    const DOORS: [(Self, &'static str, &'static str); 6] = [
+    const DOORS: [(Self, &'static str, &'static str); 7] = [
         (Self::Overview, "/", "Overview"),
         (Self::Devices, "/devices", "Devices"),
         (Self::Models, "/models", "Models"),
         (Self::Rollouts, "/rollouts", "Rollouts"),
         (Self::Delivery, "/delivery", "Delivery"),
+        (Self::Alerts, "/alerts", "Alerts"),
         (Self::Access, Desk::Waiting.path(), "Access"),
     ];
 }

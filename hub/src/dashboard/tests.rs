@@ -15,6 +15,7 @@ use super::{
     fixtures::{self, CLASSES, HOSTILE, NOW, QUANTILES, SITES, access::LOOPBACK, chart, page_of},
     layout::{CONTENT_SECURITY_POLICY, Frame},
     pages::{
+        alerts::{self, list::Filter as AlertFilter},
         delivery, device, devices,
         model::{self, Keys},
         models, notice, overview, rollout, rollouts,
@@ -112,6 +113,12 @@ fn empty(frame: Frame) -> Vec<Drawn> {
             delivery::page(frame, &fixtures::delivery::no_delivery()),
         ),
         (
+            "alerts",
+            alerts::list::page(frame, &AlertFilter::default(), &page_of(vec![], None)),
+        ),
+        ("alerts/rules", alerts::rules::page(frame, &[], "")),
+        ("alerts/silences", alerts::silences::page(frame, &[])),
+        (
             "rollouts/one",
             rollout::page(frame, &fixtures::rollout(1, RolloutState::Running, 0)),
         ),
@@ -195,6 +202,34 @@ fn usual(frame: Frame) -> Vec<Drawn> {
         (
             "delivery",
             delivery::page(frame, &fixtures::delivery::delivery(2)),
+        ),
+        (
+            "alerts",
+            alerts::list::page(
+                frame,
+                &AlertFilter {
+                    state: Some(fixtures::alerts::STATE),
+                    rule: Some(HOSTILE.into()),
+                    ..AlertFilter::default()
+                },
+                &fixtures::alerts::alerts(12),
+            ),
+        ),
+        (
+            "alerts/1",
+            alerts::detail::page(frame, &fixtures::alerts::detail(1)),
+        ),
+        (
+            "alerts/4",
+            alerts::detail::page(frame, &fixtures::alerts::detail(4)),
+        ),
+        (
+            "alerts/rules",
+            alerts::rules::page(frame, &fixtures::alerts::rules(), HOSTILE),
+        ),
+        (
+            "alerts/silences",
+            alerts::silences::page(frame, &fixtures::alerts::silences()),
         ),
         (
             "models/digits",

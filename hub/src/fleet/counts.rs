@@ -164,6 +164,40 @@ pub async fn sites(store: &Store, workspace: &WorkspaceId) -> Result<Vec<SiteCou
     sites.collect()
 }
 
+/// Devices of one site that are not heard of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SiteSilence {
+    /// The site.
+    pub site: SiteName,
+    /// Devices there.
+    pub devices: u64,
+    /// Of those, not connected and not heard of since.
+    pub silent: u64,
+}
+
+/// Sites with their devices that are not connected and were last heard of before a moment, by name.
+pub async fn silent(
+    store: &Store,
+    workspace: &WorkspaceId,
+    before: WallTime,
+) -> Result<Vec<SiteSilence>, StoreError> {
+    const DOING: &str = "counting silent devices by site";
+    let sql = "SELECT site, COUNT(*) AS devices, \
+        COUNT(CASE WHEN NOT online AND last_seen <= $2 THEN 1 END) AS silent \
+        FROM device WHERE workspace = $1 GROUP BY site ORDER BY site";
+    let values = [workspace.as_str().into(), before.0.into()];
+    let rows = crate::store::raw::rows(store.read(), DOING, sql, values).await?;
+    let sites = rows.iter().map(|row| {
+        let site: String = row.try_get("", "site").doing(DOING)?;
+        Ok(SiteSilence {
+            site: parsed("site name", &site)?,
+            devices: count(row, "devices", DOING)?,
+            silent: count(row, "silent", DOING)?,
+        })
+    });
+    sites.collect()
+}
+
 /// Sums over all devices.
 pub async fn totals(store: &Store, workspace: &WorkspaceId) -> Result<FleetTotals, StoreError> {
     const DOING: &str = "adding up the fleet's totals";

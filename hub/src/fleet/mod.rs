@@ -34,7 +34,10 @@ mod tests;
 
 pub use self::{
     anchor::{anchors, learn_anchors},
-    counts::{count_windows, health_counts, serving_counts, sites, stages, totals},
+    counts::{
+        SiteCount, SiteSilence, count_windows, health_counts, serving_counts, silent, sites,
+        stages, totals,
+    },
     events::{events, record_events},
     timeline::timeline,
     views::{DeviceFilter, device, devices},

@@ -52,7 +52,10 @@ async fn standing(app: &App, workspace: &WorkspaceId) -> Result<Vec<Standing>, S
 const fn tells_itself(kind: AttentionKind) -> bool {
     matches!(
         kind,
-        AttentionKind::RolloutStopped | AttentionKind::RolloutWaits | AttentionKind::Frozen
+        AttentionKind::RolloutStopped
+            | AttentionKind::RolloutWaits
+            | AttentionKind::Alert
+            | AttentionKind::Frozen
     )
 }
 

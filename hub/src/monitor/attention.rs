@@ -6,6 +6,7 @@ use tern_protocol::{
 };
 
 use crate::{
+    alerts,
     app::App,
     fleet,
     notify::{self, Undelivered},
@@ -65,6 +66,7 @@ pub(super) async fn attention(
             version: None,
         });
     }
+    all.extend(firing(app, workspace).await?);
     all.extend(rollout::attention(app, workspace).await?);
     let more = lacking.len().saturating_sub(LACKING);
     let told = lacking.into_iter().take(LACKING);
@@ -112,6 +114,26 @@ pub(super) async fn attention(
             devices: 0,
             version: None,
         });
+    }
+    Ok(all)
+}
+
+/// Alerts that are worth a person's time now.
+async fn firing(app: &App, workspace: &WorkspaceId) -> Result<Vec<Attention>, StoreError> {
+    let (named, more) = alerts::paging(app, workspace).await?;
+    let mut all: Vec<Attention> = named
+        .into_iter()
+        .map(|one| Attention {
+            kind: AttentionKind::Alert,
+            text: one.facts.summary,
+            remedy: one.facts.action,
+            command: Some(format!("tern alert show {}", one.id)),
+            devices: one.facts.devices,
+            version: None,
+        })
+        .collect();
+    if let (Some(last), 1..) = (all.last_mut(), more) {
+        last.text = format!("{}; and {}", last.text, things(more, "more alert"));
     }
     Ok(all)
 }

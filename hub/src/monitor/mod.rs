@@ -26,6 +26,7 @@ pub mod labels;
 mod overview;
 pub mod quarantine;
 mod repair;
+mod requests;
 pub mod rollup;
 mod rows;
 pub mod schema;
@@ -41,5 +42,6 @@ pub use self::{
     findings::{AcceptError, FindingQuery, accept, finding, findings},
     overview::{overview, totals},
     quarantine::quarantine,
+    requests::{RequestQuery, Requests, requests},
     rows::last_place,
 };

@@ -17,7 +17,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Failure,
+    Failure, alertmanager,
     outbox::{self, Due, Mark},
     retry::{self, Next},
     subscription::Way,
@@ -166,6 +166,10 @@ pub(super) async fn attempt(
     match (way, &courier.mailer) {
         (Way::Webhook { target, secret }, _) => {
             courier.webhooks.send(target, secret, message, now).await
+        }
+        (Way::Alertmanager { target, token }, _) => {
+            let alert = alertmanager::of(message, now);
+            alertmanager::post(courier, target, token.as_deref(), &[alert], now).await
         }
         (Way::Email { addresses }, Some(mailer)) => mailer.send(addresses, message, now).await,
         (Way::Email { .. }, None) => Err(Failure::new(

@@ -79,7 +79,7 @@ pub(super) fn text(text: &str) -> String {
 }
 
 /// Where a page of the workspace is: absolute where the hub knows its public address.
-pub(super) fn link(reach: &Reach, workspace: &WorkspaceId, path: &str) -> String {
+pub fn link(reach: &Reach, workspace: &WorkspaceId, path: &str) -> String {
     let hub = reach.https().into_iter().next().unwrap_or_default();
     let path = if path == "/" { "" } else { path };
     format!("{hub}/w/{workspace}{path}")

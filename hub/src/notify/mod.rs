@@ -1,10 +1,10 @@
-//! Tells people what happened, by webhook and mail.
+//! Tells people what happened, by webhook, mail and Alertmanager.
 //!
 //! A *subscription* of a workspace says who is told what. [`enqueue`] writes a notice into the outbox, a row
 //! for each subscription that wants it, in the transaction of whatever it is about: so there is no notice of
 //! what did not happen, and none is lost. [`driver`] sends what is due and tries again what failed
 //! ([`retry`] says when). [`attention`] makes notices of what needs a person, which is a state and not an
-//! event.
+//! event. A Prometheus [`alertmanager`] is told what stands, again and again, and so has no outbox.
 //!
 //! Must never break:
 //! - a notice that was committed arrives or is shown as failed, whatever is killed when: what was sent and
@@ -14,6 +14,7 @@
 //! - nothing of what a receiver answers but its status is kept or shown ([`address`] says why).
 
 pub mod address;
+pub mod alertmanager;
 pub mod attention;
 mod driver;
 pub mod mail;
@@ -36,6 +37,7 @@ use tokio::sync::Semaphore;
 
 pub use self::{
     driver::run,
+    message::link,
     outbox::{Undelivered, enqueue, notifications, undelivered},
     subscription::{add, remove, subscriptions},
     trial::test,

@@ -8,7 +8,7 @@ use tern_protocol::{
 };
 
 use super::{
-    Notice, fresh_name,
+    Notice, alertmanager, fresh_name,
     message::{self, Message},
     retry,
     sql::{column, count, exec, number, rows},
@@ -47,7 +47,9 @@ pub async fn enqueue<C: ConnectionTrait>(
     workspace: &WorkspaceId,
     notice: &Notice,
 ) -> Result<u64, StoreError> {
-    let sql = "SELECT id, notices FROM notify_subscription WHERE workspace = $1 ORDER BY id";
+    // An Alertmanager is told what stands, not what happened.
+    let sql = "SELECT id, notices FROM notify_subscription \
+               WHERE workspace = $1 AND kind <> 'alertmanager' ORDER BY id";
     let mut written = 0;
     for row in rows(db, sql, [workspace.as_str().into()]).await? {
         if stored_kinds(&column::<String>(&row, "notices")?)?.contains(&notice.kind) {
@@ -330,7 +332,8 @@ pub async fn undelivered(
                  AND n.finished_at > COALESCE((SELECT MAX(o.finished_at) FROM notification o \
                    WHERE o.subscription = n.subscription AND o.state = 'sent'), 0) \
                GROUP BY s.id, s.kind, s.url, s.secret, s.plain, s.addresses ORDER BY s.id";
-    let found = rows(store.read(), sql, [workspace.as_str().into()]).await?;
+    let mut found = rows(store.read(), sql, [workspace.as_str().into()]).await?;
+    found.extend(alertmanager::unreached(store, workspace).await?);
     let each = found.iter().map(|row| {
         Ok(Undelivered {
             subscription: SubscriptionId(count(row, "id")?),

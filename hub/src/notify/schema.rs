@@ -53,6 +53,35 @@ impl MigrationTrait for Migration {
     }
 }
 
+/// Adds what Alertmanagers were told.
+pub struct Alertmanagers;
+
+impl MigrationName for Alertmanagers {
+    fn name(&self) -> &'static str {
+        "m0034_alertmanager"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Alertmanagers {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.create_table(alertmanager()).await
+    }
+}
+
+/// What an Alertmanager took last (a digest of it) and when, and since how many attempts it takes nothing.
+fn alertmanager() -> TableCreateStatement {
+    table("alertmanager")
+        .col(big_integer("subscription"))
+        .col(text_null("took"))
+        .col(big_integer_null("sent_at"))
+        .col(big_integer("attempts"))
+        .col(big_integer("due_at"))
+        .col(text_null("error"))
+        .primary_key(&mut key(&["subscription"]))
+        .take()
+}
+
 /// `url` and `secret` of webhooks are secrets; `addresses` and `notices` are lists, apart by commas.
 /// `plain`: plain HTTP may go to other machines.
 fn subscription() -> TableCreateStatement {

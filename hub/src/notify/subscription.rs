@@ -10,7 +10,7 @@ use tern_protocol::{
 use super::{
     NotifyError,
     address::{Plain, Target},
-    mail,
+    alertmanager, mail,
     sql::{begin, column, commit, count, exec, number, rows},
 };
 use crate::{
@@ -37,6 +37,9 @@ const SECRET_LEAST: usize = 16;
 /// Longest secret, in bytes.
 const SECRET_MOST: usize = 128;
 
+/// Longest token of an Alertmanager, in bytes: signed ones have a thousand or two.
+const TOKEN_MOST: usize = 4_096;
+
 /// Where a subscription's notices go.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Way {
@@ -52,6 +55,13 @@ pub(super) enum Way {
         /// Their addresses.
         addresses: Vec<String>,
     },
+    /// To an Alertmanager.
+    Alertmanager {
+        /// Where it takes alerts.
+        target: Target,
+        /// What it lets in by.
+        token: Option<String>,
+    },
 }
 
 /// Without what is secret.
@@ -65,7 +75,7 @@ impl Way {
     /// What of it may be seen.
     pub(super) fn shown(&self) -> String {
         match self {
-            Self::Webhook { target, .. } => target.shown(),
+            Self::Webhook { target, .. } | Self::Alertmanager { target, .. } => target.shown(),
             Self::Email { addresses } => addresses.join(", "),
         }
     }
@@ -74,6 +84,7 @@ impl Way {
         match self {
             Self::Webhook { .. } => Channel::Webhook,
             Self::Email { .. } => Channel::Email,
+            Self::Alertmanager { .. } => Channel::Alertmanager,
         }
     }
 }
@@ -88,6 +99,9 @@ pub async fn add(
     let (name, notices) = match &new {
         NewSubscription::Webhook { name, notices, .. }
         | NewSubscription::Email { name, notices, .. } => (name.trim().to_owned(), notices.clone()),
+        NewSubscription::Alertmanager { name, .. } => {
+            (name.trim().to_owned(), vec![NoticeKind::Alert])
+        }
     };
     if name.len() > NAME || name.chars().any(char::is_control) {
         return impossible(format!("`name` is one line of at most {NAME} bytes"));
@@ -97,6 +111,7 @@ pub async fn add(
     let (url, secret, addresses) = match &way {
         Way::Webhook { target, secret } => (Some(target.secret()), Some(secret.as_str()), ""),
         Way::Email { addresses } => (None, None, &*addresses.join(",")),
+        Way::Alertmanager { target, token } => (Some(target.secret()), token.as_deref(), ""),
     };
     let txn = begin(&app.store).await?;
     let sql = "SELECT id FROM notify_subscription WHERE workspace = $1";
@@ -133,6 +148,7 @@ pub async fn add(
     audit::record(&txn, &app.clock, actor, deed).await?;
     commit(txn).await?;
     app.courier.look();
+    app.relaying.notify();
     app.changes.send(workspace, Change::Notifications);
     Ok(Subscribed {
         subscription: view,
@@ -200,6 +216,26 @@ fn way(app: &App, new: NewSubscription) -> Result<(Way, Plain, Option<String>), 
             }
             Ok((Way::Email { addresses }, Plain::Loopback, None))
         }
+        NewSubscription::Alertmanager {
+            url, token, plain, ..
+        } => {
+            let plain = if plain {
+                Plain::Anywhere
+            } else {
+                Plain::Loopback
+            };
+            let target = Target::parse(&alertmanager::endpoint(&url), plain)?;
+            let token = token.map(|token| token.trim().to_owned());
+            if let Some(token) = &token
+                && !((1..=TOKEN_MOST).contains(&token.len())
+                    && token.bytes().all(|byte| byte.is_ascii_graphic()))
+            {
+                return impossible(format!(
+                    "`token` has 1 to {TOKEN_MOST} printable ASCII characters without spaces"
+                ));
+            }
+            Ok((Way::Alertmanager { target, token }, plain, None))
+        }
     }
 }
 
@@ -237,6 +273,7 @@ pub async fn remove(
     for sql in [
         "DELETE FROM notification WHERE subscription = $1",
         "DELETE FROM notify_told WHERE subscription = $1",
+        "DELETE FROM alertmanager WHERE subscription = $1",
         "DELETE FROM notify_subscription WHERE id = $1",
     ] {
         exec(&txn, sql, [number(id.0)]).await?;
@@ -261,12 +298,17 @@ const SELECT: &str = "\
         AS sent_at, \
       (SELECT n.error FROM notification n WHERE n.subscription = s.id AND n.state <> 'sent' \
         AND n.error IS NOT NULL AND n.id > COALESCE((SELECT MAX(o.id) FROM notification o \
-          WHERE o.subscription = s.id AND o.state = 'sent'), 0) ORDER BY n.id DESC LIMIT 1) AS error \
+          WHERE o.subscription = s.id AND o.state = 'sent'), 0) ORDER BY n.id DESC LIMIT 1) AS error, \
+      (SELECT a.sent_at FROM alertmanager a WHERE a.subscription = s.id) AS relayed_at, \
+      (SELECT a.error FROM alertmanager a WHERE a.subscription = s.id) AS relay_error \
     FROM notify_subscription s";
 
 fn view(row: &QueryResult) -> Result<SubscriptionView, StoreError> {
     let way = stored_way(row)?;
     let sent_at: Option<i64> = column(row, "sent_at")?;
+    let relayed_at: Option<i64> = column(row, "relayed_at")?;
+    let relay_error: Option<String> = column(row, "relay_error")?;
+    let error: Option<String> = column(row, "error")?;
     Ok(SubscriptionView {
         id: SubscriptionId(count(row, "id")?),
         kind: way.channel(),
@@ -278,8 +320,8 @@ fn view(row: &QueryResult) -> Result<SubscriptionView, StoreError> {
         waiting: count(row, "waiting")?,
         failed: count(row, "failed")?,
         dropped: count(row, "dropped")?,
-        sent_at: sent_at.map(WallTime),
-        error: column(row, "error")?,
+        sent_at: sent_at.max(relayed_at).map(WallTime),
+        error: relay_error.or(error),
     })
 }
 
@@ -304,6 +346,22 @@ pub(super) fn stored_way(row: &QueryResult) -> Result<Way, StoreError> {
             let secret: Option<String> = column(row, "secret")?;
             let secret = secret.unwrap_or_default();
             Ok(Way::Webhook { target, secret })
+        }
+        "alertmanager" => {
+            let url: Option<String> = column(row, "url")?;
+            let plain: bool = column(row, "plain")?;
+            let plain = if plain {
+                Plain::Anywhere
+            } else {
+                Plain::Loopback
+            };
+            let target = Target::parse(&url.unwrap_or_default(), plain);
+            let target = target.map_err(|err| StoreError::Value {
+                what: "address of an Alertmanager",
+                value: err.to_string(),
+            })?;
+            let token = column(row, "secret")?;
+            Ok(Way::Alertmanager { target, token })
         }
         "email" => {
             let addresses: String = column(row, "addresses")?;

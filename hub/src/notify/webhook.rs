@@ -16,7 +16,7 @@ use hyper::{
     HeaderMap, Request, StatusCode,
     body::Bytes,
     client::conn::http1,
-    header::{CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT},
+    header::{AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT},
 };
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, crypto::ring, pki_types::ServerName};
@@ -78,6 +78,30 @@ impl Webhooks {
     ) -> Result<(), Failure> {
         let request = request(target, secret, message, now)?;
         let answer = self.post(target, request, 0).await?;
+        judge(answer.status, &answer.headers, now)
+    }
+
+    /// Posts JSON to whoever knows us by a token, or by nothing.
+    pub(super) async fn post_json(
+        &self,
+        target: &Target,
+        token: Option<&str>,
+        body: Vec<u8>,
+        now: WallTime,
+    ) -> Result<(), Failure> {
+        let mut request = Request::post(target.path())
+            .header(HOST, target.authority())
+            .header(USER_AGENT, concat!("tern-hub/", env!("CARGO_PKG_VERSION")))
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(token) = token {
+            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let request = request.body(Full::new(body.into()));
+        let request = request
+            .map_err(|_| Failure::for_good("its address or token does not fit into a request"))?;
+        let posted = tokio::time::timeout(ATTEMPT, self.post(target, request, 0)).await;
+        let late = || Failure::new(format!("no answer within {} s", ATTEMPT.as_secs()));
+        let answer = posted.map_err(|_| late())??;
         judge(answer.status, &answer.headers, now)
     }
 

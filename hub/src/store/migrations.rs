@@ -46,6 +46,8 @@ impl MigratorTrait for Steps {
             Box::new(crate::monitor::schema::LabelPlaces),
             Box::new(crate::rollout::schema::LabelCursor),
             Box::new(crate::monitor::drift::schema::Migration),
+            Box::new(crate::alerts::schema::Migration),
+            Box::new(crate::notify::schema::Alertmanagers),
         ]
     }
 }

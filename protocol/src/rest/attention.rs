@@ -36,6 +36,8 @@ pub enum AttentionKind {
     RolloutStopped,
     /// A rollout goes no further without a person.
     RolloutWaits,
+    /// An alert fires that is worth a person's time now.
+    Alert,
     /// The workspace is frozen: nothing is moved.
     Frozen,
     /// The hub lacks files of a version: they are damaged on its disk, or gone.
@@ -58,6 +60,7 @@ impl AttentionKind {
             Self::Failing => "failing",
             Self::RolloutStopped => "rollout-stopped",
             Self::RolloutWaits => "rollout-waits",
+            Self::Alert => "alert",
             Self::Frozen => "frozen",
             Self::DamagedBlobs => "damaged-blobs",
             Self::DamagedDatabase => "damaged-database",

@@ -5,6 +5,7 @@
 //! milliseconds since 1970 UTC; sizes are bytes; durations say their unit.
 
 mod access;
+mod alert;
 mod attention;
 mod charts;
 mod decision;
@@ -27,9 +28,9 @@ mod trust;
 mod truth;
 
 pub use self::{
-    access::*, attention::*, charts::*, decision::*, delivery::*, distances::*, expression::*,
-    finding::*, fleet::*, notify::*, overview::*, plan::*, problem::*, quarantine::*, registry::*,
-    rehearsal::*, rollout::*, tap::*, timeline::*, trust::*, truth::*,
+    access::*, alert::*, attention::*, charts::*, decision::*, delivery::*, distances::*,
+    expression::*, finding::*, fleet::*, notify::*, overview::*, plan::*, problem::*,
+    quarantine::*, registry::*, rehearsal::*, rollout::*, tap::*, timeline::*, trust::*, truth::*,
 };
 
 use alloc::{string::String, vec::Vec};

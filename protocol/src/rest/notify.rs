@@ -26,6 +26,8 @@ pub enum NoticeKind {
     FleetFrozen,
     /// Something else needs a person: what the overview says.
     Attention,
+    /// A rule's condition holds, still holds, or is over.
+    Alert,
     /// Somebody asked for it, to see whether it arrives. Goes where it was asked for, whatever the
     /// filter.
     Test,
@@ -33,13 +35,14 @@ pub enum NoticeKind {
 
 impl NoticeKind {
     /// All that a subscription may ask for, in the order in which they are shown.
-    pub const CHOICES: [Self; 6] = [
+    pub const CHOICES: [Self; 7] = [
         Self::RolloutStopped,
         Self::RolloutWaits,
         Self::RolloutAdvanced,
         Self::RolloutComplete,
         Self::FleetFrozen,
         Self::Attention,
+        Self::Alert,
     ];
 
     /// The kind as one word.
@@ -51,6 +54,7 @@ impl NoticeKind {
             Self::RolloutComplete => "rollout-complete",
             Self::FleetFrozen => "fleet-frozen",
             Self::Attention => "attention",
+            Self::Alert => "alert",
             Self::Test => "test",
         }
     }
@@ -63,7 +67,8 @@ impl NoticeKind {
             | Self::RolloutWaits
             | Self::RolloutComplete
             | Self::FleetFrozen
-            | Self::Attention => true,
+            | Self::Attention
+            | Self::Alert => true,
             Self::RolloutAdvanced | Self::Test => false,
         }
     }
@@ -79,7 +84,7 @@ impl NoticeKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a kind of notice is rollout-stopped, rollout-waits, rollout-advanced, rollout-complete, \
-     fleet-frozen or attention"
+     fleet-frozen, attention or alert"
 )]
 pub struct NoNoticeKind;
 
@@ -101,6 +106,8 @@ pub enum Channel {
     Webhook,
     /// Mail.
     Email,
+    /// A Prometheus Alertmanager, which gets alerts and nothing else.
+    Alertmanager,
 }
 
 impl Channel {
@@ -109,6 +116,7 @@ impl Channel {
         match self {
             Self::Webhook => "webhook",
             Self::Email => "email",
+            Self::Alertmanager => "alertmanager",
         }
     }
 }
@@ -149,6 +157,20 @@ pub enum NewSubscription {
         #[serde(default = "NoticeKind::usual")]
         notices: Vec<NoticeKind>,
     },
+    /// To a Prometheus Alertmanager: every alert that fires, again and again, and when it is over.
+    Alertmanager {
+        /// Where it is, as `https://alertmanager.example`; `/api/v2/alerts` is added. Plain `http://` as for webhooks.
+        url: String,
+        /// What it lets in by, as `Authorization: Bearer`; nothing if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<String>,
+        /// Whether the address may be plain HTTP on another machine.
+        #[serde(default)]
+        plain: bool,
+        /// What it is for, in a person's words.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        name: String,
+    },
 }
 
 /// Without what is secret.
@@ -159,6 +181,10 @@ impl core::fmt::Debug for NewSubscription {
                 .debug_struct("Webhook")
                 .field("name", name)
                 .field("notices", notices)
+                .finish_non_exhaustive(),
+            Self::Alertmanager { name, .. } => f
+                .debug_struct("Alertmanager")
+                .field("name", name)
                 .finish_non_exhaustive(),
             Self::Email {
                 addresses,

@@ -118,6 +118,8 @@ pub enum Change {
     Delivery,
     /// Who is notified, or what became of a notice.
     Notifications,
+    /// Alerts, their rules or silences.
+    Alerts,
     /// Telemetry or labels were stored.
     Telemetry {
         /// When.

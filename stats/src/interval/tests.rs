@@ -128,3 +128,63 @@ proptest! {
         }
     }
 }
+
+/// Sums of devices, each with hits and all.
+fn clusters(devices: &[(u64, u64)]) -> Clusters {
+    let mut sums = Clusters::default();
+    for (hits, all) in devices {
+        let (h, a) = (*hits as f64, *all as f64);
+        sums.clusters += 1;
+        sums.hits += hits;
+        sums.all += all;
+        sums.hits_squared += h * h;
+        sums.hits_by_all += h * a;
+        sums.all_squared += a * a;
+    }
+    sums
+}
+
+#[test]
+fn one_bad_device_says_less_than_many_that_are_a_little_bad() {
+    let one = clusters(&[(100, 100), (0, 100), (0, 100), (0, 100), (0, 100)]).share();
+    let all = clusters(&[(20, 100); 5]).share();
+    let (one, all) = (one.expect("requests"), all.expect("requests"));
+    assert!((one.mean - 0.2).abs() < 1e-12 && (all.mean - 0.2).abs() < 1e-12);
+    assert!(one.low < 0.05 && one.high > 0.5, "{one:?}");
+    assert!(all.low > 0.1 && all.high < 0.3, "{all:?}");
+    assert_eq!(one.n, 500);
+    assert_eq!(clusters(&[]).share(), None);
+    assert_eq!(clusters(&[(3, 10)]).share(), wilson(3, 10, Z_95));
+}
+
+#[test]
+fn intervals_over_devices_hold_what_they_promise() {
+    // Devices that differ for good: each fails half or nothing of 40 requests, one in five does.
+    let mut seed = 7_u64;
+    let mut draw = || {
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as f64 / f64::from(1_u32 << 31)
+    };
+    let mut holds = 0;
+    for _ in 0..2_000 {
+        let devices: Vec<_> = (0..30)
+            .map(|_| (if draw() < 0.2 { 20 } else { 0 }, 40))
+            .collect();
+        let share = clusters(&devices).share().expect("requests");
+        holds += u32::from(share.low <= 0.1 && 0.1 <= share.high);
+    }
+    assert!(holds > 1_860, "{holds} of 2000");
+}
+
+proptest! {
+    #[test]
+    fn a_share_of_clusters_lies_in_its_interval(devices in prop::collection::vec((0u64..1_000, 0u64..1_000), 0..20)) {
+        let devices: Vec<_> = devices.into_iter().map(|(a, b)| (a.min(b), a.max(b))).collect();
+        if let Some(share) = clusters(&devices).share() {
+            prop_assert!(0.0 <= share.low && share.low <= share.mean);
+            prop_assert!(share.mean <= share.high && share.high <= 1.0);
+        }
+    }
+}

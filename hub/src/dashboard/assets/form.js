@@ -105,11 +105,45 @@ export const answerOf = (form) =>
 
 /** Says what is wrong beside the field that the form names for it, or below the form. */
 export function refuse(form, { status, body }) {
+  const lines = form.dataset.list ? (body?.findings ?? []) : [];
+  listed(form, lines.map(({ subject, message }) => `${subject}: ${message}`), "bad");
+  if (lines.length) return say(answerOf(form), `${body.title}; nothing was changed.`, "bad");
   const text = sentence(body, status);
   const field = form.dataset.wrong && document.getElementById(form.dataset.wrong);
   const beside = field && [400, 401, 403, 404, 409, 422].includes(status) && wrong(field, text);
   say(answerOf(form), beside ? "" : text, "bad");
   if (beside) field.focus();
+}
+
+/** Shows what is wrong line by line, or what there is to say, in the list that the form names. */
+function listed(form, lines, state) {
+  const list = document.getElementById(form.dataset.list);
+  if (!list) return;
+  list.dataset.state = state;
+  list.replaceChildren(
+    ...lines.map((line) => {
+      const item = document.createElement("li");
+      item.textContent = line;
+      return item;
+    }),
+  );
+}
+
+/** Asks what would come of a form, and changes nothing. */
+async function check(button) {
+  const form = button.form;
+  const body = read(form);
+  if (!body) return;
+  button.disabled = true;
+  const answer = await call("POST", button.dataset.check, body);
+  button.disabled = false;
+  say(answerOf(form), "", "");
+  if (!answer.ok) return refuse(form, answer);
+  const { problems, now } = answer.body;
+  const wrong = problems.map(({ line, at, text }) => [line && `line ${line}`, at, text].filter(Boolean).join(": "));
+  if (wrong.length) return listed(form, wrong, "bad");
+  const says = now.flatMap(({ rule, summaries }) => summaries.map((summary) => `${rule} would say: ${summary}`));
+  listed(form, ["Nothing is wrong with it.", ...(says.length ? says : ["It would say nothing now."])], "good");
 }
 
 async function send(form) {
@@ -129,6 +163,7 @@ async function send(form) {
   if (!answer.ok) return refuse(form, answer);
   const dialog = form.closest("dialog");
   const done = form.dataset.done ?? "Done.";
+  listed(form, [], "");
   say(answerOf(form), dialog ? "" : done, "good");
   if (dialog) {
     dialog.close();
@@ -209,6 +244,7 @@ export function sendForms() {
     if (button.dataset.copy) copy(button);
     if (button.dataset.post) press(button);
     if (button.dataset.verify) verify(button);
+    if (button.dataset.check) check(button);
     if (button.dataset.ask && button.dataset.send) ask(button);
     if ("close" in button.dataset) button.closest("dialog").close();
   });

@@ -5,6 +5,7 @@
 
 pub(super) mod access;
 pub(super) mod account;
+pub(super) mod alerts;
 pub(super) mod delivery;
 pub(super) mod device;
 pub(super) mod devices;

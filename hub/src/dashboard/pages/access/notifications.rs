@@ -44,6 +44,7 @@ pub(in crate::dashboard) fn page(
             ]))
             (webhook(frame))
             (email(frame, mail))
+            (alertmanager(frame))
         }
         (form::answer("answer"))
         div #subscriptions.card.flush data-live {
@@ -122,6 +123,31 @@ fn email(frame: Frame, mail: Mail) -> Markup {
     }
 }
 
+fn alertmanager(frame: Frame) -> Markup {
+    html! {
+        details.card {
+            summary { "Add a Prometheus Alertmanager" }
+            form.form.columns method="post" data-send=(frame.scope.api("/notifications/subscriptions")) data-done="Added."
+                data-wrong="alertmanager-url" data-reset {
+                input type="hidden" name="kind" value="alertmanager" hidden;
+                (Input {
+                    id: "alertmanager-url", name: "url", label: "Address", kind: "url", required: true,
+                    placeholder: Some("https://alertmanager.example:9093"),
+                    hint: "It gets every alert, again and again while it fires, and nothing else.", ..Input::default()
+                }.draw())
+                (Input { id: "alertmanager-name", name: "name", label: "What it is for", ..Input::default() }.draw())
+                (Input {
+                    id: "token", name: "token", label: "Token", kind: "password", autocomplete: "new-password",
+                    hint: "What it lets in by, as a bearer token; leave it empty if it asks for none.", ..Input::default()
+                }.draw())
+                (form::check("alertmanager-plain", "plain", "The address may be plain HTTP on another machine"))
+                div.buttons { button.primary type="submit" { "Add Alertmanager" } }
+                (form::answer("alertmanager-answer"))
+            }
+        }
+    }
+}
+
 /// Which notices.
 fn kinds(form: &str) -> Markup {
     html! {
@@ -147,6 +173,7 @@ fn words(kind: NoticeKind) -> &'static str {
         NoticeKind::RolloutComplete => "rollout complete",
         NoticeKind::FleetFrozen => "fleet frozen",
         NoticeKind::Attention => "something needs a person",
+        NoticeKind::Alert => "alert",
         NoticeKind::Test => "test",
     }
 }
@@ -169,7 +196,7 @@ fn table(frame: Frame, subscriptions: &[SubscriptionView]) -> Markup {
                     tr data-key=(one.id) {
                         th scope="row" { (one.id) }
                         td data-name="To" { div {
-                            span.chip { (match one.kind { Channel::Webhook => "webhook", Channel::Email => "mail" }) }
+                            span.chip { (match one.kind { Channel::Webhook => "webhook", Channel::Email => "mail", Channel::Alertmanager => "Alertmanager" }) }
                             " " span.text { (one.target) }
                             @if !one.name.is_empty() { " " span.dim.text { (one.name) } }
                         } }
