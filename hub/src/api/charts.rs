@@ -69,10 +69,10 @@ pub(super) struct ChartsQuery {
     format: Format,
 }
 
-/// How a chart is answered.
+/// How figures are answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum Format {
+pub(super) enum Format {
     /// As JSON.
     #[default]
     Json,
@@ -107,15 +107,18 @@ pub(super) async fn chart(
     let chart = monitor::chart(&app.store, &workspace, &query).await?;
     Ok(match format {
         Format::Json => Answer(chart).into_response(),
-        Format::Csv => {
-            let name = format!("attachment; filename=\"{}.csv\"", word(metric));
-            let head = [
-                (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
-                (header::CONTENT_DISPOSITION, name),
-            ];
-            (head, csv(&chart)).into_response()
-        }
+        Format::Csv => table(word(metric), csv(&chart)),
     })
+}
+
+/// A table that a browser saves under a name.
+pub(super) fn table(name: impl std::fmt::Display, csv: Vec<u8>) -> Response {
+    let name = format!("attachment; filename=\"{name}.csv\"");
+    let head = [
+        (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
+        (header::CONTENT_DISPOSITION, name),
+    ];
+    (head, csv).into_response()
 }
 
 /// A metric as in its address.
@@ -171,10 +174,10 @@ fn csv(chart: &Chart) -> Vec<u8> {
 pub(super) struct VersionPath {
     /// The model.
     #[param(value_type = String)]
-    model: ModelName,
+    pub(super) model: ModelName,
     /// Its version.
     #[param(value_type = u32)]
-    version: ModelVersion,
+    pub(super) version: ModelVersion,
 }
 
 /// Over which time, and compared with what.

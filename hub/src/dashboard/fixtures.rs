@@ -4,6 +4,7 @@ pub(super) mod access;
 pub(super) mod delivery;
 pub(super) mod evidence;
 pub(super) mod story;
+pub(super) mod truth;
 
 use std::collections::BTreeMap;
 

@@ -20,6 +20,7 @@ mod distances;
 pub(crate) mod fixture;
 pub mod follow;
 pub mod ingest;
+pub mod labelling;
 pub mod labels;
 mod overview;
 pub mod quarantine;
@@ -30,6 +31,7 @@ pub mod schema;
 mod sql;
 #[cfg(test)]
 mod tests;
+pub mod truth;
 
 pub use self::{
     accuracy::{AccuracyQuery, accuracy},
@@ -39,4 +41,5 @@ pub use self::{
     overview::{overview, totals},
     quarantine::quarantine,
     rows::last_place,
+    truth::{TruthError, TruthQuery, truth},
 };

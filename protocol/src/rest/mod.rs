@@ -12,6 +12,8 @@ mod delivery;
 mod distances;
 mod expression;
 mod fleet;
+mod labelling;
+mod measured;
 mod notify;
 mod overview;
 mod plan;
@@ -27,8 +29,8 @@ mod truth;
 
 pub use self::{
     access::*, attention::*, charts::*, decision::*, delivery::*, distances::*, expression::*,
-    fleet::*, notify::*, overview::*, plan::*, problem::*, quarantine::*, registry::*,
-    rehearsal::*, rollout::*, tap::*, timeline::*, trust::*, truth::*,
+    fleet::*, labelling::*, measured::*, notify::*, overview::*, plan::*, problem::*,
+    quarantine::*, registry::*, rehearsal::*, rollout::*, tap::*, timeline::*, trust::*, truth::*,
 };
 
 use alloc::{string::String, vec::Vec};
