@@ -25,6 +25,7 @@ use crate::commands::{
     rollout::RolloutCommand,
     setup::SetupArgs,
     tap::TapArgs,
+    truth::TruthArgs,
 };
 use crate::out::Reader;
 
@@ -92,6 +93,8 @@ pub(crate) enum Command {
     Capture(CaptureCommand),
     /// How often each version is right, at each site
     Accuracy(AccuracyArgs),
+    /// How right a version is, class by class, from labels; and how right it probably is without
+    Truth(TruthArgs),
     /// How far inputs and answers are from what a version was trained on, at each site
     Distances(DistancesArgs),
     /// What was found to have moved: where, since when, how sure that is, and why

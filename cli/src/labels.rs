@@ -1,7 +1,9 @@
-//! Labels as CSV: `device,prediction,truth`, in any order of columns.
+//! Labels as CSV: `device,prediction,truth`, in any order of columns; or as Parquet ([`parquet`]).
 //!
-//! Called by `tern label import`. Must never break: what is wrong is said with its line number, and
+//! Called by `tern label import`. Must never break: what is wrong is said with its line or row, and
 //! then nothing is sent at all.
+
+mod parquet;
 
 use std::io::{self, Read};
 
@@ -33,11 +35,11 @@ pub(crate) enum LabelsError {
     Empty,
     #[error("line {line}: {column} is not valid UTF-8")]
     Utf8 { line: u64, column: &'static str },
-    #[error("line {line}: {column} is empty")]
-    Missing { line: u64, column: &'static str },
-    #[error("line {line}: {column} {source}")]
+    #[error("{at}: {column} is empty")]
+    Missing { at: String, column: &'static str },
+    #[error("{at}: {column} {source}")]
     Id {
-        line: u64,
+        at: String,
         column: &'static str,
         source: IdError,
     },
@@ -47,6 +49,12 @@ pub(crate) enum LabelsError {
         found: usize,
         expected: usize,
     },
+    #[error("row {row}: {column} is neither text nor a number")]
+    Kind { row: u64, column: &'static str },
+    #[error("it has {0} rows; split it, at most ten million are read")]
+    TooMany(i64),
+    #[error("it cannot be read as Parquet")]
+    Parquet(#[source] ::parquet::errors::ParquetError),
     #[error("it is over {} MiB long; split it", FILE / (1024 * 1024))]
     TooLong,
     #[error("it cannot be read")]
@@ -56,6 +64,7 @@ pub(crate) enum LabelsError {
 /// A label and where it stood.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Row {
+    /// Its line, of CSV; its row, of Parquet.
     pub(crate) line: u64,
     pub(crate) label: NewLabel,
 }
@@ -67,6 +76,9 @@ pub(crate) fn read(from: impl Read) -> Result<Vec<Row>, LabelsError> {
     bounded.read_to_end(&mut bytes).map_err(LabelsError::Read)?;
     if bytes.len() as u64 > FILE {
         return Err(LabelsError::TooLong);
+    }
+    if bytes.starts_with(parquet::MAGIC) {
+        return parquet::parse(bytes);
     }
     parse(&bytes)
 }
@@ -95,11 +107,10 @@ fn parse(bytes: &[u8]) -> Result<Vec<Row>, LabelsError> {
                 expected: header.len(),
             });
         }
-        let label = NewLabel {
-            device: id::<DeviceId>(field(&record, &places, 0, line)?, 0, line)?,
-            prediction: id::<PredictionId>(field(&record, &places, 1, line)?, 1, line)?,
-            truth: field(&record, &places, 2, line)?.to_owned(),
-        };
+        let device = field(&record, &places, 0, line)?;
+        let prediction = field(&record, &places, 1, line)?;
+        let truth = field(&record, &places, 2, line)?;
+        let label = label(device, prediction, truth, || format!("line {line}"))?;
         rows.push(Row { line, label });
     }
     Ok(rows)
@@ -172,20 +183,33 @@ fn field<'r>(
     let bytes = record.get(places[which]).unwrap_or_default();
     let text = std::str::from_utf8(bytes).map_err(|_| LabelsError::Utf8 { line, column })?;
     if text.is_empty() {
-        return Err(LabelsError::Missing { line, column });
+        return Err(LabelsError::Missing {
+            at: format!("line {line}"),
+            column,
+        });
     }
     Ok(text)
 }
 
-fn id<T: std::str::FromStr<Err = IdError>>(
-    text: &str,
-    which: usize,
-    line: u64,
-) -> Result<T, LabelsError> {
-    text.parse().map_err(|source| LabelsError::Id {
-        line,
-        column: COLUMNS[which],
-        source,
+/// A label from its texts; `at` says where it stood.
+fn label(
+    device: &str,
+    prediction: &str,
+    truth: &str,
+    at: impl Fn() -> String,
+) -> Result<NewLabel, LabelsError> {
+    let wrong = |which: usize| {
+        let at = at();
+        move |source| LabelsError::Id {
+            at,
+            column: COLUMNS[which],
+            source,
+        }
+    };
+    Ok(NewLabel {
+        device: device.parse::<DeviceId>().map_err(wrong(0))?,
+        prediction: prediction.parse::<PredictionId>().map_err(wrong(1))?,
+        truth: truth.to_owned(),
     })
 }
 

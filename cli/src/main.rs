@@ -26,7 +26,7 @@ use args::{Args, Command};
 use commands::{
     Answer, Context, accuracy, alert, audit, authority, capture, completions, delivery, device,
     distances, finding, freeze, key, label, login, model, notify, overview, people, quarantine,
-    rollout, session, setup, tap as tap_command,
+    rollout, session, setup, tap as tap_command, truth,
 };
 use out::{ReaderLeft, talk};
 
@@ -64,6 +64,7 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         Command::Label(command) => label::run(c, command)?,
         Command::Capture(command) => capture::run(c, command)?,
         Command::Accuracy(args) => accuracy::run(c, &args)?,
+        Command::Truth(args) => truth::run(c, &args)?,
         Command::Distances(args) => distances::run(c, &args)?,
         Command::Finding(command) => finding::run(c, command)?,
         Command::Delivery(args) => delivery::run(c, &args)?,

@@ -30,6 +30,7 @@ pub mod log;
 pub mod manifest;
 pub mod metadata;
 pub mod profile;
+pub mod quantile;
 pub mod reported;
 pub mod shadow;
 pub mod steps;

@@ -68,6 +68,8 @@ pub enum Body {
     Label(Box<Label>),
     /// What a version beside the one that serves made of the same inputs.
     Shadow(Box<ShadowWindow>),
+    /// The true number about a prediction of a model that is no classifier.
+    Number(Box<NumberLabel>),
     /// A kind that a newer agent knows and this reader does not. It is acknowledged and counted,
     /// so that an old hub does not stop a newer device's outbox.
     Unknown,
@@ -82,6 +84,7 @@ const EVENT: u32 = 4;
 const CAPTURE: u32 = 5;
 const LABEL: u32 = 6;
 const SHADOW: u32 = 7;
+const NUMBER: u32 = 10;
 
 impl<C> Encode<C> for Entry {
     fn encode<W: encode::Write>(
@@ -102,6 +105,7 @@ impl<C> Encode<C> for Entry {
             Body::Capture(capture) => e.u32(CAPTURE)?.encode_with(capture, ctx)?.ok(),
             Body::Label(label) => e.u32(LABEL)?.encode_with(label, ctx)?.ok(),
             Body::Shadow(window) => e.u32(SHADOW)?.encode_with(window, ctx)?.ok(),
+            Body::Number(label) => e.u32(NUMBER)?.encode_with(label, ctx)?.ok(),
             Body::Unknown => Ok(()),
         }
     }
@@ -131,6 +135,7 @@ impl<'b, C> Decode<'b, C> for Entry {
                 CAPTURE => body = Body::Capture(d.decode_with(ctx)?),
                 LABEL => body = Body::Label(d.decode_with(ctx)?),
                 SHADOW => body = Body::Shadow(d.decode_with(ctx)?),
+                NUMBER => body = Body::Number(d.decode_with(ctx)?),
                 _ => d.skip()?,
             }
         }
@@ -323,6 +328,39 @@ pub struct Label {
     pub truth: u32,
     /// When the prediction was made.
     #[n(7)]
+    pub predicted_at: Instant,
+}
+
+/// The true number about a prediction of a model that is no classifier, as the device was told.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct NumberLabel {
+    /// Which prediction.
+    #[n(0)]
+    pub prediction: PredictionId,
+    /// In which slot.
+    #[n(1)]
+    pub slot: SlotName,
+    /// By which model.
+    #[n(2)]
+    pub model: ModelName,
+    /// By which version.
+    #[n(3)]
+    pub version: ModelVersion,
+    /// What was predicted: the first element of the first output.
+    #[n(4)]
+    pub predicted: f64,
+    /// What was true.
+    #[n(5)]
+    pub truth: f64,
+    /// Lower end of the interval that was predicted with it, of a model that has one ([`crate::quantile`]).
+    #[n(6)]
+    pub low: Option<f64>,
+    /// Its upper end.
+    #[n(7)]
+    pub high: Option<f64>,
+    /// When the prediction was made.
+    #[n(8)]
     pub predicted_at: Instant,
 }
 

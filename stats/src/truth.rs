@@ -10,6 +10,7 @@
 //! - nothing panics on what comes from outside, and no samples are `None`, never 0;
 //! - sums merge by adding, and numbers of samples are exact.
 
+pub mod agreement;
 pub mod calibration;
 pub mod confusion;
 pub mod mean;

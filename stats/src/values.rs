@@ -5,7 +5,10 @@
 
 use tern_protocol::window::{Sketch as Wire, Values as WireValues};
 
-use crate::sketch::{Sketch, SketchError};
+use crate::{
+    histogram::Edges,
+    sketch::{Sketch, SketchError},
+};
 
 /// Two sketches and what was no number.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -78,6 +81,39 @@ impl Values {
         }
     }
 
+    /// How many lie under, in each bin of, and over these edges; to within 1 % of a value.
+    pub fn counts(&self, edges: &Edges) -> Vec<u64> {
+        let from: Vec<u64> = edges
+            .as_slice()
+            .iter()
+            .map(|edge| self.from(f64::from(*edge)))
+            .collect();
+        let mut counts = Vec::with_capacity(from.len() + 1);
+        let mut before = self.count();
+        for from in from {
+            counts.push(before.saturating_sub(from));
+            before = from;
+        }
+        counts.push(before);
+        counts
+    }
+
+    /// How many are at least this.
+    fn from(&self, value: f64) -> u64 {
+        let (above, below) = (self.above.count(), self.below.count());
+        if value > 0.0 {
+            self.above.above(value)
+        } else {
+            // Those under a negative value are larger without their sign.
+            let less = if value < 0.0 {
+                self.below.above(-value)
+            } else {
+                below
+            };
+            above.saturating_add(below.saturating_sub(less))
+        }
+    }
+
     /// Their mean; `None` without values.
     pub fn mean(&self) -> Option<f64> {
         let count = self.count();
@@ -143,7 +179,23 @@ mod tests {
         assert_eq!(Values::new().quantile(0.5), None);
     }
 
+    #[test]
+    fn values_fall_into_bins() {
+        let values = of(&[-50.0, -5.0, 0.0, 0.5, 5.0, 7.0, 50.0]);
+        let edges = Edges::new(vec![-10.0, 0.25, 6.0, 10.0]).expect("they rise");
+        assert_eq!(values.counts(&edges), [1, 2, 2, 1, 1]);
+        assert_eq!(Values::new().counts(&edges), [0; 5]);
+    }
+
     proptest! {
+        #[test]
+        fn every_value_is_in_one_bin(values in prop::collection::vec(-1e3..1e3, 0..80), low in -900f32..0.0, high in 1f32..900.0) {
+            let edges = Edges::new(vec![low, 0.5, high]).expect("they rise");
+            let counts = of(&values).counts(&edges);
+            prop_assert_eq!(counts.len(), 4);
+            prop_assert_eq!(counts.iter().sum::<u64>(), values.len() as u64);
+        }
+
         #[test]
         fn quantiles_are_near_and_merging_is_exact(mut values in prop::collection::vec(-1e6..1e6, 1..80), cut in 0usize..80) {
             let all = of(&values);

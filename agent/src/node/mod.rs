@@ -20,7 +20,7 @@ use tern_protocol::{
     desired::Desired,
     digest::Digest,
     id::SlotName,
-    log::{Body, Capture, Entry, EventKind, Label},
+    log::{Body, Capture, Entry, EventKind, Label, NumberLabel},
     reported::{Platform, RejectReason, Rejected},
     time::Uptime,
     topic::Channel,
@@ -99,6 +99,8 @@ pub enum Input {
     Capture(Box<Capture>),
     /// The truth about a prediction.
     Label(Box<Label>),
+    /// The true number about a prediction of a model that is no classifier.
+    Number(Box<NumberLabel>),
 }
 
 /// What a job in the background gives.
@@ -400,6 +402,7 @@ impl Node {
                 Ok(())
             }
             Input::Label(label) => self.write(Body::Label(label)),
+            Input::Number(label) => self.write(Body::Number(label)),
         }
     }
 

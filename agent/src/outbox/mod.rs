@@ -465,7 +465,7 @@ fn kind(body: &Body) -> Kind {
             Kind::Shadow(key(&window.slot, &[window.bundle, window.live_bundle]))
         }
         Body::Capture(_) => Kind::Capture,
-        Body::Event(_) | Body::Label(_) | Body::Unknown => Kind::Other,
+        Body::Event(_) | Body::Label(_) | Body::Number(_) | Body::Unknown => Kind::Other,
     }
 }
 

@@ -162,12 +162,13 @@ struct Feedback {
     truth: Truth,
 }
 
-/// A class by name or index.
+/// A class by name or index, or a number.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Truth {
     Name(String),
     Index(u64),
+    Number(f64),
 }
 
 async fn route(shared: &Shared, request: Request<Incoming>) -> Result<Answer, HttpError> {
@@ -258,9 +259,10 @@ async fn feedback(shared: &Shared, request: Request<Incoming>) -> Result<Answer,
     let truth = match feedback.truth {
         Truth::Name(name) => name,
         Truth::Index(index) => index.to_string(),
+        Truth::Number(number) => number.to_string(),
     };
-    let label = shared.predictor.truth(feedback.prediction, &truth)?;
-    if !shared.predictor.send_label(label) {
+    let truth = shared.predictor.truth(feedback.prediction, &truth)?;
+    if !shared.predictor.send_truth(truth) {
         return Err(HttpError::Busy);
     }
     Ok(bytes(StatusCode::ACCEPTED, b"{}".to_vec()))

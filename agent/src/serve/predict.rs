@@ -11,12 +11,12 @@ use std::sync::{
 use tern_protocol::{
     id::{BootId, PredictionId},
     limits,
-    log::{Capture, Label},
+    log::Capture,
     tensor::Tensor,
 };
 use tokio::sync::{Notify, mpsc};
 
-use super::recent::{FeedbackError, Recent};
+use super::recent::{FeedbackError, Recent, Said, Truth};
 use crate::{
     capture::Policy,
     clock::{Clock, Stopwatch},
@@ -173,7 +173,12 @@ impl Predictor {
             infer: (micros - queue).max(0.0) / rows,
         };
         let values = loaded.values(&answered, said.len());
-        let predictions = self.count(&loaded, &inputs, &said, &values, took);
+        let intervals = loaded.intervals(&answered, said.len());
+        let numbers = Numbers {
+            values: &values,
+            intervals: &intervals,
+        };
+        let predictions = self.count(&loaded, &inputs, &said, numbers, took);
         if let Some(shadow) = slot.shadow() {
             shadow.offer(shadow::Answered {
                 live: &loaded,
@@ -204,7 +209,7 @@ impl Predictor {
         loaded: &Loaded,
         inputs: &[Tensor],
         predictions: &[Option<Prediction>],
-        values: &[f32],
+        numbers: Numbers,
         took: Took,
     ) -> Vec<PredictionId> {
         let rows = predictions.len();
@@ -225,11 +230,11 @@ impl Predictor {
             meter.inference(&Inference {
                 took,
                 prediction: *prediction,
-                value: values.get(row).copied(),
+                value: numbers.values.get(row).copied(),
                 features: &features[row * width..(row + 1) * width],
                 signals: &signals[row],
             });
-            let id = lock(&self.recent).push(loaded, *prediction, now);
+            let id = lock(&self.recent).push(loaded, numbers.said(row, *prediction), now);
             ids.push(id);
             let Some(prediction) = *prediction else {
                 continue;
@@ -266,13 +271,40 @@ impl Predictor {
     }
 
     /// Takes the truth about a prediction.
-    pub fn truth(&self, id: PredictionId, truth: &str) -> Result<Label, FeedbackError> {
-        lock(&self.recent).label(id, truth)
+    pub fn truth(&self, id: PredictionId, truth: &str) -> Result<Truth, FeedbackError> {
+        lock(&self.recent).truth(id, truth)
     }
 
-    /// Sends a label on its way; false if it is not taken now.
-    pub fn send_label(&self, label: Label) -> bool {
-        self.inputs.try_send(Input::Label(label.into())).is_ok()
+    /// Sends a truth on its way; false if it is not taken now.
+    pub fn send_truth(&self, truth: Truth) -> bool {
+        let input = match truth {
+            Truth::Class(label) => Input::Label(label.into()),
+            Truth::Number(label) => Input::Number(label.into()),
+        };
+        self.inputs.try_send(input).is_ok()
+    }
+}
+
+/// What a model that is no classifier answered, row by row.
+#[derive(Clone, Copy)]
+struct Numbers<'a> {
+    values: &'a [f32],
+    /// Ends of intervals that were predicted with them; empty if the model predicts none.
+    intervals: &'a [(f32, f32)],
+}
+
+impl Numbers<'_> {
+    /// What of a row a truth can be compared with.
+    fn said(&self, row: usize, prediction: Option<Prediction>) -> Said {
+        let value = self.values.get(row).filter(|value| value.is_finite());
+        match (prediction, value) {
+            (Some(prediction), _) => Said::Class(prediction),
+            (None, Some(value)) => Said::Number {
+                value: *value,
+                interval: self.intervals.get(row).copied(),
+            },
+            (None, None) => Said::Nothing,
+        }
     }
 }
 

@@ -5,18 +5,47 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use tern_protocol::{id::PredictionId, log::Label, time::Instant};
+use tern_protocol::{
+    id::PredictionId,
+    log::{Label, NumberLabel},
+    time::Instant,
+};
 
 use crate::{slots::Loaded, telemetry::Prediction};
 
-/// Predictions that are remembered: 32 bytes each, so 2 MiB when full.
+/// Predictions that are remembered: 48 bytes each, so 3 MiB when full.
 pub const RECENT_MAX: usize = 65_536;
+
+/// What a prediction said, as far as a truth can be compared with it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Said {
+    /// A class.
+    Class(Prediction),
+    /// A finite number.
+    Number {
+        /// It.
+        value: f32,
+        /// The ends of the interval that was predicted with it, of a model that predicts one.
+        interval: Option<(f32, f32)>,
+    },
+    /// Neither.
+    Nothing,
+}
+
+/// A truth, joined with its prediction.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Truth {
+    /// Of a classifier.
+    Class(Label),
+    /// Of another model.
+    Number(NumberLabel),
+}
 
 /// What is remembered of one.
 #[derive(Debug)]
 struct Memory {
     loaded: Arc<Identity>,
-    prediction: Option<Prediction>,
+    said: Said,
     at: Instant,
 }
 
@@ -44,9 +73,12 @@ pub enum FeedbackError {
     /// Of an earlier boot, too old, or never made.
     #[error("the prediction {0} is not known; the latest {RECENT_MAX} of this boot are")]
     Unknown(PredictionId),
-    /// The model is not a classifier.
-    #[error("the prediction {0} has no class: its model is not a classifier")]
-    NoClass(PredictionId),
+    /// Nothing that a truth could be compared with.
+    #[error("the prediction {0} is neither a class nor a number")]
+    Nothing(PredictionId),
+    /// The model answers numbers.
+    #[error("`{0}` is not a number, and the model answers numbers")]
+    NotANumber(String),
     /// Not a class of the model.
     #[error("`{truth}` is not one of the model's {classes} classes, by name or index")]
     NotAClass {
@@ -69,23 +101,14 @@ impl Recent {
     }
 
     /// Remembers a prediction; gives it its number.
-    pub fn push(
-        &mut self,
-        loaded: &Loaded,
-        prediction: Option<Prediction>,
-        at: Instant,
-    ) -> PredictionId {
+    pub fn push(&mut self, loaded: &Loaded, said: Said, at: Instant) -> PredictionId {
         if self.memories.len() == RECENT_MAX {
             self.memories.pop_front();
             self.first += 1;
         }
         let number = self.first + self.memories.len() as u64;
         let loaded = self.identity(loaded);
-        self.memories.push_back(Memory {
-            loaded,
-            prediction,
-            at,
-        });
+        self.memories.push_back(Memory { loaded, said, at });
         PredictionId {
             boot: self.boot,
             number,
@@ -111,25 +134,44 @@ impl Recent {
         identity
     }
 
-    /// Joins a truth, the name or the index of a class, with its prediction.
-    pub fn label(&self, id: PredictionId, truth: &str) -> Result<Label, FeedbackError> {
+    /// Joins a truth with its prediction: the name or the index of a class, or a number.
+    pub fn truth(&self, id: PredictionId, truth: &str) -> Result<Truth, FeedbackError> {
         let at = id.number.checked_sub(self.first);
         let memory = at.and_then(|at| self.memories.get(usize::try_from(at).ok()?));
         let memory = memory.filter(|_| id.boot == self.boot);
         let memory = memory.ok_or(FeedbackError::Unknown(id))?;
-        let prediction = memory.prediction.ok_or(FeedbackError::NoClass(id))?;
         let Identity {
             slot,
             version,
             classes,
         } = &*memory.loaded;
+        let prediction = match memory.said {
+            Said::Class(prediction) => prediction,
+            Said::Nothing => return Err(FeedbackError::Nothing(id)),
+            Said::Number { value, interval } => {
+                let number = truth.trim().parse().ok().filter(|it: &f64| it.is_finite());
+                let number = number
+                    .ok_or_else(|| FeedbackError::NotANumber(truth.chars().take(80).collect()))?;
+                return Ok(Truth::Number(NumberLabel {
+                    prediction: id,
+                    slot: slot.clone(),
+                    model: version.model.clone(),
+                    version: version.version,
+                    predicted: value.into(),
+                    truth: number,
+                    low: interval.map(|(low, _)| low.into()),
+                    high: interval.map(|(_, high)| high.into()),
+                    predicted_at: memory.at,
+                }));
+            }
+        };
         let named = classes.iter().position(|class| class == truth);
         let index = named.or_else(|| truth.parse().ok().filter(|index| *index < classes.len()));
         let index = index.ok_or_else(|| FeedbackError::NotAClass {
             truth: truth.chars().take(80).collect(),
             classes: classes.len(),
         })?;
-        Ok(Label {
+        Ok(Truth::Class(Label {
             prediction: id,
             slot: slot.clone(),
             model: version.model.clone(),
@@ -138,6 +180,6 @@ impl Recent {
             confidence: prediction.confidence,
             truth: index as u32,
             predicted_at: memory.at,
-        })
+        }))
     }
 }

@@ -1,6 +1,6 @@
 //! What an answer of a classifier says.
 
-use tern_protocol::tensor::Tensor;
+use tern_protocol::{quantile, tensor::Tensor};
 
 use super::Loaded;
 use crate::{engine::Answered, telemetry::Prediction};
@@ -44,5 +44,27 @@ impl Loaded {
             Some(width @ 1..) => values.chunks_exact(width).map(|row| row[0]).collect(),
             _ => Vec::new(),
         }
+    }
+
+    /// The ends of the interval that was predicted with each of `rows` rows; nothing of a classifier, and of a model that
+    /// predicts none.
+    pub fn intervals(&self, answered: &Answered, rows: usize) -> Vec<(f32, f32)> {
+        let ends = quantile::ends(&self.manifest.outputs);
+        let Some(ends) = ends.filter(|_| self.manifest.classes.is_empty()) else {
+            return Vec::new();
+        };
+        let firsts = |place: usize| {
+            let values = answered.outputs.get(place).and_then(Tensor::to_f32);
+            let values = values.unwrap_or_default();
+            let width = values.len().checked_div(rows).unwrap_or(0).max(1);
+            values
+                .chunks_exact(width)
+                .map(|row| row[0])
+                .collect::<Vec<_>>()
+        };
+        firsts(ends.low)
+            .into_iter()
+            .zip(firsts(ends.high))
+            .collect()
     }
 }

@@ -25,7 +25,10 @@ pub use self::{
     error::ClientError,
     http::address,
     pages::Pages,
-    query::{AccuracyQuery, CaptureQuery, ChartQuery, DeviceQuery, DistancesQuery, FindingQuery},
+    query::{
+        AccuracyQuery, CaptureQuery, ChartQuery, DeviceQuery, DistancesQuery, FindingQuery,
+        TruthQuery,
+    },
     stream::Stream,
     upload::Stored,
 };
@@ -35,10 +38,11 @@ use tern_protocol::{
     id::{DeviceId, ModelName, ModelVersion, RolloutId, SlotName, WorkspaceId},
     rest::{
         Abort, AccuracyView, CaptureView, Change, Chart, DeliveryView, DeviceView, DistancesView,
-        EventView, FindingView, Freeze, LabelImport, LabelImportResult, ModelView, NewFreeze,
-        NewRollout, NewVersion, Overview, Page, Plan, PlanCheck, PlanTemplate, QuarantineView,
-        RehearsalRequest, Rehearsed, Replay, RolloutView, Tapped, TimelineEntry, Transcode,
-        Transcoding, VersionView, Widen,
+        EventView, FindingView, Freeze, Item, Items, LabelImport, LabelImportResult,
+        LabellingSettings, LabellingView, ModelView, NewFreeze, NewRollout, NewVersion, NextItems,
+        Overview, Page, Plan, PlanCheck, PlanTemplate, QuarantineView, RehearsalRequest, Rehearsed,
+        Replay, RolloutView, Said, Say, Tapped, TimelineEntry, Transcode, Transcoding, TruthView,
+        VersionView, Widen,
     },
 };
 
@@ -372,6 +376,53 @@ impl Client {
             .http
             .post(&path, &serde_json::json!({}), Patience::Answer)?
             .1)
+    }
+
+    /// `GET /models/{model}/versions/{version}/truth`.
+    pub fn truth(&self, query: &TruthQuery) -> Result<TruthView, ClientError> {
+        let TruthQuery { model, version, .. } = query;
+        let path = self.path(&format!("/models/{model}/versions/{version}/truth"));
+        self.http.get(&path, &query.parameters())
+    }
+
+    /// `GET /labelling/{model}`.
+    pub fn labelling(&self, model: &ModelName) -> Result<LabellingView, ClientError> {
+        self.http
+            .get(&self.path(&format!("/labelling/{model}")), &[])
+    }
+
+    /// `PUT /labelling/{model}`.
+    pub fn set_labelling(
+        &self,
+        model: &ModelName,
+        settings: &LabellingSettings,
+    ) -> Result<(), ClientError> {
+        let path = self.path(&format!("/labelling/{model}"));
+        self.http.put_json(&path, settings)
+    }
+
+    /// `POST /labelling/{model}/next`.
+    pub fn next_to_label(
+        &self,
+        model: &ModelName,
+        next: &NextItems,
+    ) -> Result<Vec<Item>, ClientError> {
+        let path = self.path(&format!("/labelling/{model}/next"));
+        let items: Items = self.http.post(&path, next, Patience::Answer)?.1;
+        Ok(items.items)
+    }
+
+    /// `POST /labelling/{model}/say`.
+    pub fn say(&self, model: &ModelName, say: &Say) -> Result<Said, ClientError> {
+        let path = self.path(&format!("/labelling/{model}/say"));
+        Ok(self.http.post(&path, say, Patience::Answer)?.1)
+    }
+
+    /// `POST /labelling/{model}/undo`.
+    pub fn undo_label(&self, model: &ModelName) -> Result<Said, ClientError> {
+        let path = self.path(&format!("/labelling/{model}/undo"));
+        let nothing = serde_json::json!({});
+        Ok(self.http.post(&path, &nothing, Patience::Answer)?.1)
     }
 
     /// `GET /delivery`, with so many versions.

@@ -179,6 +179,31 @@ impl FindingQuery {
     }
 }
 
+/// What labels say of which version. What is left out is not asked about: all sites, all time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TruthQuery {
+    /// The model.
+    pub model: ModelName,
+    /// Its version.
+    pub version: ModelVersion,
+    /// Only of predictions at this site.
+    pub site: Option<SiteName>,
+    /// Only of predictions from this moment on.
+    pub from: Option<WallTime>,
+    /// Only the newest labels, by the time of the prediction.
+    pub last: Option<u64>,
+}
+
+impl TruthQuery {
+    pub(super) fn parameters(&self) -> Parameters {
+        given([
+            ("site", self.site.as_ref().map(ToString::to_string)),
+            ("from", self.from.map(|from| from.0.to_string())),
+            ("last", self.last.map(|last| last.to_string())),
+        ])
+    }
+}
+
 fn given<const N: usize>(parameters: [(&'static str, Option<String>); N]) -> Parameters {
     let given = parameters.into_iter();
     given

@@ -30,6 +30,7 @@ pub(crate) mod session;
 pub(crate) mod setup;
 pub(crate) mod tap;
 pub(crate) mod trust;
+pub(crate) mod truth;
 
 use std::time::Duration;
 

@@ -11,6 +11,7 @@ pub(crate) mod distances;
 pub(crate) mod evidence;
 pub(crate) mod finding;
 pub(crate) mod key;
+pub(crate) mod measured;
 pub(crate) mod model;
 pub(crate) mod notify;
 pub(crate) mod overview;

@@ -81,6 +81,8 @@ pub(crate) struct Refused {
     pub(crate) device: String,
     /// Its prediction.
     pub(crate) prediction: String,
+    /// What was said to be true.
+    pub(crate) truth: String,
     /// Why, and what to do.
     pub(crate) reason: String,
 }
@@ -102,7 +104,10 @@ pub(crate) fn refused(refused: &[Refused], look: Look) -> String {
     let mut text = table.text();
     let more = refused.len().saturating_sub(REFUSED_SHOWN);
     if more > 0 {
-        text += &format!("… and {} more; --json lists all\n", count(more as u64));
+        text += &format!(
+            "… and {} more; --refused FILE writes all\n",
+            count(more as u64)
+        );
     }
     text
 }

@@ -268,6 +268,20 @@ fn entry(entry: &Entry) -> Value {
                 "predicted_at": instant(label.predicted_at),
             }),
         ),
+        Body::Number(label) => (
+            "label",
+            json!({
+                "prediction": label.prediction,
+                "slot": label.slot,
+                "model": label.model,
+                "version": label.version,
+                "predicted": label.predicted,
+                "low": label.low,
+                "high": label.high,
+                "truth": label.truth,
+                "predicted_at": instant(label.predicted_at),
+            }),
+        ),
         Body::Unknown => ("unknown", Value::Null),
     };
     json!({

@@ -3,7 +3,7 @@
 use tern_protocol::{
     blob::{ChunkRange, Want},
     desired::Desired,
-    log::{Batch, Body, Capture, Entry, Event, Label},
+    log::{Batch, Body, Capture, Entry, Event, Label, NumberLabel},
     reported::{Reported, SlotReport, SlotVersion},
     shadow::ShadowWindow,
     topic::{Channel, Topic},
@@ -236,7 +236,7 @@ fn batch(batch: &Batch) -> String {
             }
             Body::Event(_) => events += 1,
             Body::Capture(_) => captures += 1,
-            Body::Label(_) => labels += 1,
+            Body::Label(_) | Body::Number(_) => labels += 1,
             Body::Shadow(_) => shadows += 1,
             Body::Unknown => unknown += 1,
         }
@@ -293,6 +293,7 @@ fn entry(entry: &Entry) -> String {
         Body::Event(event) => self::event(event),
         Body::Capture(capture) => self::capture(capture),
         Body::Label(label) => self::label(label),
+        Body::Number(label) => number(label),
         Body::Shadow(window) => self::shadow(window),
         Body::Unknown => "of a kind that this version does not know".into(),
     };
@@ -386,6 +387,13 @@ fn label(label: &Label) -> String {
     format!(
         "label   {} by {} v{}: said {}, is {} ({right})",
         label.prediction, label.model, label.version, label.class, label.truth
+    )
+}
+
+fn number(label: &NumberLabel) -> String {
+    format!(
+        "label   {} by {} v{}: said {}, is {}",
+        label.prediction, label.model, label.version, label.predicted, label.truth
     )
 }
 

@@ -71,10 +71,10 @@ pub(super) struct ChartsQuery {
     format: Format,
 }
 
-/// How a chart is answered.
+/// How figures are answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum Format {
+pub(super) enum Format {
     /// As JSON.
     #[default]
     Json,
@@ -165,10 +165,10 @@ fn csv(chart: &Chart) -> Vec<u8> {
 pub(super) struct VersionPath {
     /// The model.
     #[param(value_type = String)]
-    model: ModelName,
+    pub(super) model: ModelName,
     /// Its version.
     #[param(value_type = u32)]
-    version: ModelVersion,
+    pub(super) version: ModelVersion,
 }
 
 /// Over which time, and compared with what.
@@ -266,8 +266,8 @@ fn distances_csv(view: &DistancesView) -> Vec<u8> {
     table.into_inner().unwrap_or_default()
 }
 
-/// A table to be kept as a file.
-fn table(name: &str, bytes: Vec<u8>) -> Response {
+/// A table that a browser saves under a name.
+pub(super) fn table(name: &str, bytes: Vec<u8>) -> Response {
     let name = format!("attachment; filename=\"{name}.csv\"");
     let head = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),

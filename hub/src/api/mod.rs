@@ -26,6 +26,7 @@ mod health;
 mod identities;
 mod invitations;
 mod join;
+mod labelling;
 mod login;
 mod metrics;
 mod models;
@@ -138,6 +139,12 @@ pub fn router() -> Router<App> {
         .route(LABEL, routes!(truth::import_labels))
         .route(VIEW, routes!(truth::list_captures))
         .route(VIEW, routes!(truth::list_accuracy))
+        .route(VIEW, routes!(truth::show_truth))
+        .route(VIEW, routes!(labelling::show_labelling))
+        .route(PUBLISH, routes!(labelling::set_labelling))
+        .route(LABEL, routes!(labelling::next_items))
+        .route(LABEL, routes!(labelling::say))
+        .route(LABEL, routes!(labelling::undo))
         .route(VIEW, routes!(charts::chart))
         .route(VIEW, routes!(charts::distances))
         .route(VIEW, routes!(findings::list_findings))

@@ -15,9 +15,12 @@ use crate::{
     access::people::PeopleError,
     alerts::AlertError,
     blobs::BlobError,
-    monitor::{AcceptError, ChartError, DistancesError, labels::ImportError},
+    monitor::{
+        AcceptError, ChartError, DistancesError, TruthError, labelling::LabellingError,
+        labels::ImportError,
+    },
     notify::NotifyError,
-    registry::PublishError,
+    registry::{ProfileError, PublishError},
     rollout::RolloutError,
     store::{StoreError, chain},
     trust::{RevokeError, TrustError},
@@ -225,7 +228,7 @@ impl From<DistancesError> for ApiError {
     fn from(err: DistancesError) -> Self {
         match err {
             DistancesError::Store(err) => err.into(),
-            DistancesError::Blob(err) => err.into(),
+            DistancesError::Profile(err) => err.into(),
             err @ DistancesError::NotFound { .. } => Self::not_found(err.to_string()),
             err => Self::unprocessable(err.to_string()),
         }
@@ -238,6 +241,45 @@ impl From<AcceptError> for ApiError {
             AcceptError::Store(err) => err.into(),
             AcceptError::NotFound(_) => Self::not_found(err.to_string()),
             AcceptError::Over(_) => Self::conflict(err.to_string()),
+        }
+    }
+}
+
+impl From<ProfileError> for ApiError {
+    fn from(err: ProfileError) -> Self {
+        match err {
+            ProfileError::Store(err) => err.into(),
+            ProfileError::Blob(err) => err.into(),
+        }
+    }
+}
+
+impl From<TruthError> for ApiError {
+    fn from(err: TruthError) -> Self {
+        match err {
+            TruthError::Store(err) => err.into(),
+            TruthError::Profile(err) => err.into(),
+            err @ TruthError::NotFound { .. } => Self::not_found(err.to_string()),
+            err @ TruthError::Time => Self::unprocessable(err.to_string()),
+        }
+    }
+}
+
+impl From<LabellingError> for ApiError {
+    fn from(err: LabellingError) -> Self {
+        let text = err.to_string();
+        match err {
+            LabellingError::Store(err) => err.into(),
+            LabellingError::Profile(err) => err.into(),
+            LabellingError::NoModel(_) | LabellingError::NoCapture { .. } => Self::not_found(text),
+            LabellingError::Labellers | LabellingError::NotAClass { .. } => {
+                Self::unprocessable(text)
+            }
+            LabellingError::Known
+            | LabellingError::Lent
+            | LabellingError::Full
+            | LabellingError::NotDisagreed
+            | LabellingError::NothingToUndo(_) => Self::conflict(text),
         }
     }
 }

@@ -1,15 +1,21 @@
 //! Captures, labels and the accuracy that follows from them.
 
-use axum::{Extension, Json as Answer, extract::State};
+use axum::{
+    Extension, Json as Answer,
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
 use serde::Deserialize;
 use tern_protocol::{
     id::{ModelName, SiteName},
-    rest::{AccuracyView, CaptureView, LabelImport, LabelImportResult, Page},
+    rest::{AccuracyView, CaptureView, Estimated, LabelImport, LabelImportResult, Page, TruthView},
+    time::WallTime,
 };
 use utoipa::IntoParams;
 
 use super::{
-    extract::{Json, Query, Workspace},
+    charts::{Format, VersionPath, table},
+    extract::{Json, Path, Query, Workspace},
     pages,
     policy::Asking,
     problem::ApiError,
@@ -17,7 +23,7 @@ use super::{
 use crate::{
     access::audit::Actor,
     app::App,
-    monitor::{self, AccuracyQuery, CaptureQuery},
+    monitor::{self, AccuracyQuery, CaptureQuery, TruthQuery},
 };
 
 /// Which captures.
@@ -115,4 +121,149 @@ pub(super) async fn list_accuracy(
     };
     let items = monitor::accuracy(&app.store, &workspace, &query).await?;
     Ok(Answer(Page { items, next: None }))
+}
+
+/// Which labels.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct TruthParams {
+    /// Only of predictions at this site.
+    #[param(value_type = Option<String>)]
+    site: Option<SiteName>,
+    /// Only of predictions from this moment on, in milliseconds since 1970.
+    #[param(value_type = Option<i64>)]
+    from: Option<WallTime>,
+    /// Only of predictions before this moment, in milliseconds since 1970.
+    #[param(value_type = Option<i64>)]
+    to: Option<WallTime>,
+    /// Only the newest so many labels, by the time of the prediction.
+    last: Option<u64>,
+    /// `csv` for a table: a line for each figure.
+    #[serde(default)]
+    #[param(inline)]
+    format: Format,
+}
+
+/// How right a version is, from labels, and how right it probably is where there are none yet.
+///
+/// Labels weigh as much as the inverse of the probability with which their inputs were captured. What is estimated
+/// without labels stands in `estimate`, day by day, beside what labels say of the same day once there are some.
+#[utoipa::path(
+    get, path = "/models/{model}/versions/{version}/truth", tag = "truth",
+    params(VersionPath, TruthParams),
+    responses((
+        status = 200, description = "Figures of classes or of numbers; a table if `format` is `csv`",
+        content((TruthView = "application/json"), (String = "text/csv")),
+    )),
+)]
+pub(super) async fn show_truth(
+    State(app): State<App>,
+    Workspace(workspace): Workspace,
+    Path(VersionPath { model, version }): Path<VersionPath>,
+    Query(query): Query<TruthParams>,
+) -> Result<Response, ApiError> {
+    if query.last == Some(0) {
+        return Err(ApiError::unprocessable(
+            "`last` is 1 or more; leave it out for all labels",
+        ));
+    }
+    let asked = TruthQuery {
+        model,
+        version,
+        site: query.site,
+        from: query.from,
+        to: query.to,
+        last: query.last,
+    };
+    let view = monitor::truth(&app, &workspace, &asked).await?;
+    Ok(match query.format {
+        Format::Json => Answer(view).into_response(),
+        Format::Csv => table(
+            format_args!("truth-{}-v{}", view.model, view.version),
+            csv(&view),
+        ),
+    })
+}
+
+/// A line for each figure: what, of which class or day, beside which, how much, between what, on how many labels.
+fn csv(view: &TruthView) -> Vec<u8> {
+    const MEMORY: &str = "writing to memory cannot fail";
+    let mut table = csv::Writer::from_writer(Vec::new());
+    let head = ["figure", "of", "beside", "value", "low", "high", "n"];
+    table.write_record(head).expect(MEMORY);
+    let mut line = |figure: &str, of: &str, beside: &str, cells: [String; 4]| {
+        let names = [figure, of, beside].into_iter().map(str::to_owned);
+        table.write_record(names.chain(cells)).expect(MEMORY);
+    };
+    let whole = |one: Estimated| {
+        [
+            one.value.to_string(),
+            one.low.to_string(),
+            one.high.to_string(),
+            one.n.to_string(),
+        ]
+    };
+    let alone = |value: f64, n: u64| {
+        [
+            value.to_string(),
+            String::new(),
+            String::new(),
+            n.to_string(),
+        ]
+    };
+    if let Some(classes) = &view.classes {
+        line("accuracy", "", "", whole(classes.accuracy));
+        line("macro-f1", "", "", alone(classes.macro_f1, view.labels));
+        for rates in &classes.rates {
+            for (figure, rate) in [
+                ("precision", rates.precision),
+                ("recall", rates.recall),
+                ("f1", rates.f1),
+            ] {
+                if let Some(rate) = rate {
+                    line(figure, &rates.class, "", whole(rate));
+                }
+            }
+        }
+        for cell in &classes.confusion {
+            line(
+                "confusion",
+                &cell.truth,
+                &cell.predicted,
+                alone(cell.weight, cell.labels),
+            );
+        }
+        if let Some(error) = classes.calibration.error {
+            line("calibration-error", "", "", alone(error, view.labels));
+        }
+        if let Some(brier) = classes.calibration.brier {
+            line("brier", "", "", whole(brier));
+        }
+        for point in &classes.calibration.points {
+            let said = point.said.to_string();
+            line("reliability", &said, "", whole(point.right));
+        }
+    }
+    if let Some(numbers) = &view.numbers {
+        for (figure, value) in [
+            ("mae", numbers.mae),
+            ("rmse", numbers.rmse),
+            ("bias", numbers.bias),
+            ("coverage", numbers.coverage.map(|coverage| coverage.held)),
+        ] {
+            if let Some(value) = value {
+                line(figure, "", "", whole(value));
+            }
+        }
+    }
+    for day in &view.estimate.days {
+        let from = day.from.0.to_string();
+        for (figure, value) in [("estimate", day.estimate), ("truth-of-day", day.truth)] {
+            if let Some(value) = value {
+                line(figure, &from, "", whole(value));
+            }
+        }
+    }
+    table.into_inner().unwrap_or_default()
 }

@@ -24,17 +24,18 @@ const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 /// All of them.
-const ASSETS: [Asset; 10] = [
+const ASSETS: [Asset; 12] = [
     Asset {
         name: "style.css",
         kind: CSS,
-        // One file for the browser, five subjects for the reader.
+        // One file for the browser, six subjects for the reader.
         text: concat!(
             include_str!("assets/tokens.css"),
             include_str!("assets/base.css"),
             include_str!("assets/parts.css"),
             include_str!("assets/chart.css"),
             include_str!("assets/form.css"),
+            include_str!("assets/truth.css"),
         ),
     },
     Asset {
@@ -76,6 +77,16 @@ const ASSETS: [Asset; 10] = [
         name: "form.js",
         kind: JS,
         text: include_str!("assets/form.js"),
+    },
+    Asset {
+        name: "label.js",
+        kind: JS,
+        text: include_str!("assets/label.js"),
+    },
+    Asset {
+        name: "viewer.js",
+        kind: JS,
+        text: include_str!("assets/viewer.js"),
     },
     Asset {
         name: "door.js",

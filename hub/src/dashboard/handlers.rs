@@ -33,7 +33,10 @@ use crate::{
     app::App,
     delivery,
     fleet::{self, DeviceFilter, timeline::TimelineFilter},
-    monitor::{self, ChartQuery},
+    monitor::{
+        self, ChartQuery, TruthQuery,
+        labelling::{self, Labeller},
+    },
     registry::{self, lacking},
     rollout,
     store::StoreError,
@@ -78,6 +81,11 @@ fn rooms() -> Router<App> {
         .route("/models", room(VIEW, models))
         .route("/models/{model}", room(VIEW, model))
         .route("/models/{model}/health", room(VIEW, health::health))
+        .route("/models/{model}/truth", room(VIEW, truth_room))
+        .route(
+            "/models/{model}/label",
+            room(Policy::Workspace(Permission::Label), label_room),
+        )
         .route("/rollouts", room(VIEW, rollouts))
         .route("/rollouts/{rollout}", room(VIEW, rollout_room))
         .route("/delivery", room(VIEW, delivery_room))
@@ -115,6 +123,7 @@ struct Asked {
     label: Option<String>,
     after: Option<String>,
     slot: Option<String>,
+    version: Option<String>,
 }
 
 type Ask = Result<Query<Asked>, QueryRejection>;
@@ -359,6 +368,52 @@ async fn model(State(app): State<App>, visit: Visit, at: At<Named>, ask: Ask) ->
             &charts,
             range,
         ))
+    };
+    visit.answer(page.await)
+}
+
+async fn truth_room(State(app): State<App>, visit: Visit, at: At<Named>, ask: Ask) -> Response {
+    let page = async {
+        let asked = asked(ask)?;
+        let name: ModelName = named(at, "model")?;
+        let workspace = visit.scope.workspace();
+        let found = registry::model(&app.store, workspace, &name).await?;
+        let found = found.ok_or_else(|| missing("model", name.as_str()))?;
+        let newest = found.versions.first().map(|version| version.version);
+        let version = match asked.version.as_deref().filter(|text| !text.is_empty()) {
+            Some(text) => text
+                .parse()
+                .map_err(|_| missing("version", &format!("{text} of {name}")))?,
+            None => newest.ok_or_else(|| missing("version of", name.as_str()))?,
+        };
+        let query = TruthQuery {
+            model: name,
+            version,
+            site: filter(Asked {
+                site: asked.site,
+                ..Asked::default()
+            })?
+            .site,
+            from: None,
+            to: None,
+            last: None,
+        };
+        let (sites, view) = tokio::try_join!(all(fleet::sites(&app.store, workspace)), async {
+            Ok(monitor::truth(&app, workspace, &query).await?)
+        },)?;
+        let sites: Vec<_> = sites.into_iter().map(|count| count.site).collect();
+        Ok(pages::truth::page(visit.frame(), &found, &sites, &view))
+    };
+    visit.answer(Box::pin(page).await)
+}
+
+async fn label_room(State(app): State<App>, visit: Visit, at: At<Named>) -> Response {
+    let page = async {
+        let name: ModelName = named(at, "model")?;
+        let labeller = Labeller::of(&visit.asker);
+        let workspace = visit.scope.workspace();
+        let view = labelling::stand(&app, workspace, &labeller, &name).await?;
+        Ok(pages::label::page(visit.frame(), &view))
     };
     visit.answer(page.await)
 }

@@ -16,9 +16,9 @@ use super::{
     layout::{CONTENT_SECURITY_POLICY, Frame},
     pages::{
         alerts::{self, list::Filter as AlertFilter},
-        delivery, device, devices,
+        delivery, device, devices, label,
         model::{self, Keys},
-        models, notice, overview, rollout, rollouts,
+        models, notice, overview, rollout, rollouts, truth,
     },
     range::Range,
     scope::Scope,
@@ -106,6 +106,14 @@ fn empty(frame: Frame) -> Vec<Drawn> {
                 &model_charts(&[], &[], &[]),
                 range,
             ),
+        ),
+        (
+            "models/one/truth",
+            truth::page(frame, &bare_model, &[], &fixtures::truth::none("digits")),
+        ),
+        (
+            "models/one/label",
+            label::page(frame, &fixtures::truth::labelling("digits", 0)),
         ),
         ("rollouts", rollouts::page(frame, &[], None)),
         (
@@ -242,6 +250,28 @@ fn usual(frame: Frame) -> Vec<Drawn> {
             ),
         ),
         (
+            "models/digits/truth",
+            truth::page(
+                frame,
+                &fixtures::model(2),
+                &sites,
+                &fixtures::truth::classes("digits", &CLASSES),
+            ),
+        ),
+        (
+            "models/level/truth",
+            truth::page(
+                frame,
+                &fixtures::model(2),
+                &sites,
+                &fixtures::truth::numbers("level"),
+            ),
+        ),
+        (
+            "models/digits/label",
+            label::page(frame, &fixtures::truth::labelling("digits", 120)),
+        ),
+        (
             "rollouts",
             rollouts::page(frame, &list.collect::<Vec<_>>(), None),
         ),
@@ -298,6 +328,15 @@ fn huge(frame: Frame) -> Vec<Drawn> {
                 Keys::Development,
                 &model_charts(&names, &QUANTILES, &names),
                 range,
+            ),
+        ),
+        (
+            "models/digits/truth",
+            truth::page(
+                frame,
+                &fixtures::model(200),
+                &[],
+                &fixtures::truth::classes("digits", &names),
             ),
         ),
         (

@@ -28,7 +28,8 @@ use crate::{
     },
     app::App,
     fleet,
-    monitor::ChartError,
+    monitor::{ChartError, TruthError, labelling::LabellingError},
+    registry::ProfileError,
     store::{StoreError, chain},
 };
 
@@ -241,6 +242,38 @@ impl Trouble {
 impl From<StoreError> for Trouble {
     fn from(err: StoreError) -> Self {
         Self::Failed(err)
+    }
+}
+
+impl From<ProfileError> for Trouble {
+    fn from(err: ProfileError) -> Self {
+        match err {
+            ProfileError::Store(err) => Self::Failed(err),
+            ProfileError::Blob(err) => {
+                tracing::error!(error = chain(&err), "reading a reference profile");
+                Self::Missing("The reference profile of this version cannot be read.".into())
+            }
+        }
+    }
+}
+
+impl From<TruthError> for Trouble {
+    fn from(err: TruthError) -> Self {
+        match err {
+            TruthError::Store(err) => Self::Failed(err),
+            TruthError::Profile(err) => err.into(),
+            other => Self::Missing(format!("There is nothing to show: {other}.")),
+        }
+    }
+}
+
+impl From<LabellingError> for Trouble {
+    fn from(err: LabellingError) -> Self {
+        match err {
+            LabellingError::Store(err) => Self::Failed(err),
+            LabellingError::Profile(err) => err.into(),
+            other => Self::Missing(format!("There is nothing to label: {other}.")),
+        }
     }
 }
 

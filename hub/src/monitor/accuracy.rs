@@ -130,7 +130,7 @@ pub(super) async fn outcomes(
              SELECT {columns}, probability, CAST(CASE WHEN class = truth THEN 1 ELSE 0 END AS BIGINT) AS hit, \
              ROW_NUMBER() OVER (PARTITION BY {columns} \
              ORDER BY predicted_at DESC, boot DESC, number DESC) AS place \
-             FROM label WHERE workspace = $1"
+             FROM label WHERE workspace = $1 AND predicted IS NULL AND probability > 0"
         ),
         [workspace.as_str().into()],
     )

@@ -1,5 +1,7 @@
 //! Captured inputs, newest first, with what is known about them.
 
+use std::collections::HashMap;
+
 use sea_orm::{ConnectionTrait as _, FromQueryResult, Value};
 use tern_protocol::{
     codec,
@@ -10,7 +12,7 @@ use tern_protocol::{
 };
 
 use super::{
-    rows::{class_name, prediction, version_ref},
+    rows::{Predicted, class_name, of_predictions, prediction, version_ref},
     sql::Select,
 };
 use crate::{
@@ -95,6 +97,34 @@ pub async fn captures(
             return Ok(page);
         }
     }
+}
+
+/// These captures of a model, without their truths.
+pub(super) async fn some(
+    store: &Store,
+    workspace: &WorkspaceId,
+    model: &ModelName,
+    asked: &[Predicted],
+) -> Result<HashMap<Predicted, CaptureView>, StoreError> {
+    let classes = registry::classes(store.read(), workspace, Some(model)).await?;
+    let found = of_predictions(
+        store.read(),
+        workspace,
+        "SELECT id, device, boot, number, site, slot, model, version, at, class, confidence, probability, input, \
+         CAST(NULL AS BIGINT) AS truth FROM capture",
+        asked,
+        |row: &Row| (row.device.clone(), row.boot, row.number),
+        "reading captures to label",
+    )
+    .await?;
+    let mut views = HashMap::with_capacity(found.len());
+    for (key, row) in found {
+        if row.model == model.as_str() {
+            let of = version_ref(&row.model, row.version)?;
+            views.insert(key, view(&row, classes.get(&of))?);
+        }
+    }
+    Ok(views)
 }
 
 async fn read(

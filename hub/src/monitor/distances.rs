@@ -5,11 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::{ConnectionTrait as _, Value};
 use tern_protocol::{
-    codec,
     id::{ModelName, ModelVersion, SiteName, WorkspaceId},
-    limits,
     profile::Reference,
     rest::{Baseline, Counted, CountedDistance, DistancesView, Interval, PlaceDistances},
     time::WallTime,
@@ -23,15 +20,11 @@ use tern_stats::{
     window::merge,
 };
 
-use super::{
-    rollup::{ALL_SITES, Level},
-    sql::Select,
-};
+use super::rollup::{self, ALL_SITES, Level, Which};
 use crate::{
     app::App,
-    blobs::BlobError,
-    registry,
-    store::{Doing as _, StoreError, parsed},
+    registry::{self, ProfileError},
+    store::{StoreError, parsed},
 };
 const DOING: &str = "reading sums for distances";
 
@@ -46,9 +39,6 @@ const LONGEST: i64 = 400 * 24 * 3_600_000;
 
 /// Features of one place that are told.
 const FEATURES: usize = 20;
-
-/// A merged body may be larger than a window as it travels.
-const BODY: usize = 8 * limits::PAYLOAD;
 
 /// A week, in milliseconds.
 const WEEK: i64 = 7 * 24 * 3_600_000;
@@ -96,8 +86,8 @@ pub enum DistancesError {
     )]
     NoReference(ModelVersion),
     /// The reference profile is damaged or gone.
-    #[error("the reference profile cannot be read")]
-    Blob(#[from] BlobError),
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -174,24 +164,17 @@ async fn reference(
     query: &DistancesQuery,
 ) -> Result<Reference, DistancesError> {
     let (model, version) = (&query.model, query.version);
-    let digest = registry::reference(app.store.read(), workspace, model, version).await?;
-    let digest = digest.ok_or_else(|| DistancesError::NotFound {
-        model: model.clone(),
-        version,
-    })?;
-    let Some(digest) = digest else {
-        return match query.baseline {
+    match registry::profile(app, workspace, model, version).await? {
+        None => Err(DistancesError::NotFound {
+            model: model.clone(),
+            version,
+        }),
+        Some(Some(reference)) => Ok(reference),
+        Some(None) => match query.baseline {
             Baseline::Training => Err(DistancesError::NoReference(version)),
             Baseline::WeekBefore => Ok(Reference::default()),
-        };
-    };
-    let bytes = app.blobs.read_all(digest, limits::PROFILE as u64).await?;
-    let reference = codec::decode_within(&bytes, limits::PROFILE);
-    let reference = reference.map_err(|source| StoreError::Message {
-        what: "reference profile",
-        source,
-    })?;
-    Ok(reference)
+        },
+    }
 }
 
 async fn places(
@@ -201,43 +184,23 @@ async fn places(
     level: Level,
     (from, to): (i64, i64),
 ) -> Result<Places, DistancesError> {
-    let select = Select::new(
-        "SELECT site, body FROM rollup WHERE workspace = $1 AND level = $2 AND start >= $3 AND start < $4 \
-         AND model = $5 AND version = $6",
-        [
-            Value::from(workspace.as_str()),
-            level.number().into(),
-            from.into(),
-            to.into(),
-            query.model.as_str().into(),
-            i64::from(query.version.get()).into(),
-        ],
-    )
-    .filter(" AND site = ?", query.site.as_ref().map(SiteName::as_str))
-    .push(" LIMIT ?", [(ROWS + 1).into()]);
-    let rows = app
-        .store
-        .read()
-        .query_all_raw(select.done(app.store.backend()))
-        .await
-        .doing(DOING)?;
-    if rows.len() as i64 > ROWS {
+    let which = Which {
+        model: &query.model,
+        version: query.version,
+        site: query.site.as_ref().map(SiteName::as_str),
+        level,
+        from,
+        to,
+        limit: ROWS + 1,
+    };
+    let sums = rollup::sums(&app.store, workspace, which, DOING).await?;
+    if sums.len() as i64 > ROWS {
         return Err(DistancesError::Many);
     }
     let mut places = Places::default();
-    for (at, row) in rows.iter().enumerate() {
-        if at % 256 == 0 {
-            tokio::task::yield_now().await;
-        }
-        let site: String = row.try_get_by_index(0).doing(DOING)?;
-        let body: Vec<u8> = row.try_get_by_index(1).doing(DOING)?;
-        let window: Window =
-            codec::decode_within(&body, BODY).map_err(|source| StoreError::Message {
-                what: "roll-up",
-                source,
-            })?;
-        let site = (site != ALL_SITES).then_some(site);
-        places.entry(site).or_default().add(window);
+    for sum in sums {
+        let site = (sum.site != ALL_SITES).then_some(sum.site);
+        places.entry(site).or_default().add(sum.window);
     }
     Ok(places)
 }

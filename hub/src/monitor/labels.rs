@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use sea_orm::{FromQueryResult, TransactionTrait as _};
+use sea_orm::TransactionTrait as _;
 use tern_protocol::{
     id::WorkspaceId,
-    rest::{Change, LabelImport, LabelImportResult, LabelRefused, NewLabel, VersionRef},
+    rest::{
+        Change, LabelImport, LabelImportResult, LabelRefused, LabelSource, NewLabel, VersionRef,
+    },
 };
 
 use super::{
     overview::Tally,
-    rows::{self, LabelRow, Predicted},
+    rows::{self, CAPTURED, Captured, LabelRow, Predicted},
 };
 use crate::{
     access::audit::{self, Actor, Deed},
@@ -31,39 +33,6 @@ pub enum ImportError {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// What a label needs to know of the capture it is about.
-#[derive(Debug, Clone, FromQueryResult)]
-struct Captured {
-    device: String,
-    boot: i64,
-    number: i64,
-    site: String,
-    slot: String,
-    model: String,
-    version: i64,
-    at: i64,
-    class: i64,
-    probability: f64,
-}
-
-impl Captured {
-    fn label(self) -> LabelRow {
-        LabelRow {
-            device: self.device,
-            boot: self.boot,
-            number: self.number,
-            site: self.site,
-            slot: self.slot,
-            model: self.model,
-            version: self.version,
-            predicted_at: self.at,
-            class: self.class,
-            truth: self.class,
-            probability: self.probability,
-        }
-    }
 }
 
 /// Stores labels. Each stands alone: a refused one holds nothing up.
@@ -101,25 +70,31 @@ pub async fn import(
     let captured: HashMap<Predicted, Captured> = rows::of_predictions(
         &txn,
         workspace,
-        "SELECT device, boot, number, site, slot, model, version, at, class, probability FROM capture",
+        CAPTURED,
         &asked,
         |row: &Captured| (row.device.clone(), row.boot, row.number),
         "reading captures",
     )
     .await?;
 
+    let now = app.clock.now();
     let mut result = LabelImportResult::default();
     let mut written: BTreeMap<Predicted, LabelRow> = BTreeMap::new();
     for (index, (label, key)) in request.labels.iter().zip(asked).enumerate() {
-        let about = known.get(&key).cloned();
-        let about = about.or_else(|| captured.get(&key).cloned().map(Captured::label));
+        let about = known.get(&key).cloned().or_else(|| {
+            let captured = captured.get(&key).cloned();
+            captured.map(|captured| captured.label(LabelSource::Import, now))
+        });
         match judge(label, about, &classes) {
             Err(reason) => result.refused.push(LabelRefused {
                 index: index as u64,
                 reason,
             }),
-            Ok(row) => {
-                match known.get(&key).map(|before| before.truth == row.truth) {
+            Ok(mut row) => {
+                let before = known.get(&key);
+                match before.map(|before| {
+                    before.truth == row.truth && before.truth_number == row.truth_number
+                }) {
                     None => result.added += 1,
                     Some(false) => result.changed += 1,
                     Some(true) => {
@@ -127,12 +102,14 @@ pub async fn import(
                         continue;
                     }
                 }
+                row.source = LabelSource::Import.word().into();
+                row.labelled_at = now.0;
                 known.insert(key.clone(), row.clone());
                 written.insert(key, row);
             }
         }
     }
-    if written.is_empty() {
+    if written.is_empty() || request.dry_run {
         return Ok(result);
     }
     let rows: Vec<LabelRow> = written.into_values().collect();
@@ -172,14 +149,21 @@ fn judge(
         ));
     };
     let of = rows::version_ref(&row.model, row.version).map_err(|err| err.to_string())?;
+    if row.predicted.is_some() {
+        let number = label.truth.trim().parse().ok();
+        let number = number.filter(|number: &f64| number.is_finite());
+        row.truth_number = Some(number.ok_or_else(|| {
+            format!(
+                "`{}` is not a number, and {} v{} answers numbers",
+                cut(&label.truth),
+                of.model,
+                of.version
+            )
+        })?);
+        return Ok(row);
+    }
     let names = classes.get(&of).map(Vec::as_slice).unwrap_or_default();
-    // A model without names of classes has them by number.
-    let by_number = || label.truth.parse::<u32>().ok().filter(|_| names.is_empty());
-    let by_name = names.iter().position(|name| *name == label.truth);
-    let truth = by_name
-        .map(|place| place as i64)
-        .or_else(|| by_number().map(i64::from));
-    row.truth = truth.ok_or_else(|| {
+    row.truth = class_named(names, &label.truth).ok_or_else(|| {
         let shown: Vec<_> = names
             .iter()
             .take(12)
@@ -190,7 +174,7 @@ fn judge(
         } else {
             ""
         };
-        let truth: String = label.truth.chars().take(80).collect();
+        let truth = cut(&label.truth);
         format!(
             "`{truth}` is not a class of {} v{}; it has {}{more}",
             of.model,
@@ -199,4 +183,18 @@ fn judge(
         )
     })?;
     Ok(row)
+}
+
+/// The class of this name; of a model without names of classes, of this number.
+pub(super) fn class_named(names: &[String], truth: &str) -> Option<i64> {
+    let by_number = || truth.parse::<u32>().ok().filter(|_| names.is_empty());
+    let by_name = names.iter().position(|name| name == truth);
+    by_name
+        .map(|place| place as i64)
+        .or_else(|| by_number().map(i64::from))
+}
+
+/// A truth as an error shows it.
+fn cut(truth: &str) -> String {
+    truth.chars().take(80).collect()
 }

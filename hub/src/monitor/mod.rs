@@ -22,6 +22,7 @@ mod findings;
 pub(crate) mod fixture;
 pub mod follow;
 pub mod ingest;
+pub mod labelling;
 pub mod labels;
 mod overview;
 pub mod quarantine;
@@ -33,6 +34,7 @@ pub mod schema;
 mod sql;
 #[cfg(test)]
 mod tests;
+pub mod truth;
 
 pub use self::{
     accuracy::{AccuracyQuery, accuracy},
@@ -44,4 +46,5 @@ pub use self::{
     quarantine::quarantine,
     requests::{RequestQuery, Requests, requests},
     rows::last_place,
+    truth::{TruthError, TruthQuery, truth},
 };

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use tern_protocol::{
     id::{BootId, DeviceId, ModelName, ModelVersion, PredictionId, WorkspaceId},
-    rest::VersionRef,
+    rest::{LabelSource, VersionRef},
+    time::WallTime,
 };
 
 use super::sql::{Bulk, Select, places};
@@ -29,6 +30,13 @@ const LABEL: &[&str] = &[
     "truth",
     "probability",
     "place",
+    "confidence",
+    "predicted",
+    "truth_number",
+    "low",
+    "high",
+    "source",
+    "labelled_at",
 ];
 
 const NEW_LABELS: Bulk = Bulk {
@@ -41,7 +49,8 @@ const NEW_LABELS: Bulk = Bulk {
 const CHANGED_LABELS: Bulk = Bulk {
     table: "label",
     columns: LABEL,
-    conflict: "ON CONFLICT (workspace, device, boot, number) DO UPDATE SET truth = excluded.truth",
+    conflict: "ON CONFLICT (workspace, device, boot, number) DO UPDATE SET truth = excluded.truth, \
+        truth_number = excluded.truth_number, source = excluded.source, labelled_at = excluded.labelled_at",
 };
 
 /// A row of `label`, without its workspace.
@@ -57,11 +66,27 @@ pub(super) struct LabelRow {
     pub(super) predicted_at: i64,
     pub(super) class: i64,
     pub(super) truth: i64,
+    /// How likely it was that it is asked about; 0 of one that was chosen by what the model said, which no estimate
+    /// counts.
     pub(super) probability: f64,
+    /// How sure the model was; nothing of labels that came before this was kept, and whose input is not captured.
+    pub(super) confidence: Option<f64>,
+    /// What was predicted, of a model that is no classifier; class and truth mean nothing then.
+    pub(super) predicted: Option<f64>,
+    /// What was true, of such a model.
+    pub(super) truth_number: Option<f64>,
+    /// Lower end of what was predicted with it, if anything.
+    pub(super) low: Option<f64>,
+    /// Upper end.
+    pub(super) high: Option<f64>,
+    /// Where the truth came from ([`tern_protocol::rest::LabelSource::word`]).
+    pub(super) source: String,
+    /// When it came; 0 of labels that came before this was kept.
+    pub(super) labelled_at: i64,
 }
 
 impl LabelRow {
-    fn values(&self, workspace: &WorkspaceId, place: i64) -> [Value; 13] {
+    fn values(&self, workspace: &WorkspaceId, place: i64) -> [Value; 20] {
         [
             workspace.as_str().into(),
             self.device.as_str().into(),
@@ -76,7 +101,60 @@ impl LabelRow {
             self.truth.into(),
             self.probability.into(),
             place.into(),
+            self.confidence.into(),
+            self.predicted.into(),
+            self.truth_number.into(),
+            self.low.into(),
+            self.high.into(),
+            self.source.as_str().into(),
+            self.labelled_at.into(),
         ]
+    }
+}
+
+/// What a label needs to know of the capture it is about.
+#[derive(Debug, Clone, FromQueryResult)]
+pub(super) struct Captured {
+    pub(super) device: String,
+    pub(super) boot: i64,
+    pub(super) number: i64,
+    pub(super) site: String,
+    pub(super) slot: String,
+    pub(super) model: String,
+    pub(super) version: i64,
+    pub(super) at: i64,
+    pub(super) class: i64,
+    pub(super) confidence: f64,
+    pub(super) probability: f64,
+}
+
+/// Reads what [`Captured`] holds, before ` WHERE`.
+pub(super) const CAPTURED: &str = "SELECT device, boot, number, site, slot, model, version, at, class, confidence, \
+     probability FROM capture";
+
+impl Captured {
+    /// The label that it becomes, with its own class for the truth.
+    pub(super) fn label(self, source: LabelSource, at: WallTime) -> LabelRow {
+        LabelRow {
+            device: self.device,
+            boot: self.boot,
+            number: self.number,
+            site: self.site,
+            slot: self.slot,
+            model: self.model,
+            version: self.version,
+            predicted_at: self.at,
+            class: self.class,
+            truth: self.class,
+            probability: self.probability,
+            confidence: Some(self.confidence),
+            predicted: None,
+            truth_number: None,
+            low: None,
+            high: None,
+            source: source.word().into(),
+            labelled_at: at.0,
+        }
     }
 }
 

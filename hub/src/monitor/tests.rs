@@ -151,7 +151,10 @@ async fn labels_stand_alone_and_say_what_is_wrong() {
         &world.app,
         &Actor::machine(),
         &world.workspace,
-        LabelImport { labels },
+        LabelImport {
+            labels,
+            dry_run: false,
+        },
     )
     .await;
     let result = result.expect("imports");
@@ -171,6 +174,7 @@ async fn labels_stand_alone_and_say_what_is_wrong() {
 
     let again = LabelImport {
         labels: vec![label(2, "yes")],
+        dry_run: false,
     };
     let again = labels::import(&world.app, &Actor::machine(), &world.workspace, again)
         .await
@@ -181,6 +185,7 @@ async fn labels_stand_alone_and_say_what_is_wrong() {
 
     let many = LabelImport {
         labels: vec![label(1, "no"); labels::LABELS + 1],
+        dry_run: false,
     };
     let many = labels::import(&world.app, &Actor::machine(), &world.workspace, many).await;
     assert!(matches!(many, Err(labels::ImportError::TooMany(_))));
@@ -198,7 +203,10 @@ async fn accuracy_weighs_captures_by_how_rarely_they_are_made() {
     let batch = device.batch(bodies);
     world.ingest(vec![batch]).await;
     let labels = (1..=20).map(|number| label(number, "yes")).collect();
-    let import = LabelImport { labels };
+    let import = LabelImport {
+        labels,
+        dry_run: false,
+    };
     labels::import(&world.app, &Actor::machine(), &world.workspace, import)
         .await
         .expect("imports");
@@ -243,6 +251,7 @@ async fn captures_come_page_by_page_newest_first() {
     world.ingest(vec![batch]).await;
     let import = LabelImport {
         labels: vec![label(6, "no")],
+        dry_run: false,
     };
     labels::import(&world.app, &Actor::machine(), &world.workspace, import)
         .await

@@ -30,9 +30,12 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tern_protocol::{
     agent_version::AgentVersion,
     blob::BlobRef,
+    codec,
     digest::Digest,
     id::{ModelName, ModelVersion, WorkspaceId},
+    limits,
     manifest::Measured,
+    profile::Reference,
     rest::{
         DeltaView, ModelView, NewInputSteps, NewOutputSteps, NewPostStep, NewPreStep, NewVersion,
         Revoked, Stages, VersionRef, VersionView,
@@ -46,6 +49,8 @@ pub use self::{
     publish::{PublishError, Published, publish, publish_transcoded},
 };
 use crate::{
+    app::App,
+    blobs::BlobError,
     deltas, fleet,
     store::{Doing as _, Store, StoreError, parsed},
     trust,
@@ -285,6 +290,38 @@ pub async fn reference(
     let digest = Some(row.reference.as_str()).filter(|digest| !digest.is_empty());
     let digest = digest.map(|digest| parsed("digest", digest));
     digest.transpose().map(Some)
+}
+
+/// Why a reference profile cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ProfileError {
+    /// Its blob is damaged or gone.
+    #[error("the reference profile cannot be read")]
+    Blob(#[from] BlobError),
+    /// The database failed, or the blob is no profile.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// As [`reference`], read.
+pub async fn profile(
+    app: &App,
+    workspace: &WorkspaceId,
+    model: &ModelName,
+    version: ModelVersion,
+) -> Result<Option<Option<Reference>>, ProfileError> {
+    let digest = match reference(app.store.read(), workspace, model, version).await? {
+        None => return Ok(None),
+        Some(None) => return Ok(Some(None)),
+        Some(Some(digest)) => digest,
+    };
+    let bytes = app.blobs.read_all(digest, limits::PROFILE as u64).await?;
+    let read = codec::decode_within(&bytes, limits::PROFILE);
+    let read = read.map_err(|source| StoreError::Message {
+        what: "reference profile",
+        source,
+    })?;
+    Ok(Some(Some(read)))
 }
 
 async fn row(

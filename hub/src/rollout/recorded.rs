@@ -267,7 +267,8 @@ async fn labels(
     known: &mut HashMap<String, Known>,
 ) -> Result<(), StoreError> {
     let sql = "SELECT device, COUNT(*), CAST(SUM(CASE WHEN class <> truth THEN 1 ELSE 0 END) AS BIGINT) \
-               FROM label WHERE workspace = $1 AND predicted_at >= $2 AND slot = $3 GROUP BY device";
+               FROM label WHERE workspace = $1 AND predicted_at >= $2 AND slot = $3 \
+               AND predicted IS NULL AND probability > 0 GROUP BY device";
     for row in raw::rows(
         db,
         DOING,

@@ -48,6 +48,8 @@ impl MigratorTrait for Steps {
             Box::new(crate::monitor::drift::schema::Migration),
             Box::new(crate::alerts::schema::Migration),
             Box::new(crate::notify::schema::Alertmanagers),
+            Box::new(crate::monitor::truth::schema::LabelFacts),
+            Box::new(crate::monitor::labelling::schema::Labelling),
         ]
     }
 }

@@ -14,6 +14,8 @@ mod distances;
 mod expression;
 mod finding;
 mod fleet;
+mod labelling;
+mod measured;
 mod notify;
 mod overview;
 mod plan;
@@ -29,8 +31,9 @@ mod truth;
 
 pub use self::{
     access::*, alert::*, attention::*, charts::*, decision::*, delivery::*, distances::*,
-    expression::*, finding::*, fleet::*, notify::*, overview::*, plan::*, problem::*,
-    quarantine::*, registry::*, rehearsal::*, rollout::*, tap::*, timeline::*, trust::*, truth::*,
+    expression::*, finding::*, fleet::*, labelling::*, measured::*, notify::*, overview::*,
+    plan::*, problem::*, quarantine::*, registry::*, rehearsal::*, rollout::*, tap::*, timeline::*,
+    trust::*, truth::*,
 };
 
 use alloc::{string::String, vec::Vec};

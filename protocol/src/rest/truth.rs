@@ -13,6 +13,9 @@ use crate::{
 pub struct LabelImport {
     /// The labels.
     pub labels: Vec<NewLabel>,
+    /// Only say what would become of them: nothing is stored.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub dry_run: bool,
 }
 
 /// The truth about one captured prediction.
@@ -24,7 +27,7 @@ pub struct NewLabel {
     pub device: DeviceId,
     /// Which prediction.
     pub prediction: PredictionId,
-    /// The right class, by its name in the manifest.
+    /// The right class, by its name in the manifest; of a model that answers numbers the right number.
     pub truth: String,
 }
 

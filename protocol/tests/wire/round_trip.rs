@@ -6,7 +6,7 @@ use tern_protocol::{
     codec,
     digest::Digest,
     id::{BootId, OutboxId, Sequence},
-    log::{Batch, Body, Entry, EventKind},
+    log::{Batch, Body, Entry, EventKind, NumberLabel},
     shadow::ShadowWindow,
     tensor::{Dtype, Tensor},
     time::{Instant, Uptime, WallTime},
@@ -59,6 +59,19 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn numbers()(
+        predicted in -1e12f64..1e12, truth in -1e12f64..1e12,
+        low in prop::option::of(-1e12f64..1e12), high in prop::option::of(-1e12f64..1e12),
+        predicted_at in instants(),
+    ) -> NumberLabel {
+        let Body::Number(sample) = samples::batch_with_number().entries.remove(1).body else {
+            unreachable!("the sample's second entry is a number");
+        };
+        NumberLabel { predicted, truth, low, high, predicted_at, ..*sample }
+    }
+}
+
+prop_compose! {
     fn batches()(
         outbox in any::<u64>(),
         (acked, after) in any::<(u64, u64)>(),
@@ -66,19 +79,20 @@ prop_compose! {
         entries in prop::collection::vec(
             (
                 any::<u64>(), instants(), any::<Option<i64>>(), prop::option::of(windows()),
-                prop::option::of(shadows()),
+                prop::option::of(shadows()), prop::option::of(numbers()),
             ),
             0..6,
         ),
     ) -> Batch {
-        let entries = entries.into_iter().map(|(sequence, at, wall, window, shadow)| Entry {
+        let entries = entries.into_iter().map(|(sequence, at, wall, window, shadow, number)| Entry {
             sequence: Sequence(sequence),
             at,
             wall: wall.map(WallTime),
-            body: match (window, shadow) {
-                (Some(window), _) => Body::Window(Box::new(window)),
-                (None, Some(window)) => Body::Shadow(Box::new(window)),
-                (None, None) => Body::Unknown,
+            body: match (window, shadow, number) {
+                (Some(window), ..) => Body::Window(Box::new(window)),
+                (None, Some(window), _) => Body::Shadow(Box::new(window)),
+                (None, None, Some(number)) => Body::Number(Box::new(number)),
+                (None, None, None) => Body::Unknown,
             },
         });
         Batch {

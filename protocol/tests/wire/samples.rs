@@ -7,7 +7,7 @@ use tern_protocol::{
     desired::{Desired, DesiredShadow, DesiredSlot, Offer},
     digest::Digest,
     id::{BootId, ModelVersion, OutboxId, PredictionId, Revision, Sequence},
-    log::{Ack, Batch, Body, Capture, Entry, Event, EventKind, Label},
+    log::{Ack, Batch, Body, Capture, Entry, Event, EventKind, Label, NumberLabel},
     manifest::{Base, Golden, GoldenSample, Manifest, Measured},
     metadata::{Newest, Roots},
     profile::{FeatureReference, Image, Reference},
@@ -489,6 +489,31 @@ pub fn batch_with_shadow() -> Batch {
     batch
 }
 
+pub fn batch_with_number() -> Batch {
+    let mut batch = batch();
+    batch.entries.truncate(1);
+    batch.entries.push(Entry {
+        sequence: Sequence(44),
+        at: at(3, 44_000),
+        wall: None,
+        body: Body::Number(Box::new(NumberLabel {
+            prediction: PredictionId {
+                boot: BootId(3),
+                number: 1043,
+            },
+            slot: name("level"),
+            model: name("tank-level"),
+            version: version(2),
+            predicted: 41.5,
+            truth: 40.25,
+            low: Some(39.0),
+            high: Some(44.0),
+            predicted_at: at(3, 40_000),
+        })),
+    });
+    batch
+}
+
 pub fn batch() -> Batch {
     let bodies = [
         Body::Window(Box::new(window())),
@@ -599,6 +624,11 @@ macro_rules! every_message {
             crate::samples::window()
         );
         $each!("batch", tern_protocol::log::Batch, crate::samples::batch());
+        $each!(
+            "batch-number",
+            tern_protocol::log::Batch,
+            crate::samples::batch_with_number()
+        );
         $each!(
             "reported-trust",
             tern_protocol::reported::Reported,

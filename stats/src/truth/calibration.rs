@@ -73,6 +73,30 @@ impl Calibration {
         self.bins.iter().filter_map(point).collect()
     }
 
+    /// How many predictions there are by confidence, and how many of those were right, as whole numbers of samples that
+    /// all count the same and say as much: the effective number of each bin (Kish). What estimates without labels
+    /// stand on ([`crate::estimate::confidence`]).
+    pub fn validation(&self) -> (Vec<u64>, Vec<u64>) {
+        let counts = |bin: &Bin| {
+            let right = &bin.right;
+            if right.n == 0 || right.weights <= 0.0 {
+                return (0, 0);
+            }
+            let effective = (right.weights * right.weights / right.squares).max(1.0);
+            let share = (right.weights_right / right.weights).clamp(0.0, 1.0);
+            (
+                effective.round() as u64,
+                (share * effective.round()).round() as u64,
+            )
+        };
+        self.bins.iter().map(counts).unzip()
+    }
+
+    /// How many predictions are in it.
+    pub fn samples(&self) -> u64 {
+        self.bins.iter().map(|bin| bin.right.n).sum()
+    }
+
     /// Expected calibration error: by how much what was said and what was right differ in the mean, 0 to 1; `None`
     /// without predictions. Source: M. Naeini, G. Cooper and M. Hauskrecht, AAAI 2015. It is above 0 by chance alone:
     /// [`Self::error_by_chance`] says by how much.
@@ -131,6 +155,19 @@ mod tests {
         let mut merged = Calibration::default();
         merged.merge(&honest);
         assert_eq!(merged, honest);
+    }
+
+    #[test]
+    fn heavy_samples_are_few_in_what_estimates_stand_on() {
+        let mut all = Calibration::default();
+        (0..10).for_each(|at| all.add(0.92, at < 9, 1.0));
+        let (n, right) = all.validation();
+        assert_eq!((n[18], right[18], all.samples()), (10, 9, 10));
+        // One that stands for a hundred: as if there were hardly more than it.
+        all.add(0.92, false, 0.01);
+        let (n, right) = all.validation();
+        assert_eq!((n[18], right[18]), (1, 0));
+        assert_eq!(Calibration::default().validation().0.iter().sum::<u64>(), 0);
     }
 
     #[test]

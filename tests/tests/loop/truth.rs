@@ -47,7 +47,10 @@ fn late_labels_give_accuracy_by_version_and_site_and_bad_ones_are_named() {
     });
 
     let client = fleet.client();
-    let import = LabelImport { labels };
+    let import = LabelImport {
+        labels,
+        dry_run: false,
+    };
     let result = client
         .import_labels(&import)
         .expect("labels can be imported");
@@ -82,7 +85,10 @@ fn late_labels_give_accuracy_by_version_and_site_and_bad_ones_are_named() {
     // A person was wrong about the truth and says so.
     let mut corrected = import.labels[..1].to_vec();
     corrected[0].truth = other(&predictions[0].class);
-    let result = client.import_labels(&LabelImport { labels: corrected });
+    let result = client.import_labels(&LabelImport {
+        labels: corrected,
+        dry_run: false,
+    });
     assert_eq!(result.expect("a label can be corrected").changed, 1);
     row(&accuracy(&fleet), Some("harbour"), 20, 0.95);
 }

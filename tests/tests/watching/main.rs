@@ -3,6 +3,8 @@
 mod alerts;
 mod distances;
 mod findings;
+mod labelling;
 mod prometheus;
 mod sums;
+mod truth;
 mod windows;

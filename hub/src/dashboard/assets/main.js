@@ -2,6 +2,7 @@
 import { watchCharts } from "./chart.js";
 import { watchDoor } from "./door.js";
 import { sendForms } from "./form.js";
+import { label } from "./label.js";
 import { keepLive } from "./live.js";
 import { steerRollout } from "./rollout.js";
 import { tellTimes } from "./times.js";
@@ -11,6 +12,7 @@ watchCharts();
 steerRollout();
 watchDoor();
 sendForms();
+label();
 keepLive();
 
 // Choosing is enough; without this script the button is there.

@@ -6,14 +6,17 @@ use tern_protocol::{
     tensor::TensorSpec,
 };
 
-use crate::dashboard::{
-    attention,
-    chart::{self, Figure, Shape},
-    format,
-    layout::{self, Frame, Room},
-    parts,
-    range::Range,
-    scope::Scope,
+use crate::{
+    access::role::Permission,
+    dashboard::{
+        attention,
+        chart::{self, Figure, Shape},
+        format,
+        layout::{self, Frame, Room},
+        parts,
+        range::Range,
+        scope::Scope,
+    },
 };
 
 /// The charts of a model.
@@ -60,7 +63,7 @@ pub(in crate::dashboard) fn page(
     };
     let main = html! {
         nav.crumbs aria-label="Breadcrumb" { a href=(scope.page("/models")) { "Models" } }
-        (layout::heading(&html! { (model.name) }, &below, &html! {}))
+        (layout::heading(&html! { (model.name) }, &below, &doors(frame, &path, model)))
         @if keys == Keys::Development { (attention::development()) }
         section aria-labelledby="versions-title" {
             h2.apart #versions-title { "Versions" }
@@ -82,6 +85,18 @@ pub(in crate::dashboard) fn page(
         }
     };
     layout::page(frame, Room::Models, model.name.as_str(), &main)
+}
+
+/// To what labels say, and to where people label.
+fn doors(frame: Frame, path: &str, model: &ModelView) -> Markup {
+    html! {
+        @if !model.versions.is_empty() {
+            div.buttons {
+                a.button href=(format!("{path}/truth")) { "Truth" }
+                @if frame.may(Permission::Label) { a.button href=(format!("{path}/label")) { "Label captures" } }
+            }
+        }
+    }
 }
 
 fn versions(versions: &[VersionView]) -> Markup {

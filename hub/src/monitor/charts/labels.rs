@@ -35,7 +35,7 @@ pub(super) async fn accuracy(
         format!(
             "SELECT {}, CAST(CASE WHEN class = truth THEN 1 ELSE 0 END AS BIGINT) AS hit, probability, \
              COUNT(*) AS labels, MIN(predicted_at) AS at \
-             FROM label WHERE workspace = $1",
+             FROM label WHERE workspace = $1 AND predicted IS NULL AND probability > 0",
             group_columns(query.group)
         ),
         [Value::from(workspace.as_str())],

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use sea_orm::{ConnectionTrait, Value};
 use tern_protocol::{
     id::{DeviceId, WorkspaceId},
-    log::{Event, Label},
-    rest::Doubt,
-    time::WallTime,
+    log::{Event, Label, NumberLabel},
+    rest::{Doubt, LabelSource},
+    time::{Instant, WallTime},
 };
 
 use super::prepare::{Prepared, Ready, ReadyBody, ReadyCapture, ReadyShadow, ReadyWindow, bits};
@@ -141,7 +141,12 @@ impl Rows {
                 ReadyBody::Capture(capture) => {
                     self.capture(device, *capture, timeline.wall(at), site);
                 }
-                ReadyBody::Label(label) => self.label(device, &label, timeline, site),
+                ReadyBody::Label(label) => {
+                    self.label(device, label_of(device, &label, timeline, at, site));
+                }
+                ReadyBody::Number(label) => {
+                    self.label(device, number_of(device, &label, timeline, at, site));
+                }
                 ReadyBody::Event(event) => {
                     let events = self.events.entry(device.clone()).or_default();
                     events.push((WallTime(timeline.wall(at)), *event));
@@ -237,31 +242,11 @@ impl Rows {
         ]);
     }
 
-    /// A device that is told a truth was told by chance, not by how sure its model was: such a label
-    /// weighs one.
-    fn label(
-        &mut self,
-        (workspace, device): &Device,
-        label: &Label,
-        timeline: &Timeline,
-        site: &str,
-    ) {
+    fn label(&mut self, (workspace, _): &Device, label: rows::LabelRow) {
         self.labels
             .entry(workspace.clone())
             .or_default()
-            .push(rows::LabelRow {
-                device: device.to_string(),
-                boot: label.prediction.boot.0.into(),
-                number: label.prediction.number.cast_signed(),
-                site: site.into(),
-                slot: label.slot.to_string(),
-                model: label.model.to_string(),
-                version: label.version.get().into(),
-                predicted_at: timeline.wall(label.predicted_at),
-                class: label.class.into(),
-                truth: label.truth.into(),
-                probability: 1.0,
-            });
+            .push(label);
     }
 
     /// Writes all rows and the totals that they add to.
@@ -304,5 +289,69 @@ impl Rows {
             tally.add_to(txn, workspace).await?;
         }
         Ok(totals)
+    }
+}
+
+/// A device that is told a truth was told by chance, not by how sure its model was: such a label
+/// weighs one.
+fn label_of(
+    (_, device): &Device,
+    label: &Label,
+    timeline: &Timeline,
+    at: Instant,
+    site: &str,
+) -> rows::LabelRow {
+    rows::LabelRow {
+        device: device.to_string(),
+        boot: label.prediction.boot.0.into(),
+        number: label.prediction.number.cast_signed(),
+        site: site.into(),
+        slot: label.slot.to_string(),
+        model: label.model.to_string(),
+        version: label.version.get().into(),
+        predicted_at: timeline.wall(label.predicted_at),
+        class: label.class.into(),
+        truth: label.truth.into(),
+        probability: 1.0,
+        confidence: label
+            .confidence
+            .is_finite()
+            .then(|| label.confidence.into()),
+        predicted: None,
+        truth_number: None,
+        low: None,
+        high: None,
+        source: LabelSource::Device.word().into(),
+        labelled_at: timeline.wall(at),
+    }
+}
+
+/// As [`label_of`], of a model that is no classifier.
+fn number_of(
+    (_, device): &Device,
+    label: &NumberLabel,
+    timeline: &Timeline,
+    at: Instant,
+    site: &str,
+) -> rows::LabelRow {
+    rows::LabelRow {
+        device: device.to_string(),
+        boot: label.prediction.boot.0.into(),
+        number: label.prediction.number.cast_signed(),
+        site: site.into(),
+        slot: label.slot.to_string(),
+        model: label.model.to_string(),
+        version: label.version.get().into(),
+        predicted_at: timeline.wall(label.predicted_at),
+        class: 0,
+        truth: 0,
+        probability: 1.0,
+        confidence: None,
+        predicted: Some(label.predicted),
+        truth_number: Some(label.truth),
+        low: label.low,
+        high: label.high,
+        source: LabelSource::Device.word().into(),
+        labelled_at: timeline.wall(at),
     }
 }

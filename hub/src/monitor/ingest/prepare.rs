@@ -5,7 +5,7 @@ use tern_protocol::{
     codec,
     id::{DeviceId, OutboxId, PredictionId, Sequence, WorkspaceId},
     limits,
-    log::{Body, Capture, Entry, Event, Label},
+    log::{Body, Capture, Entry, Event, Label, NumberLabel},
     shadow::ShadowWindow,
     time::{Instant, WallTime},
     window::Window,
@@ -42,6 +42,7 @@ pub(super) enum ReadyBody {
     Window(Box<ReadyWindow>),
     Capture(Box<ReadyCapture>),
     Label(Box<Label>),
+    Number(Box<NumberLabel>),
     Event(Box<Event>),
     Shadow(Box<ReadyShadow>),
     /// A newer agent's kind, or values that no agent of ours writes: acknowledged, counted, not
@@ -107,6 +108,7 @@ fn ready(entry: Entry) -> Ready {
         Body::Window(window) => ReadyBody::Window(Box::new(ready_window(&window))),
         Body::Capture(capture) => ready_capture(&capture),
         Body::Label(label) => ReadyBody::Label(label),
+        Body::Number(label) => ready_number(label),
         Body::Event(event) => ReadyBody::Event(event),
         Body::Shadow(window) => ready_shadow(&window),
         Body::Unknown => ReadyBody::Unknown,
@@ -171,6 +173,19 @@ fn ready_capture(capture: &Capture) -> ReadyBody {
         probability: capture.probability,
         input: codec::encode(&capture.input),
     }))
+}
+
+fn ready_number(label: Box<NumberLabel>) -> ReadyBody {
+    let ends = [label.low, label.high];
+    let numbers = [label.predicted, label.truth].into_iter();
+    let finite = numbers
+        .chain(ends.into_iter().flatten())
+        .all(f64::is_finite);
+    if finite {
+        ReadyBody::Number(label)
+    } else {
+        ReadyBody::Unknown
+    }
 }
 
 /// A 64-bit number as the database keeps it: the same bits, signed.

@@ -13,12 +13,14 @@
 mod gather;
 mod level;
 mod parts;
+mod read;
 pub mod retain;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
+pub(super) use self::read::{Which, sums};
 pub use self::{
     level::{Level, middle},
     write::ALL_SITES,

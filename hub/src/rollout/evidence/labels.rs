@@ -16,6 +16,9 @@ const LABELS: i64 = 20_000;
 /// Labels from before a rollout that say what is usual for its devices, at most.
 const USUAL: i64 = 200_000;
 
+/// Labels of classes that were not chosen by what the model said: others say nothing of how often it is wrong.
+const COUNTED: &str = "predicted IS NULL AND probability > 0";
+
 /// A prediction whose truth is known.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Judged {
@@ -37,7 +40,7 @@ pub(super) async fn after(
 ) -> Result<(Vec<Judged>, i64), StoreError> {
     let select = format!(
         "SELECT device, version, predicted_at, class, truth, probability, place, slot, model FROM label \
-         WHERE workspace = $1 AND place > $2 ORDER BY place LIMIT {LABELS}"
+         WHERE workspace = $1 AND place > $2 AND {COUNTED} ORDER BY place LIMIT {LABELS}"
     );
     let values = [workspace.as_str().into(), cursor.into()];
     let (mut labels, mut up_to) = (Vec::new(), cursor);
@@ -62,7 +65,7 @@ pub(super) async fn before(
 ) -> Result<Vec<Judged>, StoreError> {
     let select = format!(
         "SELECT device, version, predicted_at, class, truth, probability FROM label \
-         WHERE workspace = $1 AND model = $2 AND predicted_at < $3 AND slot = $4 \
+         WHERE workspace = $1 AND model = $2 AND predicted_at < $3 AND slot = $4 AND {COUNTED} \
          ORDER BY predicted_at DESC LIMIT {USUAL}"
     );
     let values = [

@@ -1,0 +1,462 @@
+//! Which captures a person is asked about next.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use sea_orm::{ConnectionTrait as _, FromQueryResult, TransactionTrait as _, Value};
+use tern_protocol::{
+    codec,
+    id::{ModelName, WorkspaceId},
+    profile::Reference,
+    rest::{CaptureView, Chosen, Item, Items, NextItems, Queue, SaidBy, VersionRef},
+    tensor::Tensor,
+};
+
+use super::{
+    LEASE, Labeller, LabellingError,
+    stand::labellers,
+    value::{Candidate, LOT, Place, lot, most_valuable, uncertainty},
+    view::{choices, view},
+};
+use crate::{
+    app::App,
+    monitor::{
+        captures,
+        rows::{self, Predicted, class_name},
+        sql::Select,
+    },
+    registry,
+    store::{Doing as _, StoreError, raw},
+};
+
+const DOING: &str = "choosing captures to label";
+
+/// Captures that one person may have at once.
+const TAKE: usize = 16;
+
+/// Captures that one page may hold: others are asked about again.
+const HOLDING: usize = 100;
+
+/// The newest captures of a model among which is chosen.
+pub(super) const NEWEST: i64 = 50_000;
+
+/// Captures without a truth among which is chosen.
+const WAITING: i64 = 2_000;
+
+/// The least sure of these whose inputs are compared.
+const COMPARED: usize = 300;
+
+/// Captures that people labelled last, with which they are compared.
+const LABELLED: i64 = 150;
+
+/// Bytes of inputs that are read to compare them: large ones are compared with fewer.
+const BYTES: usize = 8 * 1024 * 1024;
+
+/// A capture without a truth.
+#[derive(Debug, Clone, FromQueryResult)]
+struct Waiting {
+    device: String,
+    boot: i64,
+    number: i64,
+    model: String,
+    version: i64,
+    confidence: f64,
+    said: i64,
+}
+
+impl Waiting {
+    fn key(&self) -> Predicted {
+        (self.device.clone(), self.boot, self.number)
+    }
+}
+
+/// An input to compare.
+#[derive(FromQueryResult)]
+struct Input {
+    device: String,
+    boot: i64,
+    number: i64,
+    input: Vec<u8>,
+}
+
+/// Gives captures to label and lends them to whoever asks.
+pub async fn next(
+    app: &App,
+    workspace: &WorkspaceId,
+    labeller: &Labeller,
+    model: &ModelName,
+    request: &NextItems,
+) -> Result<Items, LabellingError> {
+    let take = usize::from(request.take).clamp(1, TAKE);
+    let holding: HashSet<Predicted> = request
+        .holding
+        .iter()
+        .take(HOLDING)
+        .map(|held| rows::predicted(&held.device, held.prediction))
+        .collect();
+    let chosen = match request.queue {
+        Queue::Open => open(app, workspace, labeller, model, &holding, take).await?,
+        Queue::Disagreed => disagreed(app, workspace, labeller, model, &holding, take).await?,
+    };
+    let lent = lend(app, workspace, labeller, chosen).await?;
+    let mut items = items(app, workspace, model, &lent).await?;
+    if request.queue == Queue::Disagreed {
+        for item in &mut items {
+            item.said = said(app, workspace, item).await?;
+        }
+    }
+    Ok(Items { items })
+}
+
+/// What a capture that is chosen is called, and why it was.
+type Pick = (Predicted, Chosen);
+
+async fn open(
+    app: &App,
+    workspace: &WorkspaceId,
+    labeller: &Labeller,
+    model: &ModelName,
+    holding: &HashSet<Predicted>,
+    take: usize,
+) -> Result<Vec<Pick>, LabellingError> {
+    let needed = labellers(app.store.read(), workspace, model).await?;
+    let mut waiting = waiting(app, workspace, labeller, model).await?;
+    waiting.retain(|one| one.said < i64::from(needed.max(1)) && !holding.contains(&one.key()));
+    // What one person has labelled comes first: half a label is none.
+    let (half, fresh): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|one| one.said > 0);
+    let (mut in_lot, by_value): (Vec<_>, Vec<_>) =
+        fresh.into_iter().partition(|one| lot(&one.key()).1);
+    in_lot.sort_by_key(|one| lot(&one.key()).0);
+    let mut picks: Vec<Pick> = half.iter().take(take).map(pick).collect();
+    let mut lots = in_lot.iter().map(pick);
+    let left = take - picks.len();
+    let mut values = valuable(app, workspace, model, &by_value, holding, left)
+        .await?
+        .into_iter();
+    // One by lot among so many that one person is asked about; if one kind runs out, the other goes on.
+    let asked = said_by(app, workspace, labeller, model).await? + holding.len() as u64;
+    for turn in (asked..).take(left) {
+        let one = if turn % LOT == LOT - 1 {
+            lots.next().or_else(|| values.next())
+        } else {
+            values.next().or_else(|| lots.next())
+        };
+        picks.extend(one);
+    }
+    Ok(picks)
+}
+
+/// How much somebody has said about captures of a model, skips included.
+async fn said_by(
+    app: &App,
+    workspace: &WorkspaceId,
+    labeller: &Labeller,
+    model: &ModelName,
+) -> Result<u64, StoreError> {
+    const SELECT: &str =
+        "SELECT COUNT(*) FROM verdict WHERE workspace = $1 AND model = $2 AND labeller = $3";
+    let values = [
+        workspace.as_str().into(),
+        model.as_str().into(),
+        labeller.as_str().into(),
+    ];
+    let row = raw::row(app.store.read(), DOING, SELECT, values).await?;
+    let said: Option<i64> = row
+        .map(|row| row.try_get_by_index(0))
+        .transpose()
+        .doing(DOING)?;
+    Ok(said.unwrap_or(0).max(0).unsigned_abs())
+}
+
+fn pick(one: &Waiting) -> Pick {
+    let key = one.key();
+    let chosen = if lot(&key).1 {
+        Chosen::Lot
+    } else {
+        Chosen::Value
+    };
+    (key, chosen)
+}
+
+/// Captures without a truth about which whoever asks has said nothing, and that are on nobody else's screen; the newest
+/// first.
+async fn waiting(
+    app: &App,
+    workspace: &WorkspaceId,
+    labeller: &Labeller,
+    model: &ModelName,
+) -> Result<Vec<Waiting>, StoreError> {
+    const SAME: &str = "o.workspace = c.workspace AND o.device = c.device AND o.boot = c.boot AND o.number = c.number";
+    let select = Select::new(
+        format!(
+            "SELECT c.device, c.boot, c.number, c.model, c.version, c.confidence, \
+             (SELECT COUNT(*) FROM verdict o WHERE {SAME} AND o.truth IS NOT NULL) AS said \
+             FROM (SELECT * FROM capture WHERE workspace = $1 AND model = $2 ORDER BY id DESC LIMIT {NEWEST}) AS c \
+             WHERE NOT EXISTS (SELECT 1 FROM label o WHERE {SAME}) \
+             AND NOT EXISTS (SELECT 1 FROM verdict o WHERE {SAME} AND o.labeller = $3) \
+             AND NOT EXISTS (SELECT 1 FROM lease o WHERE {SAME} AND o.labeller <> $4 AND o.until > $5) \
+             ORDER BY c.id DESC LIMIT {WAITING}"
+        ),
+        [
+            Value::from(workspace.as_str()),
+            model.as_str().into(),
+            labeller.as_str().into(),
+            labeller.as_str().into(),
+            app.clock.now().0.into(),
+        ],
+    );
+    let rows = app
+        .store
+        .read()
+        .query_all_raw(select.done(app.store.backend()))
+        .await
+        .doing(DOING)?;
+    rows.iter()
+        .map(|row| Waiting::from_query_result(row, "").doing(DOING))
+        .collect()
+}
+
+/// The most valuable of them, beside what was labelled last and what is on the screen.
+async fn valuable(
+    app: &App,
+    workspace: &WorkspaceId,
+    model: &ModelName,
+    waiting: &[Waiting],
+    holding: &HashSet<Predicted>,
+    take: usize,
+) -> Result<Vec<Pick>, StoreError> {
+    let classes = registry::classes(app.store.read(), workspace, Some(model)).await?;
+    let mut unsure: Vec<(f64, &Waiting)> = Vec::with_capacity(waiting.len());
+    for one in waiting {
+        let of = rows::version_ref(&one.model, one.version)?;
+        let count = classes.get(&of).map_or(0, Vec::len);
+        unsure.push((uncertainty(one.confidence, count), one));
+    }
+    unsure.sort_by(|a, b| b.0.total_cmp(&a.0));
+    unsure.truncate(COMPARED);
+    let known: Vec<Predicted> = labelled_last(app, workspace, model)
+        .await?
+        .into_iter()
+        .chain(holding.iter().cloned())
+        .collect();
+    let mut asked = known.clone();
+    asked.extend(unsure.iter().map(|(_, one)| one.key()));
+    let places = places(app, workspace, &asked).await?;
+    let candidates: Vec<Candidate> = unsure
+        .iter()
+        .map(|(uncertainty, one)| Candidate {
+            uncertainty: *uncertainty,
+            place: places.get(&one.key()).copied(),
+        })
+        .collect();
+    let known: Vec<Place> = known
+        .iter()
+        .filter_map(|key| places.get(key).copied())
+        .collect();
+    let best = most_valuable(&candidates, &known, take).into_iter();
+    Ok(best.map(|at| pick(unsure[at].1)).collect())
+}
+
+/// Captures that people labelled last.
+async fn labelled_last(
+    app: &App,
+    workspace: &WorkspaceId,
+    model: &ModelName,
+) -> Result<Vec<Predicted>, StoreError> {
+    let select = format!(
+        "SELECT device, boot, number FROM verdict WHERE workspace = $1 AND model = $2 AND truth IS NOT NULL \
+         ORDER BY id DESC LIMIT {LABELLED}"
+    );
+    let values = [workspace.as_str().into(), model.as_str().into()];
+    let rows = raw::rows(app.store.read(), DOING, &select, values).await?;
+    rows.iter()
+        .map(|row| {
+            Ok((
+                row.try_get_by_index(0).doing(DOING)?,
+                row.try_get_by_index(1).doing(DOING)?,
+                row.try_get_by_index(2).doing(DOING)?,
+            ))
+        })
+        .collect()
+}
+
+/// Where inputs lie; of more than [`BYTES`] of them only the first.
+async fn places(
+    app: &App,
+    workspace: &WorkspaceId,
+    asked: &[Predicted],
+) -> Result<HashMap<Predicted, Place>, StoreError> {
+    let mut places = HashMap::new();
+    let mut bytes = 0;
+    for asked in asked.chunks(32) {
+        if bytes > BYTES {
+            break;
+        }
+        let inputs = rows::of_predictions(
+            app.store.read(),
+            workspace,
+            "SELECT device, boot, number, input FROM capture",
+            asked,
+            |row: &Input| (row.device.clone(), row.boot, row.number),
+            DOING,
+        )
+        .await?;
+        for (key, row) in inputs {
+            bytes += row.input.len();
+            // An input that cannot be read lies nowhere.
+            let values = codec::decode::<Tensor>(&row.input).ok();
+            let values = values.and_then(|tensor| tensor.to_f32());
+            if let Some(place) = values.as_deref().and_then(Place::of) {
+                places.insert(key, place);
+            }
+        }
+        // Projecting is arithmetic without a pause: others get their turn.
+        tokio::task::yield_now().await;
+    }
+    Ok(places)
+}
+
+/// Captures about which two people said different things, the oldest first.
+async fn disagreed(
+    app: &App,
+    workspace: &WorkspaceId,
+    labeller: &Labeller,
+    model: &ModelName,
+    holding: &HashSet<Predicted>,
+    take: usize,
+) -> Result<Vec<Pick>, LabellingError> {
+    let select = format!(
+        "SELECT v.device, v.boot, v.number FROM verdict v WHERE v.workspace = $1 AND v.model = $2 \
+         AND v.truth IS NOT NULL AND v.decides = 0 \
+         AND NOT EXISTS (SELECT 1 FROM label o WHERE o.workspace = v.workspace AND o.device = v.device \
+           AND o.boot = v.boot AND o.number = v.number) \
+         AND NOT EXISTS (SELECT 1 FROM lease o WHERE o.workspace = v.workspace AND o.device = v.device \
+           AND o.boot = v.boot AND o.number = v.number AND o.labeller <> $3 AND o.until > $4) \
+         GROUP BY v.device, v.boot, v.number HAVING COUNT(*) >= 2 ORDER BY MIN(v.id) LIMIT {}",
+        take + holding.len()
+    );
+    let values = [
+        workspace.as_str().into(),
+        model.as_str().into(),
+        labeller.as_str().into(),
+        app.clock.now().0.into(),
+    ];
+    let rows = raw::rows(app.store.read(), DOING, &select, values).await?;
+    let mut picks = Vec::new();
+    for row in rows {
+        let key: Predicted = (
+            row.try_get_by_index(0).doing(DOING)?,
+            row.try_get_by_index(1).doing(DOING)?,
+            row.try_get_by_index(2).doing(DOING)?,
+        );
+        if !holding.contains(&key) && picks.len() < take {
+            picks.push((key, Chosen::Disagreement));
+        }
+    }
+    Ok(picks)
+}
+
+/// Lends captures to somebody; those that somebody else was lent meanwhile are left out.
+async fn lend(
+    app: &App,
+    workspace: &WorkspaceId,
+    labeller: &Labeller,
+    chosen: Vec<Pick>,
+) -> Result<Vec<Pick>, StoreError> {
+    const OLD: &str = "DELETE FROM lease WHERE workspace = $1 AND until <= $2";
+    const LEND: &str = "INSERT INTO lease (workspace, device, boot, number, labeller, until) \
+        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (workspace, device, boot, number) DO UPDATE SET \
+        labeller = excluded.labeller, until = excluded.until \
+        WHERE lease.labeller = excluded.labeller OR lease.until <= $7";
+    if chosen.is_empty() {
+        return Ok(chosen);
+    }
+    let now = app.clock.now().0;
+    let txn = app.store.write().begin().await.doing(DOING)?;
+    raw::exec(&txn, DOING, OLD, [workspace.as_str().into(), now.into()]).await?;
+    let mut lent = Vec::with_capacity(chosen.len());
+    for (key, why) in chosen {
+        let (device, boot, number) = &key;
+        let values = [
+            workspace.as_str().into(),
+            device.as_str().into(),
+            (*boot).into(),
+            (*number).into(),
+            labeller.as_str().into(),
+            now.saturating_add(LEASE).into(),
+            now.into(),
+        ];
+        if raw::exec(&txn, DOING, LEND, values).await? > 0 {
+            lent.push((key, why));
+        }
+    }
+    txn.commit().await.doing(DOING)?;
+    Ok(lent)
+}
+
+/// Captures as they are shown.
+pub(super) async fn items(
+    app: &App,
+    workspace: &WorkspaceId,
+    model: &ModelName,
+    chosen: &[Pick],
+) -> Result<Vec<Item>, LabellingError> {
+    let keys: Vec<Predicted> = chosen.iter().map(|(key, _)| key.clone()).collect();
+    let mut found = captures::some(&app.store, workspace, model, &keys).await?;
+    let classes = registry::classes(app.store.read(), workspace, Some(model)).await?;
+    let mut references: BTreeMap<VersionRef, Option<Reference>> = BTreeMap::new();
+    let mut items = Vec::with_capacity(chosen.len());
+    for (key, chosen) in chosen {
+        let Some(capture) = found.remove(key) else {
+            continue;
+        };
+        let of = VersionRef {
+            model: capture.model.clone(),
+            version: capture.version,
+        };
+        if !references.contains_key(&of) {
+            let profile = registry::profile(app, workspace, &of.model, of.version).await?;
+            references.insert(of.clone(), profile.flatten());
+        }
+        let reference = references.get(&of).and_then(Option::as_ref);
+        let names = classes.get(&of).cloned().unwrap_or_default();
+        items.push(Item {
+            view: view(&capture.shape, &capture.input, reference),
+            classes: choices(&names),
+            chosen: *chosen,
+            said: Vec::new(),
+            capture,
+        });
+    }
+    Ok(items)
+}
+
+/// What people said about a capture.
+async fn said(app: &App, workspace: &WorkspaceId, item: &Item) -> Result<Vec<SaidBy>, StoreError> {
+    const SELECT: &str = "SELECT labeller, truth FROM verdict WHERE workspace = $1 AND device = $2 \
+        AND boot = $3 AND number = $4 AND truth IS NOT NULL AND decides = 0 ORDER BY id";
+    let CaptureView {
+        device, prediction, ..
+    } = &item.capture;
+    let (device, boot, number) = rows::predicted(device, *prediction);
+    let values = [
+        workspace.as_str().into(),
+        device.into(),
+        boot.into(),
+        number.into(),
+    ];
+    let names: Vec<String> = item
+        .classes
+        .iter()
+        .map(|choice| choice.class.clone())
+        .collect();
+    let rows = raw::rows(app.store.read(), DOING, SELECT, values).await?;
+    rows.iter()
+        .map(|row| {
+            let truth: i64 = row.try_get_by_index(1).doing(DOING)?;
+            Ok(SaidBy {
+                labeller: row.try_get_by_index(0).doing(DOING)?,
+                truth: class_name(Some(&names), truth),
+            })
+        })
+        .collect()
+}
