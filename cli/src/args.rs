@@ -8,6 +8,7 @@ use crate::commands::{
     audit::AuditCommand,
     authority::AuthorityCommand,
     capture::CaptureCommand,
+    chart::ChartArgs,
     completions::CompletionsArgs,
     delivery::DeliveryArgs,
     device::DeviceCommand,
@@ -88,6 +89,8 @@ pub(crate) enum Command {
     /// Look at stored inputs, and take them out for training
     #[command(subcommand)]
     Capture(CaptureCommand),
+    /// A quantity over time: of every model, or one that a model declares of itself
+    Chart(ChartArgs),
     /// How often each version is right, at each site
     Accuracy(AccuracyArgs),
     /// How far inputs and answers are from what a version was trained on, at each site

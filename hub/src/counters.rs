@@ -87,6 +87,8 @@ counters! {
     shadow_windows as "tern_shadow_windows_total";
     /// Windows stored whose time cannot be right: they count, and no chart draws them.
     quarantined as "tern_windows_quarantined_total";
+    /// Metrics in windows that their versions do not declare, or declare of another form; left out.
+    metrics_undeclared as "tern_metrics_undeclared_total";
     /// Windows that were left out of sums, since their bins are others than those of their version.
     rollups_refused as "tern_rollup_windows_refused_total";
     /// Outbox entries that were stored already.

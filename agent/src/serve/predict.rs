@@ -3,9 +3,12 @@
 //! Called by every kind of input. Must never break: each row that was answered is counted once,
 //! with the model that answered it, also while models are swapped.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tern_protocol::{
@@ -24,7 +27,7 @@ use crate::{
     node::Input,
     shadow,
     slots::{Loaded, Slot, Slots},
-    telemetry::{Inference, Prediction, Took},
+    telemetry::{Inference, Prediction, TellError, Took},
 };
 
 /// Why there is no answer.
@@ -64,6 +67,14 @@ impl Answer {
     }
 }
 
+/// What is counted of an answer.
+struct Counted<'a> {
+    predictions: &'a [Option<Prediction>],
+    values: &'a [f32],
+    taps: &'a [f32],
+    took: Took,
+}
+
 /// What all inputs share.
 #[derive(Debug)]
 pub struct Predictor {
@@ -76,6 +87,7 @@ pub struct Predictor {
     inferences: AtomicU64,
     errors: AtomicU64,
     captures_skipped: AtomicU64,
+    metrics_refused: AtomicU64,
 }
 
 impl Predictor {
@@ -99,6 +111,7 @@ impl Predictor {
             inferences: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             captures_skipped: AtomicU64::new(0),
+            metrics_refused: AtomicU64::new(0),
         }
     }
 
@@ -107,6 +120,28 @@ impl Predictor {
     /// captures say less about busy windows than their probabilities claim.
     pub fn captures_skipped(&self) -> u64 {
         self.captures_skipped.load(Ordering::Relaxed)
+    }
+
+    /// Requests with values of metrics that were refused since the agent started.
+    pub fn metrics_refused(&self) -> u64 {
+        self.metrics_refused.load(Ordering::Relaxed)
+    }
+
+    /// Counts values of the bundle's own metrics for what serves in a slot.
+    pub fn tell(&self, loaded: &Loaded, values: &BTreeMap<String, f64>) -> Result<(), TellError> {
+        let told = loaded.meter().tell(values);
+        if told.is_err() {
+            self.metrics_refused.fetch_add(1, Ordering::Relaxed);
+        }
+        told
+    }
+
+    /// What made a prediction, if it still serves.
+    pub fn author(&self, id: PredictionId) -> Result<Arc<Loaded>, FeedbackError> {
+        let (slot, version) = lock(&self.recent).author(id)?;
+        let serving = self.slots.get(slot.as_str()).and_then(Slot::serving);
+        let serving = serving.filter(|loaded| loaded.kept.version == version);
+        serving.ok_or(FeedbackError::Gone(id))
     }
 
     /// The slots.
@@ -173,7 +208,13 @@ impl Predictor {
             infer: (micros - queue).max(0.0) / rows,
         };
         let values = loaded.values(&answered, said.len());
-        let predictions = self.count(&loaded, &inputs, &said, &values, took);
+        let counted = Counted {
+            predictions: &said,
+            values: &values,
+            taps: &answered.taps,
+            took,
+        };
+        let predictions = self.count(&loaded, &inputs, &counted);
         if let Some(shadow) = slot.shadow() {
             shadow.offer(shadow::Answered {
                 live: &loaded,
@@ -199,14 +240,13 @@ impl Predictor {
     }
 
     /// Counts what was answered; gives each row its id.
-    fn count(
-        &self,
-        loaded: &Loaded,
-        inputs: &[Tensor],
-        predictions: &[Option<Prediction>],
-        values: &[f32],
-        took: Took,
-    ) -> Vec<PredictionId> {
+    fn count(&self, loaded: &Loaded, inputs: &[Tensor], of: &Counted<'_>) -> Vec<PredictionId> {
+        let Counted {
+            predictions,
+            values,
+            taps,
+            took,
+        } = *of;
         let rows = predictions.len();
         let now = self.clock.now();
         self.inferences.fetch_add(rows as u64, Ordering::Relaxed);
@@ -219,6 +259,7 @@ impl Predictor {
         // Measured before anybody else has to wait for the counters.
         let signals = (0..rows).map(|row| bins.places(&features[row * width..(row + 1) * width]));
         let signals: Vec<_> = signals.collect();
+        let tapped = taps.len().checked_div(rows).unwrap_or_default();
         let mut meter = loaded.meter();
         let mut ids = Vec::with_capacity(rows);
         for (row, prediction) in predictions.iter().enumerate() {
@@ -228,6 +269,7 @@ impl Predictor {
                 value: values.get(row).copied(),
                 features: &features[row * width..(row + 1) * width],
                 signals: &signals[row],
+                taps: &taps[row * tapped..(row + 1) * tapped],
             });
             let id = lock(&self.recent).push(loaded, *prediction, now);
             ids.push(id);

@@ -5,7 +5,12 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use tern_protocol::{id::PredictionId, log::Label, time::Instant};
+use tern_protocol::{
+    id::{PredictionId, SlotName},
+    log::Label,
+    reported::SlotVersion,
+    time::Instant,
+};
 
 use crate::{slots::Loaded, telemetry::Prediction};
 
@@ -23,8 +28,8 @@ struct Memory {
 /// Who predicted. Held instead of the model itself, which may leave memory meanwhile.
 #[derive(Debug)]
 struct Identity {
-    slot: tern_protocol::id::SlotName,
-    version: tern_protocol::reported::SlotVersion,
+    slot: SlotName,
+    version: SlotVersion,
     classes: Vec<String>,
 }
 
@@ -44,6 +49,9 @@ pub enum FeedbackError {
     /// Of an earlier boot, too old, or never made.
     #[error("the prediction {0} is not known; the latest {RECENT_MAX} of this boot are")]
     Unknown(PredictionId),
+    /// What made it serves no more.
+    #[error("the version that made the prediction {0} serves no more, and its metrics are closed")]
+    Gone(PredictionId),
     /// The model is not a classifier.
     #[error("the prediction {0} has no class: its model is not a classifier")]
     NoClass(PredictionId),
@@ -111,12 +119,22 @@ impl Recent {
         identity
     }
 
-    /// Joins a truth, the name or the index of a class, with its prediction.
-    pub fn label(&self, id: PredictionId, truth: &str) -> Result<Label, FeedbackError> {
+    fn memory(&self, id: PredictionId) -> Result<&Memory, FeedbackError> {
         let at = id.number.checked_sub(self.first);
         let memory = at.and_then(|at| self.memories.get(usize::try_from(at).ok()?));
         let memory = memory.filter(|_| id.boot == self.boot);
-        let memory = memory.ok_or(FeedbackError::Unknown(id))?;
+        memory.ok_or(FeedbackError::Unknown(id))
+    }
+
+    /// Which slot and version made a prediction.
+    pub fn author(&self, id: PredictionId) -> Result<(SlotName, SlotVersion), FeedbackError> {
+        let by = &self.memory(id)?.loaded;
+        Ok((by.slot.clone(), by.version.clone()))
+    }
+
+    /// Joins a truth, the name or the index of a class, with its prediction.
+    pub fn label(&self, id: PredictionId, truth: &str) -> Result<Label, FeedbackError> {
+        let memory = self.memory(id)?;
         let prediction = memory.prediction.ok_or(FeedbackError::NoClass(id))?;
         let Identity {
             slot,

@@ -8,6 +8,7 @@ pub(crate) mod admission;
 pub(crate) mod audit;
 pub(crate) mod authority;
 pub(crate) mod capture;
+pub(crate) mod chart;
 pub(crate) mod completions;
 pub(crate) mod delivery;
 pub(crate) mod device;

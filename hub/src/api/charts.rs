@@ -8,7 +8,7 @@ use axum::{
 };
 use serde::Deserialize;
 use tern_protocol::{
-    id::{DeviceId, ModelName, ModelVersion, SiteName},
+    id::{DeviceId, MetricName, ModelName, ModelVersion, SiteName},
     rest::{Baseline, Chart, DistancesView, GroupBy, Metric, Overview, Page, Part, QuarantineView},
     time::WallTime,
 };
@@ -37,6 +37,9 @@ pub(super) struct MetricPath {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ChartsQuery {
+    /// Of `custom`: the name of a metric that the model declares.
+    #[param(value_type = Option<String>)]
+    name: Option<MetricName>,
     /// Only of this model.
     #[param(value_type = Option<String>)]
     model: Option<ModelName>,
@@ -96,6 +99,7 @@ pub(super) async fn chart(
 ) -> Result<Response, ApiError> {
     let format = query.format;
     let query = ChartQuery {
+        name: query.name,
         model: query.model,
         version: query.version,
         site: query.site,
@@ -108,7 +112,11 @@ pub(super) async fn chart(
     Ok(match format {
         Format::Json => Answer(chart).into_response(),
         Format::Csv => {
-            let name = format!("attachment; filename=\"{}.csv\"", word(metric));
+            let name = match &query.name {
+                Some(name) => name.to_string(),
+                None => word(metric),
+            };
+            let name = format!("attachment; filename=\"{name}.csv\"");
             let head = [
                 (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
                 (header::CONTENT_DISPOSITION, name),

@@ -14,6 +14,8 @@ use axum::{
 };
 use tern_protocol::{
     exposition::{self, Text},
+    id::WorkspaceId,
+    metric::MetricKind,
     rest::Health,
 };
 
@@ -22,6 +24,7 @@ use crate::{
     access::{principal::Principal, role::Permission},
     app::App,
     fleet,
+    monitor::{self, MetricTotal},
 };
 
 /// Answers by route, method and status. Routes are those of the router and methods are few, so the
@@ -82,6 +85,7 @@ pub(super) async fn metrics(
         text.sample(name, &[], value);
     }
     devices(&app, &principal, &mut text).await?;
+    own_metrics(&app, &principal, &mut text).await?;
     blobs(&app, &mut text);
     let waiting = app
         .counters
@@ -132,6 +136,60 @@ fn blobs(app: &App, text: &mut Text) {
     text.family("tern_blobs_lacking", "gauge", help);
     let lacking = app.blobs.lacking().len() as u64;
     text.sample("tern_blobs_lacking", &[], lacking);
+}
+
+/// Metrics that bundles declare, of the workspaces that whoever asks may see: over all devices, since each version was
+/// published. Of a gauge sum and count, whose rates have the mean.
+async fn own_metrics(app: &App, principal: &Principal, text: &mut Text) -> Result<(), ApiError> {
+    let mut totals: BTreeMap<String, Vec<(WorkspaceId, MetricTotal)>> = BTreeMap::new();
+    for workspace in fleet::workspaces(&app.store).await? {
+        if !principal.may(Permission::View, &workspace) {
+            continue;
+        }
+        for total in monitor::metric_totals(app.store.read(), &workspace).await? {
+            let family = exposition::family_of("tern", &total.counts);
+            let of = totals.entry(family).or_default();
+            of.push((workspace.clone(), total));
+        }
+    }
+    for (name, totals) in &totals {
+        let help = totals
+            .first()
+            .map_or("", |(_, total)| total.spec.help.as_str());
+        let kind = match totals.first().map(|(_, total)| total.spec.kind) {
+            Some(MetricKind::Counter) | None => "counter",
+            // One without quantiles.
+            Some(MetricKind::Gauge) => "summary",
+            Some(MetricKind::Histogram) => "histogram",
+        };
+        text.family(
+            name,
+            kind,
+            if help.is_empty() {
+                "Declared by the bundle."
+            } else {
+                help
+            },
+        );
+        for (workspace, total) in totals {
+            let version = total.version.to_string();
+            let labels = [
+                ("workspace", workspace.as_str()),
+                ("model", total.model.as_str()),
+                ("model_version", &version),
+            ];
+            let counts = &total.counts;
+            match counts.kind {
+                MetricKind::Counter => text.sample(name, &labels, counts.sum.value()),
+                MetricKind::Gauge => {
+                    text.sample(&format!("{name}_sum"), &labels, counts.sum.value());
+                    text.sample(&format!("{name}_count"), &labels, counts.count);
+                }
+                MetricKind::Histogram => text.bins(name, &labels, &total.spec, counts),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Of the workspaces that whoever asks may see.

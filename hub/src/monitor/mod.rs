@@ -21,6 +21,7 @@ pub(crate) mod fixture;
 pub mod follow;
 pub mod ingest;
 pub mod labels;
+mod metrics;
 mod overview;
 pub mod quarantine;
 mod repair;
@@ -30,13 +31,16 @@ pub mod schema;
 mod sql;
 #[cfg(test)]
 mod tests;
+mod value;
 
 pub use self::{
     accuracy::{AccuracyQuery, accuracy},
     captures::{CaptureQuery, captures},
     charts::{ChartError, ChartQuery, chart},
     distances::{DistancesError, DistancesQuery, distances},
+    metrics::{MetricTotal, metric_totals},
     overview::{overview, totals},
     quarantine::quarantine,
     rows::last_place,
+    value::{Value, ValueQuery, value},
 };

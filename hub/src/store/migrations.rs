@@ -45,6 +45,7 @@ impl MigratorTrait for Steps {
             Box::new(crate::monitor::schema::Rollups),
             Box::new(crate::monitor::schema::LabelPlaces),
             Box::new(crate::rollout::schema::LabelCursor),
+            Box::new(crate::monitor::schema::Metrics),
         ]
     }
 }

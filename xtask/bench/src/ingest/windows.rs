@@ -71,6 +71,7 @@ pub(super) fn window(number: u64) -> Window {
         values: None,
         signals: Vec::new(),
         temperature: None,
+        metrics: Vec::new(),
     }
 }
 
