@@ -6,6 +6,7 @@ mod backup;
 mod broker;
 mod certificate;
 mod oidc;
+mod otlp;
 mod retention;
 mod smtp;
 
@@ -21,6 +22,7 @@ pub use self::backup::{BackupArgs, RestoreArgs};
 pub use self::broker::{BrokerArgs, BrokerSettingsError};
 pub use self::certificate::CertificateArgs;
 pub use self::oidc::OidcArgs;
+pub use self::otlp::{OtlpArgs, OtlpError};
 pub use self::retention::Retention;
 pub use self::smtp::{SmtpArgs, SmtpSettingsError};
 use crate::access::{identity::Lives, reach};
@@ -241,6 +243,9 @@ pub struct Config {
     /// Where mail is handed in.
     #[command(flatten)]
     pub smtp: SmtpArgs,
+    /// Numbers and spans for others.
+    #[command(flatten)]
+    pub otlp: OtlpArgs,
     /// Login by an OpenID provider. Last: its heading stands over all that follows.
     #[command(flatten)]
     pub oidc: OidcArgs,

@@ -5,7 +5,11 @@
 //! loses at most the last second of them. Nothing is decided by a counter.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -34,6 +38,30 @@ impl Counter {
     /// What was counted so far.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Answers by route, method and status. Routes are those of the router and methods are few, so the number of keys is
+/// bounded.
+#[derive(Debug, Clone, Default)]
+pub struct Answers(Arc<Mutex<BTreeMap<Answered, u64>>>);
+
+/// Route, method, status.
+pub type Answered = (String, &'static str, u16);
+
+impl Answers {
+    /// Counts one.
+    pub fn count(&self, answered: Answered) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *counts.entry(answered).or_default() += 1;
+    }
+
+    /// All of them.
+    pub fn all(&self) -> BTreeMap<Answered, u64> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 

@@ -18,9 +18,11 @@ use tern_protocol::{
     tensor::Tensor,
 };
 use tokio::sync::{Notify, mpsc};
+use tracing::{Instrument as _, field};
 
 use super::recent::{FeedbackError, Recent};
 use crate::{
+    SPANS,
     capture::Policy,
     clock::{Clock, Stopwatch},
     engine::RunError,
@@ -162,6 +164,26 @@ impl Predictor {
 
     /// Runs what serves in a slot. `came`: made when the bytes of the request were there.
     pub async fn predict(
+        &self,
+        slot: &Slot,
+        loaded: Arc<Loaded>,
+        inputs: Vec<Tensor>,
+        came: Stopwatch,
+    ) -> Result<Answer, PredictError> {
+        let version = &loaded.kept.version;
+        let span = tracing::info_span!(
+            target: SPANS, "predict", tern.slot = %slot.name(), tern.model = %version.model,
+            tern.model_version = %version.version, otel.status_code = field::Empty,
+        );
+        let answered = self.answer(slot, loaded, inputs, came);
+        let answered = answered.instrument(span.clone()).await;
+        if answered.is_err() {
+            span.record("otel.status_code", "ERROR");
+        }
+        answered
+    }
+
+    async fn answer(
         &self,
         slot: &Slot,
         loaded: Arc<Loaded>,

@@ -1,14 +1,11 @@
 //! Numbers for Prometheus.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::collections::BTreeMap;
 
 use axum::{
     Extension,
     extract::{MatchedPath, Request, State},
-    http::{Method, StatusCode, header},
+    http::{Method, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -19,29 +16,17 @@ use tern_protocol::{
     rest::Health,
 };
 
+use tern_otlp::SPANS;
+use tracing::{Instrument as _, field};
+
 use super::{policy::Asking, problem::ApiError};
 use crate::{
-    access::{principal::Principal, role::Permission},
+    access::role::Permission,
     app::App,
     fleet,
     monitor::{self, MetricTotal},
+    store::StoreError,
 };
-
-/// Answers by route, method and status. Routes are those of the router and methods are few, so the
-/// number of keys is bounded.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Requests(Arc<Mutex<BTreeMap<Answered, u64>>>);
-
-/// Route, method, status.
-type Answered = (String, &'static str, u16);
-
-impl Requests {
-    fn count(&self, route: &str, method: &Method, status: StatusCode) {
-        let key = (route.to_owned(), known(method), status.as_u16());
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.entry(key).or_default() += 1;
-    }
-}
 
 /// Anybody may invent a method; only those that HTTP names are told apart.
 fn known(method: &Method) -> &'static str {
@@ -52,17 +37,24 @@ fn known(method: &Method) -> &'static str {
         .unwrap_or("other")
 }
 
-/// Counts each answer.
-pub(super) async fn count(
-    Extension(requests): Extension<Requests>,
-    request: Request,
-    next: Next,
-) -> Response {
+/// Counts each answer, and says how long it took to whoever collects spans.
+pub(super) async fn count(State(app): State<App>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>();
     let route = route.map_or("none", MatchedPath::as_str).to_owned();
-    let method = request.method().clone();
-    let response = next.run(request).await;
-    requests.count(&route, &method, response.status());
+    let method = known(request.method());
+    // The route and not the path: what people name things is theirs, and a query may hold a secret.
+    let span = tracing::info_span!(
+        target: SPANS, "http", otel.kind = "server", otel.name = format!("{method} {route}"),
+        http.request.method = method, http.route = route, http.response.status_code = field::Empty,
+        otel.status_code = field::Empty,
+    );
+    let response = next.run(request).instrument(span.clone()).await;
+    let status = response.status();
+    span.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
+    app.answers.count((route, method, status.as_u16()));
     response
 }
 
@@ -77,16 +69,28 @@ pub(super) async fn count(
 pub(super) async fn metrics(
     State(app): State<App>,
     Extension(principal): Asking,
-    Extension(requests): Extension<Requests>,
 ) -> Result<Response, ApiError> {
+    let may = |workspace: &WorkspaceId| principal.may(Permission::View, workspace);
+    let text = text(&app, may).await?;
+    let kind = [(header::CONTENT_TYPE, exposition::CONTENT_TYPE)];
+    Ok((kind, text).into_response())
+}
+
+/// The numbers of the hub, and of the workspaces that whoever asks `may` see.
+pub(crate) async fn text(
+    app: &App,
+    may: impl Fn(&WorkspaceId) -> bool,
+) -> Result<String, StoreError> {
     let mut text = Text::default();
     for (name, help, value) in app.counters.all() {
         text.family(name, "counter", help);
         text.sample(name, &[], value);
     }
-    devices(&app, &principal, &mut text).await?;
-    own_metrics(&app, &principal, &mut text).await?;
-    blobs(&app, &mut text);
+    let mut workspaces = fleet::workspaces(&app.store).await?;
+    workspaces.retain(may);
+    devices(app, &workspaces, &mut text).await?;
+    own_metrics(app, &workspaces, &mut text).await?;
+    blobs(app, &mut text);
     let waiting = app
         .counters
         .batches_offered
@@ -110,12 +114,7 @@ pub(super) async fn metrics(
         "counter",
         "HTTP requests answered.",
     );
-    let counts = requests
-        .0
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone();
-    for ((route, method, status), count) in counts {
+    for ((route, method, status), count) in app.answers.all() {
         let status = status.to_string();
         let labels = [
             ("route", route.as_str()),
@@ -124,8 +123,7 @@ pub(super) async fn metrics(
         ];
         text.sample("tern_http_requests_total", &labels, count);
     }
-    let kind = [(header::CONTENT_TYPE, exposition::CONTENT_TYPE)];
-    Ok((kind, text.finish()).into_response())
+    Ok(text.finish())
 }
 
 fn blobs(app: &App, text: &mut Text) {
@@ -138,15 +136,15 @@ fn blobs(app: &App, text: &mut Text) {
     text.sample("tern_blobs_lacking", &[], lacking);
 }
 
-/// Metrics that bundles declare, of the workspaces that whoever asks may see: over all devices, since each version was
-/// published. Of a gauge sum and count, whose rates have the mean.
-async fn own_metrics(app: &App, principal: &Principal, text: &mut Text) -> Result<(), ApiError> {
+/// Metrics that bundles declare, over all devices, since each version was published. Of a gauge sum and count, whose rates have the mean.
+async fn own_metrics(
+    app: &App,
+    workspaces: &[WorkspaceId],
+    text: &mut Text,
+) -> Result<(), StoreError> {
     let mut totals: BTreeMap<String, Vec<(WorkspaceId, MetricTotal)>> = BTreeMap::new();
-    for workspace in fleet::workspaces(&app.store).await? {
-        if !principal.may(Permission::View, &workspace) {
-            continue;
-        }
-        for total in monitor::metric_totals(app.store.read(), &workspace).await? {
+    for workspace in workspaces {
+        for total in monitor::metric_totals(app.store.read(), workspace).await? {
             let family = exposition::family_of("tern", &total.counts);
             let of = totals.entry(family).or_default();
             of.push((workspace.clone(), total));
@@ -192,12 +190,10 @@ async fn own_metrics(app: &App, principal: &Principal, text: &mut Text) -> Resul
     Ok(())
 }
 
-/// Of the workspaces that whoever asks may see.
-async fn devices(app: &App, principal: &Principal, text: &mut Text) -> Result<(), ApiError> {
-    let mut workspaces = fleet::workspaces(&app.store).await?;
-    workspaces.retain(|workspace| principal.may(Permission::View, workspace));
+/// Devices by health, and what they answered.
+async fn devices(app: &App, workspaces: &[WorkspaceId], text: &mut Text) -> Result<(), StoreError> {
     text.family("tern_devices", "gauge", "Devices by health.");
-    for workspace in &workspaces {
+    for workspace in workspaces {
         for count in fleet::health_counts(&app.store, workspace).await? {
             let health = match count.health {
                 Health::Healthy => "healthy",
@@ -211,7 +207,7 @@ async fn devices(app: &App, principal: &Principal, text: &mut Text) -> Result<()
     }
     let help = "Inferences in stored windows, since the hub was made.";
     text.family("tern_inferences_total", "counter", help);
-    for workspace in &workspaces {
+    for workspace in workspaces {
         let totals = crate::monitor::totals(app, workspace).await?;
         let labels = [("workspace", workspace.as_str())];
         text.sample("tern_inferences_total", &labels, totals.inferences);

@@ -7,6 +7,7 @@ use sea_orm::{
     QueryFilter, QueryOrder as _, QuerySelect as _, TransactionTrait, sea_query::OnConflict,
 };
 use tern_agent::engine::measure::{Comparison, Measurement};
+use tern_otlp::SPANS;
 use tern_protocol::{
     blob::BlobRef,
     codec,
@@ -115,6 +116,9 @@ pub async fn publish_transcoded(
     publish_form(app, by, workspace, model, new, Some(transcoded)).await
 }
 
+#[tracing::instrument(
+    target = SPANS, name = "publish", skip_all, fields(tern.workspace = %workspace, tern.model = %model)
+)]
 async fn publish_form(
     app: &App,
     by: &Actor,

@@ -55,6 +55,7 @@ fn config(dir: &Path) -> Config {
         certificate: crate::config::CertificateArgs::default(),
         retention: crate::config::Retention::default(),
         smtp: crate::config::SmtpArgs::default(),
+        otlp: crate::config::OtlpArgs::default(),
         oidc: crate::config::OidcArgs::default(),
     }
 }

@@ -332,7 +332,10 @@ fn a_declaration_that_means_nothing_is_refused_with_what_to_do() {
          - metric: {{name: weather, best: 0, worst: 1, limit: 50%}}\n"
     );
     std::fs::write(&plan, text).expect("a file in the test's own directory");
-    let said = tern(&fleet, &["rollout", "plan", plan.to_str().expect("UTF-8"), "--check"]);
+    let said = tern(
+        &fleet,
+        &["rollout", "plan", plan.to_str().expect("UTF-8"), "--check"],
+    );
     let said = format!("{} {}", said.out, said.log);
     assert!(said.contains("declares no metric `weather`"), "{said}");
     assert!(!said.contains("`rejects`"), "{said}");

@@ -2,6 +2,7 @@
 
 mod custom;
 mod distances;
+mod otlp;
 mod prometheus;
 mod sums;
 mod windows;
