@@ -3,18 +3,25 @@
 //! Called by `main`. Must never break: no answer waits for a collector; without the feature `otlp` a configuration that
 //! asks for one is refused, and not passed over.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use tern_agent::{config::Config, serve::Shared};
 use tern_otlp::{Export, Settings};
 use tokio::sync::watch;
 
+/// The shortest time between two times that numbers are sent: writing them costs a device some tenths of a millisecond.
+const INTERVAL_MIN: Duration = Duration::from_secs(1);
+
 /// Starts what sends, if it is set.
 pub(crate) fn start(config: &Config) -> anyhow::Result<Option<Arc<Export>>> {
     let Some(otlp) = &config.otlp else {
         return Ok(None);
     };
+    anyhow::ensure!(
+        otlp.interval.0 >= INTERVAL_MIN,
+        "`otlp.interval` must be 1s or more"
+    );
     let settings = Settings {
         endpoint: otlp.endpoint.parse().context("`otlp.endpoint`")?,
         interval: otlp.interval.0,

@@ -11,14 +11,15 @@ use crate::metric::{MetricCounts, MetricKind, MetricSpec};
 /// What a text of this format is called in HTTP.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The family in which `whose` program tells a metric of a bundle: its kind is in its name, so that bundles that
-/// declare a name otherwise never meet in one.
+/// The family in which `whose` program tells a metric of a bundle. Its kind is in its end, and no metric may be called so
+/// itself: bundles that declare a name otherwise never meet in one.
 pub fn family_of(whose: &str, metric: &MetricCounts) -> String {
     let end = match metric.kind {
         MetricKind::Counter => "_total",
-        MetricKind::Gauge | MetricKind::Histogram => "",
+        MetricKind::Gauge => "",
+        MetricKind::Histogram => "_bins",
     };
-    format!("{whose}_{}_{}{end}", metric.kind, metric.name)
+    format!("{whose}_model_{}{end}", metric.name)
 }
 
 /// Text in the making.

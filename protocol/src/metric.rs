@@ -17,8 +17,9 @@ pub const METRICS: usize = 16;
 /// A unit or an explanation of a metric, in bytes.
 pub const METRIC_TEXT: usize = 256;
 
-/// Ends of names that Prometheus gives a meaning of its own.
-const RESERVED: [&str; 4] = ["_total", "_bucket", "_sum", "_count"];
+/// Ends of names that have a meaning of their own where they are told, so that no two names meet there: those of
+/// Prometheus, and that of a histogram ([`crate::exposition::family_of`]).
+const RESERVED: [&str; 5] = ["_total", "_bucket", "_sum", "_count", "_bins"];
 
 /// A metric, as a bundle declares it.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
@@ -163,7 +164,7 @@ impl MetricSpec {
             && self.bins.windows(2).all(|pair| pair[0] < pair[1]);
         if RESERVED.iter().any(|end| name.ends_with(end)) {
             Some((
-                "the name ends with _total, _bucket, _sum or _count, which Prometheus keeps for itself",
+                "the name ends with _total, _bucket, _sum, _count or _bins, which are kept for what is told of it",
                 "leave that end out: it is added where it belongs",
             ))
         } else if self.unit.len() > METRIC_TEXT || self.help.len() > METRIC_TEXT {
@@ -325,6 +326,7 @@ mod tests {
         assert!(good.iter().all(|spec| spec.problem().is_none()));
         for (bad, said) in [
             (spec("rejects_total", Counter, &[]), "_total"),
+            (spec("rejects_bins", Gauge, &[]), "_bins"),
             (spec("belt_speed", Gauge, &[0.0, 1.0]), "only a histogram"),
             (spec("width", Histogram, &[]), "1 to 64 bins"),
             (spec("width", Histogram, &[0.0; 66]), "1 to 64 bins"),

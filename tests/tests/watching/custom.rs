@@ -135,25 +135,25 @@ fn what_the_graph_gives_and_programs_tell_is_charted_and_collected_whoever_start
         .body;
     let of = format!(r#"{{workspace="default",model="{MODEL}",model_version="1"}}"#);
     assert!(near(
-        sample(&hub, &format!("tern_counter_rejects_total{of}")),
+        sample(&hub, &format!("tern_model_rejects_total{of}")),
         rejects
     ));
     let sum: f64 = speeds.iter().sum();
     assert!(near(
-        sample(&hub, &format!("tern_gauge_belt_speed_sum{of}")),
+        sample(&hub, &format!("tern_model_belt_speed_sum{of}")),
         sum
     ));
     let all = surest.len() as f64;
     assert!(near(
-        sample(&hub, &format!("tern_gauge_energy_count{of}")),
+        sample(&hub, &format!("tern_model_energy_count{of}")),
         all
     ));
     assert!(near(
-        sample(&hub, &format!("tern_histogram_surest_count{of}")),
+        sample(&hub, &format!("tern_model_surest_bins_count{of}")),
         all
     ));
     let below = surest.iter().filter(|value| **value < 0.9).count() as f64;
-    let bucket = r#"tern_histogram_surest_bucket{workspace="default",model="MODEL",model_version="1",le="0.9"}"#;
+    let bucket = r#"tern_model_surest_bins_bucket{workspace="default",model="MODEL",model_version="1",le="0.9"}"#;
     assert!(near(sample(&hub, &bucket.replace("MODEL", MODEL)), below));
     assert!(near(sample(&hub, "tern_metrics_undeclared_total"), 0.0));
     programs::assert_good_metrics(&hub);
@@ -175,11 +175,11 @@ fn what_the_graph_gives_and_programs_tell_is_charted_and_collected_whoever_start
     let agent = fleet.agents[0].get("/metrics").body;
     let of = format!(r#"{{slot="{MODEL}",model="{MODEL}",model_version="1"}}"#);
     assert!(near(
-        sample(&agent, &format!("tern_agent_counter_rejects_total{of}")),
+        sample(&agent, &format!("tern_agent_model_rejects_total{of}")),
         2.5
     ));
     assert!(near(
-        sample(&agent, &format!("tern_agent_gauge_belt_speed{of}")),
+        sample(&agent, &format!("tern_agent_model_belt_speed{of}")),
         3.75
     ));
     programs::assert_good_metrics(&agent);
@@ -235,7 +235,7 @@ fn what_is_not_declared_is_refused_at_the_agent_and_dropped_at_the_hub() {
     let counted = agent.get("/metrics").body;
     let of = format!(r#"{{slot="{MODEL}",model="{MODEL}",model_version="1"}}"#);
     assert!(near(
-        sample(&counted, &format!("tern_agent_counter_rejects_total{of}")),
+        sample(&counted, &format!("tern_agent_model_rejects_total{of}")),
         0.0
     ));
     assert!(sample(&counted, "tern_agent_metrics_refused_total") > 2.5);
@@ -284,7 +284,13 @@ fn a_declaration_that_means_nothing_is_refused_with_what_to_do() {
     fleet.publish(&package(&fleet));
     let refused = |name: &str, metrics: &Value| {
         let dir = fleet.dir().join(name);
-        let _ = package::digits(1).with_metrics(&dir, metrics);
+        let _ = package::digits(1).with_metrics(&dir, &json!([]));
+        // By hand: what is written into it need be no declaration.
+        let file = dir.join("publish.json");
+        let text = std::fs::read_to_string(&file).expect("it was written just now");
+        let mut publish: Value = serde_json::from_str(&text).expect("it is JSON");
+        publish["metrics"] = metrics.clone();
+        std::fs::write(&file, publish.to_string()).expect("a file in the test's own directory");
         let dir = dir.to_str().expect("UTF-8").to_owned();
         let said = tern(&fleet, &["model", "publish", MODEL, &dir]);
         format!("{} {} {}", said.code.unwrap_or(-1), said.out, said.log)
@@ -327,7 +333,7 @@ fn a_declaration_that_means_nothing_is_refused_with_what_to_do() {
     }
     let plan = fleet.dir().join("plan.yaml");
     let text = format!(
-        "slot: {MODEL}\nmodel: {MODEL}\nversion: 1\ngates:\n\
+        "slot: {MODEL}\nmodel: {MODEL}\nversion: 1\nstages: [{{to: 100%}}]\ngates:\n\
          - metric: {{name: rejects, best: 0, worst: 1, margin: 10%}}\n\
          - metric: {{name: weather, best: 0, worst: 1, limit: 50%}}\n"
     );
