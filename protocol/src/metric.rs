@@ -261,12 +261,6 @@ impl Sum {
         Self(self.0.saturating_add(other.0))
     }
 
-    /// So many of it.
-    #[must_use]
-    pub const fn times(self, times: u64) -> Self {
-        Self(self.0.saturating_mul(times as i128))
-    }
-
     /// As a float: the nearest.
     pub const fn value(self) -> f64 {
         self.0 as f64 / ONE

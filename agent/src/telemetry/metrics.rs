@@ -169,7 +169,7 @@ impl Metrics {
 
 #[cfg(test)]
 mod tests {
-    use tern_protocol::metric::{MetricKind, MetricSpec, TensorSource};
+    use tern_protocol::metric::{MetricKind, MetricSpec, Reduce, TensorSource};
 
     use super::*;
 
@@ -184,7 +184,7 @@ mod tests {
         };
         let from = TensorSource {
             output: "logits".into(),
-            reduce: Default::default(),
+            reduce: Reduce::default(),
         };
         let specs = [
             spec("rejects", MetricKind::Counter, None),

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use rustls::{ClientConfig, crypto::ring};
-use rustls_platform_verifier::BuilderVerifierExt as _;
+use rustls_platform_verifier::BuilderVerifierExt;
 use tern_otlp::{Endpoint, EndpointError, Export, ExportError, Settings};
 
 /// Where a collector is by the custom of all programs; heard only with `--otlp`, since a variable that somebody set for
@@ -76,7 +76,7 @@ impl OtlpArgs {
 fn trust() -> Result<Arc<ClientConfig>, OtlpError> {
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .and_then(|config| config.with_platform_verifier());
+        .and_then(BuilderVerifierExt::with_platform_verifier);
     let config = config.map_err(OtlpError::Trust)?;
     Ok(Arc::new(config.with_no_client_auth()))
 }

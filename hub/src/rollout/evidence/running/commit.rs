@@ -2,13 +2,14 @@
 
 use sea_orm::TransactionTrait as _;
 use tern_otlp::SPANS;
-use tern_protocol::id::{RolloutId, WorkspaceId};
-use tern_protocol::rest::{Decision, Deed, Look, RolloutCounts, RolloutState};
+use tern_protocol::{
+    id::{RolloutId, WorkspaceId},
+    rest::{Decision, Deed, Look, RolloutCounts, RolloutState},
+};
 use tern_rollout::{
     Applied, Phase,
     event::{Batch, Index},
 };
-
 use tracing::Span;
 
 use super::{Committed, News, Running};
@@ -26,6 +27,9 @@ use crate::{
     store::{Doing as _, StoreError},
 };
 
+/// Shortest time between two looks that are kept for charts, in milliseconds.
+const LOOK: i64 = 10_000;
+
 /// A span of storing decisions, of a look that led to some.
 fn deciding(workspace: &WorkspaceId, id: RolloutId, decisions: &[Decision]) -> Option<Span> {
     let last = decisions.last()?;
@@ -34,9 +38,6 @@ fn deciding(workspace: &WorkspaceId, id: RolloutId, decisions: &[Decision]) -> O
         tern.stage = last.stage, tern.decisions = decisions.len(),
     ))
 }
-
-/// Shortest time between two looks that are kept for charts, in milliseconds.
-const LOOK: i64 = 10_000;
 
 impl Running {
     /// Stores what a look led to, all of it or nothing.
