@@ -6,6 +6,10 @@
 //! they are asked. The other decides: link, state, reconciliation, outbox; it may wait for the disk
 //! without holding up an answer. They share [`slots`], two channels and a board.
 
+/// The target of spans that are for an OpenTelemetry collector: no line of the log shows them. That of `tern-otlp`, which
+/// not every agent is built with.
+pub const SPANS: &str = "tern::span";
+
 pub mod config;
 
 pub mod activation;

@@ -1,6 +1,8 @@
 //! `tern-agent run --config FILE`: puts the agent together; `tern-agent join`: lets it in. Exit
 //! codes: 0 done, 1 refused, 2 error.
 
+#[cfg(feature = "otlp")]
+mod export;
 mod lives;
 mod ways;
 
@@ -14,6 +16,7 @@ use std::{
 
 use anyhow::Context as _;
 use tern_agent::{
+    SPANS,
     capture::Policy,
     chance::Chance,
     clock::Clock,
@@ -30,7 +33,11 @@ use tokio::{
     sync::{Notify, mpsc, watch},
 };
 use tracing_subscriber::{
-    filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+    Layer as _,
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt as _,
+    registry::LookupSpan,
+    util::SubscriberInitExt as _,
 };
 
 use self::{lives::Lives, ways::Ways};
@@ -74,7 +81,6 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    log();
     match run(&config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(err) => {
@@ -83,6 +89,12 @@ fn main() -> ExitCode {
         }
     }
 }
+
+/// What goes to a collector.
+#[cfg(feature = "otlp")]
+type Exported = Option<Arc<tern_otlp::Export>>;
+#[cfg(not(feature = "otlp"))]
+type Exported = ();
 
 fn join(args: &[&str]) -> ExitCode {
     let (mut config, mut device) = ("agent.toml", None);
@@ -104,7 +116,7 @@ fn join(args: &[&str]) -> ExitCode {
             }
         }
     };
-    log();
+    lines().init();
     let joined = runtime()
         .map(|runtime| runtime.block_on(identity::join::join(Path::new(config), device, token)));
     match joined {
@@ -120,7 +132,8 @@ fn join(args: &[&str]) -> ExitCode {
     }
 }
 
-fn log() {
+/// Lines on stderr. A span that is for a collector alone is in none of them.
+fn lines() -> impl tracing::Subscriber + for<'span> LookupSpan<'span> {
     let filter = std::env::var("RUST_LOG")
         .ok()
         .and_then(|text| text.parse::<Targets>().ok());
@@ -128,15 +141,47 @@ fn log() {
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(false)
-        .with_target(false);
-    tracing_subscriber::registry()
-        .with(filter)
-        .with(lines)
-        .init();
+        .with_target(false)
+        .with_filter(filter.with_target(SPANS, LevelFilter::OFF));
+    tracing_subscriber::registry().with(lines)
+}
+
+/// Reads the configuration, and sets up the log, with what goes to a collector if one is set.
+#[cfg(feature = "otlp")]
+fn set_up(config: &Path) -> anyhow::Result<(Config, Exported)> {
+    let both = Config::load(config)
+        .map_err(anyhow::Error::from)
+        .and_then(|config| Ok((export::start(&config)?, config)));
+    let layer = both.as_ref().ok().and_then(|(export, _)| export.as_ref());
+    lines().with(layer.map(|export| export.layer())).init();
+    let (export, config) = both?;
+    Ok((config, export))
+}
+
+/// Reads the configuration, and sets up the log.
+#[cfg(not(feature = "otlp"))]
+fn set_up(config: &Path) -> anyhow::Result<(Config, Exported)> {
+    lines().init();
+    let config = Config::load(config)?;
+    anyhow::ensure!(
+        config.otlp.is_none(),
+        "`[otlp]` is set, and this agent was built without it"
+    );
+    Ok((config, ()))
 }
 
 fn run(config: &Path) -> anyhow::Result<()> {
-    let config = Config::load(config)?;
+    let (config, exported) = set_up(config)?;
+    let ended = work(config, &exported);
+    #[cfg(feature = "otlp")]
+    if let Some(export) = exported {
+        export.end();
+    }
+    ended
+}
+
+#[cfg_attr(not(feature = "otlp"), allow(unused_variables))]
+fn work(config: Config, exported: &Exported) -> anyhow::Result<()> {
     // Created by the store otherwise, but the address comes first.
     let made = std::fs::create_dir_all(&config.state);
     made.with_context(|| format!("making {}", config.state.display()))?;
@@ -173,8 +218,16 @@ fn run(config: &Path) -> anyhow::Result<()> {
         identity: standing.clone(),
     });
     let (inputs_of_slots, serve_stop) = (config.slots.clone(), stop.clone());
+    #[cfg(feature = "otlp")]
+    let telling = exported
+        .clone()
+        .map(|export| export::tell(export, Arc::clone(&shared), stop.clone()));
     let serving = thread::Builder::new().name("serve".into()).spawn(move || {
         let ended = runtime().and_then(|runtime| {
+            #[cfg(feature = "otlp")]
+            if let Some(telling) = telling {
+                runtime.spawn(telling);
+            }
             runtime.block_on(serve::run(listener, shared, inputs_of_slots, serve_stop))
         });
         served_in.send_replace(true);

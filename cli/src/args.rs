@@ -9,6 +9,7 @@ use crate::commands::{
     audit::AuditCommand,
     authority::AuthorityCommand,
     capture::CaptureCommand,
+    chart::ChartArgs,
     completions::CompletionsArgs,
     delivery::DeliveryArgs,
     device::DeviceCommand,
@@ -91,6 +92,8 @@ pub(crate) enum Command {
     /// Look at stored inputs, and take them out for training
     #[command(subcommand)]
     Capture(CaptureCommand),
+    /// A quantity over time: of every model, or one that a model declares of itself
+    Chart(ChartArgs),
     /// How often each version is right, at each site
     Accuracy(AccuracyArgs),
     /// How right a version is, class by class, from labels; and how right it probably is without

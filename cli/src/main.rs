@@ -24,9 +24,9 @@ use clap::Parser as _;
 
 use args::{Args, Command};
 use commands::{
-    Answer, Context, accuracy, alert, audit, authority, capture, completions, delivery, device,
-    distances, finding, freeze, key, label, login, model, notify, overview, people, quarantine,
-    rollout, session, setup, tap as tap_command, truth,
+    Answer, Context, accuracy, alert, audit, authority, capture, chart, completions, delivery,
+    device, distances, finding, freeze, key, label, login, model, notify, overview, people,
+    quarantine, rollout, session, setup, tap as tap_command, truth,
 };
 use out::{ReaderLeft, talk};
 
@@ -63,6 +63,7 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         Command::Device(command) => device::run(c, command)?,
         Command::Label(command) => label::run(c, command)?,
         Command::Capture(command) => capture::run(c, command)?,
+        Command::Chart(args) => chart::run(c, &args)?,
         Command::Accuracy(args) => accuracy::run(c, &args)?,
         Command::Truth(args) => truth::run(c, &args)?,
         Command::Distances(args) => distances::run(c, &args)?,

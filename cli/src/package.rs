@@ -14,6 +14,7 @@ use tern_protocol::{
     agent_version::AgentVersion,
     digest::{Digest, Hasher},
     limits,
+    metric::MetricSpec,
     rest::{NewInputSteps, NewOutputSteps, NewVersion},
     tensor::TensorSpec,
 };
@@ -104,6 +105,8 @@ struct Description {
     #[serde(default)]
     min_agent: Option<AgentVersion>,
     #[serde(default)]
+    metrics: Vec<MetricSpec>,
+    #[serde(default)]
     note: String,
     #[serde(default)]
     validation_accuracy: Option<f64>,
@@ -130,6 +133,7 @@ impl Package {
             pre: description.pre,
             post: description.post,
             min_agent: description.min_agent,
+            metrics: description.metrics,
             note: description.note,
             validation_accuracy: description.validation_accuracy,
         };
@@ -211,6 +215,7 @@ mod tests {
     use std::fs;
 
     use tern_protocol::{
+        metric::Reduce,
         rest::{NewPreStep, UnknownStep},
         steps::PostStep,
     };
@@ -223,7 +228,9 @@ mod tests {
         "outputs": [{"name": "p", "dtype": "f32", "shape": [-1, 10]}],
         "classes": ["0", "1"], "min_agent": "0.2.0",
         "pre": [{"input": "x", "steps": [{"step": "scale", "factor": 0.5}, {"step": "blur"}]}],
-        "post": [{"output": "p", "steps": [{"step": "softmax"}]}], "note": "first", "validation_accuracy": 0.97
+        "post": [{"output": "p", "steps": [{"step": "softmax"}]}],
+        "metrics": [{"name": "width", "kind": "histogram", "bins": [0, 0.5, 1]},
+            {"name": "surest", "kind": "gauge", "from": {"output": "p", "reduce": "max"}}], "note": "first", "validation_accuracy": 0.97
     }"#;
 
     fn package(description: &str, files: &[(&str, &[u8])]) -> Result<Package, String> {
@@ -258,6 +265,12 @@ mod tests {
         assert_eq!(package.new.known_pre()[0].steps.len(), 1);
         assert_eq!(package.new.known_post()[0].steps, [PostStep::Softmax {}]);
         assert_eq!(package.new.min_agent, "0.2.0".parse().ok());
+        let [width, surest] = &package.new.metrics[..] else {
+            panic!("two metrics");
+        };
+        assert_eq!((width.bins.len(), &width.from), (3, &None));
+        let from = surest.from.as_ref().expect("of a tensor");
+        assert_eq!((from.output.as_str(), from.reduce), ("p", Reduce::Max));
         let lens: Vec<_> = package
             .parts
             .iter()
@@ -283,6 +296,12 @@ mod tests {
         let key = WHOLE.replace("\"note\"", "\"notes\"");
         let key = package(&key, &[]).expect_err("unknown key");
         assert!(key.contains("unknown field `notes`"), "{key}");
+        let kind = WHOLE.replace("histogram", "summary");
+        let kind = package(&kind, &[]).expect_err("kind");
+        assert!(kind.contains("unknown variant `summary`"), "{kind}");
+        let name = WHOLE.replace("\"surest\"", "\"how sure\"");
+        let name = package(&name, &[]).expect_err("name");
+        assert!(name.contains("`how sure` is not a metric's name"), "{name}");
         let dtype = WHOLE.replacen("f32", "float32", 1);
         let dtype = package(&dtype, &[]).expect_err("dtype");
         assert!(

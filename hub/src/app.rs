@@ -19,7 +19,7 @@ use crate::{
     broker::external::External,
     changes::Changes,
     clock::Clock,
-    counters::Counters,
+    counters::{Answers, Counters},
     delivery::{egress::Egress, ledger::Ledger},
     notify::Courier,
     registry::vetting::Program,
@@ -45,6 +45,8 @@ pub struct App {
     pub tap: Tap,
     /// What is counted.
     pub counters: Arc<Counters>,
+    /// Requests that were answered.
+    pub answers: Answers,
     /// What time it is.
     pub clock: Clock,
     /// Makes the rollouts look again.
@@ -153,6 +155,7 @@ pub(crate) async fn over(dir: &std::path::Path, store: Store, clock: Clock) -> A
         changes: Changes::new(),
         tap: Tap::default(),
         counters: Arc::new(Counters::default()),
+        answers: Answers::default(),
         clock,
         wake: Wake::new(),
         new_workspace: Wake::new(),

@@ -7,6 +7,7 @@ mod broker;
 mod certificate;
 mod drift;
 mod oidc;
+mod otlp;
 mod retention;
 mod smtp;
 
@@ -22,6 +23,7 @@ pub use self::backup::{BackupArgs, RestoreArgs};
 pub use self::broker::{BrokerArgs, BrokerSettingsError};
 pub use self::certificate::CertificateArgs;
 pub use self::oidc::OidcArgs;
+pub use self::otlp::{OtlpArgs, OtlpError};
 pub use self::smtp::{SmtpArgs, SmtpSettingsError};
 pub use self::{drift::Drift, retention::Retention};
 use crate::access::{identity::Lives, reach};
@@ -248,6 +250,9 @@ pub struct Config {
     /// Where mail is handed in.
     #[command(flatten)]
     pub smtp: SmtpArgs,
+    /// Numbers and spans for others.
+    #[command(flatten)]
+    pub otlp: OtlpArgs,
     /// Login by an OpenID provider. Last: its heading stands over all that follows.
     #[command(flatten)]
     pub oidc: OidcArgs,

@@ -5,7 +5,11 @@
 //! loses at most the last second of them. Nothing is decided by a counter.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -34,6 +38,30 @@ impl Counter {
     /// What was counted so far.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Answers by route, method and status. Routes are those of the router and methods are few, so the number of keys is
+/// bounded.
+#[derive(Debug, Clone, Default)]
+pub struct Answers(Arc<Mutex<BTreeMap<Answered, u64>>>);
+
+/// Route, method, status.
+pub type Answered = (String, &'static str, u16);
+
+impl Answers {
+    /// Counts one.
+    pub fn count(&self, answered: Answered) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *counts.entry(answered).or_default() += 1;
+    }
+
+    /// All of them.
+    pub fn all(&self) -> BTreeMap<Answered, u64> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -87,6 +115,8 @@ counters! {
     shadow_windows as "tern_shadow_windows_total";
     /// Windows stored whose time cannot be right: they count, and no chart draws them.
     quarantined as "tern_windows_quarantined_total";
+    /// Metrics in windows that their versions do not declare, or declare of another form; left out.
+    metrics_undeclared as "tern_metrics_undeclared_total";
     /// Windows that were left out of sums, since their bins are others than those of their version.
     rollups_refused as "tern_rollup_windows_refused_total";
     /// Outbox entries that were stored already.

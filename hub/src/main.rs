@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write as _},
     process::ExitCode,
+    sync::Arc,
 };
 
 use anyhow::Context as _;
@@ -12,7 +13,10 @@ use tern_hub::{
     config::{Args, Command, LogFormat},
     registry::vetting,
 };
-use tracing_subscriber::EnvFilter;
+use tern_otlp::Export;
+use tracing_subscriber::{
+    EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 
 /// What is logged if `RUST_LOG` does not say otherwise: the hub's own words, and of the libraries
 /// only what a person must look at. The broker reports every client that leaves as information.
@@ -45,14 +49,21 @@ fn main() -> ExitCode {
 }
 
 fn run(config: tern_hub::config::Config) -> anyhow::Result<()> {
-    set_up_log(config.log_format)?;
+    let export = config.otlp.export();
+    let spans = export.as_ref().ok().and_then(Option::as_ref);
+    set_up_log(config.log_format, spans)?;
+    let export = export.context("tern-hub")?.map(Arc::new);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("starting threads")?;
-    runtime
-        .block_on(tern_hub::serve(config))
-        .context("tern-hub")
+    let ended = runtime
+        .block_on(tern_hub::serve(config, export.clone()))
+        .context("tern-hub");
+    if let Some(export) = export {
+        export.end();
+    }
+    ended
 }
 
 /// Does it and prints what it says.
@@ -60,7 +71,7 @@ fn printed<E>(done: impl Future<Output = Result<String, E>>) -> anyhow::Result<(
 where
     E: std::error::Error + Send + Sync + 'static,
 {
-    set_up_log(LogFormat::Text)?;
+    set_up_log(LogFormat::Text, None)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -73,19 +84,27 @@ where
     }
 }
 
-fn set_up_log(format: LogFormat) -> anyhow::Result<()> {
+/// Lines on stderr, and spans for a collector if there is one: a span that is for that alone is in no line.
+fn set_up_log(format: LogFormat, export: Option<&Export>) -> anyhow::Result<()> {
     let filter = match std::env::var(EnvFilter::DEFAULT_ENV) {
         Ok(text) => EnvFilter::try_new(text).context("RUST_LOG")?,
         Err(_) => EnvFilter::new(LOG),
     };
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr);
-    match format {
-        LogFormat::Text => log
+    let off = format!("{}=off", tern_otlp::SPANS)
+        .parse()
+        .expect("a directive of ours");
+    let filter = filter.add_directive(off);
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let lines = match format {
+        LogFormat::Text => lines
             .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
-            .init(),
-        LogFormat::Json => log.json().init(),
-    }
+            .with_filter(filter)
+            .boxed(),
+        LogFormat::Json => lines.json().with_filter(filter).boxed(),
+    };
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(export.map(Export::layer))
+        .init();
     Ok(())
 }

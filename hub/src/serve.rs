@@ -14,6 +14,7 @@ use std::{
 };
 
 use axum_server::Handle;
+use tern_otlp::Export;
 use tern_protocol::rest::DeliveryLimits;
 use tokio::{
     net::{TcpListener, TcpSocket},
@@ -41,7 +42,7 @@ use crate::{
     changes::Changes,
     clock::Clock,
     config::{BrokerArgs, BrokerSettingsError, Config, NotLoopback, SmtpSettingsError},
-    counters::{self, Counters},
+    counters::{self, Answers, Counters},
     dashboard,
     data_dir::{Addresses, DataDir, DataDirError},
     delivery::{self, carousel::Limits, egress::Egress, ledger::Ledger},
@@ -145,19 +146,35 @@ pub enum ServeError {
 }
 
 /// Runs a hub until SIGTERM or Ctrl-C, then ends it gracefully.
-pub async fn serve(config: Config) -> Result<(), ServeError> {
+pub async fn serve(config: Config, export: Option<Arc<Export>>) -> Result<(), ServeError> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
     let running = start(config).await?;
+    let telling = export.map(|export| tokio::spawn(tell(running.app().clone(), export)));
     let ended = tokio::select! {
         _ = terminate.recv() => Ok(()),
         pressed = tokio::signal::ctrl_c() => pressed.map_err(ServeError::Signals),
         () = running.part_ended.cancelled() => Err(ServeError::PartEnded),
     };
     tracing::info!("stopping");
+    if let Some(telling) = telling {
+        telling.abort();
+    }
     running.stop().await;
     tracing::info!("stopped; all that was acknowledged is on the disk");
     ended
+}
+
+/// Tells a collector what `/metrics` says, again and again. Instruments read it a moment later.
+async fn tell(app: App, export: Arc<Export>) {
+    let every = export.interval() / 2;
+    loop {
+        match api::numbers(&app, |_| true).await {
+            Ok(text) => export.tell(&text),
+            Err(err) => tracing::debug!(error = chain(&err), "numbers for the collector are old"),
+        }
+        tokio::time::sleep(every).await;
+    }
 }
 
 /// A hub that runs.
@@ -209,6 +226,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         changes: Changes::new(),
         tap: Tap::default(),
         counters,
+        answers: Answers::default(),
         clock,
         wake: Wake::new(),
         new_workspace: Wake::new(),

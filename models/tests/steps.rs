@@ -209,6 +209,7 @@ fn whole() -> (Vec<u8>, Value) {
             steps: steps::<PostStep>(&post),
         }],
         classes: 10,
+        ..Interface::default()
     };
     let model = Model::load_as(&network, &interface).unwrap();
     let data = pixels(3 * 240);

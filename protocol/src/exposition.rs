@@ -3,11 +3,24 @@
 //! Written by the hub and the agent. Source of the rules: "Exposition formats", Prometheus documentation. Must never
 //! break: whatever a label says, a line stays one line.
 
-use alloc::string::String;
+use alloc::{format, string::String};
 use core::fmt::{Display, Write as _};
+
+use crate::metric::{MetricCounts, MetricKind, MetricSpec};
 
 /// What a text of this format is called in HTTP.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The family in which `whose` program tells a metric of a bundle. Its kind is in its end, and no metric may be called so
+/// itself: bundles that declare a name otherwise never meet in one.
+pub fn family_of(whose: &str, metric: &MetricCounts) -> String {
+    let end = match metric.kind {
+        MetricKind::Counter => "_total",
+        MetricKind::Gauge => "",
+        MetricKind::Histogram => "_bins",
+    };
+    format!("{whose}_model_{}{end}", metric.name)
+}
 
 /// Text in the making.
 #[derive(Debug, Default)]
@@ -41,6 +54,27 @@ impl Text {
     pub fn single(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
         self.family(name, kind, help);
         self.sample(name, &[], value);
+    }
+
+    /// Samples of a metric of a bundle that is a histogram: `le` of each bin is its upper edge.
+    pub fn bins(
+        &mut self,
+        name: &str,
+        labels: &[(&str, &str)],
+        spec: &MetricSpec,
+        counts: &MetricCounts,
+    ) {
+        let bucket = format!("{name}_bucket");
+        let mut below = 0_u64;
+        let ends = spec.bins.iter().map(|edge| format!("{edge}"));
+        for (end, count) in ends.chain(["+Inf".into()]).zip(&counts.bins) {
+            below = below.saturating_add(*count);
+            let mut labels = labels.to_vec();
+            labels.push(("le", &end));
+            self.sample(&bucket, &labels, below);
+        }
+        self.sample(&format!("{name}_sum"), labels, counts.sum.value());
+        self.sample(&format!("{name}_count"), labels, below);
     }
 
     /// All of it.

@@ -17,6 +17,9 @@ pub enum IdError {
         "`{0}` is not an account's name: 1 to 64 of a-z A-Z 0-9 . _ - + @ and the first a letter or a digit"
     )]
     UserName(String),
+    /// Not a name of a metric.
+    #[error("`{0}` is not a metric's name: 1 to 64 of a-z A-Z 0-9 _ and the first a letter")]
+    MetricName(String),
     /// Not a number of the right kind.
     #[error("`{0}` is not a number from 1 up")]
     Number(String),
@@ -40,6 +43,15 @@ fn is_user_name(text: &str) -> bool {
         |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'+' | b'@');
     (1..=NAME_MAX).contains(&text.len())
         && text.as_bytes()[0].is_ascii_alphanumeric()
+        && text.bytes().all(allowed)
+}
+
+/// What Prometheus takes for a name, without the colon that it keeps for rules, and without the underscore in front
+/// that it keeps for itself.
+fn is_metric_name(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    (1..=NAME_MAX).contains(&text.len())
+        && text.as_bytes()[0].is_ascii_alphabetic()
         && text.bytes().all(allowed)
 }
 
@@ -183,6 +195,12 @@ names! {
     is_user_name else UserName:
     /// A person's account.
     UserName;
+}
+
+names! {
+    is_metric_name else MetricName:
+    /// A metric that a bundle declares.
+    MetricName;
 }
 
 counters! {
@@ -342,6 +360,26 @@ mod tests {
         assert!("ada@example.org".parse::<UserName>().is_ok());
         for bad in ["", "@a", "a b", "a/b", "a\nb", "<a>"] {
             assert!(bad.parse::<UserName>().is_err(), "{bad:?} was taken");
+        }
+    }
+
+    #[test]
+    fn names_of_metrics_are_those_of_prometheus() {
+        for good in ["a", "belt_speed", "X9", &"x".repeat(64)] {
+            assert!(good.parse::<MetricName>().is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "_a",
+            "9a",
+            "a-b",
+            "a.b",
+            "a:b",
+            "é",
+            "a b",
+            &"x".repeat(65),
+        ] {
+            assert!(bad.parse::<MetricName>().is_err(), "{bad:?} was taken");
         }
     }
 

@@ -29,6 +29,7 @@ pub mod desired;
 pub mod log;
 pub mod manifest;
 pub mod metadata;
+pub mod metric;
 pub mod profile;
 pub mod quantile;
 pub mod reported;

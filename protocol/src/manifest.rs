@@ -8,6 +8,7 @@ use crate::{
     agent_version::AgentVersion,
     blob::BlobRef,
     id::{ModelName, ModelVersion},
+    metric::MetricSpec,
     steps::{InputSteps, OutputSteps},
     tensor::{Tensor, TensorSpec},
 };
@@ -68,6 +69,10 @@ pub struct Manifest {
     #[n(13)]
     #[cbor(default, skip_if = "Vec::is_empty")]
     pub bases: Vec<Base>,
+    /// Metrics of its own, beside those of every model.
+    #[n(14)]
+    #[cbor(default, skip_if = "Vec::is_empty")]
+    pub metrics: Vec<MetricSpec>,
 }
 
 /// What of a manifest every agent reads first, whatever else is in it: one that is too old for the

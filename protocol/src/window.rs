@@ -8,6 +8,7 @@ use minicbor::{Decode, Encode};
 use crate::{
     digest::Digest,
     id::{ModelName, ModelVersion, SlotName},
+    metric::MetricCounts,
     time::Instant,
 };
 
@@ -90,6 +91,10 @@ pub struct Window {
     /// Largest temperature of the board in the window, in tenths of a degree Celsius. `None` where it has no sensor.
     #[n(19)]
     pub temperature: Option<i16>,
+    /// What each metric that the bundle declares came to, in the order of its manifest; empty without those.
+    #[n(20)]
+    #[cbor(default, skip_if = "Vec::is_empty")]
+    pub metrics: Vec<MetricCounts>,
 }
 
 /// Where inferences spend their time, in microseconds. Steps of a bundle are part of its graph, so they are within

@@ -55,6 +55,7 @@ fn what(gate: &Gate) -> &'static str {
         Gate::Memory(_) => "windows over the memory budget",
         Gate::Cpu(_) => "windows over the budget of processor time",
         Gate::Disagreement(_) => "inputs answered otherwise",
+        Gate::Metric(_) => "of the way from its best to its worst",
         Gate::Webhook(_) => "answers",
     }
 }

@@ -21,6 +21,7 @@ pub mod histogram;
 pub mod interval;
 pub mod ladder;
 pub mod levels;
+pub mod metric;
 pub mod signal;
 pub mod sketch;
 pub mod truth;

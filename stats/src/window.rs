@@ -7,6 +7,7 @@
 use tern_protocol::window::{FeatureCounts, Parts, Sketch as Wire, Values as WireValues, Window};
 
 use crate::{
+    metric,
     sketch::{Sketch, SketchError},
     values::Values,
 };
@@ -52,6 +53,9 @@ pub fn merge(into: &mut Window, other: &Window) -> Result<(), MergeError> {
         &other.signals,
         ["signals", "bins of a signal"],
     )?;
+    if !metric::all_fit(&into.metrics, &other.metrics) {
+        return Err(MergeError::Length("metrics"));
+    }
     // All that may be refused comes before all that changes.
     let latency = sketches(&into.latency, &other.latency)?;
     let parts = parts(into.parts.as_ref(), other.parts.as_ref())?;
@@ -71,6 +75,7 @@ pub fn merge(into: &mut Window, other: &Window) -> Result<(), MergeError> {
     into.temperature = into.temperature.max(other.temperature);
     add_all(&mut into.features, &other.features);
     add_all(&mut into.signals, &other.signals);
+    metric::merge_all(&mut into.metrics, &other.metrics);
     Ok(())
 }
 
@@ -155,10 +160,12 @@ mod tests {
     use tern_protocol::{
         digest::Digest,
         id::{BootId, ModelVersion},
+        metric::{MetricCounts, MetricKind, MetricSpec},
         time::{Instant, Uptime},
     };
 
     use super::*;
+    use crate::metric::Metric;
 
     fn window(opened: u64, latencies: &[u64], class: usize, bin: usize) -> Window {
         let mut latency = Sketch::new();
@@ -202,7 +209,34 @@ mod tests {
             values: Some((&values).into()),
             signals: vec![FeatureCounts(vec![n; 4])],
             temperature: Some(opened as i16),
+            metrics: metrics(latencies),
         }
+    }
+
+    fn metrics(values: &[u64]) -> Vec<MetricCounts> {
+        let spec = |name: &str, kind, bins: &[f32]| {
+            let spec = MetricSpec {
+                name: name.parse().unwrap(),
+                kind,
+                bins: bins.into(),
+                unit: String::new(),
+                help: String::new(),
+                from: None,
+            };
+            Metric::new(&spec).unwrap()
+        };
+        let all = [
+            spec("rejects", MetricKind::Counter, &[]),
+            spec("width", MetricKind::Histogram, &[0.0, 1e3, 1e6]),
+        ];
+        all.map(|metric| {
+            let mut counts = metric.nothing();
+            for value in values {
+                metric.count(&mut counts, *value as f64 / 3.0);
+            }
+            counts
+        })
+        .into()
     }
 
     fn windows() -> impl Strategy<Value = Vec<Window>> {
@@ -244,6 +278,7 @@ mod tests {
             prop_assert_eq!(Values::try_from(forth.values.as_ref().unwrap()).unwrap().count(), n);
             prop_assert_eq!(forth.margin[0], n);
             prop_assert_eq!(forth.signals[0].0[3], n);
+            prop_assert_eq!((forth.metrics[0].count, forth.metrics[1].bins.iter().sum::<u64>()), (n, n));
             prop_assert_eq!(forth.repeated[0], windows.iter().map(|w| w.repeated[0]).sum::<u64>());
             prop_assert_eq!(forth.temperature, windows.iter().map(|w| w.temperature).max().flatten());
         }
@@ -261,6 +296,7 @@ mod tests {
             counts.clear();
         }
         bare.signals.clear();
+        bare.metrics.clear();
         let mut a = bare.clone();
         merge(&mut a, &whole).unwrap();
         let mut b = whole.clone();
@@ -303,6 +339,14 @@ mod tests {
         assert_eq!(
             refused(|w| w.signals.push(FeatureCounts::default())),
             MergeError::Length("signals")
+        );
+        assert_eq!(
+            refused(|w| drop(w.metrics.pop())),
+            MergeError::Length("metrics")
+        );
+        assert_eq!(
+            refused(|w| w.metrics[1].bins.push(0)),
+            MergeError::Length("metrics")
         );
     }
 }

@@ -40,6 +40,8 @@ pub struct Settings {
     pub activation: String,
     /// Lines of the `[vetting]` table.
     pub vetting: String,
+    /// Lines of the `[otlp]` table; without them there is none.
+    pub otlp: String,
 }
 
 /// The slot of every agent in the tests.
@@ -57,6 +59,7 @@ impl Settings {
             delivery: String::new(),
             activation: String::new(),
             vetting: String::new(),
+            otlp: String::new(),
         }
     }
 
@@ -104,6 +107,13 @@ impl Settings {
         self
     }
 
+    /// With a collector, as these lines name it.
+    #[must_use]
+    pub fn otlp(mut self, lines: &str) -> Self {
+        self.otlp = format!("[otlp]\n{lines}\n\n");
+        self
+    }
+
     /// A joined agent has its addresses from the hub.
     fn toml(&self, broker: Option<SocketAddr>) -> String {
         let broker = broker.map(|broker| format!("broker = \"{broker}\"\n"));
@@ -120,7 +130,7 @@ impl Settings {
              [captures]\n{captures}\n\n\
              [delivery]\n{delivery}\n\n\
              [activation]\n{activation}\n\n\
-             [vetting]\n{vetting}\n\n\
+             [vetting]\n{vetting}\n\n{otlp}\
              [[slots]]\nname = \"{SLOT}\"\n{slot}\n",
             broker = broker.unwrap_or_default(),
             device = self.device,
@@ -130,6 +140,7 @@ impl Settings {
             delivery = self.delivery,
             activation = self.activation,
             vetting = self.vetting,
+            otlp = self.otlp,
             slot = self.slot,
         )
     }

@@ -139,6 +139,7 @@ pub fn batch(outbox: u64, after: u64, inferences: &[u64]) -> Batch {
                 values: None,
                 signals: Vec::new(),
                 temperature: None,
+                metrics: Vec::new(),
             })),
         });
     let entries: Vec<Entry> = entries.collect();

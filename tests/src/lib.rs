@@ -17,6 +17,7 @@ pub mod beside;
 pub mod binaries;
 pub mod browser;
 pub mod cli;
+pub mod collector;
 pub mod device;
 pub mod enrolled;
 pub mod fleet;

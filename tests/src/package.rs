@@ -9,9 +9,11 @@ use std::{
 };
 
 use serde::Deserialize;
+use serde_json::Value;
 use tern_protocol::{
     codec, limits,
     manifest::Golden,
+    metric::MetricSpec,
     rest::NewVersion,
     tensor::{Tensor, TensorSpec},
 };
@@ -39,6 +41,8 @@ pub struct Package {
     pub outputs: Vec<TensorSpec>,
     /// Its classes.
     pub classes: Vec<String>,
+    /// Metrics of its own.
+    pub metrics: Vec<MetricSpec>,
 }
 
 #[derive(Deserialize)]
@@ -51,6 +55,8 @@ struct Publish {
     outputs: Vec<TensorSpec>,
     #[serde(default)]
     classes: Vec<String>,
+    #[serde(default)]
+    metrics: Vec<MetricSpec>,
 }
 
 /// The digit readers that all tests share, trained once and kept beside the built binaries:
@@ -146,13 +152,11 @@ impl Package {
             inputs: publish.inputs,
             outputs: publish.outputs,
             classes: publish.classes,
+            metrics: publish.metrics,
         }
     }
 
-    /// The same package with other ONNX bytes, written to `dir`.
-    #[must_use]
-    #[track_caller]
-    pub fn with_onnx(&self, dir: &Path, onnx: Vec<u8>) -> Self {
+    fn copy(&self, dir: &Path) {
         fs::create_dir_all(dir).expect("a directory in the test's own");
         for entry in fs::read_dir(&self.dir)
             .expect("a package is a directory")
@@ -160,6 +164,26 @@ impl Package {
         {
             fs::copy(entry.path(), dir.join(entry.file_name())).expect("a file is copied");
         }
+    }
+
+    /// The same package with metrics of its own, as `publish.json` declares them, written to `dir`.
+    #[must_use]
+    #[track_caller]
+    pub fn with_metrics(&self, dir: &Path, metrics: &Value) -> Self {
+        self.copy(dir);
+        let path = dir.join("publish.json");
+        let text = fs::read(&path).expect("it was copied just now");
+        let mut publish: Value = serde_json::from_slice(&text).expect("publish.json is JSON");
+        publish["metrics"] = metrics.clone();
+        fs::write(path, publish.to_string()).expect("a file in the test's own");
+        Self::read(dir)
+    }
+
+    /// The same package with other ONNX bytes, written to `dir`.
+    #[must_use]
+    #[track_caller]
+    pub fn with_onnx(&self, dir: &Path, onnx: Vec<u8>) -> Self {
+        self.copy(dir);
         let publish: Publish = serde_json::from_slice(
             &fs::read(dir.join("publish.json")).expect("it was copied just now"),
         )
@@ -211,6 +235,7 @@ impl Package {
             pre: Vec::new(),
             post: Vec::new(),
             min_agent: None,
+            metrics: self.metrics.clone(),
             note: "from a test".into(),
             validation_accuracy: None,
         }

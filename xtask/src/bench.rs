@@ -49,6 +49,8 @@ pub(crate) enum Name {
     Drift,
     /// What telemetry costs a device: time of an inference, bytes of a window
     Window,
+    /// What pages ask of a month of a large fleet, and how long that takes
+    Query,
     /// Telemetry windows a second, durable and acknowledged
     Ingest,
 }

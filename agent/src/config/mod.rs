@@ -103,6 +103,30 @@ pub struct Config {
     /// What vetting a new version may take.
     #[serde(default)]
     pub vetting: Vetting,
+    /// The OpenTelemetry collector that numbers and spans go to; nobody if absent.
+    pub otlp: Option<Otlp>,
+}
+
+/// An OpenTelemetry collector.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Otlp {
+    /// Where it is, by http: on this device, or on its site.
+    pub endpoint: String,
+    /// Between two times that numbers are sent.
+    #[serde(default = "a_minute")]
+    pub interval: Span,
+    /// Share of requests and swaps that are traced.
+    #[serde(default = "one_in_a_hundred")]
+    pub sampled: f32,
+}
+
+const fn a_minute() -> Span {
+    Span(Duration::from_mins(1))
+}
+
+const fn one_in_a_hundred() -> f32 {
+    0.01
 }
 
 /// What vetting a new version may take.
@@ -296,6 +320,10 @@ impl Config {
             ("captures.unsure_below", self.captures.unsure_below),
             ("captures.unsure_share", self.captures.unsure_share),
             ("captures.random_share", self.captures.random_share),
+            (
+                "otlp.sampled",
+                self.otlp.as_ref().map_or(0.0, |otlp| otlp.sampled),
+            ),
         ];
         if let Some((key, share)) = shares.iter().find(|(_, s)| !(0.0..=1.0).contains(s)) {
             return Some((key, share.to_string(), "from 0 to 1".into()));

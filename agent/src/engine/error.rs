@@ -105,6 +105,14 @@ pub enum LoadError {
         /// What the scores are.
         found: String,
     },
+    /// A metric is read from a tensor that gives it no value.
+    #[error("a metric is read from the tensor `{tensor}`: {detail}")]
+    Tap {
+        /// As declared.
+        tensor: String,
+        /// What is wrong.
+        detail: String,
+    },
     /// Shapes do not fit together somewhere inside, or a step of the optimiser failed.
     #[error("cannot be optimised with a batch of one: {detail}")]
     Optimise {
@@ -125,7 +133,7 @@ impl LoadError {
     }
 
     /// Name of the check that failed, for programs: `parse`, `operator`, `shape`, `dtype`, `steps`,
-    /// `classes` or `optimise`.
+    /// `classes`, `metrics` or `optimise`.
     pub fn check(&self) -> &'static str {
         match self {
             Self::Parse { .. } | Self::ExternalData { .. } => "parse",
@@ -134,6 +142,7 @@ impl LoadError {
             Self::Dtype { .. } => "dtype",
             Self::Step { .. } => "steps",
             Self::Classes { .. } => "classes",
+            Self::Tap { .. } => "metrics",
             Self::Optimise { .. } => "optimise",
         }
     }
@@ -142,7 +151,7 @@ impl LoadError {
     pub fn subject(&self) -> String {
         match self {
             Self::Parse { .. } | Self::Optimise { .. } => "onnx".into(),
-            Self::ExternalData { tensor } => tensor.clone(),
+            Self::ExternalData { tensor } | Self::Tap { tensor, .. } => tensor.clone(),
             Self::UnsupportedOperator { op, .. } => op.clone(),
             Self::Port { name, .. }
             | Self::Dtype { name, .. }
@@ -183,6 +192,11 @@ impl LoadError {
             Self::Classes { .. } => {
                 "name one class an element of the first output as it is before `argmax` or \
                  `threshold`, in its order; or two classes for one element and a `threshold`"
+                    .into()
+            }
+            Self::Tap { .. } => {
+                "give `from.output` the name of a declared output, or of an output of a node as `onnx` shows \
+                 it; one of numbers, whose shape is fixed but for the batch"
                     .into()
             }
             Self::Optimise { .. } => {

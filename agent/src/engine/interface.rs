@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use tern_protocol::{
     manifest::Manifest,
+    metric::{MetricSpec, TensorSource},
     steps::{self, InputSteps, OutputSteps, PostStep},
     tensor::TensorSpec,
 };
@@ -24,6 +25,9 @@ pub struct Interface {
     pub post: Vec<OutputSteps>,
     /// How many classes are named; 0 unless a classifier.
     pub classes: usize,
+    /// Tensors that metrics of the bundle are read from.
+    #[serde(default)]
+    pub taps: Vec<TensorSource>,
 }
 
 impl Interface {
@@ -34,6 +38,14 @@ impl Interface {
             outputs: outputs.into(),
             ..Self::default()
         }
+    }
+
+    /// The tensors that these metrics are read from, in their order.
+    pub fn taps(metrics: &[MetricSpec]) -> Vec<TensorSource> {
+        metrics
+            .iter()
+            .filter_map(|spec| spec.from.clone())
+            .collect()
     }
 
     /// Whether answers name the class of each element of this output.
@@ -89,6 +101,7 @@ impl From<&Manifest> for Interface {
             pre: manifest.pre.clone(),
             post: manifest.post.clone(),
             classes: manifest.classes.len(),
+            taps: Self::taps(&manifest.metrics),
         }
     }
 }

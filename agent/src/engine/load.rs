@@ -20,7 +20,7 @@ use tract_onnx::{
 use super::{
     Interface, LoadError, Model, Place, Port,
     check::{self, Declared},
-    steps,
+    steps, tap,
 };
 
 pub(super) fn load(onnx: &[u8], interface: &Interface) -> Result<Model, LoadError> {
@@ -57,8 +57,9 @@ pub(super) fn load(onnx: &[u8], interface: &Interface) -> Result<Model, LoadErro
 
     let mut model = model.into_typed().map_err(optimise)?;
     let (outputs, threshold) = with_steps(&mut model, interface, &inputs, outputs)?;
-    let model = model.into_optimized().map_err(optimise)?;
     let declared = interface.outputs.len();
+    let taps = tap::wire(&mut model, &interface.taps, &outputs[..declared])?;
+    let model = model.into_optimized().map_err(optimise)?;
     for (index, port) in outputs[..declared].iter().enumerate() {
         let found = model.output_fact(index).map_err(optimise)?;
         check::output(port, found).map_err(|err| after_steps(interface, err))?;
@@ -74,6 +75,7 @@ pub(super) fn load(onnx: &[u8], interface: &Interface) -> Result<Model, LoadErro
         inputs,
         outputs,
         declared,
+        taps,
         threshold,
         operators,
         weights: Digest::of(onnx),

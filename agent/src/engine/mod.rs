@@ -20,6 +20,7 @@ mod interface;
 mod load;
 pub mod measure;
 mod steps;
+mod tap;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -54,6 +55,8 @@ pub struct Model {
     /// Those of the plan: the declared ones, and the scores if no declared one shows them.
     outputs: Vec<Port>,
     declared: usize,
+    /// What a bundle's own metrics are read from.
+    taps: Vec<tap::Tap>,
     threshold: Option<f32>,
     operators: Vec<String>,
     weights: Digest,
@@ -70,6 +73,8 @@ pub struct Answered {
     pub outputs: Vec<Tensor>,
     /// What the first output was before it was decided, if it was.
     pub scores: Option<Tensor>,
+    /// For each row the values of [`Interface::taps`], in their order.
+    pub taps: Vec<f32>,
 }
 
 /// One input or output, as declared and as bound.
@@ -114,6 +119,7 @@ impl Model {
     pub fn answer(&self, inputs: &[Tensor]) -> Result<Answered, RunError> {
         let rows = values::rows(&self.inputs, &self.outputs, inputs)?;
         let mut outputs = values::empty(&self.outputs, rows);
+        let mut taps = Vec::with_capacity(self.taps.len() * rows);
         let mut state = self.state()?;
         for row in 0..rows {
             let values = values::row(&self.inputs, inputs, row)?;
@@ -122,13 +128,20 @@ impl Model {
                 detail: format!("{err:#}"),
             })?;
             values::append(&self.outputs, &mut outputs, &found)?;
+            for tap in &self.taps {
+                taps.push(tap.read(&found)?);
+            }
             if self.remembers {
                 state = self.state()?;
             }
         }
         self.keep(state);
         let scores = outputs.drain(self.declared..).next();
-        Ok(Answered { outputs, scores })
+        Ok(Answered {
+            outputs,
+            scores,
+            taps,
+        })
     }
 
     /// At how much its first output is decided, if by a threshold.

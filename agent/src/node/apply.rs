@@ -16,6 +16,7 @@ use super::{
     slot::{holding, may_pass},
 };
 use crate::{
+    SPANS,
     reconcile::{Action, Candidate, Metadata, Observed, Step, reconcile},
     room::Level,
     slots::{
@@ -180,6 +181,10 @@ impl Node {
         let state = self.state(slot);
         state.abandon();
         state.retry_at = None;
+        state.fetching = Some(tracing::info_span!(
+            target: SPANS, "fetch", tern.slot = %slot, tern.model = %version.model,
+            tern.model_version = %version.version,
+        ));
         state.candidate = Some(Candidate {
             kept,
             step: Step::Manifest,
@@ -217,6 +222,8 @@ impl Node {
         };
         let kept = candidate.kept.clone();
         candidate.step = Step::Vetting(candidate.parts().to_vec());
+        // It is all here.
+        state.fetching = None;
         let verdict = state.record.attempt(kept.bundle.digest);
         self.store_slot(slot)?;
         if verdict == Verdict::GiveUp {
@@ -268,6 +275,12 @@ impl Node {
         let (Some(candidate), Some(loaded)) = (state.candidate.take(), state.vetted.take()) else {
             return Ok(());
         };
+        let version = &loaded.kept.version;
+        let _span = tracing::info_span!(
+            target: SPANS, "activate", tern.slot = %slot, tern.model = %version.model,
+            tern.model_version = %version.version,
+        )
+        .entered();
         state.record.activated(candidate.kept);
         state.retry_at = None;
         state.trial_noted = now;

@@ -35,6 +35,8 @@ pub(super) struct SlotState {
     /// The manifest of what the record calls previous, while it is fetched again.
     pub(super) lost: Option<BlobRef>,
     pub(super) candidate: Option<Candidate>,
+    /// As long as its files are on their way, for whoever collects spans.
+    pub(super) fetching: Option<tracing::Span>,
     /// The candidate, vetted and in memory.
     pub(super) vetted: Option<Arc<Loaded>>,
     /// What served before, in memory while what serves is on trial: a swap back takes no time.
@@ -63,6 +65,7 @@ impl SlotState {
             previous: None,
             lost: None,
             candidate: None,
+            fetching: None,
             vetted: None,
             fallback: None,
             retry_at,
@@ -150,6 +153,7 @@ impl SlotState {
     /// Lets go what is on its way.
     pub(super) fn abandon(&mut self) {
         self.candidate = None;
+        self.fetching = None;
         self.vetted = None;
     }
 }

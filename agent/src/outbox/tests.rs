@@ -90,6 +90,7 @@ fn window(inferences: u64, bundle: u8, features: usize) -> Body {
         values: None,
         signals: Vec::new(),
         temperature: None,
+        metrics: Vec::new(),
     }))
 }
 

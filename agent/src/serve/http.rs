@@ -3,7 +3,7 @@
 //! Called by `serve` for every connection. Must never break: bodies, connections and waits have
 //! bounds; whatever is sent gets an answer or is cut off, and harms nobody else.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
 
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::{
@@ -15,10 +15,11 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::{Deserialize, Serialize};
-use tern_protocol::{exposition, id::PredictionId};
+use tern_protocol::{exposition, id::PredictionId, metric::METRICS};
 use tokio::{net::TcpStream, sync::watch, time::timeout};
 
 use super::{Shared, metrics, oip, recent::FeedbackError, status};
+use crate::telemetry::TellError;
 
 /// One request's body: a batch of a few camera images as JSON.
 pub const BODY_MAX: usize = 8 << 20;
@@ -55,6 +56,14 @@ enum HttpError {
     Broken,
     #[error("not a feedback: {0}")]
     Json(#[from] serde_json::Error),
+    #[error("not an object of names and numbers: {0}")]
+    Values(#[source] serde_json::Error),
+    #[error("there is neither a truth nor a metric in it")]
+    Nothing,
+    #[error("{0} metrics; a bundle declares at most {METRICS}")]
+    Many(usize),
+    #[error(transparent)]
+    Tell(#[from] TellError),
     #[error(transparent)]
     Infer(#[from] oip::InferError),
     #[error(transparent)]
@@ -70,12 +79,14 @@ impl HttpError {
             | Self::NoSlot(_)
             | Self::NoVersion { .. }
             | Self::Feedback(FeedbackError::Unknown(_)) => StatusCode::NOT_FOUND,
-            Self::Feedback(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Feedback(_) | Self::Tell(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Empty(_) | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
-            Self::Broken | Self::Json(_) => StatusCode::BAD_REQUEST,
+            Self::Broken | Self::Json(_) | Self::Values(_) | Self::Nothing | Self::Many(_) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::Infer(oip::InferError::Predict(super::predict::PredictError::Empty(_))) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -159,7 +170,11 @@ struct Ready {
 #[serde(deny_unknown_fields)]
 struct Feedback {
     prediction: PredictionId,
-    truth: Truth,
+    #[serde(default)]
+    truth: Option<Truth>,
+    /// Values of metrics that the bundle declares.
+    #[serde(default)]
+    metrics: BTreeMap<String, f64>,
 }
 
 /// A class by name or index, or a number.
@@ -169,6 +184,16 @@ enum Truth {
     Name(String),
     Index(u64),
     Number(f64),
+}
+
+impl Truth {
+    fn text(self) -> String {
+        match self {
+            Self::Name(name) => name,
+            Self::Index(index) => index.to_string(),
+            Self::Number(number) => number.to_string(),
+        }
+    }
 }
 
 async fn route(shared: &Shared, request: Request<Incoming>) -> Result<Answer, HttpError> {
@@ -242,6 +267,19 @@ async fn model(
             get(&request)?;
             Ok(ready(serving.is_some()))
         }
+        "metrics" => {
+            drop(serving);
+            let body = body(request).await?;
+            let values: BTreeMap<String, f64> =
+                serde_json::from_slice(&body).map_err(HttpError::Values)?;
+            few(&values)?;
+            // As with what is asked: what serves when the body is here.
+            let loaded = slot
+                .serving()
+                .ok_or_else(|| HttpError::Empty(name.into()))?;
+            shared.predictor.tell(&loaded, &values)?;
+            Ok(bytes(StatusCode::ACCEPTED, b"{}".to_vec()))
+        }
         "infer" => {
             // The model that serves when the body is here answers: a swap waits for no upload.
             drop(serving);
@@ -255,17 +293,38 @@ async fn model(
 
 async fn feedback(shared: &Shared, request: Request<Incoming>) -> Result<Answer, HttpError> {
     let body = body(request).await?;
-    let feedback: Feedback = serde_json::from_slice(&body)?;
-    let truth = match feedback.truth {
-        Truth::Name(name) => name,
-        Truth::Index(index) => index.to_string(),
-        Truth::Number(number) => number.to_string(),
+    let Feedback {
+        prediction,
+        truth,
+        metrics,
+    } = serde_json::from_slice(&body)?;
+    if truth.is_none() && metrics.is_empty() {
+        return Err(HttpError::Nothing);
+    }
+    let predictor = &shared.predictor;
+    let truth = match truth {
+        Some(truth) => Some(predictor.truth(prediction, &truth.text())?),
+        None => None,
     };
-    let truth = shared.predictor.truth(feedback.prediction, &truth)?;
-    if !shared.predictor.send_truth(truth) {
+    if !metrics.is_empty() {
+        few(&metrics)?;
+        predictor.tell(&*predictor.author(prediction)?, &metrics)?;
+    }
+    if truth.is_some_and(|truth| !predictor.send_truth(truth)) {
         return Err(HttpError::Busy);
     }
     Ok(bytes(StatusCode::ACCEPTED, b"{}".to_vec()))
+}
+
+/// No more values than a bundle may declare metrics.
+fn few(values: &BTreeMap<String, f64>) -> Result<(), HttpError> {
+    if values.is_empty() {
+        Err(HttpError::Nothing)
+    } else if values.len() > METRICS {
+        Err(HttpError::Many(values.len()))
+    } else {
+        Ok(())
+    }
 }
 
 fn get(request: &Request<Incoming>) -> Result<(), HttpError> {

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use tern_protocol::exposition::Text;
+use tern_protocol::{
+    exposition::{self, Text},
+    metric::{MetricKind, MetricSpec},
+};
 use tern_stats::sketch::Sketch;
 
 use super::Shared;
@@ -10,6 +13,7 @@ use crate::{
     node::board::Facts,
     room::Level,
     slots::{Loaded, Slot},
+    telemetry::Ever,
 };
 
 /// Upper ends of the bins of latency, in seconds as Prometheus has times.
@@ -69,6 +73,11 @@ pub(super) fn metrics(shared: &Shared) -> String {
         "tern_agent_captures_skipped_total",
         "Inputs that were drawn to be captured and passed over.",
         predictor.captures_skipped(),
+    );
+    counter(
+        "tern_agent_metrics_refused_total",
+        "Requests with values of metrics that the bundle does not declare, or does not take.",
+        predictor.metrics_refused(),
     );
     of_node(&facts, &mut counter);
     slots(shared, &mut text);
@@ -217,6 +226,51 @@ fn slots(shared: &Shared, text: &mut Text) {
         // Cloned under the lock, so that the counters wait for nothing else.
         let latency = loaded.meter().latency();
         histogram(name, &labels(at), &latency, text);
+    }
+    let mut own: Vec<(usize, Ever)> = Vec::new();
+    for (at, loaded) in serving.iter().enumerate() {
+        own.extend(loaded.meter().metrics().into_iter().map(|ever| (at, ever)));
+    }
+    own.sort_by_cached_key(|(at, ever)| (family_of(ever), *at));
+    let mut family = String::new();
+    for (at, ever) in &own {
+        let name = family_of(ever);
+        if name != family {
+            text.family(&name, ever.counts.kind.word(), help(ever.metric.spec()));
+        }
+        own_metric(&name, &labels(*at), ever, text);
+        family = name;
+    }
+}
+
+fn family_of(ever: &Ever) -> String {
+    exposition::family_of("tern_agent", &ever.counts)
+}
+
+/// What a metric of a bundle says, for people.
+fn help(spec: &MetricSpec) -> &str {
+    if spec.help.is_empty() {
+        "Declared by the bundle."
+    } else {
+        &spec.help
+    }
+}
+
+/// What a metric of a bundle came to: of a gauge the last value, of the others all of them.
+fn own_metric(name: &str, labels: &[(&str, &str); 3], ever: &Ever, text: &mut Text) {
+    let Ever {
+        metric,
+        counts,
+        last,
+    } = ever;
+    match counts.kind {
+        MetricKind::Counter => text.sample(name, labels, counts.sum.value()),
+        MetricKind::Gauge => {
+            if let Some(last) = last {
+                text.sample(name, labels, last);
+            }
+        }
+        MetricKind::Histogram => text.bins(name, labels, metric.spec(), counts),
     }
 }
 

@@ -61,6 +61,11 @@ pub struct Shared {
     pub identity: Option<Standing>,
 }
 
+/// What `/metrics` says.
+pub fn numbers(shared: &Shared) -> String {
+    metrics::metrics(shared)
+}
+
 /// Binds the HTTP server and writes its address to a file, for those who let the system choose.
 pub fn bind(listen: SocketAddr, file: &Path) -> Result<std::net::TcpListener, ServeError> {
     let bound = std::net::TcpListener::bind(listen).and_then(|listener| {

@@ -3,9 +3,12 @@
 //! Called by every kind of input. Must never break: each row that was answered is counted once,
 //! with the model that answered it, also while models are swapped.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tern_protocol::{
@@ -15,16 +18,18 @@ use tern_protocol::{
     tensor::Tensor,
 };
 use tokio::sync::{Notify, mpsc};
+use tracing::{Instrument as _, field};
 
 use super::recent::{FeedbackError, Recent, Said, Truth};
 use crate::{
+    SPANS,
     capture::Policy,
     clock::{Clock, Stopwatch},
     engine::RunError,
     node::Input,
     shadow,
     slots::{Loaded, Slot, Slots},
-    telemetry::{Inference, Prediction, Took},
+    telemetry::{Inference, Prediction, TellError, Took},
 };
 
 /// Why there is no answer.
@@ -64,6 +69,14 @@ impl Answer {
     }
 }
 
+/// What is counted of an answer.
+struct Counted<'a> {
+    predictions: &'a [Option<Prediction>],
+    numbers: Numbers<'a>,
+    taps: &'a [f32],
+    took: Took,
+}
+
 /// What all inputs share.
 #[derive(Debug)]
 pub struct Predictor {
@@ -76,6 +89,7 @@ pub struct Predictor {
     inferences: AtomicU64,
     errors: AtomicU64,
     captures_skipped: AtomicU64,
+    metrics_refused: AtomicU64,
 }
 
 impl Predictor {
@@ -99,6 +113,7 @@ impl Predictor {
             inferences: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             captures_skipped: AtomicU64::new(0),
+            metrics_refused: AtomicU64::new(0),
         }
     }
 
@@ -107,6 +122,28 @@ impl Predictor {
     /// captures say less about busy windows than their probabilities claim.
     pub fn captures_skipped(&self) -> u64 {
         self.captures_skipped.load(Ordering::Relaxed)
+    }
+
+    /// Requests with values of metrics that were refused since the agent started.
+    pub fn metrics_refused(&self) -> u64 {
+        self.metrics_refused.load(Ordering::Relaxed)
+    }
+
+    /// Counts values of the bundle's own metrics for what serves in a slot.
+    pub fn tell(&self, loaded: &Loaded, values: &BTreeMap<String, f64>) -> Result<(), TellError> {
+        let told = loaded.meter().tell(values);
+        if told.is_err() {
+            self.metrics_refused.fetch_add(1, Ordering::Relaxed);
+        }
+        told
+    }
+
+    /// What made a prediction, if it still serves.
+    pub fn author(&self, id: PredictionId) -> Result<Arc<Loaded>, FeedbackError> {
+        let (slot, version) = lock(&self.recent).author(id)?;
+        let serving = self.slots.get(slot.as_str()).and_then(Slot::serving);
+        let serving = serving.filter(|loaded| loaded.kept.version == version);
+        serving.ok_or(FeedbackError::Gone(id))
     }
 
     /// The slots.
@@ -127,6 +164,26 @@ impl Predictor {
 
     /// Runs what serves in a slot. `came`: made when the bytes of the request were there.
     pub async fn predict(
+        &self,
+        slot: &Slot,
+        loaded: Arc<Loaded>,
+        inputs: Vec<Tensor>,
+        came: Stopwatch,
+    ) -> Result<Answer, PredictError> {
+        let version = &loaded.kept.version;
+        let span = tracing::info_span!(
+            target: SPANS, "predict", tern.slot = %slot.name(), tern.model = %version.model,
+            tern.model_version = %version.version, otel.status_code = field::Empty,
+        );
+        let answered = self.answer(slot, loaded, inputs, came);
+        let answered = answered.instrument(span.clone()).await;
+        if answered.is_err() {
+            span.record("otel.status_code", "ERROR");
+        }
+        answered
+    }
+
+    async fn answer(
         &self,
         slot: &Slot,
         loaded: Arc<Loaded>,
@@ -174,11 +231,16 @@ impl Predictor {
         };
         let values = loaded.values(&answered, said.len());
         let intervals = loaded.intervals(&answered, said.len());
-        let numbers = Numbers {
-            values: &values,
-            intervals: &intervals,
+        let counted = Counted {
+            predictions: &said,
+            numbers: Numbers {
+                values: &values,
+                intervals: &intervals,
+            },
+            taps: &answered.taps,
+            took,
         };
-        let predictions = self.count(&loaded, &inputs, &said, numbers, took);
+        let predictions = self.count(&loaded, &inputs, &counted);
         if let Some(shadow) = slot.shadow() {
             shadow.offer(shadow::Answered {
                 live: &loaded,
@@ -204,14 +266,13 @@ impl Predictor {
     }
 
     /// Counts what was answered; gives each row its id.
-    fn count(
-        &self,
-        loaded: &Loaded,
-        inputs: &[Tensor],
-        predictions: &[Option<Prediction>],
-        numbers: Numbers,
-        took: Took,
-    ) -> Vec<PredictionId> {
+    fn count(&self, loaded: &Loaded, inputs: &[Tensor], of: &Counted<'_>) -> Vec<PredictionId> {
+        let Counted {
+            predictions,
+            numbers,
+            taps,
+            took,
+        } = *of;
         let rows = predictions.len();
         let now = self.clock.now();
         self.inferences.fetch_add(rows as u64, Ordering::Relaxed);
@@ -224,6 +285,7 @@ impl Predictor {
         // Measured before anybody else has to wait for the counters.
         let signals = (0..rows).map(|row| bins.places(&features[row * width..(row + 1) * width]));
         let signals: Vec<_> = signals.collect();
+        let tapped = taps.len().checked_div(rows).unwrap_or_default();
         let mut meter = loaded.meter();
         let mut ids = Vec::with_capacity(rows);
         for (row, prediction) in predictions.iter().enumerate() {
@@ -233,6 +295,7 @@ impl Predictor {
                 value: numbers.values.get(row).copied(),
                 features: &features[row * width..(row + 1) * width],
                 signals: &signals[row],
+                taps: &taps[row * tapped..(row + 1) * tapped],
             });
             let id = lock(&self.recent).push(loaded, numbers.said(row, *prediction), now);
             ids.push(id);

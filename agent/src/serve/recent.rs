@@ -6,8 +6,9 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use tern_protocol::{
-    id::PredictionId,
+    id::{PredictionId, SlotName},
     log::{Label, NumberLabel},
+    reported::SlotVersion,
     time::Instant,
 };
 
@@ -52,8 +53,8 @@ struct Memory {
 /// Who predicted. Held instead of the model itself, which may leave memory meanwhile.
 #[derive(Debug)]
 struct Identity {
-    slot: tern_protocol::id::SlotName,
-    version: tern_protocol::reported::SlotVersion,
+    slot: SlotName,
+    version: SlotVersion,
     classes: Vec<String>,
 }
 
@@ -79,6 +80,9 @@ pub enum FeedbackError {
     /// The model answers numbers.
     #[error("`{0}` is not a number, and the model answers numbers")]
     NotANumber(String),
+    /// What made it serves no more.
+    #[error("the version that made the prediction {0} serves no more, and its metrics are closed")]
+    Gone(PredictionId),
     /// Not a class of the model.
     #[error("`{truth}` is not one of the model's {classes} classes, by name or index")]
     NotAClass {
@@ -134,12 +138,22 @@ impl Recent {
         identity
     }
 
-    /// Joins a truth with its prediction: the name or the index of a class, or a number.
-    pub fn truth(&self, id: PredictionId, truth: &str) -> Result<Truth, FeedbackError> {
+    fn memory(&self, id: PredictionId) -> Result<&Memory, FeedbackError> {
         let at = id.number.checked_sub(self.first);
         let memory = at.and_then(|at| self.memories.get(usize::try_from(at).ok()?));
         let memory = memory.filter(|_| id.boot == self.boot);
-        let memory = memory.ok_or(FeedbackError::Unknown(id))?;
+        memory.ok_or(FeedbackError::Unknown(id))
+    }
+
+    /// Which slot and version made a prediction.
+    pub fn author(&self, id: PredictionId) -> Result<(SlotName, SlotVersion), FeedbackError> {
+        let by = &self.memory(id)?.loaded;
+        Ok((by.slot.clone(), by.version.clone()))
+    }
+
+    /// Joins a truth with its prediction: the name or the index of a class, or a number.
+    pub fn truth(&self, id: PredictionId, truth: &str) -> Result<Truth, FeedbackError> {
+        let memory = self.memory(id)?;
         let Identity {
             slot,
             version,

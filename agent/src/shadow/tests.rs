@@ -37,6 +37,7 @@ fn loaded(number: u32, weights: &[f32], classes: &[&str], clock: &Clock) -> Load
         operators: Vec::new(),
         measured: Vec::new(),
         bases: Vec::new(),
+        metrics: Vec::new(),
     };
     let onnx = fixture::classifier(weights, 2);
     let model = Model::load_as(&onnx, &Interface::from(&manifest)).expect("it loads");

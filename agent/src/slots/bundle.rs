@@ -13,6 +13,7 @@ use tern_protocol::{
     id::SlotName,
     limits,
     manifest::{Golden, Manifest, Requirement},
+    metric::METRICS,
     profile::Reference,
     reported::RejectReason,
     steps,
@@ -114,6 +115,7 @@ pub fn load(
             bins(&manifest, &reference).map_err(bad)?
         }
     };
+    let bins = with_metrics(bins, &manifest).map_err(bad)?;
     check_classes(&manifest).map_err(bad)?;
     let golden: Golden = decode(files, manifest.golden, "golden samples")?;
     let onnx = read(files, manifest.onnx, ONNX_MAX)?;
@@ -167,6 +169,20 @@ fn bins(manifest: &Manifest, reference: &Reference) -> Result<Bins, String> {
         ));
     }
     Bins::new(reference).map_err(|err| err.to_string())
+}
+
+/// With the metrics that the bundle declares, each within what any may take.
+fn with_metrics(bins: Bins, manifest: &Manifest) -> Result<Bins, String> {
+    let declared = &manifest.metrics;
+    if declared.len() > METRICS {
+        return Err(format!("the manifest declares more than {METRICS} metrics"));
+    }
+    for spec in declared {
+        if let Some((problem, _)) = spec.problem() {
+            return Err(format!("the metric `{}`: {problem}", spec.name));
+        }
+    }
+    bins.with_metrics(declared).map_err(|err| err.to_string())
 }
 
 /// The first output of a classifier gives a probability a class. If it is decided, only the graph

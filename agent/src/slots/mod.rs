@@ -153,7 +153,7 @@ impl Loaded {
         now.since(Uptime(self.last_asked.load(Ordering::Relaxed)))
     }
 
-    /// What its reference gives to count inputs on.
+    /// What its bundle gives to count on.
     pub fn bins(&self) -> &Bins {
         &self.bins
     }

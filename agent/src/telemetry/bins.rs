@@ -1,18 +1,24 @@
-//! What the reference of a bundle gives to count inputs on.
+//! What a bundle gives to count on: its reference, and the metrics that it declares.
 
-use tern_protocol::profile::{Image, Reference};
+use tern_protocol::{
+    metric::MetricSpec,
+    profile::{Image, Reference},
+};
 use tern_stats::{
     histogram::{Edges, EdgesError},
+    metric::Metric,
     signal::{Measured, Signal},
 };
 
-/// Bins of features and signals, and how the input lies.
+/// Bins of features and signals, how the input lies, and the bundle's own metrics.
 #[derive(Debug, Clone, Default)]
 pub struct Bins {
     /// One for each element of the first input, or none.
     pub(super) features: Vec<Edges>,
     signals: Vec<(Option<Signal>, Edges)>,
     image: Option<Image>,
+    /// In the order of the manifest.
+    pub(super) metrics: Vec<Metric>,
 }
 
 impl Bins {
@@ -28,7 +34,20 @@ impl Bins {
             features: features.collect::<Result<_, _>>()?,
             signals: signals.collect::<Result<_, _>>()?,
             image: reference.image,
+            metrics: Vec::new(),
         })
+    }
+
+    /// The same with metrics that are declared without a problem.
+    pub fn with_metrics(self, declared: &[MetricSpec]) -> Result<Self, EdgesError> {
+        let metrics = declared.iter().map(Metric::new).collect::<Result<_, _>>()?;
+        Ok(Self { metrics, ..self })
+    }
+
+    /// Which metrics are read from tensors, in their order.
+    pub(super) fn tapped(&self) -> impl Iterator<Item = usize> {
+        let metrics = self.metrics.iter().enumerate();
+        metrics.filter_map(|(place, metric)| metric.spec().from.as_ref().map(|_| place))
     }
 
     /// Whether the values of an input are worth decoding.

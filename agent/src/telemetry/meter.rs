@@ -3,7 +3,7 @@
 //! Called for every inference, so it only adds to counters that are there; called by `node` when a
 //! window closes. Must never break: each inference is counted in exactly one window.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tern_protocol::{
     profile::CONFIDENCE_BINS,
@@ -13,7 +13,10 @@ use tern_protocol::{
 };
 use tern_stats::{confidence, histogram::Edges, sketch::Sketch, values::Values};
 
-use super::{Bins, Prediction};
+use super::{
+    Bins, Prediction,
+    metrics::{Ever, Metrics, TellError},
+};
 
 /// Where an inference spent its time, in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -39,6 +42,8 @@ pub struct Inference<'a> {
     pub features: &'a [f32],
     /// What [`Bins::places`] gave for them.
     pub signals: &'a [Option<usize>],
+    /// What metrics that are read from tensors came to, in their order.
+    pub taps: &'a [f32],
 }
 
 /// Counters of the open window of one loaded model.
@@ -65,6 +70,7 @@ pub struct Meter {
     before: Vec<f32>,
     signals: Vec<FeatureCounts>,
     temperature: Option<i16>,
+    metrics: Metrics,
     captures: u32,
     rss: Option<u64>,
     /// Time of processors that the process had taken when it was opened.
@@ -94,6 +100,7 @@ impl Meter {
             before: Vec::new(),
             signals: bins.signals().map(Edges::no_counts).collect(),
             temperature: None,
+            metrics: Metrics::new(Arc::clone(&bins)),
             bins,
             captures: 0,
             rss: None,
@@ -125,6 +132,17 @@ impl Meter {
                 *count += 1;
             }
         }
+        self.metrics.inference(of.taps);
+    }
+
+    /// Takes values of metrics from beside the model: all of them, or none.
+    pub fn tell(&mut self, values: &BTreeMap<String, f64>) -> Result<(), TellError> {
+        self.metrics.tell(values)
+    }
+
+    /// What each of the bundle's own metrics came to since the first window was opened.
+    pub fn metrics(&self) -> Vec<Ever> {
+        self.metrics.ever()
     }
 
     fn features(&mut self, values: &[f32]) {
@@ -194,10 +212,11 @@ impl Meter {
         let next = Self {
             before: std::mem::take(&mut self.before),
             earlier,
+            metrics: self.metrics.next(),
             ..Self::new(now, classes, Arc::clone(&self.bins), cpu)
         };
         let old = std::mem::replace(self, next);
-        if old.inferences == 0 && old.errors == 0 {
+        if old.inferences == 0 && old.errors == 0 && old.metrics.is_empty() {
             return None;
         }
         Some(Window {
@@ -223,6 +242,7 @@ impl Meter {
             repeated: old.repeated,
             signals: old.signals,
             temperature: old.temperature,
+            metrics: old.metrics.counts(),
             features: old.features,
             rss: old.rss,
             cpu_ms: u64::try_from(cpu.saturating_sub(old.cpu).as_millis()).ok(),
@@ -305,6 +325,7 @@ mod tests {
                 value: None,
                 features: &values,
                 signals: &bins.places(&values),
+                taps: &[],
             };
             meter.inference(&of);
         }
@@ -347,6 +368,7 @@ mod tests {
             value: Some(-2.5),
             features: &[3.0, -1.0],
             signals: &[],
+            taps: &[],
         });
         let window = meter
             .close(&slot, &version, at(180), 45 * MS)

@@ -109,6 +109,7 @@ fn publish(hub: &Hub, n: u32, weights: &[f32], change: impl FnOnce(&mut Manifest
         operators: vec![],
         measured: vec![],
         bases: vec![],
+        metrics: vec![],
     };
     change(&mut manifest);
     Desired {

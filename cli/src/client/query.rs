@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use tern_protocol::{
-    id::{DeviceId, ModelName, ModelVersion, SiteName},
+    id::{DeviceId, MetricName, ModelName, ModelVersion, SiteName},
     rest::{Baseline, GroupBy, Health, Metric, Part},
     time::WallTime,
 };
@@ -81,6 +81,8 @@ impl AccuracyQuery {
 pub struct ChartQuery {
     /// What is drawn.
     pub metric: Metric,
+    /// Of [`Metric::Custom`]: which one.
+    pub name: Option<MetricName>,
     /// Of this model.
     pub model: Option<ModelName>,
     /// Of this version.
@@ -106,6 +108,7 @@ impl ChartQuery {
     pub fn of(metric: Metric) -> Self {
         Self {
             metric,
+            name: None,
             model: None,
             version: None,
             site: None,
@@ -120,6 +123,7 @@ impl ChartQuery {
 
     pub(super) fn parameters(&self) -> Parameters {
         given([
+            ("name", self.name.as_ref().map(ToString::to_string)),
             ("model", self.model.as_ref().map(ToString::to_string)),
             ("version", self.version.map(|version| version.to_string())),
             ("site", self.site.as_ref().map(ToString::to_string)),

@@ -9,6 +9,7 @@ pub(crate) mod alert;
 pub(crate) mod audit;
 pub(crate) mod authority;
 pub(crate) mod capture;
+pub(crate) mod chart;
 pub(crate) mod completions;
 pub(crate) mod delivery;
 pub(crate) mod device;

@@ -1,6 +1,7 @@
 //! Models and their versions.
 
 use tern_protocol::{
+    metric::MetricSpec,
     rest::{DeltaState, DeltaView, ModelView, Transcoded, VersionView},
     tensor::TensorSpec,
     time::WallTime,
@@ -236,7 +237,23 @@ fn facts(version: &VersionView, look: Look) -> Facts {
     if !version.classes.is_empty() {
         facts.fact("classes", classes(&version.classes));
     }
+    for spec in &version.metrics {
+        facts.fact("metric", metric(spec));
+    }
     facts
+}
+
+/// `belt_speed, gauge in m/s, told by programs on the device`.
+fn metric(spec: &MetricSpec) -> String {
+    let unit = match spec.unit.as_str() {
+        "" => String::new(),
+        unit => format!(" in {}", clean(unit)),
+    };
+    let from = match &spec.from {
+        Some(from) => format!("{} of {}", from.reduce, clean(&from.output)),
+        None => "told by programs on the device".into(),
+    };
+    format!("{}, {}{unit}, {from}", spec.name, spec.kind)
 }
 
 /// `image: cast f32, scale ×0.5 +0`.
@@ -293,6 +310,8 @@ mod tests {
             "latency_us":41.3,"load_ms":3.14},"devices_serving":0,"signed":true,"min_agent":"0.2.0",
             "pre":[{"input":"image","steps":[{"step":"cast","to":"f32"},{"step":"scale","factor":0.5}]}],
             "post":[{"output":"probabilities","steps":[{"step":"softmax"}]}],
+            "metrics":[{"name":"belt_speed","kind":"gauge","unit":"m/s"},
+            {"name":"surest","kind":"histogram","bins":[0,1],"from":{"output":"probabilities","reduce":"max"}}],
             "measured":[{"target":"x86_64","latency_us":41,"load_us":3140,"peak_rss":14680064}]}"#;
         let version: VersionView = serde_json::from_str(json).expect("a version");
         insta::assert_snapshot!(published(&version, true, Look::PLAIN), @r"
@@ -310,6 +329,8 @@ mod tests {
           before      image: cast f32, scale ×0.5 +0
           after       probabilities: softmax
           classes     0 1 2
+          metric      belt_speed, gauge in m/s, told by programs on the device
+          metric      surest, histogram, max of probabilities
         ");
     }
 }

@@ -73,6 +73,7 @@ fn window(inferences: u64) -> Window {
         values: None,
         signals: Vec::new(),
         temperature: None,
+        metrics: Vec::new(),
     }
 }
 

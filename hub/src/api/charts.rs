@@ -8,7 +8,7 @@ use axum::{
 };
 use serde::Deserialize;
 use tern_protocol::{
-    id::{DeviceId, ModelName, ModelVersion, SiteName},
+    id::{DeviceId, MetricName, ModelName, ModelVersion, SiteName},
     rest::{Baseline, Chart, DistancesView, GroupBy, Metric, Overview, Page, Part, QuarantineView},
     time::WallTime,
 };
@@ -39,6 +39,9 @@ pub(super) struct MetricPath {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ChartsQuery {
+    /// Of `custom`: the name of a metric that the model declares.
+    #[param(value_type = Option<String>)]
+    name: Option<MetricName>,
     /// Only of this model.
     #[param(value_type = Option<String>)]
     model: Option<ModelName>,
@@ -98,6 +101,7 @@ pub(super) async fn chart(
 ) -> Result<Response, ApiError> {
     let format = query.format;
     let query = ChartQuery {
+        name: query.name,
         model: query.model,
         version: query.version,
         site: query.site,
@@ -109,7 +113,10 @@ pub(super) async fn chart(
     let chart = monitor::chart(&app.store, &workspace, &query).await?;
     Ok(match format {
         Format::Json => Answer(chart).into_response(),
-        Format::Csv => table(&word(metric), csv(&chart)),
+        Format::Csv => {
+            let name = query.name.as_ref().map(ToString::to_string);
+            table(&name.unwrap_or_else(|| word(metric)), csv(&chart))
+        }
     })
 }
 

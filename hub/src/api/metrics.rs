@@ -1,46 +1,33 @@
 //! Numbers for Prometheus.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::collections::BTreeMap;
 
 use axum::{
     Extension,
     extract::{MatchedPath, Request, State},
-    http::{Method, StatusCode, header},
+    http::{Method, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use tern_protocol::{
     exposition::{self, Text},
     id::WorkspaceId,
+    metric::MetricKind,
     rest::Health,
 };
 
+use tern_otlp::SPANS;
+use tracing::{Instrument as _, field};
+
 use super::{policy::Asking, problem::ApiError};
 use crate::{
-    access::{principal::Principal, role::Permission},
+    access::role::Permission,
     alerts,
     app::App,
     fleet,
+    monitor::{self, MetricTotal},
+    store::StoreError,
 };
-
-/// Answers by route, method and status. Routes are those of the router and methods are few, so the
-/// number of keys is bounded.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Requests(Arc<Mutex<BTreeMap<Answered, u64>>>);
-
-/// Route, method, status.
-type Answered = (String, &'static str, u16);
-
-impl Requests {
-    fn count(&self, route: &str, method: &Method, status: StatusCode) {
-        let key = (route.to_owned(), known(method), status.as_u16());
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.entry(key).or_default() += 1;
-    }
-}
 
 /// Anybody may invent a method; only those that HTTP names are told apart.
 fn known(method: &Method) -> &'static str {
@@ -51,17 +38,24 @@ fn known(method: &Method) -> &'static str {
         .unwrap_or("other")
 }
 
-/// Counts each answer.
-pub(super) async fn count(
-    Extension(requests): Extension<Requests>,
-    request: Request,
-    next: Next,
-) -> Response {
+/// Counts each answer, and says how long it took to whoever collects spans.
+pub(super) async fn count(State(app): State<App>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>();
     let route = route.map_or("none", MatchedPath::as_str).to_owned();
-    let method = request.method().clone();
-    let response = next.run(request).await;
-    requests.count(&route, &method, response.status());
+    let method = known(request.method());
+    // The route and not the path: what people name things is theirs, and a query may hold a secret.
+    let span = tracing::info_span!(
+        target: SPANS, "http", otel.kind = "server", otel.name = format!("{method} {route}"),
+        http.request.method = method, http.route = route, http.response.status_code = field::Empty,
+        otel.status_code = field::Empty,
+    );
+    let response = next.run(request).instrument(span.clone()).await;
+    let status = response.status();
+    span.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
+    app.answers.count((route, method, status.as_u16()));
     response
 }
 
@@ -76,16 +70,29 @@ pub(super) async fn count(
 pub(super) async fn metrics(
     State(app): State<App>,
     Extension(principal): Asking,
-    Extension(requests): Extension<Requests>,
 ) -> Result<Response, ApiError> {
+    let may = |workspace: &WorkspaceId| principal.may(Permission::View, workspace);
+    let text = text(&app, may).await?;
+    let kind = [(header::CONTENT_TYPE, exposition::CONTENT_TYPE)];
+    Ok((kind, text).into_response())
+}
+
+/// The numbers of the hub, and of the workspaces that whoever asks `may` see.
+pub(crate) async fn text(
+    app: &App,
+    may: impl Fn(&WorkspaceId) -> bool,
+) -> Result<String, StoreError> {
     let mut text = Text::default();
     for (name, help, value) in app.counters.all() {
         text.family(name, "counter", help);
         text.sample(name, &[], value);
     }
-    devices(&app, &principal, &mut text).await?;
-    alerting(&app, &principal, &mut text).await?;
-    blobs(&app, &mut text);
+    let mut workspaces = fleet::workspaces(&app.store).await?;
+    workspaces.retain(may);
+    devices(app, &workspaces, &mut text).await?;
+    alerting(app, &workspaces, &mut text).await?;
+    own_metrics(app, &workspaces, &mut text).await?;
+    blobs(app, &mut text);
     let waiting = app
         .counters
         .batches_offered
@@ -109,12 +116,7 @@ pub(super) async fn metrics(
         "counter",
         "HTTP requests answered.",
     );
-    let counts = requests
-        .0
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone();
-    for ((route, method, status), count) in counts {
+    for ((route, method, status), count) in app.answers.all() {
         let status = status.to_string();
         let labels = [
             ("route", route.as_str()),
@@ -123,8 +125,7 @@ pub(super) async fn metrics(
         ];
         text.sample("tern_http_requests_total", &labels, count);
     }
-    let kind = [(header::CONTENT_TYPE, exposition::CONTENT_TYPE)];
-    Ok((kind, text.finish()).into_response())
+    Ok(text.finish())
 }
 
 fn blobs(app: &App, text: &mut Text) {
@@ -137,20 +138,16 @@ fn blobs(app: &App, text: &mut Text) {
     text.sample("tern_blobs_lacking", &[], lacking);
 }
 
-/// The workspaces that whoever asks may see.
-async fn seen(app: &App, principal: &Principal) -> Result<BTreeSet<WorkspaceId>, ApiError> {
-    let workspaces = fleet::workspaces(&app.store).await?.into_iter();
-    Ok(workspaces
-        .filter(|workspace| principal.may(Permission::View, workspace))
-        .collect())
-}
-
-/// Alerts of the workspaces that whoever asks may see.
-async fn alerting(app: &App, principal: &Principal, text: &mut Text) -> Result<(), ApiError> {
+/// Alerts that are not over.
+async fn alerting(
+    app: &App,
+    workspaces: &[WorkspaceId],
+    text: &mut Text,
+) -> Result<(), StoreError> {
     let help = "Alerts that are not over, by state and severity.";
     text.family("tern_alerts", "gauge", help);
-    for workspace in seen(app, principal).await? {
-        for counted in alerts::counts(&app.store, &workspace).await? {
+    for workspace in workspaces {
+        for counted in alerts::counts(&app.store, workspace).await? {
             let labels = [
                 ("workspace", workspace.as_str()),
                 ("state", counted.state.word()),
@@ -162,11 +159,64 @@ async fn alerting(app: &App, principal: &Principal, text: &mut Text) -> Result<(
     Ok(())
 }
 
-/// Of the workspaces that whoever asks may see.
-async fn devices(app: &App, principal: &Principal, text: &mut Text) -> Result<(), ApiError> {
-    let workspaces = seen(app, principal).await?;
+/// Metrics that bundles declare, over all devices, since each version was published. Of a gauge sum and count, whose rates have the mean.
+async fn own_metrics(
+    app: &App,
+    workspaces: &[WorkspaceId],
+    text: &mut Text,
+) -> Result<(), StoreError> {
+    let mut totals: BTreeMap<String, Vec<(WorkspaceId, MetricTotal)>> = BTreeMap::new();
+    for workspace in workspaces {
+        for total in monitor::metric_totals(app.store.read(), workspace).await? {
+            let family = exposition::family_of("tern", &total.counts);
+            let of = totals.entry(family).or_default();
+            of.push((workspace.clone(), total));
+        }
+    }
+    for (name, totals) in &totals {
+        let help = totals
+            .first()
+            .map_or("", |(_, total)| total.spec.help.as_str());
+        let kind = match totals.first().map(|(_, total)| total.spec.kind) {
+            Some(MetricKind::Counter) | None => "counter",
+            // One without quantiles.
+            Some(MetricKind::Gauge) => "summary",
+            Some(MetricKind::Histogram) => "histogram",
+        };
+        text.family(
+            name,
+            kind,
+            if help.is_empty() {
+                "Declared by the bundle."
+            } else {
+                help
+            },
+        );
+        for (workspace, total) in totals {
+            let version = total.version.to_string();
+            let labels = [
+                ("workspace", workspace.as_str()),
+                ("model", total.model.as_str()),
+                ("model_version", &version),
+            ];
+            let counts = &total.counts;
+            match counts.kind {
+                MetricKind::Counter => text.sample(name, &labels, counts.sum.value()),
+                MetricKind::Gauge => {
+                    text.sample(&format!("{name}_sum"), &labels, counts.sum.value());
+                    text.sample(&format!("{name}_count"), &labels, counts.count);
+                }
+                MetricKind::Histogram => text.bins(name, &labels, &total.spec, counts),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Devices by health, and what they answered.
+async fn devices(app: &App, workspaces: &[WorkspaceId], text: &mut Text) -> Result<(), StoreError> {
     text.family("tern_devices", "gauge", "Devices by health.");
-    for workspace in &workspaces {
+    for workspace in workspaces {
         for count in fleet::health_counts(&app.store, workspace).await? {
             let health = match count.health {
                 Health::Healthy => "healthy",
@@ -180,7 +230,7 @@ async fn devices(app: &App, principal: &Principal, text: &mut Text) -> Result<()
     }
     let help = "Inferences in stored windows, since the hub was made.";
     text.family("tern_inferences_total", "counter", help);
-    for workspace in &workspaces {
+    for workspace in workspaces {
         let totals = crate::monitor::totals(app, workspace).await?;
         let labels = [("workspace", workspace.as_str())];
         text.sample("tern_inferences_total", &labels, totals.inferences);

@@ -274,6 +274,8 @@ pub fn router() -> Router<App> {
     .layer(Extension(Streams(Arc::new(Semaphore::new(STREAMS)))))
 }
 
+pub(crate) use metrics::text as numbers;
+
 /// A refusal of what is not permitted, as every error of the API looks.
 pub(crate) fn forbidden(detail: &str) -> axum::response::Response {
     axum::response::IntoResponse::into_response(problem::ApiError::forbidden(detail))
@@ -294,8 +296,7 @@ pub fn around(routes: Router, app: &App, trust: Trust) -> Router {
             authenticate::authenticate,
         ))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(metrics::count))
-        .layer(Extension(metrics::Requests::default()))
+        .layer(from_fn_with_state(app.clone(), metrics::count))
         .layer(from_fn(unread::closes))
         .layer(trace)
 }

@@ -13,6 +13,7 @@ use tern_protocol::{
     blob::BlobRef,
     digest::Digest,
     id::{ModelVersion, Revision, RolloutId},
+    metric::{MetricKind, MetricSpec},
     reported::{OutboxReport, Phase, Platform, RejectReason, Resources, ShadowPhase},
     rest::{
         Chart, DeltaState, DeltaView, DeviceView, EventView, Health, HealthCount, Metric,
@@ -317,6 +318,17 @@ fn deltas(number: u32) -> Vec<DeltaView> {
     }
 }
 
+pub(super) fn metric() -> MetricSpec {
+    MetricSpec {
+        name: "belt_speed".parse().unwrap(),
+        kind: MetricKind::Gauge,
+        bins: Vec::new(),
+        unit: "m/s".into(),
+        help: "how fast the belt runs".into(),
+        from: None,
+    }
+}
+
 pub(super) fn model(versions: u32) -> ModelView {
     let one = |number: u32| VersionView {
         model: "digits".parse().unwrap(),
@@ -342,6 +354,7 @@ pub(super) fn model(versions: u32) -> ModelView {
         pre: Vec::new(),
         post: Vec::new(),
         min_agent: None,
+        metrics: vec![metric()],
         measured: Vec::new(),
         bases: Vec::new(),
         deltas: deltas(number),
@@ -386,6 +399,7 @@ pub(super) fn chart(metric: Metric, names: &[&str]) -> Chart {
                 Metric::Latency => (60.0 + 8.0 * wave) * [1.0, 2.1, 4.2][which % 3],
                 Metric::Prediction => (1.0 + 0.4 * wave) / names.len() as f64 / 1.02,
                 Metric::Errors => 0.002 * (wave + 1.0),
+                Metric::Custom => 3.0 * wave - 1.0,
                 Metric::Confidence | Metric::Accuracy => 0.955 + 0.01 * wave - dip,
             };
             let has_interval = metric == Metric::Accuracy;
@@ -406,6 +420,7 @@ pub(super) fn chart(metric: Metric, names: &[&str]) -> Chart {
         unit: match metric {
             Metric::Traffic => "1/s",
             Metric::Latency => "us",
+            Metric::Custom => "m/s",
             _ => "ratio",
         }
         .into(),

@@ -14,7 +14,7 @@ use axum::{
 };
 use serde::Deserialize;
 use tern_protocol::{
-    id::{DeviceId, ModelName, RolloutId},
+    id::{DeviceId, MetricName, ModelName, RolloutId},
     rest::{Chart, GroupBy, Health, Metric},
 };
 
@@ -354,7 +354,12 @@ async fn model(State(app): State<App>, visit: Visit, at: At<Named>, ask: Ask) ->
             look.chart(Metric::Prediction, GroupBy::None, of),
             look.chart(Metric::Traffic, GroupBy::Version, of),
         )?;
+        let mut own = Vec::new();
+        for spec in pages::model::declared(&found) {
+            own.push((spec.clone(), look.metric(&spec.name, of).await?));
+        }
         let charts = pages::model::Charts {
+            own,
             accuracy,
             latency,
             prediction,
@@ -470,6 +475,22 @@ struct Look<'a> {
 
 impl Look<'_> {
     async fn chart(&self, metric: Metric, group: GroupBy, of: Of<'_>) -> Result<Chart, Trouble> {
+        self.draw(metric, None, group, of).await
+    }
+
+    /// A metric that a model declares.
+    async fn metric(&self, name: &MetricName, of: Of<'_>) -> Result<Chart, Trouble> {
+        self.draw(Metric::Custom, Some(name), GroupBy::None, of)
+            .await
+    }
+
+    async fn draw(
+        &self,
+        metric: Metric,
+        name: Option<&MetricName>,
+        group: GroupBy,
+        of: Of<'_>,
+    ) -> Result<Chart, Trouble> {
         let grain = match metric {
             Metric::Accuracy => Grain::Coarse,
             _ => Grain::Fine,
@@ -477,6 +498,7 @@ impl Look<'_> {
         let Intervals { from, to, step_ms } = self.range.intervals(self.visit.now, grain);
         let query = ChartQuery {
             metric,
+            name: name.cloned(),
             model: match of {
                 Of::Model(model) => Some(model.clone()),
                 _ => None,

@@ -49,6 +49,7 @@ fn model_charts(names: &[&str], quantiles: &[&str], classes: &[&str]) -> model::
         latency: chart(Metric::Latency, quantiles),
         prediction: chart(Metric::Prediction, classes),
         traffic: chart(Metric::Traffic, names),
+        own: vec![(fixtures::metric(), chart(Metric::Custom, names))],
     }
 }
 

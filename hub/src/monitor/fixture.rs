@@ -168,6 +168,7 @@ impl Device {
             values: None,
             signals: Vec::new(),
             temperature: None,
+            metrics: Vec::new(),
         }))
     }
 

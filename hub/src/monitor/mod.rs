@@ -24,6 +24,7 @@ pub mod follow;
 pub mod ingest;
 pub mod labelling;
 pub mod labels;
+mod metrics;
 mod overview;
 pub mod quarantine;
 mod repair;
@@ -35,6 +36,7 @@ mod sql;
 #[cfg(test)]
 mod tests;
 pub mod truth;
+mod value;
 
 pub use self::{
     accuracy::{AccuracyQuery, accuracy},
@@ -42,9 +44,11 @@ pub use self::{
     charts::{ChartError, ChartQuery, chart},
     distances::{DistancesError, DistancesQuery, distances},
     findings::{AcceptError, FindingQuery, accept, finding, findings},
+    metrics::{MetricTotal, metric_totals},
     overview::{overview, totals},
     quarantine::quarantine,
     requests::{RequestQuery, Requests, requests},
     rows::last_place,
     truth::{TruthError, TruthQuery, truth},
+    value::{Value, ValueQuery, value},
 };

@@ -120,6 +120,32 @@ impl MigrationTrait for LabelPlaces {
     }
 }
 
+/// Adds what metrics that bundles declare came to.
+pub struct Metrics;
+
+impl MigrationName for Metrics {
+    fn name(&self) -> &'static str {
+        "m0031_metric_total"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Metrics {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.create_table(metric_total()).await
+    }
+}
+
+/// What metrics of a version came to since it was published, over all devices; the body is a list of them, as CBOR.
+fn metric_total() -> TableCreateStatement {
+    table("metric_total")
+        .col(text("model"))
+        .col(number("version"))
+        .col(bytes("body"))
+        .primary_key(&mut key(&["workspace", "model", "version"]))
+        .to_owned()
+}
+
 /// Windows of a stretch of time, by what they have in common; the body is all of them merged, as CBOR.
 fn rollup() -> TableCreateStatement {
     table("rollup")

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use tern_protocol::{
+    id::ModelVersion,
     limits,
     manifest::Golden,
+    metric::{METRICS, MetricSpec},
     profile::Reference,
     rest::{Finding, NewPostStep, NewPreStep, NewVersion, UnknownStep},
     steps,
@@ -38,6 +40,7 @@ pub(super) fn check(
     tensors("outputs", &new.outputs, &mut findings);
     steps(new, &mut findings);
     classes(new, &mut findings);
+    metrics(&new.metrics, &mut findings);
     texts(new, &mut findings);
     samples(new, golden, &mut findings);
     if let Some(reference) = reference {
@@ -231,6 +234,40 @@ fn classes(new: &NewVersion, findings: &mut Vec<Finding>) {
     }
 }
 
+/// Metrics by themselves: whether the graph has the tensors that they are read from is for the engine to say.
+fn metrics(declared: &[MetricSpec], findings: &mut Vec<Finding>) {
+    if declared.len() > METRICS {
+        findings.push(finding(
+            "metrics",
+            "metrics",
+            format!("{} metrics, the limit is {METRICS}", declared.len()),
+            "declare those that somebody looks at",
+        ));
+    }
+    let mut names = BTreeSet::new();
+    for spec in declared {
+        let subject = format!("metric `{}`", spec.name);
+        if !names.insert(&spec.name) {
+            let remedy = "give each metric a name of its own";
+            findings.push(finding("metrics", &subject, "it is declared twice", remedy));
+        }
+        if let Some((problem, remedy)) = spec.problem() {
+            findings.push(finding("metrics", subject, problem, remedy));
+        }
+    }
+}
+
+/// The finding for a metric that is of another kind, or on other bins, than in a version before: what is drawn over
+/// both would mean nothing.
+pub(super) fn metric_changed(spec: &MetricSpec, before: ModelVersion) -> Finding {
+    finding(
+        "metrics",
+        format!("metric `{}`", spec.name),
+        format!("it is a {} of other form in version {before}", spec.kind),
+        "declare it as it was, or under another name",
+    )
+}
+
 fn texts(new: &NewVersion, findings: &mut Vec<Finding>) {
     if new.note.len() > NOTE {
         findings.push(finding(
@@ -395,6 +432,7 @@ mod tests {
             pre: Vec::new(),
             post: Vec::new(),
             min_agent: None,
+            metrics: Vec::new(),
             note: String::new(),
             validation_accuracy: Some(0.9),
         };
@@ -455,6 +493,29 @@ mod tests {
         expect(
             found(|new, _, _| new.inputs[0].shape = vec![-1, 3]),
             "reference features",
+        );
+        let metric = |name: &str| MetricSpec {
+            name: name.parse().expect("a name"),
+            kind: tern_protocol::metric::MetricKind::Gauge,
+            bins: Vec::new(),
+            unit: String::new(),
+            help: String::new(),
+            from: None,
+        };
+        expect(
+            found(|new, _, _| new.metrics = vec![metric("belt"), metric("belt")]),
+            "metrics metric `belt`",
+        );
+        expect(
+            found(|new, _, _| new.metrics = vec![metric("belt_total")]),
+            "metrics metric `belt_total`",
+        );
+        expect(
+            found(|new, _, _| {
+                let name = |n: usize| metric(&format!("m{n}"));
+                new.metrics = (0..=METRICS).map(name).collect();
+            }),
+            "metrics metrics",
         );
         let on_image = |json: &str| NewInputSteps {
             input: "image".into(),

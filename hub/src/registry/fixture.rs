@@ -97,6 +97,7 @@ impl Package {
             pre: Vec::new(),
             post: Vec::new(),
             min_agent: None,
+            metrics: Vec::new(),
             note: "a test".into(),
             validation_accuracy: Some(0.9),
         }
@@ -245,6 +246,7 @@ pub(crate) async fn facts_of(
         pre: Vec::new(),
         post: Vec::new(),
         min_agent: None,
+        metrics: Vec::new(),
         note: "a test".into(),
         validation_accuracy: None,
     }

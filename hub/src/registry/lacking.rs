@@ -162,6 +162,7 @@ pub async fn manifest_again(app: &App, bundle: Digest) -> Result<bool, PublishEr
         operators: vetting.operators,
         measured: json("measurements", &row.measured)?,
         bases: json("bases", &row.bases)?,
+        metrics: declared.metrics,
     });
     if Digest::of(&manifest) != bundle {
         return Ok(false);

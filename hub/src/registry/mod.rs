@@ -35,6 +35,7 @@ use tern_protocol::{
     id::{ModelName, ModelVersion, WorkspaceId},
     limits,
     manifest::Measured,
+    metric::MetricSpec,
     profile::Reference,
     rest::{
         DeltaView, ModelView, NewInputSteps, NewOutputSteps, NewPostStep, NewPreStep, NewVersion,
@@ -181,6 +182,7 @@ pub async fn as_published(
         pre: pre.collect(),
         post: post.collect(),
         min_agent: declared.min_agent,
+        metrics: declared.metrics,
         note: row.note,
         validation_accuracy: row.validation_accuracy,
     }))
@@ -275,6 +277,41 @@ pub async fn classes(
         Ok((of, json("classes", &row.classes)?))
     });
     named.collect()
+}
+
+/// Metrics that each version of each model declares.
+pub async fn metrics(
+    db: &impl ConnectionTrait,
+    workspace: &WorkspaceId,
+    model: Option<&ModelName>,
+) -> Result<BTreeMap<VersionRef, Vec<MetricSpec>>, StoreError> {
+    let mut find = rows::version::Entity::find()
+        .filter(rows::version::Column::Workspace.eq(workspace.as_str()))
+        .filter(rows::version::Column::Declared.contains("\"metrics\":"));
+    if let Some(model) = model {
+        find = find.filter(rows::version::Column::Model.eq(model.as_str()));
+    }
+    let rows = find.all(db).await.doing("reading metrics of models")?;
+    let declared = rows.into_iter().map(|row| {
+        let of = VersionRef {
+            model: parsed("model name", &row.model)?,
+            version: number(row.version)?,
+        };
+        Ok((of, Declared::read(&row.declared)?.metrics))
+    });
+    declared.collect()
+}
+
+/// Metrics that a version declares; nothing if there is no such version.
+pub async fn metrics_of(
+    db: &impl ConnectionTrait,
+    workspace: &WorkspaceId,
+    model: &ModelName,
+    version: ModelVersion,
+) -> Result<Option<Vec<MetricSpec>>, StoreError> {
+    let row = row(db, workspace, model, version).await?;
+    row.map(|row| Ok(Declared::read(&row.declared)?.metrics))
+        .transpose()
 }
 
 /// The reference profile of a version: nothing if there is no such version, and nothing in it if it came without one.
@@ -393,6 +430,7 @@ fn view(row: rows::version::Model, beside: &Beside) -> Result<VersionView, Store
         pre: declared.pre,
         post: declared.post,
         min_agent: declared.min_agent,
+        metrics: declared.metrics,
         measured: json("measurements", &row.measured)?,
         bases: json("bases", &row.bases)?,
         deltas,
@@ -434,6 +472,8 @@ struct Declared {
     post: Vec<OutputSteps>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     min_agent: Option<AgentVersion>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    metrics: Vec<MetricSpec>,
 }
 
 impl Declared {
@@ -442,6 +482,7 @@ impl Declared {
             pre: new.known_pre(),
             post: new.known_post(),
             min_agent: new.min_agent,
+            metrics: new.metrics.clone(),
         }
     }
 

@@ -7,6 +7,7 @@ use sea_orm::{
     QueryFilter, QueryOrder as _, QuerySelect as _, TransactionTrait, sea_query::OnConflict,
 };
 use tern_agent::engine::measure::{Comparison, Measurement};
+use tern_otlp::SPANS;
 use tern_protocol::{
     blob::BlobRef,
     codec,
@@ -115,6 +116,9 @@ pub async fn publish_transcoded(
     publish_form(app, by, workspace, model, new, Some(transcoded)).await
 }
 
+#[tracing::instrument(
+    target = SPANS, name = "publish", skip_all, fields(tern.workspace = %workspace, tern.model = %model)
+)]
 async fn publish_form(
     app: &App,
     by: &Actor,
@@ -135,6 +139,7 @@ async fn publish_form(
         )?));
     }
     let files = Files::find(app, &new).await?;
+    metrics_stay(app, workspace, model, &new).await?;
     let measured = vet(app, &new).await?;
     let row = insert(
         app, by, workspace, model, &new, files, &measured, transcoded,
@@ -168,6 +173,34 @@ async fn publish_form(
         }
     };
     Ok(published)
+}
+
+/// A metric means the same in all versions of a model that declare it.
+async fn metrics_stay(
+    app: &App,
+    workspace: &WorkspaceId,
+    model: &ModelName,
+    new: &NewVersion,
+) -> Result<(), PublishError> {
+    if new.metrics.is_empty() {
+        return Ok(());
+    }
+    let before = super::metrics(app.store.read(), workspace, Some(model)).await?;
+    let findings = new.metrics.iter().filter_map(|spec| {
+        // The newest decides: an older one may have been left behind under another name.
+        let (of, known) = before.iter().rev().find_map(|(of, known)| {
+            let known = known.iter().find(|known| known.name == spec.name)?;
+            Some((of, known))
+        })?;
+        let same = (known.kind, &known.bins) == (spec.kind, &spec.bins);
+        (!same).then(|| facts::metric_changed(spec, of.version))
+    });
+    let findings: Vec<Finding> = findings.collect();
+    if findings.is_empty() {
+        Ok(())
+    } else {
+        Err(PublishError::Refused(findings))
+    }
 }
 
 /// Makes sure that a version that is published again has all of its files.
@@ -444,6 +477,7 @@ async fn store_manifest(
         operators: measured.operators.clone(),
         measured: vec![of_target(measured)],
         bases: bases.to_vec(),
+        metrics: new.metrics.clone(),
     });
     if manifest.len() > limits::MANIFEST {
         return Err(PublishError::Refused(vec![facts::manifest_too_large(

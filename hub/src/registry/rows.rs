@@ -90,7 +90,7 @@ pub mod version {
         pub revoked_at: Option<i64>,
         /// The version that devices get instead.
         pub replacement: Option<i64>,
-        /// Steps and the oldest agent, JSON of `Declared`; empty for none.
+        /// Steps, the oldest agent and metrics, JSON of `Declared`; empty for none.
         #[sea_orm(column_type = "Text")]
         pub declared: String,
         /// What vetting measured on each class of target, JSON of `Vec<Measured>`.

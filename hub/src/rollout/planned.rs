@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use sea_orm::TransactionTrait as _;
 use tern_protocol::{
-    id::{RolloutId, WorkspaceId},
+    id::{ModelVersion, RolloutId, WorkspaceId},
     rest::{
-        Decision, Deed as Decided, Plan, PlanCheck, PlanProblem, Replay, ReplayDifference,
+        Decision, Deed as Decided, Gate, Plan, PlanCheck, PlanProblem, Replay, ReplayDifference,
         RolloutCounts, RolloutState, RolloutView,
     },
 };
@@ -27,6 +27,7 @@ use crate::{
     access::audit::{self, Actor, Deed},
     app::App,
     fleet::facts::{self, DeviceFacts, Target},
+    registry,
     store::Doing as _,
 };
 
@@ -47,6 +48,7 @@ pub async fn check(
                 let devices = facts.iter().filter(|facts| rollout.selects(facts));
                 let devices = devices.map(|facts| &facts.device).collect();
                 warnings = fit::warnings(app.store.read(), &rollout, &devices).await?;
+                problems.extend(undeclared(app, workspace, plan, version).await?);
             }
             Err(RolloutError::Store(err)) => return Err(err.into()),
             Err(err) => problems.push(PlanProblem {
@@ -93,6 +95,26 @@ fn problems(plan: &Plan) -> Vec<PlanProblem> {
         });
     }
     problems
+}
+
+/// Gates on metrics that the version does not declare: they would stay inconclusive for ever.
+async fn undeclared(
+    app: &App,
+    workspace: &WorkspaceId,
+    plan: &Plan,
+    version: ModelVersion,
+) -> Result<Vec<PlanProblem>, RolloutError> {
+    let declared = registry::metrics_of(app.store.read(), workspace, &plan.model, version).await?;
+    let declared = declared.unwrap_or_default();
+    let missing = plan.gates.iter().enumerate().filter_map(|(index, gate)| {
+        let Gate::Metric(of) = gate else { return None };
+        let known = declared.iter().any(|spec| spec.name == of.name);
+        (!known).then(|| PlanProblem {
+            at: format!("gates[{index}].metric.name"),
+            text: format!("version {version} declares no metric `{}`", of.name),
+        })
+    });
+    Ok(missing.collect())
 }
 
 /// Devices selected, kept as control, and with the version from each stage on.
@@ -151,6 +173,10 @@ pub async fn start(
         return Err(RolloutError::Plan { problems });
     }
     let (target, bytes) = operations::target(app, workspace, &plan.model, version).await?;
+    let problems = undeclared(app, workspace, plan, version).await?;
+    if !problems.is_empty() {
+        return Err(RolloutError::Plan { problems });
+    }
     let txn = app.store.write().begin().await;
     let txn = txn.doing("beginning to start a rollout")?;
     operations::has_room(&txn, workspace, &plan.slot).await?;

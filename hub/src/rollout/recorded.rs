@@ -109,6 +109,9 @@ pub(super) async fn fleet(
     if asks(|gate| matches!(gate, Gate::Memory(_))) {
         unknown.push("memory: no window is over the budget");
     }
+    if asks(|gate| matches!(gate, Gate::Metric(_))) {
+        unknown.push("metrics of the bundle move as in an ordinary fleet");
+    }
     if asks(|gate| matches!(gate, Gate::Confidence(_) | Gate::Mix(_) | Gate::Cpu(_))) {
         unknown.push("confidence, mix and processor time are those of an ordinary fleet");
     }

@@ -50,6 +50,7 @@ impl MigratorTrait for Steps {
             Box::new(crate::notify::schema::Alertmanagers),
             Box::new(crate::monitor::truth::schema::LabelFacts),
             Box::new(crate::monitor::labelling::schema::Labelling),
+            Box::new(crate::monitor::schema::Metrics),
         ]
     }
 }

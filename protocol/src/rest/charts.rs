@@ -20,6 +20,9 @@ pub enum Metric {
     Confidence,
     /// Share of right predictions from labels, by the time of the prediction.
     Accuracy,
+    /// A metric that the model's bundle declares, by its name: a counter a second, a gauge as mean, least and most, a
+    /// histogram as quantiles.
+    Custom,
 }
 
 /// What makes one series each.
@@ -44,7 +47,7 @@ pub enum GroupBy {
 pub struct Chart {
     /// What is drawn.
     pub metric: Metric,
-    /// Its unit: `1/s`, `ratio`, `us`.
+    /// Its unit: `1/s`, `ratio`, `us`; of a metric that a bundle declares, what that says.
     pub unit: String,
     /// Start of the first interval.
     pub from: WallTime,

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     calendar::{Calendar, Clock, Day, OpenHours},
     check::{GATES_MAX, PlanProblem, STAGES_MAX},
-    gate::{Bound, Budgeted, Certainty, Gate, Unheard, Unit, WebhookGate},
+    gate::{Bound, Budgeted, Certainty, Gate, MetricGate, Unheard, Unit, WebhookGate},
     quantity::{Bytes, QuantityError, Share, Size, Span},
 };
 use crate::{

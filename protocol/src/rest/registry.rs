@@ -7,6 +7,7 @@ use crate::{
     digest::Digest,
     id::{ModelName, ModelVersion},
     manifest::{Base, Measured},
+    metric::MetricSpec,
     rest::{BlobPart, Stages},
     steps::{InputSteps, OutputSteps, PostStep, PreStep},
     tensor::TensorSpec,
@@ -42,6 +43,9 @@ pub struct NewVersion {
     /// The oldest agent that may run it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_agent: Option<AgentVersion>,
+    /// Metrics of its own, beside those of every model.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<MetricSpec>,
     /// What is new, for people.
     #[serde(default)]
     pub note: String,
@@ -174,6 +178,9 @@ pub struct VersionView {
     /// The oldest agent that may run it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_agent: Option<AgentVersion>,
+    /// Metrics of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<MetricSpec>,
     /// What vetting measured, one entry a class of target.
     #[serde(default)]
     pub measured: Vec<Measured>,

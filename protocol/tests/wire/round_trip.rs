@@ -7,6 +7,7 @@ use tern_protocol::{
     digest::Digest,
     id::{BootId, OutboxId, Sequence},
     log::{Batch, Body, Entry, EventKind, NumberLabel},
+    metric::{MetricCounts, MetricKind, Range, Sum},
     shadow::ShadowWindow,
     tensor::{Dtype, Tensor},
     time::{Instant, Uptime, WallTime},
@@ -22,6 +23,24 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn metrics()(
+        name in "[a-zA-Z][a-zA-Z0-9_]{0,63}",
+        kind in prop::sample::select(vec![MetricKind::Counter, MetricKind::Gauge, MetricKind::Histogram]),
+        (count, refused) in any::<(u64, u64)>(),
+        values in prop::collection::vec(-9e15_f64..9e15, 0..9),
+        range in prop::option::of((any::<i32>(), any::<i32>())),
+        bins in prop::collection::vec(any::<u64>(), 0..12),
+    ) -> MetricCounts {
+        MetricCounts {
+            name: name.parse().expect("a name"),
+            kind, count, refused, bins,
+            sum: values.into_iter().filter_map(Sum::of).fold(Sum::default(), Sum::plus),
+            range: range.map(|(min, max)| Range { min: min.into(), max: max.into() }),
+        }
+    }
+}
+
+prop_compose! {
     fn windows()(
         (opened, closed) in (instants(), instants()),
         (inferences, errors) in any::<(u64, u64)>(),
@@ -29,6 +48,7 @@ prop_compose! {
         (sum, max) in any::<(i32, i32)>(),
         classes in prop::collection::vec(any::<u64>(), 0..20),
         features in prop::collection::vec(prop::collection::vec(any::<u64>(), 0..12), 0..20),
+        metrics in prop::collection::vec(metrics(), 0..5),
     ) -> Window {
         let bins = bins.into_iter().map(|(index, count)| SketchBin { index, count }).collect();
         Window {
@@ -37,6 +57,7 @@ prop_compose! {
                 accuracy: 10, zeros: errors, bins, sum: sum.into(), min: 0.0, max: max.into(),
             },
             features: features.into_iter().map(FeatureCounts).collect(),
+            metrics,
             ..samples::window()
         }
     }

@@ -10,6 +10,7 @@ use tern_protocol::{
     log::{Ack, Batch, Body, Capture, Entry, Event, EventKind, Label, NumberLabel},
     manifest::{Base, Golden, GoldenSample, Manifest, Measured},
     metadata::{Newest, Roots},
+    metric::{MetricCounts, MetricKind, MetricSpec, Range, Reduce, Sum, TensorSource},
     profile::{FeatureReference, Image, Reference},
     reported::{
         Deltas, Link, OutboxReport, Phase, Platform, Progress, RejectReason, Rejected, Reported,
@@ -263,6 +264,42 @@ pub fn manifest() -> Manifest {
         operators: vec![],
         measured: vec![],
         bases: vec![],
+        metrics: vec![],
+    }
+}
+
+pub fn manifest_with_metrics() -> Manifest {
+    let spec = |name_: &str, kind, bins: &[f32], from| MetricSpec {
+        name: name(name_),
+        kind,
+        bins: bins.into(),
+        unit: "mm".into(),
+        help: "what it says".into(),
+        from,
+    };
+    let from = |output: &str, reduce| {
+        Some(TensorSource {
+            output: output.into(),
+            reduce,
+        })
+    };
+    Manifest {
+        metrics: vec![
+            spec("rejects", MetricKind::Counter, &[], None),
+            spec(
+                "energy",
+                MetricKind::Gauge,
+                &[],
+                from("hidden", Reduce::Mean),
+            ),
+            spec(
+                "surest",
+                MetricKind::Histogram,
+                &[0.0, 0.5, 1.0],
+                from("probabilities", Reduce::Max),
+            ),
+        ],
+        ..manifest()
     }
 }
 
@@ -408,6 +445,7 @@ pub fn window() -> Window {
         values: None,
         signals: Vec::new(),
         temperature: None,
+        metrics: Vec::new(),
     }
 }
 
@@ -430,6 +468,39 @@ pub fn window_with_parts() -> Window {
         signals: vec![FeatureCounts(vec![0, 100, 199, 1, 0])],
         temperature: Some(-53),
         ..window_with_resources()
+    }
+}
+
+pub fn window_with_metrics() -> Window {
+    let counts = |name_: &str, kind, values: &[f64]| MetricCounts {
+        name: name(name_),
+        kind,
+        count: values.len() as u64,
+        sum: values.iter().fold(Sum::default(), |sum, value| {
+            sum.plus(Sum::of(*value).expect("a number"))
+        }),
+        range: None,
+        bins: Vec::new(),
+        refused: 0,
+    };
+    Window {
+        metrics: vec![
+            counts("rejects", MetricKind::Counter, &[1.0, 2.0]),
+            MetricCounts {
+                range: Some(Range {
+                    min: -1.5,
+                    max: 2.25,
+                }),
+                refused: 3,
+                ..counts("belt_speed", MetricKind::Gauge, &[-1.5, 2.25])
+            },
+            MetricCounts {
+                range: Some(Range { min: 0.5, max: 9.0 }),
+                bins: vec![0, 1, 0, 1],
+                ..counts("width", MetricKind::Histogram, &[0.5, 9.0])
+            },
+        ],
+        ..window()
     }
 }
 
@@ -663,6 +734,16 @@ macro_rules! every_message {
             "window-parts",
             tern_protocol::window::Window,
             crate::samples::window_with_parts()
+        );
+        $each!(
+            "window-metrics",
+            tern_protocol::window::Window,
+            crate::samples::window_with_metrics()
+        );
+        $each!(
+            "manifest-metrics",
+            tern_protocol::manifest::Manifest,
+            crate::samples::manifest_with_metrics()
         );
         $each!(
             "shadow-window",

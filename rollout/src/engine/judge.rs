@@ -99,11 +99,11 @@ impl Engine {
             (answer.0, answer.1.as_str())
         });
         GateVerdict {
-            gate: gate.name().into(),
+            gate: gate.title(),
             against: Against::Others,
             allowed: 0.0,
             verdict,
-            sentence: format!("{}: {}: {reason}", gate.name(), verdict.word()),
+            sentence: format!("{}: {}: {reason}", gate.title(), verdict.word()),
             treated: 0,
             control: 0,
             treated_mean: None,
@@ -198,7 +198,7 @@ impl Engine {
             (Verdict::Pass, sentence::Why::Within)
         };
         let mut answer = GateVerdict {
-            gate: gate.name().into(),
+            gate: gate.title(),
             against: claim.against,
             allowed: claim.allowed,
             verdict,

@@ -41,7 +41,7 @@ impl Counts {
             Gate::Latency(_) => Self::Slow,
             Gate::Accuracy(_) => Self::Wrong,
             Gate::Memory(_) => Self::OverMemory,
-            Gate::Confidence(_) | Gate::Mix(_) | Gate::Cpu(_) => Self::Other,
+            Gate::Confidence(_) | Gate::Mix(_) | Gate::Cpu(_) | Gate::Metric(_) => Self::Other,
             Gate::Disagreement(_) => Self::OfShadow,
             Gate::Silence(unheard) => Self::Silence(ms(unheard.after)),
             Gate::Restarts(unheard) => Self::Restarts(ms(unheard.after)),

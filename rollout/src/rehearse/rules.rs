@@ -279,7 +279,7 @@ impl<'a> ByRule<'a> {
             if known && mean > threshold {
                 self.failures[place] += 1;
                 if self.failures[place] > FAILURE_LIMIT {
-                    let name = gate.name();
+                    let name = gate.title();
                     return self.stop(format!("{name}: {mean:.3} is above {threshold:.3}"));
                 }
             }

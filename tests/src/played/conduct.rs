@@ -98,6 +98,7 @@ impl Conduct {
             values: None,
             signals: Vec::new(),
             temperature: None,
+            metrics: Vec::new(),
         }
     }
 }

@@ -14,6 +14,7 @@ mod handshake;
 mod inference;
 mod ingest;
 mod parts;
+mod query;
 mod report;
 mod rollout;
 mod swap;
@@ -89,6 +90,12 @@ enum Bench {
     Drift,
     /// What telemetry costs a device: time of an inference, bytes of a window
     Window,
+    /// What pages ask of a month of a large fleet
+    Query {
+        /// Devices
+        #[arg(long, default_value_t = 10_000)]
+        devices: u32,
+    },
     /// Telemetry windows a second, durable and acknowledged
     Ingest {
         /// Devices that send
@@ -119,6 +126,7 @@ fn main() -> Result<()> {
         Bench::Decide => decide::run(&report),
         Bench::Drift => drift::run_all(&report),
         Bench::Window => window::run(&report),
+        Bench::Query { devices } => query::run(&args.binaries, devices, &report),
         Bench::Ingest {
             devices,
             windows,

@@ -164,6 +164,7 @@ fn play(kind: &Kind, meter: &mut Meter, bins: &Bins, inferences: usize) {
             value: (kind.classes == 0).then(|| 100.0 * rng.random::<f32>() - 20.0),
             features: &input[..kind.features],
             signals: &bins.places(input),
+            taps: &[],
         });
         meter.sent(1, 25.0 + 5.0 * slower);
     }

@@ -48,6 +48,7 @@ fn load(
         pre: vec![input_steps],
         post: vec![output_steps],
         classes,
+        ..Interface::default()
     };
     Model::load_as(&same(graph), &interface)
 }

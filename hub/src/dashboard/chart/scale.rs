@@ -28,6 +28,13 @@ impl Scale {
             Metric::Accuracy | Metric::Confidence | Metric::Prediction => Self::between(0.0, 1.0),
             Metric::Errors => Self::between(0.0, high.clamp(0.01, 1.0)),
             Metric::Traffic | Metric::Latency => Self::between(0.0, high),
+            Metric::Custom if low >= 0.0 => Self::between(0.0, high),
+            // On round values, and nought among them.
+            Metric::Custom => {
+                let low = low.max(-LARGEST);
+                let step = nice_step((high.max(0.0) - low) / STEPS);
+                Self::between((low / step).floor() * step, high.max(0.0))
+            }
         }
     }
 

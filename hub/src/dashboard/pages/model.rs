@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 use tern_protocol::{
+    metric::{MetricKind, MetricSpec},
     rest::{Chart, DeltaState, DeltaView, ModelView, Transcoded, VersionView},
     tensor::TensorSpec,
 };
@@ -29,6 +30,17 @@ pub(in crate::dashboard) struct Charts {
     pub(in crate::dashboard) prediction: Chart,
     /// Inferences a second, a series a version.
     pub(in crate::dashboard) traffic: Chart,
+    /// Metrics that its bundles declare.
+    pub(in crate::dashboard) own: Vec<(MetricSpec, Chart)>,
+}
+
+/// Metrics that are drawn: those of the newest version that declares any.
+pub(in crate::dashboard) fn declared(model: &ModelView) -> &[MetricSpec] {
+    let metrics = model.versions.iter().map(|version| &version.metrics[..]);
+    metrics
+        .into_iter()
+        .find(|metrics| !metrics.is_empty())
+        .unwrap_or_default()
 }
 
 /// Who holds the keys that sign models.
@@ -168,6 +180,7 @@ fn vetting(version: &VersionView) -> Markup {
                     @if version.classes.is_empty() { span.dim { "none" } }
                     @for class in &version.classes { span.chip { (class) } }
                 }))
+                @if !version.metrics.is_empty() { (parts::fact("Metrics", &metrics(&version.metrics))) }
                 (parts::fact("Bundle", &html! { code.digest { (version.bundle.digest) } }))
                 @if let Some(cost) = &version.transcoded { (parts::fact("Transcoded", &transcoded(cost))) }
                 @if !version.deltas.is_empty() { (parts::fact("Deltas", &html! {
@@ -226,6 +239,26 @@ fn told(delta: &DeltaView) -> Markup {
     }
 }
 
+/// What the bundle declares of itself.
+fn metrics(metrics: &[MetricSpec]) -> Markup {
+    html! {
+        @for spec in metrics {
+            div {
+                code { (spec.name) }
+                span.dim {
+                    " " (spec.kind)
+                    @if !spec.unit.is_empty() { " in " (spec.unit) }
+                    @match &spec.from {
+                        Some(from) => { ", " (from.reduce) " of " code { (from.output) } }
+                        None => { ", told by programs on the device" }
+                    }
+                    @if !spec.help.is_empty() { ": " (spec.help) }
+                }
+            }
+        }
+    }
+}
+
 /// Each input and output with its steps, in order.
 fn steps(version: &VersionView) -> Markup {
     html! {
@@ -256,6 +289,33 @@ fn tensors(tensors: &[TensorSpec]) -> Markup {
     }
 }
 
+/// `belt_speed in m/s`.
+fn title(spec: &MetricSpec, chart: &Chart) -> String {
+    match (spec.kind, chart.unit.as_str()) {
+        (MetricKind::Counter, "1/s") => format!("{} a second", spec.name),
+        (_, "") => spec.name.to_string(),
+        (_, unit) => format!("{} in {unit}", spec.name),
+    }
+}
+
+/// The chart of a metric that a bundle declares.
+fn own(scope: &Scope, model: &ModelView, spec: &MetricSpec, chart: &Chart) -> Markup {
+    let of = [
+        ("model", Some(model.name.as_str())),
+        ("name", Some(spec.name.as_str())),
+    ];
+    Figure {
+        id: &format!("chart-metric-{}", spec.name),
+        title: &title(spec, chart),
+        hint: "Appears when a device has told a value of it.",
+        shape: Shape::Lines,
+        chart,
+        csv: chart::csv(scope, chart, &of),
+        notes: &[],
+    }
+    .draw()
+}
+
 fn figures(scope: &Scope, model: &ModelView, charts: &Charts) -> Markup {
     const SERVED: &str = "Appears when a device has served this model for one telemetry window.";
     const LABELLED: &str =
@@ -279,5 +339,8 @@ fn figures(scope: &Scope, model: &ModelView, charts: &Charts) -> Markup {
         (figure("chart-traffic", "Inferences a second by version", SERVED, Shape::VersionLines, &charts.traffic))
         (figure("chart-latency", "Latency", SERVED, Shape::Lines, &charts.latency))
         (figure("chart-prediction", "Prediction mix", SERVED, Shape::Stack, &charts.prediction))
+        @for (spec, chart) in &charts.own {
+            (own(scope, model, spec, chart))
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! many, and the points say on how many inferences they stand.
 
 mod axis;
+mod custom;
 mod labels;
 mod series;
 mod source;
@@ -15,7 +16,7 @@ use std::collections::BTreeMap;
 
 use sea_orm::Value;
 use tern_protocol::{
-    id::{DeviceId, ModelName, ModelVersion, SiteName, WorkspaceId},
+    id::{DeviceId, MetricName, ModelName, ModelVersion, SiteName, WorkspaceId},
     rest::{Chart, GroupBy, Metric, Part, Point, Series},
     time::WallTime,
 };
@@ -33,6 +34,9 @@ const POINTS_DEFAULT: u64 = 60;
 /// Length of a chart in milliseconds if nobody says how long: 15 min.
 const LENGTH_DEFAULT: i64 = 15 * 60 * 1000;
 
+/// Quantiles that are drawn of what has many values.
+const QUANTILES: [(f64, &str); 3] = [(0.5, "p50"), (0.9, "p90"), (0.99, "p99")];
+
 /// Series of one chart. A model with a thousand classes shows those that were predicted most.
 const SERIES: usize = 64;
 
@@ -41,6 +45,8 @@ const SERIES: usize = 64;
 pub struct ChartQuery {
     /// The quantity.
     pub metric: Metric,
+    /// Of [`Metric::Custom`]: which one.
+    pub name: Option<MetricName>,
     /// Of this model; of all if absent.
     pub model: Option<ModelName>,
     /// Of this version.
@@ -88,6 +94,19 @@ pub enum ChartError {
         "`arm` and `group=arm` are not known of a single device, nor of accuracy; the page of a rollout compares its parts"
     )]
     Arm,
+    /// Models declare metrics, and names are theirs.
+    #[error(
+        "`custom` needs `model`, and `name`, the name of a metric that it declares; other metrics take no name"
+    )]
+    Unnamed,
+    /// Nobody declares it.
+    #[error("no such version declares a metric `{name}`; declared are: {declared}")]
+    Undeclared {
+        /// As asked.
+        name: MetricName,
+        /// What there is.
+        declared: String,
+    },
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -110,6 +129,7 @@ impl ChartQuery {
             .saturating_mul(step);
         Self {
             metric,
+            name: None,
             model: None,
             version: None,
             site: None,
@@ -151,6 +171,9 @@ pub async fn chart(
     if query.is_by_arm() && (query.device.is_some() || query.metric == Metric::Accuracy) {
         return Err(ChartError::Arm);
     }
+    if query.name.is_some() != (query.metric == Metric::Custom) {
+        return Err(ChartError::Unnamed);
+    }
     let (source, axis) = match query.metric {
         Metric::Accuracy => (Source::Windows, axis),
         _ => source::choose(store, workspace, query, axis).await?,
@@ -163,20 +186,21 @@ pub async fn chart(
         axis,
     };
     let (unit, mut series) = match query.metric {
-        Metric::Traffic => ("1/s", windows::traffic(look).await?),
-        Metric::Errors => ("ratio", windows::errors(look).await?),
-        Metric::Latency => ("us", windows::latency(look).await?),
-        Metric::Prediction => ("ratio", windows::prediction(look).await?),
-        Metric::Confidence => ("ratio", windows::confidence(look).await?),
+        Metric::Traffic => ("1/s".into(), windows::traffic(look).await?),
+        Metric::Errors => ("ratio".into(), windows::errors(look).await?),
+        Metric::Latency => ("us".into(), windows::latency(look).await?),
+        Metric::Prediction => ("ratio".into(), windows::prediction(look).await?),
+        Metric::Confidence => ("ratio".into(), windows::confidence(look).await?),
         Metric::Accuracy => (
-            "ratio",
+            "ratio".into(),
             labels::accuracy(store, workspace, query, axis).await?,
         ),
+        Metric::Custom => custom::custom(look).await?,
     };
     limit(&mut series);
     Ok(Chart {
         metric: query.metric,
-        unit: unit.into(),
+        unit,
         from: WallTime(axis.from),
         step_ms: axis.step.unsigned_abs(),
         series,

@@ -83,5 +83,6 @@ fn metric_name(query: &ChartQuery) -> &'static str {
         Metric::Prediction => "prediction",
         Metric::Confidence => "confidence",
         Metric::Accuracy => "accuracy",
+        Metric::Custom => "value",
     }
 }

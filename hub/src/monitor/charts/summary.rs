@@ -2,13 +2,30 @@
 //! its bytes and are not decoded.
 
 use minicbor::{Decoder, decode::Error};
-use tern_protocol::window::Sketch as WireSketch;
+use tern_protocol::{metric::MetricCounts, window::Sketch as WireSketch};
 use tern_stats::sketch::Sketch;
 
 // Keys of `tern_protocol::window::Window`; the hub writes bodies itself, keys rising.
 const LATENCY: u32 = 8;
 const CLASSES: u32 = 9;
 const CONFIDENCE: u32 = 10;
+
+const METRICS: u32 = 20;
+
+/// What metrics that the bundle declares came to in a stored window.
+pub(super) fn metrics(body: &[u8]) -> Result<Vec<MetricCounts>, Error> {
+    let mut decoder = Decoder::new(body);
+    let keys = decoder
+        .map()?
+        .ok_or_else(|| Error::message("a body has a length"))?;
+    for _ in 0..keys {
+        if decoder.u32()? == METRICS {
+            return decoder.decode();
+        }
+        decoder.skip()?;
+    }
+    Ok(Vec::new())
+}
 
 /// Latency, classes and confidence of a window.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -81,6 +98,7 @@ mod tests {
             values: None,
             signals: Vec::new(),
             temperature: None,
+            metrics: Vec::new(),
         };
         let summary = Summary::read(&codec::encode(&window)).expect("reads");
         assert_eq!(
@@ -91,6 +109,21 @@ mod tests {
                 confidence: vec![1; 20]
             }
         );
-        assert!(Summary::read(b"\xff").is_err());
+        assert!(Summary::read(b"\xff").is_err() && metrics(b"\xff").is_err());
+        assert_eq!(metrics(&codec::encode(&window)).expect("reads"), []);
+        let counts = MetricCounts {
+            name: "rejects".parse().expect("a name"),
+            kind: tern_protocol::metric::MetricKind::Counter,
+            count: 7,
+            sum: tern_protocol::metric::Sum::default(),
+            range: None,
+            bins: Vec::new(),
+            refused: 0,
+        };
+        let told = Window {
+            metrics: vec![counts.clone()],
+            ..window
+        };
+        assert_eq!(metrics(&codec::encode(&told)).expect("reads"), [counts]);
     }
 }

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use sea_orm::{ConnectionTrait as _, QueryResult};
 use tern_protocol::{
     profile::CONFIDENCE_BINS,
-    rest::{Point, Series},
+    rest::{Metric, Point, Series},
 };
 use tern_stats::sketch::Sketch;
 
 use super::{
-    GroupKey, Look, filtered, group_columns, ms, names,
+    ChartQuery, GroupKey, Look, QUANTILES, filtered, group_columns, ms, names,
     series::{Drawn, drawn},
     series_name,
     source::{self, BODIES, Source},
@@ -27,9 +27,6 @@ const DOING: &str = "reading windows for a chart";
 /// Groups of windows that the database sums up for one chart: intervals times series, and a few
 /// more for windows that are longer than an interval.
 const SUMS: i64 = 50_000;
-
-/// Quantiles of latency that are drawn.
-const QUANTILES: [(f64, &str); 3] = [(0.5, "p50"), (0.9, "p90"), (0.99, "p99")];
 
 /// Inferences a second.
 pub(super) async fn traffic(look: Look<'_>) -> Result<Vec<Series>, StoreError> {
@@ -241,18 +238,35 @@ async fn sums(look: Look<'_>) -> Result<Drawn<Sum>, StoreError> {
 }
 
 /// A window whose body is read.
-struct Row {
-    group: GroupKey,
+pub(super) struct Row {
+    pub(super) group: GroupKey,
     model: String,
     version: i64,
-    opened: i64,
-    closed: i64,
+    pub(super) opened: i64,
+    pub(super) closed: i64,
+    /// How many windows it is a sample of.
+    pub(super) stands_for: u64,
 }
 
 /// Hands each window of the chart, or an even sample of them, to `each`.
 async fn bodies(
     look: Look<'_>,
     mut each: impl FnMut(&Row, &Summary) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    raw_bodies(look, |row, body| match Summary::read(body) {
+        Ok(summary) => each(row, &summary),
+        Err(err) => {
+            tracing::debug!(%err, "a stored window cannot be read");
+            Ok(())
+        }
+    })
+    .await
+}
+
+/// As [`bodies`], as they are stored.
+pub(super) async fn raw_bodies(
+    look: Look<'_>,
+    mut each: impl FnMut(&Row, &[u8]) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let Look {
         store,
@@ -267,8 +281,10 @@ async fn bodies(
         group_columns(query.group)
     );
     let select = source::of(Select::new(begin, []), source, workspace, query, axis);
-    let mut select = filtered(select, query).push(" AND inferences > 0", []);
-    if every > 1 && source == Source::Windows {
+    let mut select = filtered(select, query).push(with_something(query), []);
+    let thinned = every > 1 && source == Source::Windows;
+    let stands_for = if thinned { every } else { 1 };
+    if thinned {
         select = select.push(" AND id % ? = 0", [ms(every as i64)]);
     }
     // Windows that arrive between the two questions must not lift the bound.
@@ -283,18 +299,24 @@ async fn bodies(
             // Decoding is arithmetic without a pause: others get their turn.
             tokio::task::yield_now().await;
         }
-        let row = read(found).doing(DOING)?;
+        let row = read(found, stands_for).doing(DOING)?;
         let body: Vec<u8> = found.try_get("", "body").doing(DOING)?;
-        match Summary::read(&body) {
-            Ok(summary) => each(&row, &summary)?,
-            Err(err) => tracing::debug!(%err, "a stored window cannot be read"),
-        }
+        each(&row, &body)?;
     }
     Ok(())
 }
 
-fn read(row: &QueryResult) -> Result<Row, sea_orm::DbErr> {
+/// Windows that say something of what is asked: what programs tell of a model needs no inference.
+fn with_something(query: &ChartQuery) -> &'static str {
+    match query.metric {
+        Metric::Custom => "",
+        _ => " AND inferences > 0",
+    }
+}
+
+fn read(row: &QueryResult, stands_for: u64) -> Result<Row, sea_orm::DbErr> {
     Ok(Row {
+        stands_for,
         group: GroupKey::of(row)?,
         model: row.try_get("", "model")?,
         version: row.try_get("", "version")?,
@@ -313,7 +335,7 @@ async fn count(look: Look<'_>) -> Result<u64, StoreError> {
     } = look;
     let begin = Select::new("SELECT COUNT(*) AS windows FROM ", []);
     let select = source::of(begin, source, workspace, query, axis);
-    let select = filtered(select, query).push(" AND inferences > 0", []);
+    let select = filtered(select, query).push(with_something(query), []);
     let row = store
         .read()
         .query_one_raw(select.done(store.backend()))

@@ -10,7 +10,10 @@ use tern_protocol::{
     time::{Instant, WallTime},
 };
 
-use super::prepare::{Prepared, Ready, ReadyBody, ReadyCapture, ReadyShadow, ReadyWindow, bits};
+use super::{
+    metrics::MetricTotals,
+    prepare::{Prepared, Ready, ReadyBody, ReadyCapture, ReadyShadow, ReadyWindow, bits},
+};
 use crate::{
     fleet,
     monitor::{
@@ -98,6 +101,8 @@ pub(super) struct Totals {
     pub(super) quarantined: u64,
     /// Windows of shadows.
     pub(super) shadows: u64,
+    /// Metrics that their versions do not declare.
+    pub(super) undeclared: u64,
 }
 
 /// Rows of a group, by table.
@@ -112,6 +117,7 @@ pub(super) struct Rows {
     events: BTreeMap<Device, Vec<(WallTime, Event)>>,
     /// Windows and inferences by device.
     counts: BTreeMap<Device, (u64, u64)>,
+    metrics: MetricTotals,
     unknown: u64,
     quarantined: u64,
 }
@@ -170,6 +176,9 @@ impl Rows {
             doubt,
         } = timeline.interval(window.opened, window.closed);
         self.quarantined += u64::from(doubt.is_some());
+        if let Some(told) = &window.told {
+            self.metrics.add(workspace, told);
+        }
         self.windows.extend([
             workspace.as_str().into(),
             device.as_str().into(),
@@ -264,6 +273,7 @@ impl Rows {
         totals.shadows = SHADOWS
             .insert(txn, self.shadows, "storing windows of shadows")
             .await?;
+        self.metrics.write(txn).await?;
         for workspace in self.shadowed {
             totals.tallies.entry(workspace).or_default();
         }

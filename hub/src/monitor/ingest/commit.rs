@@ -15,8 +15,9 @@ use tern_protocol::{
 use super::{
     Acknowledged,
     collect::{Device, Rows, Totals},
+    metrics::Declarations,
     positions::{Key, Positions},
-    prepare::Prepared,
+    prepare::{Prepared, ReadyBody},
 };
 use crate::{
     app::App,
@@ -40,6 +41,8 @@ pub(super) struct Committer {
     positions: Positions,
     /// Workspaces that exist. Rows of others would break the whole group's transaction.
     workspaces: BTreeSet<WorkspaceId>,
+    /// What versions declare.
+    declarations: Declarations,
 }
 
 impl Committer {
@@ -48,6 +51,7 @@ impl Committer {
             app,
             positions: Positions::default(),
             workspaces: BTreeSet::new(),
+            declarations: Declarations::default(),
         }
     }
 
@@ -129,11 +133,20 @@ impl Committer {
         judged
     }
 
-    async fn store(&self, judged: &mut Judged) -> Result<Totals, StoreError> {
-        let taken = std::mem::take(&mut judged.taken);
+    async fn store(&mut self, judged: &mut Judged) -> Result<Totals, StoreError> {
+        let mut taken = std::mem::take(&mut judged.taken);
         judged.batches = taken.len() as u64;
         let read = self.app.store.read();
         let sites = sites(read, &taken).await?;
+        let mut undeclared = 0;
+        for batch in &mut taken {
+            for entry in &mut batch.entries {
+                if let ReadyBody::Window(window) = &mut entry.body {
+                    let declared = &mut self.declarations;
+                    undeclared += declared.apply(read, &batch.workspace, window).await?;
+                }
+            }
+        }
         let mut rows = Rows::default();
         for batch in taken {
             let timeline = timeline(read, &batch).await?;
@@ -148,7 +161,8 @@ impl Committer {
             .begin()
             .await
             .doing("beginning to store telemetry")?;
-        let totals = rows.write(&txn, self.app.clock.now()).await?;
+        let mut totals = rows.write(&txn, self.app.clock.now()).await?;
+        totals.undeclared = undeclared;
         Positions::write(&txn, &judged.moved).await?;
         txn.commit().await.doing("committing telemetry")?;
         Ok(totals)
@@ -160,6 +174,7 @@ impl Committer {
         counters.batches.add(judged.batches);
         counters.entries_unknown.add(totals.unknown);
         counters.quarantined.add(totals.quarantined);
+        counters.metrics_undeclared.add(totals.undeclared);
         counters.shadow_windows.add(totals.shadows);
         for (workspace, tally) in &totals.tallies {
             counters.windows.add(tally.windows);

@@ -11,6 +11,7 @@
 
 mod collect;
 mod commit;
+mod metrics;
 mod positions;
 mod prepare;
 
@@ -23,6 +24,7 @@ use tern_protocol::{
 };
 use tokio::{sync::mpsc, task::JoinHandle};
 
+pub(super) use self::metrics::read as stored_totals;
 use self::{commit::Committer, prepare::Prepared};
 use crate::{app::App, counters::Counters, store::chain};
 

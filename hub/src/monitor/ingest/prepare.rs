@@ -60,6 +60,8 @@ pub(super) struct ReadyWindow {
     pub(super) errors: u64,
     /// The window as CBOR, as the device wrote it.
     pub(super) body: Vec<u8>,
+    /// The window itself, if it has metrics to be looked at.
+    pub(super) told: Option<Box<Window>>,
 }
 
 pub(super) struct ReadyShadow {
@@ -105,7 +107,7 @@ pub(super) fn prepare(incoming: Incoming) -> Option<Prepared> {
 
 fn ready(entry: Entry) -> Ready {
     let body = match entry.body {
-        Body::Window(window) => ReadyBody::Window(Box::new(ready_window(&window))),
+        Body::Window(window) => ReadyBody::Window(Box::new(ready_window(window))),
         Body::Capture(capture) => ready_capture(&capture),
         Body::Label(label) => ReadyBody::Label(label),
         Body::Number(label) => ready_number(label),
@@ -121,7 +123,7 @@ fn ready(entry: Entry) -> Ready {
     }
 }
 
-fn ready_window(window: &Window) -> ReadyWindow {
+fn ready_window(window: Box<Window>) -> ReadyWindow {
     ReadyWindow {
         slot: window.slot.to_string(),
         model: window.model.to_string(),
@@ -130,7 +132,8 @@ fn ready_window(window: &Window) -> ReadyWindow {
         closed: window.closed,
         inferences: window.inferences.min(COUNT_MAX),
         errors: window.errors.min(COUNT_MAX),
-        body: codec::encode(window),
+        body: codec::encode(&*window),
+        told: (!window.metrics.is_empty()).then_some(window),
     }
 }
 

@@ -204,6 +204,7 @@ fn interface(facts: &NewVersion) -> Interface {
         pre: facts.known_pre(),
         post: facts.known_post(),
         classes: facts.classes.len(),
+        taps: Interface::taps(&facts.metrics),
     }
 }
 

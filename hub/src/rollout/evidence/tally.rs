@@ -2,8 +2,9 @@
 
 use minicbor::{Decode, Encode};
 use tern_protocol::{
+    metric::{MetricCounts, MetricKind},
     profile::CONFIDENCE_BINS,
-    rest::{Gate, Unit},
+    rest::{Gate, MetricGate, Unit},
     shadow::ShadowWindow,
     time::WallTime,
     window::Window,
@@ -59,6 +60,9 @@ pub(super) struct Tally {
 /// Parts of a whole in which weights of labels are added up.
 const WEIGHT: f64 = 1e6;
 
+/// Values of a metric that a window weighs by at most: more say no more.
+const METRIC_WEIGHT: u64 = 1 << 32;
+
 /// No mean is that large: nothing is known.
 const UNKNOWN: u16 = u16::MAX;
 
@@ -74,7 +78,12 @@ pub(super) struct Heard<'a> {
 pub(super) const fn needs_body(gate: &Gate) -> bool {
     matches!(
         gate,
-        Gate::Latency(_) | Gate::Confidence(_) | Gate::Mix(_) | Gate::Memory(_) | Gate::Cpu(_)
+        Gate::Latency(_)
+            | Gate::Confidence(_)
+            | Gate::Mix(_)
+            | Gate::Memory(_)
+            | Gate::Cpu(_)
+            | Gate::Metric(_)
     )
 }
 
@@ -256,6 +265,7 @@ fn share(gate: &Gate, heard: &Heard<'_>) -> (u64, u64) {
             Err(_) => (0, 0),
         },
         (Gate::Confidence(_), Some(body)) => lacking(&body.confidence),
+        (Gate::Metric(rule), Some(body)) => on_its_way(rule, body),
         (Gate::Memory(rule), Some(body)) => budgeted(rss(body), rule.budget.get()),
         (Gate::Cpu(rule), Some(body)) => {
             let lasted = body.closed.uptime.0.saturating_sub(body.opened.uptime.0);
@@ -278,6 +288,22 @@ const fn rss(body: &Window) -> Option<u64> {
 /// Processor time of the agent in the window, in milliseconds.
 const fn cpu(body: &Window) -> Option<u64> {
     body.cpu_ms
+}
+
+/// How far a metric of the bundle is on the way from its best to its worst; nothing of a bundle that does not declare it.
+fn on_its_way(rule: &MetricGate, body: &Window) -> (u64, u64) {
+    let counts = body.metrics.iter().find(|counts| counts.name == rule.name);
+    let weight = |counts: &MetricCounts| match counts.kind {
+        MetricKind::Counter => body.inferences,
+        MetricKind::Gauge | MetricKind::Histogram => counts.count,
+    };
+    let weighed = counts.map(|counts| (counts, weight(counts).min(METRIC_WEIGHT)));
+    let Some((counts, weight @ 1..)) = weighed else {
+        return (0, 0);
+    };
+    let mean = counts.sum.value() / weight as f64;
+    let place = (rule.place(mean) * WHOLE as f64).round() as u64;
+    (place * weight, WHOLE * weight)
 }
 
 /// The confidence that predictions lack: bins count predictions from 0 to 1.
@@ -311,7 +337,10 @@ fn distance(classes: &[u64], mix: &[u64]) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
+    use tern_protocol::{log::Body, metric::Sum};
+
     use super::*;
+    use crate::monitor::fixture::Device;
 
     fn gates() -> Vec<Gate> {
         serde_json::from_str(r#"[{"errors":{"margin":"1%"}},{"silence":{"margin":"1%"}}]"#)
@@ -364,6 +393,56 @@ mod tests {
         let settled = tally.settle(&gates, &[]);
         let told = settled.usual(Index(3));
         assert_eq!(told, [Event::Usual(Index(3), GateIndex(1), 250)]);
+    }
+
+    #[test]
+    fn a_metric_of_the_bundle_is_as_bad_as_it_is_far_on_its_way() {
+        let rule = |best, worst| MetricGate {
+            name: "rejects".parse().expect("a name"),
+            best,
+            worst,
+            margin: None,
+            limit: None,
+            certainty: tern_protocol::rest::Certainty::Estimate,
+        };
+        let Body::Window(mut body) = Device::new("meter-1").window(0, 1_000, 10) else {
+            panic!("no window");
+        };
+        let of = |body: &Window, rule: &MetricGate| {
+            let (part, whole) = on_its_way(rule, body);
+            level(part, whole)
+        };
+        assert_eq!(of(&body, &rule(0.0, 1.0)), None, "it is not declared");
+        let sum = [4.0, 1.0].into_iter().fold(Sum::default(), |sum, value| {
+            sum.plus(Sum::of(value).expect("a number"))
+        });
+        let mut told = |kind| {
+            body.metrics = vec![MetricCounts {
+                name: "rejects".parse().expect("a name"),
+                kind,
+                count: 2,
+                sum,
+                range: None,
+                bins: Vec::new(),
+                refused: 0,
+            }];
+            (*body).clone()
+        };
+        let counter = told(MetricKind::Counter);
+        assert_eq!(
+            of(&counter, &rule(0.0, 1.0)),
+            Some(500),
+            "half a reject an inference"
+        );
+        let gauge = told(MetricKind::Gauge);
+        assert_eq!(of(&gauge, &rule(0.0, 10.0)), Some(250));
+        assert_eq!(of(&gauge, &rule(10.0, 0.0)), Some(750), "more is better");
+        assert_eq!(
+            of(&gauge, &rule(0.0, 1.0)),
+            Some(1_000),
+            "no worse than the worst"
+        );
+        assert_eq!(of(&gauge, &rule(3.0, 9.0)), Some(0));
     }
 
     #[test]

@@ -155,7 +155,7 @@ impl Plan {
         for (index, gate) in self.gates.iter().enumerate() {
             let name = gate.name();
             let at = format!("gates[{index}].{name}");
-            if !names.insert(name) {
+            if !names.insert(gate.title()) {
                 found.add(&at, "stands here twice; one of each is enough");
             }
             if let Gate::Webhook(webhook) = gate {
@@ -169,6 +169,13 @@ impl Plan {
                 if webhook.every.ms() < 1_000 {
                     found.add(format!("{at}.every"), "write at least 1s");
                 }
+            }
+            if let Gate::Metric(metric) = gate
+                && !metric.is_a_way()
+            {
+                let text =
+                    "write two different numbers: the best value there can be, and the worst";
+                found.add(format!("{at}.worst"), text);
             }
             let Some(bound) = gate.bound() else {
                 continue;

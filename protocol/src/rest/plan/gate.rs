@@ -1,7 +1,9 @@
 //! What is asked of a version.
 
-use alloc::{string::String, vec, vec::Vec};
+use alloc::{format, string::String, vec, vec::Vec};
 use serde::{Deserialize, Serialize};
+
+use crate::id::MetricName;
 
 use super::quantity::{Bytes, Share, Span};
 
@@ -35,6 +37,8 @@ pub enum Gate {
     Cpu(Budgeted<Share>),
     /// Inputs on which a shadow answers otherwise than what serves. In shadow stages only; has a limit only.
     Disagreement(Bound),
+    /// The mean of a metric that the bundles declare.
+    Metric(MetricGate),
     /// Asks somebody else's program before a stage can pass.
     Webhook(WebhookGate),
 }
@@ -91,6 +95,43 @@ pub struct Unheard {
     /// How sure one must be that it is not more.
     #[serde(default, skip_serializing_if = "is_estimate")]
     pub certainty: Certainty,
+}
+
+/// What is allowed of a metric that the bundles declare: of a counter what an inference adds to it, of others the mean of
+/// their values. What a window says of it is taken for 0 at `best` and for 100 % at `worst`, and for no less and no more
+/// beside them; shares are of the way from the one to the other.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct MetricGate {
+    /// Which metric.
+    pub name: MetricName,
+    /// The value that is as good as can be.
+    pub best: f64,
+    /// The value that is as bad as can be; above `best` if less is better, below it if more is.
+    pub worst: f64,
+    /// So much more than the control.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub margin: Option<Share>,
+    /// So much at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Share>,
+    /// How sure one must be that it is not more.
+    #[serde(default, skip_serializing_if = "is_estimate")]
+    pub certainty: Certainty,
+}
+
+impl MetricGate {
+    /// Whether there is a way from best to worst.
+    pub fn is_a_way(&self) -> bool {
+        let way = self.worst - self.best;
+        self.best.is_finite() && self.worst.is_finite() && way.is_finite() && way != 0.0
+    }
+
+    /// How far a value is on the way from best to worst, 0 to 1.
+    pub fn place(&self, value: f64) -> f64 {
+        ((value - self.best) / (self.worst - self.best)).clamp(0.0, 1.0)
+    }
 }
 
 /// How sure one must be that there is no harm before a gate passes. That there *is* harm must always be proven.
@@ -172,7 +213,16 @@ impl Gate {
             Self::Memory(_) => "memory",
             Self::Cpu(_) => "cpu",
             Self::Disagreement(_) => "disagreement",
+            Self::Metric(_) => "metric",
             Self::Webhook(_) => "webhook",
+        }
+    }
+
+    /// As people tell gates of a plan apart: its name, and that of its metric if it is of one.
+    pub fn title(&self) -> String {
+        match self {
+            Self::Metric(of) => format!("metric {}", of.name),
+            _ => self.name().into(),
         }
     }
 
@@ -197,6 +247,7 @@ impl Gate {
             Self::Latency(from) => bound!(from),
             Self::Memory(from) => bound!(from),
             Self::Cpu(from) => bound!(from),
+            Self::Metric(from) => bound!(from),
             Self::Silence(from) | Self::Restarts(from) => bound!(from),
             Self::Webhook(_) => None,
         }
@@ -217,6 +268,7 @@ impl Gate {
             | Self::Mix(_)
             | Self::Memory(_)
             | Self::Cpu(_)
+            | Self::Metric(_)
             | Self::Disagreement(_) => Unit::Windows,
             Self::Silence(_) | Self::Restarts(_) => Unit::Time,
             Self::Accuracy(_) => Unit::Labels,

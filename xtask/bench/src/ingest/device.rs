@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS};
 use tern_protocol::{
     codec,
-    id::{BootId, DeviceId, OutboxId, Revision, Sequence, WorkspaceId},
+    id::{BootId, DeviceId, OutboxId, Revision, Sequence, SiteName, WorkspaceId},
     limits,
     log::{Ack, Batch, Body, Entry},
     reported::{Link, OutboxReport, Platform, Reported, Resources},
@@ -29,9 +29,10 @@ const FRAME: usize = 1024;
 
 /// A device with everything that it will send, encoded beforehand so that encoding costs nothing
 /// while the hub is measured.
-pub(super) struct Sender {
+pub(crate) struct Sender {
     workspace: WorkspaceId,
     device: DeviceId,
+    site: SiteName,
     mqtt: MqttOptions,
     outbox: OutboxId,
     per_batch: u64,
@@ -41,7 +42,7 @@ pub(super) struct Sender {
 }
 
 /// What came of sending.
-pub(super) struct Sent {
+pub(crate) struct Sent {
     /// Wait for each batch's ack, in milliseconds.
     pub(super) waits: Vec<f64>,
     /// Batches that were sent again.
@@ -49,7 +50,18 @@ pub(super) struct Sent {
 }
 
 impl Sender {
+    /// One with windows of one minute each, one after the other.
     pub(super) fn new(number: u32, batches: u64, per_batch: u64, broker: &str) -> Result<Self> {
+        let outbox = OutboxId(u64::from(number) + 1);
+        let batches = (0..batches).map(|n| batch(outbox, n * per_batch, per_batch));
+        Self::of(number, "bench", batches.collect(), broker)
+    }
+
+    /// One at a site that sends these, all of the same number of windows, from its first on.
+    pub(crate) fn of(number: u32, site: &str, batches: Vec<Batch>, broker: &str) -> Result<Self> {
+        let per_batch = batches
+            .first()
+            .map_or(1, |batch| batch.entries.len() as u64);
         let device: DeviceId = format!("bench-{number:04}").parse()?;
         let (host, port) = broker
             .rsplit_once(':')
@@ -59,9 +71,7 @@ impl Sender {
         mqtt.set_max_packet_size(packet, packet)
             .set_keep_alive(Duration::from_mins(1));
         let outbox = OutboxId(u64::from(number) + 1);
-        let batches: Vec<Vec<u8>> = (0..batches)
-            .map(|n| codec::encode(&batch(outbox, n * per_batch, per_batch)))
-            .collect();
+        let batches: Vec<Vec<u8>> = batches.iter().map(codec::encode).collect();
         let longest = batches.iter().map(Vec::len).max().unwrap_or(0);
         ensure!(
             longest <= limits::PAYLOAD,
@@ -70,6 +80,7 @@ impl Sender {
         Ok(Self {
             workspace: "default".parse()?,
             device,
+            site: site.parse()?,
             mqtt,
             outbox,
             per_batch,
@@ -94,7 +105,7 @@ impl Sender {
     }
 
     /// Connects, subscribes to acks, says what it is.
-    pub(super) async fn connect(self) -> Result<Connected> {
+    pub(crate) async fn connect(self) -> Result<Connected> {
         let (client, mut events) = AsyncClient::new(self.mqtt.clone(), 16);
         client
             .subscribe(self.topic(Channel::Ack), QoS::AtLeastOnce)
@@ -111,7 +122,7 @@ impl Sender {
         client
             .publish(self.topic(Channel::Link), QoS::AtLeastOnce, true, link)
             .await?;
-        let state = codec::encode(&reported()?);
+        let state = codec::encode(&reported(self.site.clone()));
         client
             .publish(self.topic(Channel::State), QoS::AtLeastOnce, true, state)
             .await?;
@@ -130,7 +141,7 @@ impl Sender {
 }
 
 /// A device that is ready to send.
-pub(super) struct Connected {
+pub(crate) struct Connected {
     sender: Sender,
     client: AsyncClient,
     events: EventLoop,
@@ -138,7 +149,7 @@ pub(super) struct Connected {
 
 impl Connected {
     /// Sends every batch and waits for each ack.
-    pub(super) async fn send_all(mut self) -> Result<Sent> {
+    pub(crate) async fn send_all(mut self) -> Result<Sent> {
         let (log, ack) = (
             self.sender.topic(Channel::Log),
             self.sender.topic(Channel::Ack),
@@ -213,15 +224,15 @@ fn batch(outbox: OutboxId, after: u64, windows: u64) -> Batch {
     }
 }
 
-fn reported() -> Result<Reported> {
-    Ok(Reported {
+fn reported(site: SiteName) -> Reported {
+    Reported {
         agent: env!("CARGO_PKG_VERSION").into(),
         now: Instant {
             boot: BootId(1),
             uptime: Uptime(0),
         },
         wall: None,
-        site: "bench".parse()?,
+        site,
         labels: BTreeMap::new(),
         platform: Platform::default(),
         resources: Resources::default(),
@@ -231,5 +242,5 @@ fn reported() -> Result<Reported> {
         malformed: 0,
         trust: None,
         deltas: None,
-    })
+    }
 }

@@ -1,8 +1,8 @@
 //! Telemetry windows a second, from the device's publish to the hub's ack after commit, with hub
 //! and broker on this machine and the devices that send beside them.
 
-mod device;
-mod windows;
+pub(crate) mod device;
+pub(crate) mod windows;
 
 use std::time::{Duration, Instant};
 

@@ -24,13 +24,13 @@ const CLASSES: usize = 10;
 const LATENCY_BINS: i32 = 30;
 
 /// Inferences in one window.
-pub(super) const INFERENCES: u64 = 60;
+pub(crate) const INFERENCES: u64 = 60;
 
 /// Length of a window.
 const LENGTH_MS: u64 = 60_000;
 
 /// The window with this number of one device.
-pub(super) fn window(number: u64) -> Window {
+pub(crate) fn window(number: u64) -> Window {
     let opened = number * LENGTH_MS;
     let moment = |ms| Instant {
         boot: BootId(1),
@@ -71,6 +71,7 @@ pub(super) fn window(number: u64) -> Window {
         values: None,
         signals: Vec::new(),
         temperature: None,
+        metrics: Vec::new(),
     }
 }
 

@@ -1,11 +1,16 @@
 //! Stores what a look led to: events, decisions, tallies and how the rollout stands, in one transaction.
 
 use sea_orm::TransactionTrait as _;
-use tern_protocol::rest::{Decision, Deed, Look, RolloutCounts, RolloutState};
+use tern_otlp::SPANS;
+use tern_protocol::{
+    id::{RolloutId, WorkspaceId},
+    rest::{Decision, Deed, Look, RolloutCounts, RolloutState},
+};
 use tern_rollout::{
     Applied, Phase,
     event::{Batch, Index},
 };
+use tracing::Span;
 
 use super::{Committed, News, Running};
 use crate::{
@@ -24,6 +29,15 @@ use crate::{
 
 /// Shortest time between two looks that are kept for charts, in milliseconds.
 const LOOK: i64 = 10_000;
+
+/// A span of storing decisions, of a look that led to some.
+fn deciding(workspace: &WorkspaceId, id: RolloutId, decisions: &[Decision]) -> Option<Span> {
+    let last = decisions.last()?;
+    Some(tracing::info_span!(
+        target: SPANS, "decide", tern.workspace = %workspace, tern.rollout = %id, tern.decision = last.what.word(),
+        tern.stage = last.stage, tern.decisions = decisions.len(),
+    ))
+}
 
 impl Running {
     /// Stores what a look led to, all of it or nothing.
@@ -47,6 +61,7 @@ impl Running {
             });
         }
         let (workspace, id) = (&self.workspace, self.id);
+        let deciding = deciding(workspace, id, &applied.decisions);
         let txn = app.store.write().begin().await;
         let txn = txn.doing("beginning to store evidence of a rollout")?;
         if applied.changed {
@@ -110,6 +125,7 @@ impl Running {
         if !applied.decisions.is_empty() {
             app.courier.wake();
         }
+        drop(deciding);
         self.begun = true;
         self.memory = memory;
         self.sequence += i64::from(applied.changed);
