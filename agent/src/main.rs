@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::Context as _;
 use tern_agent::{
-    capture::Policy,
+    capture::{Captures, policy::Policy},
     chance::Chance,
     clock::Clock,
     config::Config,
@@ -158,14 +158,16 @@ fn run(config: &Path) -> anyhow::Result<()> {
     let standing = standing.map(|joined| Standing::new(joined, clock));
     let standing = standing.transpose().context("the key of this device")?;
 
-    let policy = Policy::new(config.captures.clone(), chance.split());
+    let policy = Policy::new(config.captures.clone(), chance.split(), clock.uptime());
+    let workspace = config.workspace.clone();
+    let captures = Arc::new(Captures::new(policy, workspace, clock, inputs_in.clone()));
     let shared = Arc::new(Shared {
         device: config.device.clone(),
         predictor: Predictor::new(
             Arc::clone(&slots),
             clock,
             numbers,
-            policy,
+            Arc::clone(&captures),
             inputs_in,
             Arc::clone(&wake),
         ),
@@ -191,6 +193,7 @@ fn run(config: &Path) -> anyhow::Result<()> {
             chance,
             slots,
             board,
+            captures,
             ways,
         };
         let ears = (inputs, wake, stop, served);

@@ -85,7 +85,7 @@ pub(crate) enum Command {
     /// Say what the right answers were
     #[command(subcommand)]
     Label(LabelCommand),
-    /// Look at stored inputs, and take them out for training
+    /// Stored inputs: look at them, ask for them, take them out for training, delete them
     #[command(subcommand)]
     Capture(CaptureCommand),
     /// How often each version is right, at each site

@@ -17,6 +17,7 @@ use crate::{
     },
     blobs::Blobs,
     broker::external::External,
+    captures::Desk,
     changes::Changes,
     clock::Clock,
     counters::Counters,
@@ -81,6 +82,8 @@ pub struct App {
     pub verdict: Verdict,
     /// Rollouts that decide by evidence, as they are held in memory.
     pub engines: Engines,
+    /// What inputs are encrypted with, and what must not come back.
+    pub captures: Desk,
 }
 
 /// Asks a driver to look again. Carries no data: whoever is woken reads all it needs from the
@@ -167,5 +170,6 @@ pub(crate) async fn over(dir: &std::path::Path, store: Store, clock: Clock) -> A
         courier: Courier::new(None),
         verdict: Verdict::default(),
         engines: Engines::default(),
+        captures: Desk::default(),
     }
 }

@@ -21,7 +21,7 @@ pub use self::backup::{BackupArgs, RestoreArgs};
 pub use self::broker::{BrokerArgs, BrokerSettingsError};
 pub use self::certificate::CertificateArgs;
 pub use self::oidc::OidcArgs;
-pub use self::retention::Retention;
+pub use self::retention::{KeepCaptures, Retention};
 pub use self::smtp::{SmtpArgs, SmtpSettingsError};
 use crate::access::{identity::Lives, reach};
 
@@ -235,6 +235,10 @@ pub struct Config {
     /// A broker of the operator's own.
     #[command(flatten)]
     pub broker: BrokerArgs,
+    /// Encrypt captured inputs in the database with the key in this file: 32 bytes, or 64 hex digits. Repeatable: the
+    /// first encrypts, all decrypt.
+    #[arg(long = "capture-key", value_name = "FILE")]
+    pub capture_keys: Vec<PathBuf>,
     /// How long telemetry is kept.
     #[command(flatten)]
     pub retention: Retention,

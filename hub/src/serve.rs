@@ -37,6 +37,10 @@ use crate::{
         external::{External, ExternalError},
         files,
     },
+    captures::{
+        self, Desk,
+        seal::{KeyError, Keys},
+    },
     changes::Changes,
     clock::Clock,
     config::{BrokerArgs, BrokerSettingsError, Config, NotLoopback, SmtpSettingsError},
@@ -99,6 +103,9 @@ pub enum ServeError {
     /// The login by an OpenID provider is set up wrongly.
     #[error(transparent)]
     Oidc(#[from] oidc::SettingsError),
+    /// A key for captures cannot be used.
+    #[error("the key of `--capture-key`")]
+    CaptureKey(#[from] KeyError),
     /// The mail server is set up wrongly.
     #[error(transparent)]
     Smtp(#[from] SmtpSettingsError),
@@ -230,7 +237,9 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         courier: Courier::new(mailer),
         verdict: scrub::Verdict::default(),
         engines: rollout::Engines::default(),
+        captures: Desk::new(Keys::load(&config.capture_keys)?),
     };
+    app.captures.tombstones.load(&app.store).await?;
     intake::all_offline(&app).await?;
     let (others, keeping) = certificate::open(&config, data.path(), &app.clock)?;
 
@@ -322,6 +331,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let delivering = boxed(delivery::run(app.clone(), limits, wanted, chunks));
     let noting = boxed(delivery::history::run(app.clone(), stop.clone()));
     let taking_in = boxed(intake::run(app.clone(), messages, tells.clone()));
+    let asking = boxed(captures::orders::run(app.clone(), tells.clone(), stop.clone()));
     let rolling_out = boxed(rollout::driver::run(app.clone(), tells, stop.clone()));
     let ingesting = boxed(async {
         if let Err(err) = ingest_done.await {
@@ -351,6 +361,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         part("hearing devices", hearing),
         part("device states", taking_in),
         part("telemetry", ingesting),
+        part("what is asked about captures", asking),
         part("delivery", delivering),
         part("what was delivered", noting),
         part("rollouts", rolling_out),

@@ -144,6 +144,10 @@ fn capture(bytes: usize) -> Body {
         class: 1,
         confidence: 0.5,
         probability: 1.0,
+        reasons: tern_protocol::capture::Reasons::default(),
+        request: None,
+        subject: None,
+        summary: None,
     }))
 }
 
@@ -157,6 +161,7 @@ fn label() -> Body {
         confidence: 0.5,
         truth: 2,
         predicted_at: at(0),
+        subject: None,
     }))
 }
 

@@ -138,6 +138,7 @@ impl Recent {
             confidence: prediction.confidence,
             truth: index as u32,
             predicted_at: memory.at,
+            subject: None,
         })
     }
 }

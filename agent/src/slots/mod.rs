@@ -154,7 +154,7 @@ impl Loaded {
     }
 
     /// What its reference gives to count inputs on.
-    pub fn bins(&self) -> &Bins {
+    pub fn bins(&self) -> &Arc<Bins> {
         &self.bins
     }
 

@@ -6,6 +6,7 @@
 //! Must never break: a method returns what the hub said or a [`ClientError`] that says what to do.
 
 mod access;
+mod captures;
 mod connection;
 mod error;
 mod http;

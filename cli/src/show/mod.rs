@@ -4,6 +4,7 @@
 //! without their control characters, so nobody writes to a terminal through us.
 
 pub(crate) mod admission;
+pub(crate) mod captures;
 pub(crate) mod delivery;
 pub(crate) mod device;
 pub(crate) mod distances;

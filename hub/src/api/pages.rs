@@ -2,7 +2,7 @@
 //! is linked has conversions of its own from texts.
 
 use tern_protocol::rest::{
-    AccuracyView, AuditEntry, AuthorityView, CaptureView, DeviceView, EventView, IdentityView,
+    AccuracyView, AuditEntry, AuthorityView, CaptureRequestView, CaptureView, DeletionView, DeviceView, EventView, IdentityView,
     InvitationView, MemberView, ModelView, NotificationView, Page, PlanTemplate, QuarantineView,
     RolloutView, SubscriptionView, TimelineEntry, TokenView, UserView, WorkspaceView,
 };
@@ -11,6 +11,8 @@ pub(super) type AccuracyPage = Page<AccuracyView>;
 pub(super) type AuditPage = Page<AuditEntry>;
 pub(super) type AuthorityPage = Page<AuthorityView>;
 pub(super) type CapturePage = Page<CaptureView>;
+pub(super) type CaptureRequestPage = Page<CaptureRequestView>;
+pub(super) type DeletionPage = Page<DeletionView>;
 pub(super) type DevicePage = Page<DeviceView>;
 pub(super) type EventPage = Page<EventView>;
 pub(super) type IdentityPage = Page<IdentityView>;

@@ -14,6 +14,7 @@ use crate::{
     access::identity::{DecideError, InviteError, JoinError},
     access::people::PeopleError,
     blobs::BlobError,
+    captures::CaptureError,
     monitor::{ChartError, DistancesError, labels::ImportError},
     notify::NotifyError,
     registry::PublishError,
@@ -295,6 +296,17 @@ impl From<InviteError> for ApiError {
             InviteError::NotFound(_) => Self::not_found(err.to_string()),
             InviteError::NotListening => Self::conflict(err.to_string()),
             InviteError::Store(err) => err.into(),
+        }
+    }
+}
+
+impl From<CaptureError> for ApiError {
+    fn from(err: CaptureError) -> Self {
+        match err {
+            CaptureError::Impossible(_) => Self::unprocessable(err.to_string()),
+            CaptureError::NotFound(_) => Self::not_found(err.to_string()),
+            CaptureError::TooMany(_) => Self::conflict(err.to_string()),
+            CaptureError::Store(err) => err.into(),
         }
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! A label of a captured prediction weighs as much as the inverse of the probability with which it
 //! was captured (Hájek's estimate): unsure inputs are captured more often than others, so counting
-//! them alike would make every model look worse than it is. The database counts labels by weight
-//! and outcome, which is exact and stays small however many labels there are.
+//! them alike would make every model look worse than it is. Captures that were asked for, or kept because of
+//! what they turned out to be, have no such probability: labels about them are left out. The database counts
+//! labels by weight and outcome, which is exact and stays small however many labels there are.
 
 use std::collections::BTreeMap;
 
@@ -130,7 +131,7 @@ pub(super) async fn outcomes(
              SELECT {columns}, probability, CAST(CASE WHEN class = truth THEN 1 ELSE 0 END AS BIGINT) AS hit, \
              ROW_NUMBER() OVER (PARTITION BY {columns} \
              ORDER BY predicted_at DESC, boot DESC, number DESC) AS place \
-             FROM label WHERE workspace = $1"
+             FROM label WHERE workspace = $1 AND probability > 0"
         ),
         [workspace.as_str().into()],
     )

@@ -31,6 +31,7 @@ mod sql;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::rows::prediction;
 pub use self::{
     accuracy::{AccuracyQuery, accuracy},
     captures::{CaptureQuery, captures},

@@ -54,6 +54,7 @@ fn config(dir: &Path) -> Config {
         log_format: crate::config::LogFormat::Text,
         certificate: crate::config::CertificateArgs::default(),
         retention: crate::config::Retention::default(),
+        capture_keys: Vec::new(),
         smtp: crate::config::SmtpArgs::default(),
         oidc: crate::config::OidcArgs::default(),
     }
@@ -203,6 +204,7 @@ impl Device {
             malformed: 0,
             trust: None,
             deltas: None,
+            erased: None,
         };
         self.say(Channel::State, codec::encode(&reported)).await;
     }

@@ -45,6 +45,8 @@ impl MigratorTrait for Steps {
             Box::new(crate::monitor::schema::Rollups),
             Box::new(crate::monitor::schema::LabelPlaces),
             Box::new(crate::rollout::schema::LabelCursor),
+            Box::new(crate::captures::schema::Migration),
+            Box::new(crate::captures::schema::Erased),
         ]
     }
 }

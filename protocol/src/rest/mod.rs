@@ -6,6 +6,7 @@
 
 mod access;
 mod attention;
+mod captures;
 mod charts;
 mod decision;
 mod delivery;
@@ -26,7 +27,7 @@ mod trust;
 mod truth;
 
 pub use self::{
-    access::*, attention::*, charts::*, decision::*, delivery::*, distances::*, expression::*,
+    access::*, attention::*, captures::*, charts::*, decision::*, delivery::*, distances::*, expression::*,
     fleet::*, notify::*, overview::*, plan::*, problem::*, quarantine::*, registry::*,
     rehearsal::*, rollout::*, tap::*, timeline::*, trust::*, truth::*,
 };

@@ -7,6 +7,7 @@ use tern_protocol::{
     desired::{Desired, DesiredShadow, DesiredSlot, Offer},
     digest::Digest,
     id::{BootId, ModelVersion, OutboxId, PredictionId, Revision, Sequence},
+    capture::{CaptureRequest, Erasure, MeasuredSignal, Reasons, Summary},
     log::{Ack, Batch, Body, Capture, Entry, Event, EventKind, Label},
     manifest::{Base, Golden, GoldenSample, Manifest, Measured},
     metadata::{Newest, Roots},
@@ -108,6 +109,7 @@ pub fn reported() -> Reported {
         malformed: 5,
         trust: None,
         deltas: None,
+        erased: None,
     }
 }
 
@@ -182,6 +184,8 @@ pub fn desired() -> Desired {
             offers: Vec::new(),
         }],
         shadows: Vec::new(),
+        requests: Vec::new(),
+        erasures: Vec::new(),
     }
 }
 
@@ -205,6 +209,78 @@ pub fn desired_with_shadows() -> Desired {
     };
     desired.shadows = vec![shadow, plain];
     desired
+}
+
+pub fn desired_with_captures() -> Desired {
+    let mut desired = desired();
+    desired.requests = vec![
+        CaptureRequest {
+            id: 1_790_000_000_123,
+            slot: Some(name("digit-reader")),
+            model: Some(name("digit-reader")),
+            count: 20,
+            until: WallTime(1_790_003_600_000),
+        },
+        CaptureRequest {
+            id: 1_790_000_000_124,
+            slot: None,
+            model: None,
+            count: 1,
+            until: WallTime(1_790_003_600_000),
+        },
+    ];
+    let all = Erasure {
+        id: 1_790_000_000_125,
+        predictions: Vec::new(),
+        subject: None,
+    };
+    let some = Erasure {
+        id: 1_790_000_000_126,
+        predictions: vec![PredictionId {
+            boot: BootId(3),
+            number: 1_042,
+        }],
+        subject: None,
+    };
+    let subject = Erasure {
+        id: 1_790_000_000_127,
+        predictions: Vec::new(),
+        subject: Some(Digest::of(b"somebody")),
+    };
+    desired.erasures = vec![all, some, subject];
+    desired
+}
+
+pub fn reported_that_forgot() -> Reported {
+    let mut reported = reported();
+    reported.erased = Some(1_790_000_000_127);
+    reported
+}
+
+pub fn batch_with_reasons() -> Batch {
+    let mut batch = batch();
+    for entry in &mut batch.entries {
+        match &mut entry.body {
+            Body::Capture(capture) => {
+                capture.probability = 0.0;
+                capture.reasons = Reasons::DISAGREED.and(Reasons::REQUESTED);
+                capture.request = Some(1_790_000_000_123);
+                capture.subject = Some(Digest::of(b"somebody"));
+                capture.input = Tensor::from_f32(&[0], &[]);
+                capture.summary = Some(Summary {
+                    places: vec![0, 3],
+                    signals: vec![MeasuredSignal {
+                        name: "brightness".into(),
+                        value: 4.5,
+                    }],
+                    embedding: vec![0.25, -1.0],
+                });
+            }
+            Body::Label(label) => label.subject = Some(Digest::of(b"somebody")),
+            _ => {}
+        }
+    }
+    batch
 }
 
 pub fn desired_with_offers() -> Desired {
@@ -511,6 +587,10 @@ pub fn batch() -> Batch {
             class: 1,
             confidence: 0.5,
             probability: 0.25,
+            reasons: tern_protocol::capture::Reasons::default(),
+            request: None,
+            subject: None,
+            summary: None,
         })),
         Body::Label(Box::new(Label {
             prediction: PredictionId {
@@ -524,6 +604,7 @@ pub fn batch() -> Batch {
             confidence: 0.5,
             truth: 7,
             predicted_at: at(3, 9_000),
+            subject: None,
         })),
     ];
     let entries = bodies.into_iter().zip(41..).map(|(body, sequence)| Entry {
@@ -599,6 +680,21 @@ macro_rules! every_message {
             crate::samples::window()
         );
         $each!("batch", tern_protocol::log::Batch, crate::samples::batch());
+        $each!(
+            "batch-reasons",
+            tern_protocol::log::Batch,
+            crate::samples::batch_with_reasons()
+        );
+        $each!(
+            "desired-captures",
+            tern_protocol::desired::Desired,
+            crate::samples::desired_with_captures()
+        );
+        $each!(
+            "reported-forgot",
+            tern_protocol::reported::Reported,
+            crate::samples::reported_that_forgot()
+        );
         $each!(
             "reported-trust",
             tern_protocol::reported::Reported,

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::{ConnectionTrait, Value};
 use tern_protocol::{
-    id::{DeviceId, WorkspaceId},
+    digest::Digest,
+    id::{DeviceId, PredictionId, WorkspaceId},
     log::{Event, Label},
     rest::Doubt,
-    time::WallTime,
+    time::{Instant, WallTime},
 };
 
 use super::prepare::{Prepared, Ready, ReadyBody, ReadyCapture, ReadyShadow, ReadyWindow, bits};
 use crate::{
+    captures::tombstones::{About, Tombstones},
     fleet,
     monitor::{
         overview::Tally,
@@ -82,7 +84,17 @@ const CAPTURES: Bulk = Bulk {
         "confidence",
         "probability",
         "input",
+        "reasons",
+        "request",
+        "summary",
     ],
+    conflict: "ON CONFLICT DO NOTHING",
+};
+
+/// Whose predictions are: the first that says so counts.
+const SUBJECTS: Bulk = Bulk {
+    table: "prediction_subject",
+    columns: &["workspace", "device", "boot", "number", "subject"],
     conflict: "ON CONFLICT DO NOTHING",
 };
 
@@ -98,6 +110,8 @@ pub(super) struct Totals {
     pub(super) quarantined: u64,
     /// Windows of shadows.
     pub(super) shadows: u64,
+    /// Captures and truths of what was deleted.
+    pub(super) buried: u64,
 }
 
 /// Rows of a group, by table.
@@ -112,20 +126,30 @@ pub(super) struct Rows {
     events: BTreeMap<Device, Vec<(WallTime, Event)>>,
     /// Windows and inferences by device.
     counts: BTreeMap<Device, (u64, u64)>,
+    subjects: Vec<Value>,
     unknown: u64,
     quarantined: u64,
+    buried: u64,
 }
 
 impl Rows {
-    /// Adds the entries of a batch.
+    /// Adds the entries of a batch, but for those about what was deleted.
     pub(super) fn add(
         &mut self,
         batch: Prepared,
         device: &Device,
         timeline: &Timeline,
         site: &str,
+        tombstones: &Tombstones,
     ) {
+        let is_buried = |about: Option<About<'_>>| {
+            about.is_some_and(|about| tombstones.cover(&device.0, &device.1, &about))
+        };
         for entry in batch.entries {
+            if is_buried(about(&entry, batch.now, timeline)) {
+                self.buried += 1;
+                continue;
+            }
             let Ready {
                 sequence, at, body, ..
             } = entry;
@@ -234,6 +258,29 @@ impl Rows {
             f64::from(capture.confidence).into(),
             f64::from(capture.probability).into(),
             capture.input.into(),
+            i64::from(capture.reasons).into(),
+            capture.request.map(u64::cast_signed).into(),
+            capture.summary.into(),
+        ]);
+        self.subject(workspace, device, capture.prediction, capture.subject);
+    }
+
+    fn subject(
+        &mut self,
+        workspace: &WorkspaceId,
+        device: &DeviceId,
+        prediction: PredictionId,
+        subject: Option<Digest>,
+    ) {
+        let Some(subject) = subject else {
+            return;
+        };
+        self.subjects.extend([
+            Value::from(workspace.as_str()),
+            device.as_str().into(),
+            i64::from(prediction.boot.0).into(),
+            bits(prediction.number),
+            subject.as_bytes().to_vec().into(),
         ]);
     }
 
@@ -246,6 +293,7 @@ impl Rows {
         timeline: &Timeline,
         site: &str,
     ) {
+        self.subject(workspace, device, label.prediction, label.subject);
         self.labels
             .entry(workspace.clone())
             .or_default()
@@ -273,6 +321,7 @@ impl Rows {
         let mut totals = Totals {
             unknown: self.unknown,
             quarantined: self.quarantined,
+            buried: self.buried,
             ..Totals::default()
         };
         WINDOWS.insert(txn, self.windows, "storing windows").await?;
@@ -296,6 +345,9 @@ impl Rows {
             let added = rows::write_labels(txn, &workspace, &labels).await?;
             totals.tallies.entry(workspace).or_default().labels += added;
         }
+        SUBJECTS
+            .insert(txn, self.subjects, "storing whose predictions are")
+            .await?;
         for ((workspace, device), events) in self.events {
             fleet::record_events(txn, &workspace, &device, &events).await?;
             totals.tallies.entry(workspace).or_default();
@@ -305,4 +357,20 @@ impl Rows {
         }
         Ok(totals)
     }
+}
+
+/// What an entry is about, if that may have been deleted.
+fn about<'a>(entry: &'a Ready, now: Instant, timeline: &Timeline) -> Option<About<'a>> {
+    let (prediction, subject, at) = match &entry.body {
+        ReadyBody::Capture(capture) => (capture.prediction, capture.subject.as_ref(), entry.at),
+        ReadyBody::Label(label) => (label.prediction, label.subject.as_ref(), label.predicted_at),
+        _ => return None,
+    };
+    Some(About {
+        prediction,
+        subject,
+        boot: at.boot,
+        at: timeline.wall(at),
+        is_certain: at.boot == now.boot,
+    })
 }

@@ -134,12 +134,10 @@ impl Committer {
         judged.batches = taken.len() as u64;
         let read = self.app.store.read();
         let sites = sites(read, &taken).await?;
-        let mut rows = Rows::default();
+        let mut timed = Vec::with_capacity(taken.len());
         for batch in taken {
             let timeline = timeline(read, &batch).await?;
-            let device = (batch.workspace.clone(), batch.device.clone());
-            let site = sites.get(&device).map_or(NOWHERE, String::as_str);
-            rows.add(batch, &device, &timeline, site);
+            timed.push((batch, timeline));
         }
         let txn = self
             .app
@@ -148,6 +146,13 @@ impl Committer {
             .begin()
             .await
             .doing("beginning to store telemetry")?;
+        // While nobody else writes: what is deleted after this is deleted with these rows.
+        let mut rows = Rows::default();
+        for (batch, timeline) in timed {
+            let device = (batch.workspace.clone(), batch.device.clone());
+            let site = sites.get(&device).map_or(NOWHERE, String::as_str);
+            rows.add(batch, &device, &timeline, site, &self.app.captures.tombstones);
+        }
         let totals = rows.write(&txn, self.app.clock.now()).await?;
         Positions::write(&txn, &judged.moved).await?;
         txn.commit().await.doing("committing telemetry")?;
@@ -161,6 +166,7 @@ impl Committer {
         counters.entries_unknown.add(totals.unknown);
         counters.quarantined.add(totals.quarantined);
         counters.shadow_windows.add(totals.shadows);
+        counters.entries_deleted.add(totals.buried);
         for (workspace, tally) in &totals.tallies {
             counters.windows.add(tally.windows);
             counters.captures.add(tally.captures);

@@ -231,5 +231,6 @@ fn reported() -> Result<Reported> {
         malformed: 0,
         trust: None,
         deltas: None,
+        erased: None,
     })
 }
