@@ -8,6 +8,7 @@ use std::{collections::VecDeque, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use tern_agent::{
+    capture::Captures,
     chain,
     chance::Chance,
     clock::Clock,
@@ -60,6 +61,8 @@ pub struct Lives {
     pub slots: Arc<Slots>,
     /// What `serve` shows.
     pub board: Arc<Board>,
+    /// Which inputs are kept.
+    pub captures: Arc<Captures>,
     /// How hub and broker are reached.
     pub ways: Ways,
 }
@@ -268,6 +271,7 @@ impl Lives {
             slots: Arc::clone(&self.slots),
             link,
             board: Arc::clone(&self.board),
+            captures: Arc::clone(&self.captures),
         }
     }
 }
@@ -304,6 +308,7 @@ impl OnDisk {
         )?;
         let limit = config.outbox.limit.0;
         let mut outbox = Outbox::open(store.clone(), limit, chance.split())?;
+        outbox.ring(config.captures.ring.0);
         if let Err(err) = outbox.save(unsaved) {
             unsaved.extend(outbox.into_unsaved());
             return Err(err.into());

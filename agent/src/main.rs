@@ -17,7 +17,7 @@ use std::{
 use anyhow::Context as _;
 use tern_agent::{
     SPANS,
-    capture::Policy,
+    capture::{Captures, policy::Policy},
     chance::Chance,
     clock::Clock,
     config::Config,
@@ -203,14 +203,16 @@ fn work(config: Config, exported: &Exported) -> anyhow::Result<()> {
     let standing = standing.map(|joined| Standing::new(joined, clock));
     let standing = standing.transpose().context("the key of this device")?;
 
-    let policy = Policy::new(config.captures.clone(), chance.split());
+    let policy = Policy::new(config.captures.clone(), chance.split(), clock.uptime());
+    let workspace = config.workspace.clone();
+    let captures = Arc::new(Captures::new(policy, workspace, clock, inputs_in.clone()));
     let shared = Arc::new(Shared {
         device: config.device.clone(),
         predictor: Predictor::new(
             Arc::clone(&slots),
             clock,
             numbers,
-            policy,
+            Arc::clone(&captures),
             inputs_in,
             Arc::clone(&wake),
         ),
@@ -244,6 +246,7 @@ fn work(config: Config, exported: &Exported) -> anyhow::Result<()> {
             chance,
             slots,
             board,
+            captures,
             ways,
         };
         let ears = (inputs, wake, stop, served);

@@ -178,6 +178,7 @@ mod tests {
             malformed: 0,
             trust: None,
             deltas: None,
+            erased: None,
         }
     }
 

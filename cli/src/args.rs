@@ -89,7 +89,7 @@ pub(crate) enum Command {
     /// Say what the right answers were
     #[command(subcommand)]
     Label(LabelCommand),
-    /// Look at stored inputs, and take them out for training
+    /// Stored inputs: look at them, ask for them, take them out for training, delete them
     #[command(subcommand)]
     Capture(CaptureCommand),
     /// A quantity over time: of every model, or one that a model declares of itself

@@ -17,6 +17,7 @@ use crate::{
     },
     blobs::Blobs,
     broker::external::External,
+    captures::Desk,
     changes::Changes,
     clock::Clock,
     counters::{Answers, Counters},
@@ -87,6 +88,8 @@ pub struct App {
     pub verdict: Verdict,
     /// Rollouts that decide by evidence, as they are held in memory.
     pub engines: Engines,
+    /// What inputs are encrypted with, and what must not come back.
+    pub captures: Desk,
 }
 
 /// Asks a driver to look again. Carries no data: whoever is woken reads all it needs from the
@@ -176,5 +179,6 @@ pub(crate) async fn over(dir: &std::path::Path, store: Store, clock: Clock) -> A
         relaying: Wake::new(),
         verdict: Verdict::default(),
         engines: Engines::default(),
+        captures: Desk::default(),
     }
 }

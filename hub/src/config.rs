@@ -25,7 +25,10 @@ pub use self::certificate::CertificateArgs;
 pub use self::oidc::OidcArgs;
 pub use self::otlp::{OtlpArgs, OtlpError};
 pub use self::smtp::{SmtpArgs, SmtpSettingsError};
-pub use self::{drift::Drift, retention::Retention};
+pub use self::{
+    drift::Drift,
+    retention::{KeepCaptures, Retention},
+};
 use crate::access::{identity::Lives, reach};
 
 /// Tern's cloud side: registry, broker, rollouts, monitoring, dashboard.
@@ -241,6 +244,10 @@ pub struct Config {
     /// A broker of the operator's own.
     #[command(flatten)]
     pub broker: BrokerArgs,
+    /// Encrypt captured inputs in the database with the key in this file: 32 bytes, or 64 hex digits. Repeatable: the
+    /// first encrypts, all decrypt.
+    #[arg(long = "capture-key", value_name = "FILE")]
+    pub capture_keys: Vec<PathBuf>,
     /// How long telemetry is kept.
     #[command(flatten)]
     pub retention: Retention,

@@ -123,6 +123,8 @@ counters! {
     duplicates as "tern_duplicates_total";
     /// Outbox entries of a kind that this hub does not know.
     entries_unknown as "tern_entries_unknown_total";
+    /// Captures and truths that came although they had been deleted, and were not stored.
+    entries_deleted as "tern_entries_deleted_total";
     /// Captures stored.
     captures as "tern_captures_total";
     /// Labels stored.

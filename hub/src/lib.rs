@@ -36,6 +36,7 @@ pub mod dashboard;
 
 pub mod backup;
 pub mod blobs;
+pub mod captures;
 pub mod changes;
 pub mod clock;
 pub mod counters;

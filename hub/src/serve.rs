@@ -39,6 +39,10 @@ use crate::{
         external::{External, ExternalError},
         files,
     },
+    captures::{
+        self, Desk,
+        seal::{KeyError, Keys},
+    },
     changes::Changes,
     clock::Clock,
     config::{BrokerArgs, BrokerSettingsError, Config, NotLoopback, SmtpSettingsError},
@@ -101,6 +105,9 @@ pub enum ServeError {
     /// The login by an OpenID provider is set up wrongly.
     #[error(transparent)]
     Oidc(#[from] oidc::SettingsError),
+    /// A key for captures cannot be used.
+    #[error("the key of `--capture-key`")]
+    CaptureKey(#[from] KeyError),
     /// The mail server is set up wrongly.
     #[error(transparent)]
     Smtp(#[from] SmtpSettingsError),
@@ -251,7 +258,9 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         relaying: Wake::new(),
         verdict: scrub::Verdict::default(),
         engines: rollout::Engines::default(),
+        captures: Desk::new(Keys::load(&config.capture_keys)?),
     };
+    app.captures.tombstones.load(&app.store).await?;
     intake::all_offline(&app).await?;
     let (others, keeping) = certificate::open(&config, data.path(), &app.clock)?;
 
@@ -343,6 +352,11 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let delivering = boxed(delivery::run(app.clone(), limits, wanted, chunks));
     let noting = boxed(delivery::history::run(app.clone(), stop.clone()));
     let taking_in = boxed(intake::run(app.clone(), messages, tells.clone()));
+    let asking = boxed(captures::orders::run(
+        app.clone(),
+        tells.clone(),
+        stop.clone(),
+    ));
     let rolling_out = boxed(rollout::driver::run(app.clone(), tells, stop.clone()));
     let ingesting = boxed(async {
         if let Err(err) = ingest_done.await {
@@ -379,6 +393,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         part("hearing devices", hearing),
         part("device states", taking_in),
         part("telemetry", ingesting),
+        part("what is asked about captures", asking),
         part("delivery", delivering),
         part("what was delivered", noting),
         part("rollouts", rolling_out),

@@ -6,6 +6,7 @@ use minicbor::{Decode, Encode};
 
 use crate::{
     blob::BlobRef,
+    capture::{CaptureRequest, Erasure},
     digest::Digest,
     id::{ModelName, ModelVersion, Revision, SlotName},
 };
@@ -25,6 +26,16 @@ pub struct Desired {
     #[n(2)]
     #[cbor(default, skip_if = "Vec::is_empty")]
     pub shadows: Vec<DesiredShadow>,
+    /// Inputs that an operator asks for, at most [`crate::limits::CAPTURE_REQUESTS`]. What is not listed is
+    /// asked for no more.
+    #[n(3)]
+    #[cbor(default, skip_if = "Vec::is_empty")]
+    pub requests: Vec<CaptureRequest>,
+    /// What has to be forgotten, in the order of their ids and within [`crate::limits::ERASURES_BYTES`]: those
+    /// that the device has not yet said that it did.
+    #[n(4)]
+    #[cbor(default, skip_if = "Vec::is_empty")]
+    pub erasures: Vec<Erasure>,
 }
 
 /// What one slot should serve.

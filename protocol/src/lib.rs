@@ -25,6 +25,7 @@ pub mod time;
 pub mod topic;
 
 pub mod blob;
+pub mod capture;
 pub mod desired;
 pub mod log;
 pub mod manifest;

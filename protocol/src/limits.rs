@@ -58,3 +58,16 @@ pub const PROFILE: usize = 16 * 1024 * 1024;
 
 /// Input values stored with one capture, in bytes: what is larger is not captured.
 pub const CAPTURE_INPUT: usize = 64 * 1024;
+
+/// Requests for captures in one desired state: at most 170 bytes each.
+pub const CAPTURE_REQUESTS: usize = 8;
+
+/// Erasures of one desired state, in bytes of [`crate::capture::Erasure`]; those that find no room are told once the
+/// device has done these.
+pub const ERASURES_BYTES: usize = 3 * 1024;
+
+/// Predictions of one deletion, so that it fits [`ERASURES_BYTES`]: at most 20 bytes each.
+pub const ERASED_PREDICTIONS: usize = 100;
+
+/// Numbers of an embedding that are kept of one input.
+pub const EMBEDDING: usize = 1024;

@@ -10,6 +10,8 @@ use alloc::{boxed::Box, string::String, vec::Vec};
 use minicbor::{Decode, Decoder, Encode, Encoder, data::Type, decode, encode};
 
 use crate::{
+    capture::{Reasons, Summary},
+    digest::Digest,
     id::{ModelName, ModelVersion, OutboxId, PredictionId, Sequence, SlotName},
     shadow::ShadowWindow,
     tensor::Tensor,
@@ -286,7 +288,7 @@ pub struct Capture {
     /// By which version.
     #[n(3)]
     pub version: ModelVersion,
-    /// The first input, a batch of one.
+    /// The first input, a batch of one. Without elements if only [`Self::summary`] is kept of it.
     #[n(4)]
     pub input: Tensor,
     /// Index of the predicted class.
@@ -295,10 +297,25 @@ pub struct Capture {
     /// Its probability as the model says, 0 to 1.
     #[n(6)]
     pub confidence: f32,
-    /// The probability with which this input was captured, over 0 up to 1: accuracy estimates
-    /// weigh by its inverse (Horvitz and Thompson, 1952).
+    /// The probability with which this input was drawn, over 0 up to 1: accuracy estimates
+    /// weigh by its inverse (Horvitz and Thompson, 1952). 0: it was not drawn but asked for, or kept
+    /// because of what it turned out to be, so no estimate may count it; a hub that does not know such
+    /// captures leaves them out.
     #[n(7)]
     pub probability: f32,
+    /// Why it was captured; none of an agent that does not say.
+    #[n(8)]
+    #[cbor(default, skip_if = "Reasons::is_none")]
+    pub reasons: Reasons,
+    /// For which request of an operator.
+    #[n(9)]
+    pub request: Option<u64>,
+    /// Whose input it is: what [`crate::capture::subject`] gives.
+    #[n(10)]
+    pub subject: Option<Digest>,
+    /// What stands for an input that is not kept itself.
+    #[n(11)]
+    pub summary: Option<Summary>,
 }
 
 /// The truth about a prediction, as the device was told.
@@ -329,6 +346,9 @@ pub struct Label {
     /// When the prediction was made.
     #[n(7)]
     pub predicted_at: Instant,
+    /// Whose input it was: what [`crate::capture::subject`] gives.
+    #[n(8)]
+    pub subject: Option<Digest>,
 }
 
 /// The true number about a prediction of a model that is no classifier, as the device was told.
@@ -362,6 +382,9 @@ pub struct NumberLabel {
     /// When the prediction was made.
     #[n(8)]
     pub predicted_at: Instant,
+    /// Whose input it was: what [`crate::capture::subject`] gives.
+    #[n(9)]
+    pub subject: Option<Digest>,
 }
 
 /// ↓ What the hub has stored.

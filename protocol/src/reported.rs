@@ -68,6 +68,10 @@ pub struct Reported {
     /// What came of deltas since the agent started; none if there were none.
     #[n(12)]
     pub deltas: Option<Deltas>,
+    /// The last of [`crate::desired::Desired::erasures`] that it did; 0: none yet. None of an agent that knows
+    /// no erasures.
+    #[n(13)]
+    pub erased: Option<u64>,
 }
 
 /// What came of deltas, since the agent started.

@@ -72,6 +72,13 @@ impl Settings {
         self
     }
 
+    /// With these lines in its table of captures.
+    #[must_use]
+    pub fn captures(mut self, lines: &str) -> Self {
+        self.captures = lines.into();
+        self
+    }
+
     /// With a label.
     #[must_use]
     pub fn label(mut self, key: &str, value: &str) -> Self {
@@ -170,6 +177,7 @@ pub struct Status {
     pub windows_made: u64,
     pub windows_acked: u64,
     pub captures_made: u64,
+    pub captures_skipped: u64,
     pub chunk_bytes: u64,
     pub metadata_bytes: u64,
     pub chunks_ignored: u64,
@@ -478,6 +486,16 @@ impl Agent {
             self.device, answer.body
         );
         oip::Inferred::read(&answer.body)
+    }
+
+    /// One request for an inference with these headers besides.
+    #[track_caller]
+    pub fn ask(&self, input: &oip::Input, headers: &[(&str, &str)]) -> Answer {
+        let json = [("content-type", "application/json")];
+        let headers = [&json, headers].concat();
+        let (url, body) = (self.url(&oip::path(SLOT)), input.request());
+        let answer = self.http.send("POST", &url, &headers, body.as_bytes());
+        answer.unwrap_or_else(|err| panic!("asking {}: {err}", self.device))
     }
 
     /// Tells the truth about a prediction; the status of the answer.

@@ -51,6 +51,7 @@ impl Device {
             malformed: 0,
             trust: None,
             deltas: None,
+            erased: None,
         };
         device.say(Channel::State, codec::encode(&reported));
         device

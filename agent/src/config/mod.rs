@@ -45,6 +45,16 @@ const STORE_SPARE: u64 = 32 << 20;
 /// The smallest room for blobs: three versions of a small model.
 const BLOBS_MIN: ByteCount = ByteCount(1 << 20);
 
+/// The smallest budget of captures for a day: an eighth of it may be spent at once, and that is one.
+const PER_DAY_MIN: u32 = 8;
+
+/// The smallest budget of bytes for a day: an eighth of it is the largest input.
+const BYTES_PER_DAY_MIN: ByteCount = ByteCount(512 << 10);
+
+/// How long a program that blurs may take: a capture waits for it in memory.
+const BLUR_TIMEOUT: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(10)..=Duration::from_mins(1);
+
 /// The smallest outbox: it has to hold a few batches.
 const OUTBOX_MIN: ByteCount = ByteCount(512 << 10);
 
@@ -247,14 +257,48 @@ pub struct Blobs {
 pub struct Captures {
     /// Whether any are.
     pub enabled: bool,
+    /// What is kept of an input.
+    pub keep: Keep,
     /// A prediction with a confidence under this is unsure.
     pub unsure_below: f32,
+    /// So is one whose answer is likelier than the next one by less than this; 0: that is not looked at.
+    pub unsure_margin: f32,
     /// Probability with which an unsure input is captured.
     pub unsure_share: f32,
-    /// Probability with which any other input is captured.
+    /// Probability with which any input is captured.
     pub random_share: f32,
-    /// Most captures of one slot in one window.
+    /// An input is drifted if at least this share of its features, or of its signals, lies where under 1 % of the
+    /// training part does.
+    pub drifted_above: f32,
+    /// Probability with which a drifted input is captured; 0: that is not looked at.
+    pub drifted_share: f32,
+    /// Probability with which an input is captured of which a version beside the one that serves says something else.
+    pub disagreed_share: f32,
+    /// Most captures of one slot in one window; half of them for what was not drawn.
     pub per_window: u32,
+    /// Most captures of the device in any 24 hours; no limit if unset.
+    pub per_day: Option<u32>,
+    /// Most bytes of captured inputs in any 24 hours; no limit if unset.
+    pub bytes_per_day: Option<ByteCount>,
+    /// Most bytes of captures that may wait for the hub; the newest stay.
+    pub ring: ByteCount,
+    /// Captures that could not be sent for so long are dropped; never if unset.
+    pub retention: Option<Span>,
+    /// A program and its arguments that make inputs unrecognisable before they are written down.
+    pub blur: Vec<String>,
+    /// How long that program may take.
+    pub blur_timeout: Span,
+}
+
+/// What is kept of an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Keep {
+    /// The input itself.
+    #[default]
+    Inputs,
+    /// A summary, from which nobody can make the input again.
+    Features,
 }
 
 impl Config {
@@ -324,9 +368,16 @@ impl Config {
                 "otlp.sampled",
                 self.otlp.as_ref().map_or(0.0, |otlp| otlp.sampled),
             ),
+            ("captures.unsure_margin", self.captures.unsure_margin),
+            ("captures.drifted_above", self.captures.drifted_above),
+            ("captures.drifted_share", self.captures.drifted_share),
+            ("captures.disagreed_share", self.captures.disagreed_share),
         ];
         if let Some((key, share)) = shares.iter().find(|(_, s)| !(0.0..=1.0).contains(s)) {
             return Some((key, share.to_string(), "from 0 to 1".into()));
+        }
+        if let Some(fault) = self.captures.fault() {
+            return Some(fault);
         }
         let window = self.telemetry.window;
         if window.0 < WINDOW_MIN {
@@ -490,7 +541,45 @@ impl Default for Captures {
             unsure_share: 1.0,
             random_share: 0.01,
             per_window: 64,
+            keep: Keep::Inputs,
+            unsure_margin: 0.0,
+            drifted_above: 0.5,
+            drifted_share: 0.0,
+            disagreed_share: 1.0,
+            per_day: None,
+            bytes_per_day: None,
+            ring: ByteCount(8 << 20),
+            retention: None,
+            blur: Vec::new(),
+            blur_timeout: Span(Duration::from_secs(5)),
         }
+    }
+}
+
+impl Captures {
+    /// The first setting that is out of its range.
+    fn fault(&self) -> Option<(&'static str, String, String)> {
+        if self.per_day.is_some_and(|most| most < PER_DAY_MIN) {
+            let (most, must) = (
+                self.per_day.unwrap_or_default(),
+                format!("at least {PER_DAY_MIN}"),
+            );
+            return Some(("captures.per_day", most.to_string(), must));
+        }
+        if let Some(most) = self.bytes_per_day.filter(|most| *most < BYTES_PER_DAY_MIN) {
+            let must = format!("at least {BYTES_PER_DAY_MIN}: one input may have 64KiB");
+            return Some(("captures.bytes_per_day", most.to_string(), must));
+        }
+        let wait = self.blur_timeout;
+        if !BLUR_TIMEOUT.contains(&wait.0) {
+            let must = "from 10ms to 1m".into();
+            return Some(("captures.blur_timeout", wait.to_string(), must));
+        }
+        if self.blur.first().is_some_and(String::is_empty) {
+            let must = "a program and its arguments".into();
+            return Some(("captures.blur", "an empty name".into(), must));
+        }
+        None
     }
 }
 

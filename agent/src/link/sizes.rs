@@ -124,6 +124,7 @@ fn reported() -> Reported {
             bytes_saved: u64::MAX,
             failed: u64::MAX,
         }),
+        erased: Some(u64::MAX),
     }
 }
 

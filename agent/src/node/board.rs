@@ -34,6 +34,8 @@ pub struct Facts {
     pub captures_made: u64,
     /// Captures that were left out because the disk was nearly full.
     pub captures_refused: u64,
+    /// Captures that were dropped because they could not be sent for too long.
+    pub captures_expired: u64,
     /// The disk.
     pub disk: Disk,
     /// Bytes of chunks newly written to disk.

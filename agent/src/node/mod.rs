@@ -7,6 +7,7 @@
 
 mod apply;
 pub mod board;
+mod captures;
 mod check;
 mod deltas;
 mod outward;
@@ -36,10 +37,12 @@ pub(crate) use self::apply::TEXT_MAX;
 pub(crate) use self::apply::shortened;
 use self::{
     board::{Board, Facts},
+    captures::CaptureState,
     slot::SlotState,
     space::Space,
 };
 use crate::{
+    capture::{Captures, blur::BlurError},
     clock::Clock,
     config::{self, SLOTS_MAX},
     fetch::{
@@ -52,7 +55,7 @@ use crate::{
     link::{Heard, Link},
     outbox::{Acked, Outbox},
     report::{self, Reporter, Weight},
-    room::{Level, Reserve},
+    room::Reserve,
     slots::{Loaded, Slots, bundle::Refusal},
     state::{StateError, Store, slot::Kept},
     trust::{Refused, Trust},
@@ -69,8 +72,8 @@ const BREATH: Duration = Duration::from_millis(5);
 const CROWD: usize = 64;
 
 /// Jobs under way: each slot has at most two loads (one of a shadow), one check and one file that is made of a
-/// delta, each blob at most one hashing, and metadata are verified one at a time.
-const JOBS: usize = 5 * SLOTS_MAX + crate::fetch::fetcher::ACTIVE_MAX + 1;
+/// delta, each blob at most one hashing, metadata are verified and captures blurred one at a time.
+const JOBS: usize = 5 * SLOTS_MAX + crate::fetch::fetcher::ACTIVE_MAX + 2;
 
 /// Why the node stopped by itself.
 #[derive(Debug, thiserror::Error)]
@@ -116,6 +119,8 @@ pub(crate) enum Done {
     Metadata(Result<Box<Trusted>, Refused>),
     /// Hashing what a swap back needs: what is damaged or gone.
     Checked(Vec<tern_protocol::blob::BlobRef>),
+    /// Letting the operator's program blur a capture.
+    Blurred(Result<Box<Capture>, BlurError>),
     /// Hashing a blob.
     Verified(tern_protocol::blob::BlobRef, Result<(), BlobError>),
     /// Making a file of a delta, and how long it took.
@@ -149,6 +154,8 @@ pub struct Parts {
     pub link: Link,
     /// What `serve` shows.
     pub board: Arc<Board>,
+    /// Which inputs are kept.
+    pub captures: Arc<Captures>,
 }
 
 /// Where a node hears from others.
@@ -180,6 +187,8 @@ pub struct Node {
     slots: Arc<Slots>,
     link: Link,
     board: Arc<Board>,
+    captures: Arc<Captures>,
+    capturing: CaptureState,
     space: Space,
     /// Blobs on their way that are signed metadata.
     metadata: BTreeMap<Digest, tern_protocol::blob::BlobRef>,
@@ -226,6 +235,8 @@ impl Node {
             slots: parts.slots,
             link: parts.link,
             board: parts.board,
+            captures: parts.captures,
+            capturing: CaptureState::default(),
             states,
             retired: Vec::new(),
             platform: report::platform(),
@@ -272,6 +283,7 @@ impl Node {
                 format!("the store: {text}; slots are as their copies say, entries may be lost");
             self.damage(&text)?;
         }
+        self.remember_captures()?;
         let names: Vec<_> = self.states.keys().cloned().collect();
         for name in names {
             self.start_slot(&name)?;
@@ -297,6 +309,7 @@ impl Node {
     fn pass(&mut self) -> Result<Uptime, NodeError> {
         let now = self.clock.uptime();
         self.look_at_the_disk()?;
+        self.drop_old_captures()?;
         self.blobs.commit(now);
         self.look_at_the_time();
         self.weigh_process(false);
@@ -387,22 +400,15 @@ impl Node {
         self.store.set_desired(&desired)?;
         tracing::info!(revision = desired.revision.0, "desired state changed");
         self.desired = desired;
-        Ok(())
+        self.captures.ask(&self.desired.requests);
+        self.forget()
     }
 
     fn take(&mut self, input: Input) -> Result<(), NodeError> {
         match input {
-            Input::Capture(_) if self.space.level > Level::Enough => {
-                self.facts.captures_refused += 1;
-                Ok(())
-            }
-            Input::Capture(capture) => {
-                self.write(Body::Capture(capture))?;
-                self.facts.captures_made += 1;
-                Ok(())
-            }
-            Input::Label(label) => self.write(Body::Label(label)),
-            Input::Number(label) => self.write(Body::Number(label)),
+            Input::Capture(capture) => self.take_capture(capture),
+            Input::Label(label) => self.take_label(label),
+            Input::Number(label) => self.take_number(label),
         }
     }
 
@@ -414,6 +420,7 @@ impl Node {
             Done::Metadata(result) => self.verified_metadata(result),
             Done::Made(target, result, took) => self.made(target, result, took),
             Done::Checked(bad) => self.checked(bad),
+            Done::Blurred(result) => self.blurred(result),
             Done::Verified(blob, result) => {
                 // Also if newer ones are offered meanwhile: they came.
                 if result.is_ok() && self.metadata.remove(&blob.digest).is_some() {

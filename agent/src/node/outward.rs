@@ -65,6 +65,7 @@ impl Node {
         let now = self.clock.uptime();
         self.next_window = now.plus(self.config.telemetry.window.0);
         self.feel_board();
+        self.captures.next_window();
         let slots = Arc::clone(&self.slots);
         for loaded in slots.iter().filter_map(Slot::serving) {
             self.close_window(&loaded)?;
@@ -219,6 +220,7 @@ impl Node {
             malformed: self.facts.malformed,
             trust: Some(self.facts.trust.clone()),
             deltas: Some(self.facts.deltas).filter(|deltas| *deltas != Deltas::default()),
+            erased: Some(self.captures.erased()),
         };
         // Until what served before is in memory again, a report would say that nothing serves.
         let starting = self.states.values().any(|state| state.starting);

@@ -295,6 +295,7 @@ impl Node {
         match Shadow::start(*loaded, permille, clock) {
             Ok(shadow) => {
                 state.shadow.since = Some(now);
+                shadow.keep_differences(Arc::clone(&self.captures));
                 self.replace_shadow(slot, Some(shadow))?;
             }
             Err(err) => {

@@ -78,6 +78,8 @@ pub struct Outbox {
     store: Store,
     queue: Queue,
     limit: u64,
+    /// Bytes that captures may take.
+    ring: u64,
     chance: Chance,
     /// The last entry that was there when the store was opened, or that may have been sent before.
     found: Sequence,
@@ -129,6 +131,7 @@ impl Outbox {
             id: store.outbox_id()?,
             queue,
             limit,
+            ring: u64::MAX,
             chance: own,
             found,
             store,
@@ -156,7 +159,7 @@ impl Outbox {
                 model: None,
                 version: None,
                 text: format!(
-                    "{dropped} entries were dropped, captures first, to stay within bounds"
+                    "{dropped} entries were dropped, the oldest captures first, to stay within bounds"
                 ),
             };
             self.write(Body::Event(event.into()), at, wall)?;
@@ -362,6 +365,7 @@ impl Outbox {
         self.id = self.store.restart_outbox(&moved, (KEY_MARKS, &marks))?;
         let (none, chance) = (Sequence(0), self.chance.split());
         self.queue = Queue::restore(items.into_iter(), none, none, self.limit, chance);
+        self.queue.ring(self.ring);
         self.found = none;
         tracing::warn!(
             stored = stored.0,
@@ -391,6 +395,38 @@ impl Outbox {
     pub fn bound(&mut self, limit: u64) {
         self.limit = limit;
         self.queue.bound(limit);
+    }
+
+    /// Captures may take at most so many bytes of it from now on, by the next entry; the newest stay.
+    pub fn ring(&mut self, bytes: u64) {
+        self.ring = bytes;
+        self.queue.ring(bytes);
+    }
+
+    /// Removes the captures and truths that are to be forgotten, also those that may be on their way; gives how many.
+    /// What the hub has of them is the hub's to forget, and it takes none of them any more. They are not counted as
+    /// dropped: nobody wanted for room. On disk when this returns.
+    pub fn forget(&mut self, gone: impl Fn(&Entry) -> bool) -> Result<u64, StateError> {
+        let mut found = Vec::new();
+        for pair in &self.store.outbox()? {
+            let (_, value) =
+                pair.map_err(|err| self.store.outbox_error("reading the outbox", err))?;
+            let entry = codec::decode_within::<Entry>(&value, limits::PAYLOAD);
+            let entry = entry
+                .ok()
+                .filter(|entry| matches!(entry.body, Body::Capture(_) | Body::Label(_)));
+            found.extend(entry.filter(&gone).map(|entry| entry.sequence));
+        }
+        for sequence in &found {
+            self.remove(*sequence)?;
+            self.queue.dropped(*sequence);
+        }
+        self.unsaved
+            .retain(|entry| !found.contains(&entry.sequence));
+        if !found.is_empty() {
+            self.flush()?;
+        }
+        Ok(found.len() as u64)
     }
 
     /// Whether nothing waits.

@@ -59,6 +59,15 @@ pub struct Item {
     pub weight: u64,
 }
 
+impl Item {
+    fn capture_bytes(&self) -> u64 {
+        match self.kind {
+            Kind::Capture => self.bytes,
+            _ => 0,
+        }
+    }
+}
+
 /// Something that makes room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relief {
@@ -94,6 +103,9 @@ pub struct Queue {
     items: VecDeque<Item>,
     bytes: u64,
     limit: u64,
+    /// Bytes of captures, and how many there may be.
+    captures: u64,
+    ring: u64,
     next: Sequence,
     acked: Sequence,
     sent: Sequence,
@@ -118,6 +130,8 @@ impl Queue {
         let last = items.back().map_or(Sequence(0), |item| item.sequence);
         Self {
             bytes: items.iter().map(|item| item.bytes).sum(),
+            captures: items.iter().map(Item::capture_bytes).sum(),
+            ring: u64::MAX,
             gathering: (!items.is_empty()).then_some(Uptime(0)),
             items,
             limit,
@@ -141,6 +155,11 @@ impl Queue {
         self.limit = limit;
     }
 
+    /// Captures may take at most so many bytes from now on: they are a ring, in which the newest stay.
+    pub fn ring(&mut self, bytes: u64) {
+        self.ring = bytes;
+    }
+
     /// Entries waiting, and their bytes.
     pub fn size(&self) -> (u64, u64) {
         (self.items.len() as u64, self.bytes)
@@ -160,27 +179,36 @@ impl Queue {
     pub fn append(&mut self, kind: Kind, bytes: u64, weight: u64, now: Uptime) -> Sequence {
         let sequence = self.next;
         self.next = sequence.next();
-        self.bytes += bytes;
-        self.items.push_back(Item {
+        let item = Item {
             sequence,
             bytes,
             kind,
             weight,
-        });
+        };
+        self.bytes += bytes;
+        self.captures += item.capture_bytes();
+        self.items.push_back(item);
         self.gathering.get_or_insert(now);
         sequence
     }
 
     /// What to do to get under the limit: nothing while it holds. After it is done, ask again.
     pub fn relief(&self) -> Vec<Relief> {
+        let first = self
+            .items
+            .partition_point(|item| item.sequence <= self.sent);
+        if self.captures > self.ring {
+            let excess = self.captures - self.ring / 8 * 7;
+            let oldest = self.oldest(first, excess, Kind::Capture);
+            if !oldest.is_empty() {
+                return oldest;
+            }
+        }
         if self.bytes <= self.limit {
             return Vec::new();
         }
         // An eighth of room, so that not every further entry asks for relief.
         let excess = self.bytes - self.limit / 8 * 7;
-        let first = self
-            .items
-            .partition_point(|item| item.sequence <= self.sent);
         let captures = self.oldest(first, excess, Kind::Capture);
         if !captures.is_empty() {
             return captures;
@@ -249,6 +277,7 @@ impl Queue {
             && let Some(item) = self.items.remove(at)
         {
             self.bytes -= item.bytes;
+            self.captures -= item.capture_bytes();
         }
     }
 
@@ -348,6 +377,7 @@ impl Queue {
         let done = self.items.partition_point(|item| item.sequence <= stored);
         let done: Vec<_> = self.items.drain(..done).collect();
         self.bytes -= done.iter().map(|item| item.bytes).sum::<u64>();
+        self.captures -= done.iter().map(Item::capture_bytes).sum::<u64>();
         if !self.items.is_empty() {
             // What is left was written a while ago: it need not wait for company.
             self.gathering = Some(Uptime(0));

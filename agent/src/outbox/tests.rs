@@ -145,6 +145,10 @@ fn capture(bytes: usize) -> Body {
         class: 1,
         confidence: 0.5,
         probability: 1.0,
+        reasons: tern_protocol::capture::Reasons::default(),
+        request: None,
+        subject: None,
+        summary: None,
     }))
 }
 
@@ -158,6 +162,7 @@ fn label() -> Body {
         confidence: 0.5,
         truth: 2,
         predicted_at: at(0),
+        subject: None,
     }))
 }
 

@@ -59,6 +59,8 @@ fn desire(n: u32) -> Desired {
             offers: Vec::new(),
         }],
         shadows: Vec::new(),
+        requests: Vec::new(),
+        erasures: Vec::new(),
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{Shared, http::BODY_MAX, oip};
-use crate::durable;
+use crate::{capture::Wishes, durable};
 
 /// How often a watched directory is looked at.
 const LOOK: Duration = Duration::from_millis(200);
@@ -59,7 +59,7 @@ pub(super) async fn watch(
         };
         for path in files {
             let answer = match read(&path) {
-                Ok(body) => oip::infer(&shared.predictor, slot, &body).await,
+                Ok(body) => oip::infer(&shared.predictor, slot, &body, Wishes::default()).await,
                 Err(err) => Err(oip::InferError::Tensor(format!("reading it: {err}"))),
             };
             if let Err(err) = put_answer(&path, &answer) {
@@ -142,7 +142,7 @@ pub(super) async fn stdin(shared: Arc<Shared>, name: SlotName, mut stop: watch::
             return;
         };
         let answer = match line {
-            Ok(line) => oip::infer(&shared.predictor, slot, &line).await,
+            Ok(line) => oip::infer(&shared.predictor, slot, &line, Wishes::default()).await,
             Err(err) => Err(oip::InferError::Tensor(err.to_string())),
         };
         let mut line = answer.unwrap_or_else(|err| problem(&err));

@@ -9,7 +9,7 @@ use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::{
     Method, Request, Response, StatusCode,
     body::{Bytes, Incoming},
-    header,
+    header::{self, HeaderValue},
     server::conn::http1,
     service::service_fn,
 };
@@ -19,7 +19,7 @@ use tern_protocol::{exposition, id::PredictionId, metric::METRICS};
 use tokio::{net::TcpStream, sync::watch, time::timeout};
 
 use super::{Shared, metrics, oip, recent::FeedbackError, status};
-use crate::telemetry::TellError;
+use crate::{capture::Wishes, telemetry::TellError};
 
 /// One request's body: a batch of a few camera images as JSON.
 pub const BODY_MAX: usize = 8 << 20;
@@ -32,6 +32,12 @@ const BODY_WAIT: Duration = Duration::from_secs(30);
 
 /// Headers of one request, in bytes. hyper needs at least 8 KiB.
 const HEADERS_MAX: usize = 16 << 10;
+
+/// Asks for the input to be kept, with `yes`.
+const CAPTURE_HEADER: &str = "tern-capture";
+
+/// Says whose input it is.
+const SUBJECT_HEADER: &str = "tern-subject";
 
 type Answer = Response<Full<Bytes>>;
 
@@ -54,6 +60,8 @@ enum HttpError {
     Slow,
     #[error("the body broke off")]
     Broken,
+    #[error("{0}")]
+    Header(String),
     #[error("not a feedback: {0}")]
     Json(#[from] serde_json::Error),
     #[error("not an object of names and numbers: {0}")]
@@ -84,9 +92,12 @@ impl HttpError {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
-            Self::Broken | Self::Json(_) | Self::Values(_) | Self::Nothing | Self::Many(_) => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::Broken
+            | Self::Header(_)
+            | Self::Json(_)
+            | Self::Values(_)
+            | Self::Nothing
+            | Self::Many(_) => StatusCode::BAD_REQUEST,
             Self::Infer(oip::InferError::Predict(super::predict::PredictError::Empty(_))) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -175,6 +186,9 @@ struct Feedback {
     /// Values of metrics that the bundle declares.
     #[serde(default)]
     metrics: BTreeMap<String, f64>,
+    /// Whose input it was: hashed here, and written nowhere.
+    #[serde(default)]
+    subject: Option<String>,
 }
 
 /// A class by name or index, or a number.
@@ -283,12 +297,40 @@ async fn model(
         "infer" => {
             // The model that serves when the body is here answers: a swap waits for no upload.
             drop(serving);
+            let wishes = wishes(shared, &request)?;
             let body = body(request).await?;
-            let response = oip::infer(&shared.predictor, slot, &body).await?;
+            let response = oip::infer(&shared.predictor, slot, &body, wishes).await?;
             Ok(bytes(StatusCode::OK, response))
         }
         _ => Err(HttpError::NotFound),
     }
+}
+
+/// What the headers say about keeping the input.
+fn wishes(shared: &Shared, request: &Request<Incoming>) -> Result<Wishes, HttpError> {
+    let header = |name| {
+        request
+            .headers()
+            .get(name)
+            .map(HeaderValue::to_str)
+            .transpose()
+    };
+    let unreadable = |_| HttpError::Header("a header is text in ASCII".into());
+    let capture = match header(CAPTURE_HEADER).map_err(unreadable)? {
+        None => false,
+        Some("yes") => true,
+        Some(other) => {
+            let other: String = other.chars().take(40).collect();
+            return Err(HttpError::Header(format!(
+                "`{CAPTURE_HEADER}: {other}` is not known; it is `yes`, or left out"
+            )));
+        }
+    };
+    let subject = header(SUBJECT_HEADER).map_err(unreadable)?;
+    Ok(Wishes {
+        capture,
+        subject: subject.map(|name| shared.predictor.captures().subject(name)),
+    })
 }
 
 async fn feedback(shared: &Shared, request: Request<Incoming>) -> Result<Answer, HttpError> {
@@ -297,13 +339,14 @@ async fn feedback(shared: &Shared, request: Request<Incoming>) -> Result<Answer,
         prediction,
         truth,
         metrics,
+        subject,
     } = serde_json::from_slice(&body)?;
     if truth.is_none() && metrics.is_empty() {
         return Err(HttpError::Nothing);
     }
     let predictor = &shared.predictor;
     let truth = match truth {
-        Some(truth) => Some(predictor.truth(prediction, &truth.text())?),
+        Some(truth) => Some(predictor.truth(prediction, &truth.text(), subject.as_deref())?),
         None => None,
     };
     if !metrics.is_empty() {
@@ -370,7 +413,7 @@ fn bytes(status: StatusCode, body: Vec<u8>) -> Answer {
 fn of_type(status: StatusCode, body: Vec<u8>, kind: &'static str) -> Answer {
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
-    let kind = header::HeaderValue::from_static(kind);
+    let kind = HeaderValue::from_static(kind);
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
 }

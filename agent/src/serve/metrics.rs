@@ -71,8 +71,8 @@ pub(super) fn metrics(shared: &Shared) -> String {
     );
     counter(
         "tern_agent_captures_skipped_total",
-        "Inputs that were drawn to be captured and passed over.",
-        predictor.captures_skipped(),
+        "Inputs that were to be captured and passed over.",
+        predictor.captures().skipped(),
     );
     counter(
         "tern_agent_metrics_refused_total",
@@ -154,6 +154,11 @@ fn of_node(facts: &Facts, counter: &mut impl FnMut(&'static str, &'static str, u
             "tern_agent_captures_refused_total",
             "Captures that were left out because the disk was nearly full.",
             facts.captures_refused,
+        ),
+        (
+            "tern_agent_captures_expired_total",
+            "Captures that were dropped because they could not be sent for too long.",
+            facts.captures_expired,
         ),
         (
             "tern_agent_captures_dropped_total",

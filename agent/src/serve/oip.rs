@@ -11,6 +11,7 @@ use super::{
     predict::{Answer, PredictError, Predictor},
 };
 use crate::{
+    capture::Wishes,
     engine::Interface,
     slots::{Loaded, Slot},
 };
@@ -22,6 +23,18 @@ struct Request {
     inputs: Vec<RequestTensor>,
     #[serde(default)]
     outputs: Vec<RequestedOutput>,
+    #[serde(default)]
+    parameters: RequestParameters,
+}
+
+/// Parameters of ours; those of other servers are not ours to refuse.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RequestParameters {
+    /// Whether the input is to be kept.
+    tern_capture: bool,
+    /// Whose input it is: hashed here, and written nowhere.
+    tern_subject: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -112,15 +125,32 @@ impl InferError {
     }
 }
 
-/// Answers one infer request; gives the response's JSON.
-pub async fn infer(predictor: &Predictor, slot: &Slot, body: &[u8]) -> Result<Vec<u8>, InferError> {
+/// Answers one infer request; gives the response's JSON. `wishes` are those that came beside it; what the request says
+/// itself is added.
+pub async fn infer(
+    predictor: &Predictor,
+    slot: &Slot,
+    body: &[u8],
+    wishes: Wishes,
+) -> Result<Vec<u8>, InferError> {
     let watch = predictor.clock().stopwatch();
     let request: Request = serde_json::from_slice(body)?;
     let empty = || PredictError::Empty(slot.name().to_string());
     let loaded = slot.serving().ok_or_else(empty)?;
     let chosen = outputs(&loaded, &request.outputs)?;
     let inputs = inputs(&loaded, request.inputs)?;
-    let answer = predictor.predict(slot, loaded, inputs, watch).await?;
+    let RequestParameters {
+        tern_capture,
+        tern_subject,
+    } = request.parameters;
+    let named = tern_subject.map(|name| predictor.captures().subject(&name));
+    let wishes = Wishes {
+        capture: wishes.capture || tern_capture,
+        subject: wishes.subject.or(named),
+    };
+    let answer = predictor
+        .predict(slot, loaded, inputs, wishes, watch)
+        .await?;
     let watch = predictor.clock().stopwatch();
     let response = respond(slot, &answer, request.id, &chosen);
     answer.sent(watch.micros());

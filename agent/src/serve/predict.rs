@@ -13,8 +13,6 @@ use std::{
 
 use tern_protocol::{
     id::{BootId, PredictionId},
-    limits,
-    log::Capture,
     tensor::Tensor,
 };
 use tokio::sync::{Notify, mpsc};
@@ -23,7 +21,7 @@ use tracing::{Instrument as _, field};
 use super::recent::{FeedbackError, Recent, Said, Truth};
 use crate::{
     SPANS,
-    capture::Policy,
+    capture::{Captures, Row, Wishes},
     clock::{Clock, Stopwatch},
     engine::RunError,
     node::Input,
@@ -83,23 +81,22 @@ pub struct Predictor {
     slots: Arc<Slots>,
     clock: Clock,
     recent: Mutex<Recent>,
-    policy: Mutex<Policy>,
+    captures: Arc<Captures>,
     inputs: mpsc::Sender<Input>,
     wake: Arc<Notify>,
     inferences: AtomicU64,
     errors: AtomicU64,
-    captures_skipped: AtomicU64,
     metrics_refused: AtomicU64,
 }
 
 impl Predictor {
-    /// Runs what `slots` hold; sends captures and labels to `inputs`; wakes the node when a model
+    /// Runs what `slots` hold; offers inputs to `captures`, sends labels to `inputs`; wakes the node when a model
     /// fails its trial. Predictions are numbered within `numbers`, which no other start of this agent has.
     pub fn new(
         slots: Arc<Slots>,
         clock: Clock,
         numbers: BootId,
-        policy: Policy,
+        captures: Arc<Captures>,
         inputs: mpsc::Sender<Input>,
         wake: Arc<Notify>,
     ) -> Self {
@@ -107,21 +104,18 @@ impl Predictor {
             slots,
             clock,
             recent: Recent::new(numbers).into(),
-            policy: policy.into(),
+            captures,
             inputs,
             wake,
             inferences: AtomicU64::new(0),
             errors: AtomicU64::new(0),
-            captures_skipped: AtomicU64::new(0),
             metrics_refused: AtomicU64::new(0),
         }
     }
 
-    /// Inputs that were drawn to be captured and passed over since the agent started: the window's
-    /// bound was reached, the input is too large, or the disk does not keep up. While this grows,
-    /// captures say less about busy windows than their probabilities claim.
-    pub fn captures_skipped(&self) -> u64 {
-        self.captures_skipped.load(Ordering::Relaxed)
+    /// Which inputs are kept.
+    pub fn captures(&self) -> &Captures {
+        &self.captures
     }
 
     /// Requests with values of metrics that were refused since the agent started.
@@ -168,6 +162,7 @@ impl Predictor {
         slot: &Slot,
         loaded: Arc<Loaded>,
         inputs: Vec<Tensor>,
+        wishes: Wishes,
         came: Stopwatch,
     ) -> Result<Answer, PredictError> {
         let version = &loaded.kept.version;
@@ -175,7 +170,7 @@ impl Predictor {
             target: SPANS, "predict", tern.slot = %slot.name(), tern.model = %version.model,
             tern.model_version = %version.version, otel.status_code = field::Empty,
         );
-        let answered = self.answer(slot, loaded, inputs, came);
+        let answered = self.answer(slot, loaded, inputs, wishes, came);
         let answered = answered.instrument(span.clone()).await;
         if answered.is_err() {
             span.record("otel.status_code", "ERROR");
@@ -188,6 +183,7 @@ impl Predictor {
         slot: &Slot,
         loaded: Arc<Loaded>,
         inputs: Vec<Tensor>,
+        wishes: Wishes,
         came: Stopwatch,
     ) -> Result<Answer, PredictError> {
         let pre = came.micros();
@@ -240,7 +236,12 @@ impl Predictor {
             taps: &answered.taps,
             took,
         };
-        let predictions = self.count(&loaded, &inputs, &counted);
+        let asked = Asked {
+            inputs: &inputs,
+            outputs: &answered.outputs,
+            wishes,
+        };
+        let (predictions, kept) = self.count(&loaded, &asked, &counted);
         if let Some(shadow) = slot.shadow() {
             shadow.offer(shadow::Answered {
                 live: &loaded,
@@ -248,6 +249,9 @@ impl Predictor {
                 predictions: &said,
                 outputs: &answered.outputs,
                 micros: micros / rows,
+                ids: &predictions,
+                kept: &kept,
+                subject: wishes.subject,
             });
         }
         Ok(Answer {
@@ -265,8 +269,13 @@ impl Predictor {
         }
     }
 
-    /// Counts what was answered; gives each row its id.
-    fn count(&self, loaded: &Loaded, inputs: &[Tensor], of: &Counted<'_>) -> Vec<PredictionId> {
+    /// Counts what was answered; gives each row its id, and says whether its input is kept.
+    fn count(
+        &self,
+        loaded: &Loaded,
+        asked: &Asked<'_>,
+        of: &Counted<'_>,
+    ) -> (Vec<PredictionId>, Vec<bool>) {
         let Counted {
             predictions,
             numbers,
@@ -279,63 +288,69 @@ impl Predictor {
         loaded.answered(rows as u64);
         loaded.asked(now.uptime);
         let bins = loaded.bins();
-        let features = inputs.first().filter(|_| bins.want_values());
+        let features = asked.inputs.first().filter(|_| bins.want_values());
         let features = features.and_then(Tensor::to_f32).unwrap_or_default();
         let width = features.len().checked_div(rows).unwrap_or_default();
+        let of_row = |row: usize| &features[row * width..(row + 1) * width];
         // Measured before anybody else has to wait for the counters.
-        let signals = (0..rows).map(|row| bins.places(&features[row * width..(row + 1) * width]));
-        let signals: Vec<_> = signals.collect();
+        let signals: Vec<_> = (0..rows).map(|row| bins.places(of_row(row))).collect();
+        let untypical = self.captures.wants_untypical();
+        let embedding = loaded.embedding(asked.outputs);
         let tapped = taps.len().checked_div(rows).unwrap_or_default();
-        let mut meter = loaded.meter();
         let mut ids = Vec::with_capacity(rows);
+        let mut meter = loaded.meter();
         for (row, prediction) in predictions.iter().enumerate() {
             meter.inference(&Inference {
                 took,
                 prediction: *prediction,
                 value: numbers.values.get(row).copied(),
-                features: &features[row * width..(row + 1) * width],
+                features: of_row(row),
                 signals: &signals[row],
                 taps: &taps[row * tapped..(row + 1) * tapped],
             });
-            let id = lock(&self.recent).push(loaded, numbers.said(row, *prediction), now);
-            ids.push(id);
-            let Some(prediction) = *prediction else {
-                continue;
-            };
-            let (drawn, most) = {
-                let mut policy = lock(&self.policy);
-                (policy.draw(prediction.confidence), policy.per_window())
-            };
-            let Some(probability) = drawn else {
-                continue;
-            };
-            let input = meter
-                .claim_capture(most)
-                .then(|| captured(inputs, row, rows));
-            let kept = input.flatten().is_some_and(|input| {
-                let capture = Capture {
-                    prediction: id,
-                    slot: loaded.slot.clone(),
-                    model: loaded.kept.version.model.clone(),
-                    version: loaded.kept.version.version,
-                    input,
-                    class: prediction.class,
-                    confidence: prediction.confidence,
-                    probability,
-                };
-                // A full channel means that the disk does not keep up: inference goes first.
-                self.inputs.try_send(Input::Capture(capture.into())).is_ok()
-            });
-            if !kept {
-                self.captures_skipped.fetch_add(1, Ordering::Relaxed);
-            }
+            ids.push(lock(&self.recent).push(loaded, numbers.said(row, *prediction), now));
         }
-        ids
+        drop(meter);
+        let version = &loaded.kept.version;
+        let keep = |(row, prediction): (usize, &Option<Prediction>)| {
+            let Some(prediction) = *prediction else {
+                return false;
+            };
+            let untypical = untypical.then(|| bins.untypical(of_row(row), &signals[row]));
+            let row = Row {
+                id: ids[row],
+                slot: &loaded.slot,
+                model: &version.model,
+                version: version.version,
+                bins,
+                inputs: asked.inputs,
+                row,
+                rows,
+                prediction,
+                embedding,
+                subject: asked.wishes.subject,
+            };
+            self.captures
+                .answered(&row, untypical.flatten(), &asked.wishes)
+        };
+        let kept = predictions.iter().enumerate().map(keep).collect();
+        (ids, kept)
     }
 
     /// Takes the truth about a prediction.
-    pub fn truth(&self, id: PredictionId, truth: &str) -> Result<Truth, FeedbackError> {
-        lock(&self.recent).truth(id, truth)
+    pub fn truth(
+        &self,
+        id: PredictionId,
+        truth: &str,
+        subject: Option<&str>,
+    ) -> Result<Truth, FeedbackError> {
+        let mut truth = lock(&self.recent).truth(id, truth)?;
+        let subject = subject.map(|name| self.captures.subject(name));
+        match &mut truth {
+            Truth::Class(label) => label.subject = subject,
+            Truth::Number(label) => label.subject = subject,
+        }
+        Ok(truth)
     }
 
     /// Sends a truth on its way; false if it is not taken now.
@@ -371,22 +386,11 @@ impl Numbers<'_> {
     }
 }
 
-/// One row of the first input, if it is small enough to be kept.
-fn captured(inputs: &[Tensor], row: usize, rows: usize) -> Option<Tensor> {
-    let tensor = inputs.first()?;
-    let bytes = tensor.data.len() / rows;
-    if bytes > limits::CAPTURE_INPUT {
-        return None;
-    }
-    let mut shape = tensor.shape.clone();
-    if rows > 1 {
-        *shape.first_mut()? = 1;
-    }
-    Some(Tensor {
-        dtype: tensor.dtype,
-        shape,
-        data: tensor.data[row * bytes..(row + 1) * bytes].to_vec(),
-    })
+/// What was asked, and what came out.
+struct Asked<'a> {
+    inputs: &'a [Tensor],
+    outputs: &'a [Tensor],
+    wishes: Wishes,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

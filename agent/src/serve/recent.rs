@@ -167,6 +167,7 @@ impl Recent {
                 let number = number
                     .ok_or_else(|| FeedbackError::NotANumber(truth.chars().take(80).collect()))?;
                 return Ok(Truth::Number(NumberLabel {
+                    subject: None,
                     prediction: id,
                     slot: slot.clone(),
                     model: version.model.clone(),
@@ -194,6 +195,7 @@ impl Recent {
             confidence: prediction.confidence,
             truth: index as u32,
             predicted_at: memory.at,
+            subject: None,
         }))
     }
 }

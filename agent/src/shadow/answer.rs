@@ -28,42 +28,47 @@ pub fn same_classes(live: &[String], candidate: &[String]) -> Vec<Option<u32>> {
     live.iter().map(place).collect()
 }
 
-/// Of `rows` rows, how many both answered alike. `classes`: what [`same_classes`] gave. Answers of
-/// different form differ in all rows.
-pub fn agreed(
+/// Which of `rows` rows both answered alike. `classes`: what [`same_classes`] gave. Answers of different form differ in
+/// all rows.
+pub fn alike(
     live: &Answer,
     candidate: &Answer,
     rows: usize,
     classes: &[Option<u32>],
     tolerance: f32,
-) -> usize {
+) -> Vec<bool> {
     match (live, candidate) {
         (Answer::Classes(live), Answer::Classes(candidate))
             if live.len() == rows && candidate.len() == rows =>
         {
-            let same = |(live, candidate): &(&u32, &u32)| {
-                classes.get(**live as usize) == Some(&Some(**candidate))
+            let same = |(live, candidate): (&u32, &u32)| {
+                classes.get(*live as usize) == Some(&Some(*candidate))
             };
-            live.iter().zip(candidate).filter(same).count()
+            live.iter().zip(candidate).map(same).collect()
         }
         (Answer::Outputs(live), Answer::Outputs(candidate)) => {
-            same_outputs(live, candidate, rows, tolerance)
+            let same = same_outputs(live, candidate, rows, tolerance);
+            same.unwrap_or_else(|| vec![false; rows])
         }
-        _ => 0,
+        _ => vec![false; rows],
     }
 }
 
-fn same_outputs(live: &[Tensor], candidate: &[Tensor], rows: usize, tolerance: f32) -> usize {
+/// `None` if they cannot be compared.
+fn same_outputs(
+    live: &[Tensor],
+    candidate: &[Tensor],
+    rows: usize,
+    tolerance: f32,
+) -> Option<Vec<bool>> {
     if live.len() != candidate.len() || rows == 0 {
-        return 0;
+        return None;
     }
     let mut same = vec![true; rows];
     for (live, candidate) in live.iter().zip(candidate) {
-        let (Some(live), Some(candidate)) = (live.to_f32(), candidate.to_f32()) else {
-            return 0;
-        };
+        let (live, candidate) = (live.to_f32()?, candidate.to_f32()?);
         if live.len() != candidate.len() || !live.len().is_multiple_of(rows) {
-            return 0;
+            return None;
         }
         let width = (live.len() / rows).max(1);
         let pairs = live.chunks(width).zip(candidate.chunks(width));
@@ -72,7 +77,7 @@ fn same_outputs(live: &[Tensor], candidate: &[Tensor], rows: usize, tolerance: f
             *same &= elements.all(|(live, candidate)| agree(*live, *candidate, tolerance));
         }
     }
-    same.into_iter().filter(|same| *same).count()
+    Some(same)
 }
 
 #[cfg(test)]
@@ -89,7 +94,8 @@ mod tests {
         assert_eq!(same, [Some(1), Some(0), None]);
         let said = |classes: &[u32]| Answer::Classes(classes.to_vec());
         let agreed = |live: &[u32], candidate: &[u32]| {
-            agreed(&said(live), &said(candidate), live.len(), &same, 0.0)
+            let alike = alike(&said(live), &said(candidate), live.len(), &same, 0.0);
+            alike.into_iter().filter(|same| *same).count()
         };
         assert_eq!(agreed(&[0, 1, 2], &[1, 0, 1]), 2);
         assert_eq!(agreed(&[0, 0], &[0, 1]), 1);
@@ -104,7 +110,10 @@ mod tests {
             Answer::Outputs(vec![Tensor::from_f32(&[2, 2], values), other])
         };
         let live = said(&[1.0, 100.0, 0.0, -5.0]);
-        let agreed = |candidate| agreed(&live, &candidate, 2, &[], 0.01);
+        let agreed = |candidate| {
+            let alike = alike(&live, &candidate, 2, &[], 0.01);
+            alike.into_iter().filter(|same| *same).count()
+        };
         assert_eq!(agreed(said(&[1.0, 100.5, 0.005, -5.0])), 2);
         assert_eq!(agreed(said(&[1.0, 102.0, 0.0, -5.0])), 1);
         assert_eq!(agreed(said(&[1.0, f32::NAN, 0.0, 5.0])), 0);

@@ -17,7 +17,7 @@ use std::{
     collections::VecDeque,
     io,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError,
+        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError,
         atomic::{AtomicU16, AtomicU64, Ordering},
     },
     thread,
@@ -25,6 +25,8 @@ use std::{
 };
 
 use tern_protocol::{
+    digest::Digest,
+    id::PredictionId,
     reported::SlotVersion,
     shadow::{ShadowWindow, TOLERANCE},
     tensor::Tensor,
@@ -32,14 +34,15 @@ use tern_protocol::{
 };
 
 use self::{
-    answer::{Answer, agreed, same_classes},
+    answer::{Answer, alike, same_classes},
     bucket::Bucket,
     tally::{Comparison, Tally},
 };
 use crate::{
+    capture::{Captures, Row},
     clock::{self, Clock},
     slots::Loaded,
-    telemetry::Prediction,
+    telemetry::{Bins, Prediction},
 };
 
 /// Requests that wait for the candidate, at most: enough for a burst, little to hold in memory.
@@ -81,6 +84,12 @@ pub struct Answered<'a> {
     pub outputs: &'a [Tensor],
     /// What a row took, in microseconds.
     pub micros: f64,
+    /// The id of each row.
+    pub ids: &'a [PredictionId],
+    /// Whether the input of each row is kept already.
+    pub kept: &'a [bool],
+    /// Whose inputs they are.
+    pub subject: Option<Digest>,
 }
 
 /// A candidate that runs.
@@ -98,6 +107,8 @@ pub struct Shadow {
     agreed: AtomicU64,
     errors: AtomicU64,
     skipped: AtomicU64,
+    /// Where inputs go on which the versions differ.
+    captures: OnceLock<Arc<Captures>>,
 }
 
 /// What the threads share.
@@ -118,6 +129,7 @@ struct Work {
 struct Live {
     version: SlotVersion,
     classes: Vec<Option<u32>>,
+    bins: Arc<Bins>,
 }
 
 #[derive(Debug)]
@@ -133,12 +145,23 @@ struct Job {
     said: Answer,
     rows: usize,
     micros: f64,
+    /// The rows whose inputs are not kept yet, of a classifier.
+    unkept: Vec<Unkept>,
+    subject: Option<Digest>,
+}
+
+/// A row whose input is not kept yet.
+#[derive(Debug, Clone, Copy)]
+struct Unkept {
+    row: usize,
+    id: PredictionId,
+    prediction: Prediction,
 }
 
 impl Job {
     fn bytes(&self) -> usize {
         let inputs: usize = self.inputs.iter().map(|tensor| tensor.data.len()).sum();
-        inputs + self.said.bytes()
+        inputs + self.said.bytes() + self.unkept.len() * size_of::<Unkept>()
     }
 }
 
@@ -164,11 +187,18 @@ impl Shadow {
             agreed: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             skipped: AtomicU64::new(0),
+            captures: OnceLock::new(),
         });
         let runs = Arc::clone(&shadow);
         let thread = thread::Builder::new().name("shadow".into());
         thread.spawn(move || runs.run())?;
         Ok(shadow)
+    }
+
+    /// From now on inputs on which the versions differ are offered to `captures`.
+    pub fn keep_differences(&self, captures: Arc<Captures>) {
+        // Told once, by who starts it.
+        let _ = self.captures.set(captures);
     }
 
     /// Which version it is.
@@ -230,12 +260,15 @@ impl Shadow {
             let classes = answered.predictions.iter().flatten();
             Answer::Classes(classes.map(|prediction| prediction.class).collect())
         };
+        let unkept = self.unkept(&answered);
         let job = Job {
             live,
             inputs: answered.inputs,
             said,
             rows,
             micros: answered.micros,
+            unkept,
+            subject: answered.subject,
         };
         if work.bytes + job.bytes() > QUEUE_BYTES {
             return self.skip(&mut work, &job.live, rows);
@@ -244,6 +277,27 @@ impl Shadow {
         work.queue.push_back(job);
         drop(work);
         self.woken.notify_one();
+    }
+
+    /// Rows that are worth keeping if the candidate says something else of them.
+    fn unkept(&self, answered: &Answered<'_>) -> Vec<Unkept> {
+        if self.captures.get().is_none() {
+            return Vec::new();
+        }
+        let rows = answered
+            .predictions
+            .iter()
+            .zip(answered.ids)
+            .zip(answered.kept);
+        let unkept = rows.enumerate().filter(|(_, (_, kept))| !**kept);
+        let unkept = unkept.filter_map(|(row, ((prediction, id), _))| {
+            prediction.map(|prediction| Unkept {
+                row,
+                id: *id,
+                prediction,
+            })
+        });
+        unkept.collect()
     }
 
     /// Closes its windows: one for each version that served meanwhile.
@@ -318,6 +372,7 @@ impl Shadow {
         let live = Arc::new(Live {
             version: version.clone(),
             classes: same_classes(&live.manifest.classes, classes),
+            bins: Arc::clone(live.bins()),
         });
         work.pairs.push(Pair {
             live: Arc::clone(&live),
@@ -351,6 +406,9 @@ impl Shadow {
             let start = clock::of_thread();
             let outcome = self.compare(&job);
             let taken = clock::of_thread().saturating_sub(start);
+            if let Some(outcome) = &outcome {
+                self.keep(&job, &outcome.alike);
+            }
             self.record(&job, outcome, taken);
         }
     }
@@ -400,10 +458,36 @@ impl Shadow {
             Answer::Classes(classes.map(|prediction| prediction.class).collect())
         };
         Some(Outcome {
-            agreed: agreed(&job.said, &said, job.rows, &job.live.classes, TOLERANCE),
+            alike: alike(&job.said, &said, job.rows, &job.live.classes, TOLERANCE),
             predictions,
             micros: micros / job.rows.max(1) as f64,
         })
+    }
+
+    /// Offers the inputs of rows on which the versions differ.
+    fn keep(&self, job: &Job, alike: &[bool]) {
+        let Some(captures) = self.captures.get() else {
+            return;
+        };
+        let version = &job.live.version;
+        for unkept in &job.unkept {
+            if alike.get(unkept.row).is_none_or(|alike| *alike) {
+                continue;
+            }
+            captures.disagreed(&Row {
+                id: unkept.id,
+                slot: &self.candidate.slot,
+                model: &version.model,
+                version: version.version,
+                bins: &job.live.bins,
+                inputs: &job.inputs,
+                row: unkept.row,
+                rows: job.rows,
+                prediction: unkept.prediction,
+                embedding: None,
+                subject: job.subject,
+            });
+        }
     }
 
     fn record(&self, job: &Job, outcome: Option<Outcome>, taken: Duration) {
@@ -422,21 +506,21 @@ impl Shadow {
             self.errors.fetch_add(rows, Ordering::Relaxed);
             return;
         };
+        let agreed = outcome.alike.iter().filter(|alike| **alike).count();
         let of = Comparison {
-            agreed: outcome.agreed,
+            agreed,
             predictions: &outcome.predictions,
             micros: outcome.micros,
             live_micros: job.micros,
         };
         tally.compared(job.rows, &of);
         self.compared.fetch_add(rows, Ordering::Relaxed);
-        let agreed = outcome.agreed as u64;
-        self.agreed.fetch_add(agreed, Ordering::Relaxed);
+        self.agreed.fetch_add(agreed as u64, Ordering::Relaxed);
     }
 }
 
 struct Outcome {
-    agreed: usize,
+    alike: Vec<bool>,
     predictions: Vec<Option<Prediction>>,
     micros: f64,
 }

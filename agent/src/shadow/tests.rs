@@ -54,6 +54,16 @@ fn loaded(number: u32, weights: &[f32], classes: &[&str], clock: &Clock) -> Load
 
 const PETS: [&str; 2] = ["cat", "dog"];
 
+/// Ids of so many rows, from 1.
+fn ids(rows: usize) -> Vec<PredictionId> {
+    let numbers = 1..=rows as u64;
+    let id = |number| PredictionId {
+        boot: BootId(1),
+        number,
+    };
+    numbers.map(id).collect()
+}
+
 /// Asks the live version, and offers what it said.
 fn ask(shadow: &Shadow, live: &Loaded, rows: &[f32]) {
     let inputs = vec![Tensor::from_f32(&[(rows.len() / 4) as u32, 4], rows)];
@@ -65,6 +75,9 @@ fn ask(shadow: &Shadow, live: &Loaded, rows: &[f32]) {
         predictions: &predictions,
         outputs: &answered.outputs,
         micros: 5.0,
+        ids: &ids(predictions.len()),
+        kept: &vec![false; predictions.len()],
+        subject: None,
     });
 }
 
@@ -80,6 +93,56 @@ fn counted(shadow: &Shadow, rows: u64) -> Counts {
         assert!(std::time::Instant::now() < end, "{counts:?}, {rows} rows");
         thread::yield_now();
     }
+}
+
+#[test]
+fn inputs_on_which_the_versions_differ_are_kept_unless_they_are() {
+    let clock = clock();
+    let live = loaded(1, &WEIGHTS, &PETS, &clock);
+    // By name it says the other.
+    let other = loaded(2, &TURNED, &PETS, &clock);
+    let shadow = Shadow::start(other, 1000, clock).expect("it starts");
+    let (kept_in, mut kept) = tokio::sync::mpsc::channel(8);
+    let settings = crate::config::Captures::default();
+    let chance = crate::chance::Chance::seeded(1);
+    let policy = crate::capture::policy::Policy::new(settings, chance, clock.uptime());
+    let workspace = "default".parse().expect("a name");
+    let captures = Captures::new(policy, workspace, clock, kept_in);
+    shadow.keep_differences(Arc::new(captures));
+    let inputs = vec![Tensor::from_f32(
+        &[2, 4],
+        &[9.0, 0.0, 0.0, 0.0, 0.0, 0.0, 9.0, 0.5],
+    )];
+    let answered = live.model.answer(&inputs).expect("it answers");
+    let predictions = live.said(&answered).expect("they are numbers");
+    let subject = Some(Digest::of(b"somebody"));
+    shadow.offer(Answered {
+        live: &live,
+        inputs,
+        predictions: &predictions,
+        outputs: &answered.outputs,
+        micros: 5.0,
+        ids: &ids(2),
+        kept: &[true, false],
+        subject,
+    });
+    assert_eq!(counted(&shadow, 2).agreed, 0);
+    let Some(crate::node::Input::Capture(capture)) = kept.blocking_recv() else {
+        panic!("the second row is kept");
+    };
+    assert_eq!(capture.prediction.number, 2);
+    assert_eq!(
+        capture.input,
+        Tensor::from_f32(&[1, 4], &[0.0, 0.0, 9.0, 0.5])
+    );
+    assert_eq!(
+        (capture.class, capture.version.get()),
+        (1, 1),
+        "what was answered"
+    );
+    assert_eq!(capture.reasons, tern_protocol::capture::Reasons::DISAGREED);
+    assert!(capture.probability <= 0.0 && capture.subject == subject);
+    assert!(kept.try_recv().is_err(), "the first is kept already");
 }
 
 fn clock() -> Clock {
@@ -210,6 +273,9 @@ fn a_large_request_is_not_held_in_memory() {
         predictions: &[None],
         outputs: &[],
         micros: 1.0,
+        ids: &ids(1),
+        kept: &[false],
+        subject: None,
     });
     assert_eq!(counted(&shadow, 1).skipped, 1);
     shadow.end();

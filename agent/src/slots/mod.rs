@@ -154,7 +154,7 @@ impl Loaded {
     }
 
     /// What its bundle gives to count on.
-    pub fn bins(&self) -> &Bins {
+    pub fn bins(&self) -> &Arc<Bins> {
         &self.bins
     }
 

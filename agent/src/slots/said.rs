@@ -1,6 +1,9 @@
 //! What an answer of a classifier says.
 
-use tern_protocol::{quantile, tensor::Tensor};
+use tern_protocol::{
+    quantile,
+    tensor::{Dtype, Tensor},
+};
 
 use super::Loaded;
 use crate::{engine::Answered, telemetry::Prediction};
@@ -33,6 +36,13 @@ impl Loaded {
                 .map(|row| Prediction::from_probabilities(row).map(Some))
                 .collect(),
         }
+    }
+
+    /// The output that the model calls `embedding`, if it has one of 32-bit floats.
+    pub fn embedding<'a>(&self, outputs: &'a [Tensor]) -> Option<&'a Tensor> {
+        let mut named = self.model.outputs();
+        let place = named.position(|spec| spec.name == "embedding" && spec.dtype == Dtype::F32)?;
+        outputs.get(place)
     }
 
     /// The first element of the first output of each of `rows` rows; nothing of a classifier.

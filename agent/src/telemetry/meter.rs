@@ -71,7 +71,6 @@ pub struct Meter {
     signals: Vec<FeatureCounts>,
     temperature: Option<i16>,
     metrics: Metrics,
-    captures: u32,
     rss: Option<u64>,
     /// Time of processors that the process had taken when it was opened.
     cpu: Duration,
@@ -102,7 +101,6 @@ impl Meter {
             temperature: None,
             metrics: Metrics::new(Arc::clone(&bins)),
             bins,
-            captures: 0,
             rss: None,
             cpu,
         }
@@ -172,13 +170,6 @@ impl Meter {
     /// A request got an error instead.
     pub fn error(&mut self) {
         self.errors += 1;
-    }
-
-    /// Claims one of `most` captures of this window; whether there was one left.
-    pub fn claim_capture(&mut self, most: u32) -> bool {
-        let left = self.captures < most;
-        self.captures += u32::from(left);
-        left
     }
 
     /// The process has, or had since it was looked at last, so many bytes in memory.
@@ -331,7 +322,6 @@ mod tests {
         }
         meter.sent(2, 7.0);
         meter.error();
-        assert!(meter.claim_capture(1) && !meter.claim_capture(1));
         let window = meter
             .close(&slot, &version, at(60), 31 * MS)
             .expect("something happened");
@@ -361,7 +351,6 @@ mod tests {
         assert_eq!(sums, [40, 10, 360, 14]);
         assert_eq!(meter.close(&slot, &version, at(120), 40 * MS), None);
         assert_eq!(meter.latency().count(), 2, "whatever was closed");
-        assert!(meter.claim_capture(1), "the bound is per window");
         meter.inference(&Inference {
             took: took(1.0),
             prediction: None,

@@ -122,6 +122,8 @@ fn publish(hub: &Hub, n: u32, weights: &[f32], change: impl FnOnce(&mut Manifest
             offers: Vec::new(),
         }],
         shadows: Vec::new(),
+        requests: Vec::new(),
+        erasures: Vec::new(),
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod access;
 mod alert;
+mod captures;
 mod connection;
 mod error;
 mod http;

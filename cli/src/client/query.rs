@@ -43,6 +43,8 @@ pub struct CaptureQuery {
     pub site: Option<SiteName>,
     /// With a truth, or without one.
     pub labelled: Option<bool>,
+    /// That came for this request.
+    pub request: Option<u64>,
 }
 
 impl CaptureQuery {
@@ -54,6 +56,7 @@ impl CaptureQuery {
                 "labelled",
                 self.labelled.map(|labelled| labelled.to_string()),
             ),
+            ("request", self.request.map(|request| request.to_string())),
         ])
     }
 }

@@ -1,19 +1,22 @@
-//! `tern capture`: list, export.
+//! `tern capture`: list, export, ask for, delete, prove.
 
 use std::{
     fs::File,
-    io::{self, BufWriter, Write},
+    io::{self, BufRead as _, BufWriter, IsTerminal as _, Write},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use clap::Subcommand;
 use tern_cli::client::{CaptureQuery, ClientError};
 use tern_protocol::{
-    id::{ModelName, SiteName},
-    rest::CaptureView,
+    capture,
+    digest::Digest,
+    id::{DeviceId, ModelName, PredictionId, SiteName, SlotName},
+    rest::{CaptureView, DeletionView, NewCaptureDeletion, NewCaptureRequest},
 };
 
-use super::{Answer, Context, spinner};
+use super::{Answer, Context, given, spinner};
 use crate::{
     clock,
     out::{OutError, talk},
@@ -46,6 +49,74 @@ pub(crate) enum CaptureCommand {
         #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
         out: PathBuf,
     },
+    /// Ask devices for some of their next inputs
+    #[command(
+        after_help = "They are kept besides what devices draw, and no estimate of accuracy counts \
+        them.\nExample: tern capture request --site harbour --model digit-reader --count 20"
+    )]
+    Request {
+        /// Only this device
+        #[arg(long)]
+        device: Option<DeviceId>,
+        /// Only devices at this site
+        #[arg(long)]
+        site: Option<SiteName>,
+        /// Only inputs of this model
+        #[arg(long)]
+        model: Option<ModelName>,
+        /// Only inputs of this slot
+        #[arg(long)]
+        slot: Option<SlotName>,
+        /// How many of each device
+        #[arg(long, value_name = "N")]
+        count: u32,
+        /// For how long devices are asked, as 90m or 2d
+        #[arg(long, value_name = "TIME", default_value = "1h", value_parser = given::duration)]
+        within: Duration,
+    },
+    /// What devices are asked for, and what came of it
+    Requests,
+    /// Take a request back
+    Cancel {
+        /// Its number
+        request: u64,
+    },
+    /// Delete captures and truths, at the hub and on devices, with a receipt
+    #[command(
+        after_help = "Of a device, of single predictions, or of a person. What is deleted does not \
+        come back, also not from a device that was offline. A subject is hashed here: its name is \
+        not sent. Backups from before still have what was deleted.\nExamples:\n  \
+        tern capture delete --device meter-07\n  \
+        tern capture delete --device meter-07 --prediction 3-1042\n  \
+        tern capture delete --subject 'patient 4711' --reason 'request of 3 May'"
+    )]
+    Delete {
+        /// All that this device has told until now
+        #[arg(long, required_unless_present_any = ["subject", "subject_hash"])]
+        device: Option<DeviceId>,
+        /// Only this prediction of it; repeatable
+        #[arg(long = "prediction", value_name = "ID", requires = "device")]
+        predictions: Vec<PredictionId>,
+        /// All of whoever goes by this name, and nothing more from now on
+        #[arg(long, value_name = "NAME", conflicts_with_all = ["device", "subject_hash"])]
+        subject: Option<String>,
+        /// The same by the hash that a capture shows
+        #[arg(long, value_name = "HASH", conflicts_with = "device")]
+        subject_hash: Option<Digest>,
+        /// Why, for the audit log; nothing that names a person
+        #[arg(long, default_value = "")]
+        reason: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// What was deleted
+    Deletions,
+    /// Show the receipt of a deletion, and whether it holds; exit code 1 if not
+    Proof {
+        /// Its number
+        deletion: u64,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -59,6 +130,9 @@ pub(crate) struct WhichCaptures {
     /// Only those with a truth
     #[arg(long)]
     labelled: bool,
+    /// Only those that came for this request
+    #[arg(long, value_name = "NUMBER")]
+    request: Option<u64>,
 }
 
 /// Why there is no answer.
@@ -68,6 +142,10 @@ pub(crate) enum CaptureError {
     Client(#[from] ClientError),
     #[error(transparent)]
     Out(#[from] OutError),
+    #[error("say --yes: nobody is here to ask whether it is to be deleted for good")]
+    Unasked,
+    #[error("say of which --device, --site or --model")]
+    Whom,
     #[error("an export needs --model NAME: inputs of different models do not fit one table")]
     NoModel,
     #[error("writing {}", path.display())]
@@ -98,7 +176,95 @@ pub(crate) fn run(context: &mut Context, command: CaptureCommand) -> Result<Answ
             }
             export(context, &which.query(which.labelled.then_some(true)), &out)
         }
+        CaptureCommand::Request {
+            device,
+            site,
+            model,
+            slot,
+            count,
+            within,
+        } => {
+            if device.is_none() && site.is_none() && model.is_none() {
+                return Err(CaptureError::Whom);
+            }
+            let asked = context.client.request_captures(&NewCaptureRequest {
+                device,
+                site,
+                model,
+                slot,
+                count,
+                within_s: within.as_secs(),
+            })?;
+            let text = |_| show::captures::request(&asked);
+            context.out.answer(&asked, text)?;
+            Ok(Answer::Yes)
+        }
+        CaptureCommand::Requests => {
+            let requests = context.client.capture_requests()?;
+            let text = |look| show::captures::requests(&requests, clock::now(), look);
+            context.out.list(&requests, "nothing was asked for", text)?;
+            Ok(Answer::Yes)
+        }
+        CaptureCommand::Cancel { request } => {
+            let request = context.client.cancel_captures(request)?;
+            let text = |_| format!("request {} ends\n", request.id);
+            context.out.answer(&request, text)?;
+            Ok(Answer::Yes)
+        }
+        CaptureCommand::Delete {
+            device,
+            predictions,
+            subject,
+            subject_hash,
+            reason,
+            yes,
+        } => {
+            let named = subject.map(|name| capture::subject(&context.workspace, &name));
+            let deletion = NewCaptureDeletion {
+                device,
+                predictions,
+                subject: named.or(subject_hash),
+                reason,
+            };
+            if !yes && !sure()? {
+                return Ok(Answer::No);
+            }
+            shown(context, &context.client.delete_captures(&deletion)?)
+        }
+        CaptureCommand::Deletions => {
+            let deletions = context.client.capture_deletions()?;
+            let text = |look| show::captures::deletions(&deletions, clock::now(), look);
+            context.out.list(&deletions, "nothing was deleted", text)?;
+            Ok(Answer::Yes)
+        }
+        CaptureCommand::Proof { deletion } => {
+            shown(context, &context.client.capture_deletion(deletion)?)
+        }
     }
+}
+
+/// Asks whether it is to be deleted for good.
+fn sure() -> Result<bool, CaptureError> {
+    let stdin = io::stdin();
+    if !stdin.is_terminal() {
+        return Err(CaptureError::Unasked);
+    }
+    talk("this deletes for good, at the hub and on devices; go on? [y/N]");
+    let mut line = String::new();
+    let read = stdin.lock().read_line(&mut line);
+    read.map_err(|err| CaptureError::Out(err.into()))?;
+    Ok(matches!(line.trim(), "y" | "Y" | "yes"))
+}
+
+fn shown(context: &Context, deletion: &DeletionView) -> Result<Answer, CaptureError> {
+    context
+        .out
+        .answer(deletion, |_| show::captures::deletion(deletion))?;
+    let proof = deletion.proof.as_ref();
+    Ok(match proof {
+        Some(proof) if !proof.whole || proof.left > 0 => Answer::No,
+        _ => Answer::Yes,
+    })
 }
 
 impl WhichCaptures {
@@ -107,6 +273,7 @@ impl WhichCaptures {
             model: self.model.clone(),
             site: self.site.clone(),
             labelled,
+            request: self.request,
         }
     }
 }
@@ -145,6 +312,12 @@ fn export(context: &Context, query: &CaptureQuery, path: &Path) -> Result<Answer
         let captures = words::things(unlabelled, "capture");
         talk(format_args!(
             "{captures} without a truth; --labelled leaves them out"
+        ));
+    }
+    if exported.without_input > 0 {
+        let captures = words::things(exported.without_input, "capture");
+        talk(format_args!(
+            "{captures} left out: their inputs are not kept, or encrypted with a key that the hub does not have"
         ));
     }
     if exported.strangers > 0 {
@@ -189,6 +362,8 @@ struct Exported {
     unlabelled: u64,
     /// Inputs of another length than the first.
     strangers: u64,
+    /// Captures of which there is no input to write.
+    without_input: u64,
     width: Option<usize>,
 }
 
@@ -202,6 +377,10 @@ fn write(
     let mut exported = Exported::default();
     for capture in captures {
         let capture = capture?;
+        if capture.no_input.is_some() {
+            exported.without_input += 1;
+            continue;
+        }
         let width = *exported.width.get_or_insert(capture.input.len());
         if exported.rows == 0 {
             let values = (0..width).map(|i| format!("v{i}"));
@@ -240,6 +419,13 @@ mod tests {
             class: "7".into(),
             confidence: 0.5,
             probability: 1.0,
+            reasons: Vec::new(),
+            request: None,
+            subject: None,
+            no_input: input
+                .is_empty()
+                .then_some(tern_protocol::rest::NoInput::NotKept),
+            summary: None,
             truth: truth.map(Into::into),
         }
     }
@@ -247,6 +433,7 @@ mod tests {
     #[test]
     fn captures_as_csv() {
         let captures = [
+            capture(&[], None),
             capture(&[0.0, 15.5], Some("7")),
             capture(&[1.0], Some("1")),
             capture(&[16.0, 0.1], None),
@@ -260,6 +447,7 @@ mod tests {
             rows: 3,
             unlabelled: 1,
             strangers: 1,
+            without_input: 1,
             width: Some(2),
         };
         assert_eq!(exported.expect("written"), expected);

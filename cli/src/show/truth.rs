@@ -6,7 +6,7 @@ use tern_protocol::{
 };
 
 use super::{
-    Look, Tone,
+    Look, Tone, captures,
     table::{Cell, Table},
     words::{ago, count, percent},
 };
@@ -22,6 +22,8 @@ pub(crate) fn captures(captures: &[CaptureView], now: WallTime, look: Look) -> S
         "SAID",
         "CONFIDENCE",
         "TRUTH",
+        "WHY",
+        "INPUT",
     ];
     let mut table = Table::new(look, &headings);
     for capture in captures {
@@ -39,6 +41,8 @@ pub(crate) fn captures(captures: &[CaptureView], now: WallTime, look: Look) -> S
             capture.class.as_str().into(),
             Cell::number(percent(capture.confidence.into())),
             truth,
+            captures::why(capture).into(),
+            captures::input(capture),
         ]);
     }
     table.text()

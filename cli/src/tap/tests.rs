@@ -111,6 +111,10 @@ fn what_devices_and_hub_say() {
                     class: 7,
                     confidence: f32::NAN,
                     probability: 0.01,
+                    reasons: tern_protocol::capture::Reasons::default(),
+                    request: None,
+                    subject: None,
+                    summary: None,
                 })),
             ),
             entry(46, Body::Unknown),
@@ -126,6 +130,8 @@ fn what_devices_and_hub_say() {
             offers: Vec::new(),
         }],
         shadows: Vec::new(),
+        requests: Vec::new(),
+        erasures: Vec::new(),
     };
     let want = Want {
         blob: Digest::of(b"x"),

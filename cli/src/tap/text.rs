@@ -220,7 +220,18 @@ fn desired(desired: &Desired) -> String {
         )
     };
     let shadows: String = desired.shadows.iter().map(shadow).collect();
-    format!("revision {}: {slots}{shadows}", desired.revision)
+    let asked = match desired.requests.len() as u64 {
+        0 => String::new(),
+        requests => format!(" · {}", things(requests, "capture request")),
+    };
+    let forget = match desired.erasures.len() as u64 {
+        0 => String::new(),
+        erasures => format!(" · {} to forget", things(erasures, "deletion")),
+    };
+    format!(
+        "revision {}: {slots}{shadows}{asked}{forget}",
+        desired.revision
+    )
 }
 
 fn batch(batch: &Batch) -> String {
@@ -365,8 +376,10 @@ fn event(event: &Event) -> String {
 }
 
 fn capture(capture: &Capture) -> String {
+    let why = tern_protocol::rest::CaptureReason::among(capture.reasons);
+    let why: Vec<_> = why.into_iter().map(|reason| reason.word()).collect();
     format!(
-        "capture {} by {} v{}: class {} at {}, input {} {:?}, kept with probability {}",
+        "capture {} by {} v{}: class {} at {}, input {} {:?}, kept with probability {}{}{}",
         capture.prediction,
         capture.model,
         capture.version,
@@ -374,7 +387,9 @@ fn capture(capture: &Capture) -> String {
         percent(capture.confidence.into()),
         capture.input.dtype,
         capture.input.shape.iter().take(8).collect::<Vec<_>>(),
-        capture.probability
+        capture.probability,
+        if why.is_empty() { "" } else { ", " },
+        why.join(" and ")
     )
 }
 

@@ -14,6 +14,7 @@ mod audit;
 mod authenticate;
 mod authorities;
 mod blobs;
+mod captures;
 mod charts;
 mod coalesce;
 mod delivery;
@@ -145,6 +146,10 @@ pub fn router() -> Router<App> {
         .route(LABEL, routes!(labelling::next_items))
         .route(LABEL, routes!(labelling::say))
         .route(LABEL, routes!(labelling::undo))
+        .route(OPERATE, routes!(captures::request_captures))
+        .route(VIEW, routes!(captures::list_capture_requests))
+        .route(OPERATE, routes!(captures::cancel_capture_request))
+        .route(VIEW, routes!(captures::list_capture_deletions))
         .route(VIEW, routes!(charts::chart))
         .route(VIEW, routes!(charts::distances))
         .route(VIEW, routes!(findings::list_findings))
@@ -186,8 +191,10 @@ pub fn router() -> Router<App> {
         .route(OPERATE, routes!(alerts::end_silence))
         .into_router()
         .layer(from_fn(time_limit));
-    // Vetting, uploads and streams have limits of their own.
+    // Vetting, uploads and streams have limits of their own; deletions read all that goes, and proofs the audit log.
     let long = Guarded::new()
+        .route(ADMINISTER, routes!(captures::delete_captures))
+        .route(VIEW, routes!(captures::show_capture_deletion))
         .route(OPERATE, routes!(plans::rehearse_plan))
         .route(PUBLISH, routes!(models::publish_version))
         .route(PUBLISH, routes!(models::transcode_version))

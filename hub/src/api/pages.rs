@@ -2,10 +2,10 @@
 //! is linked has conversions of its own from texts.
 
 use tern_protocol::rest::{
-    AccuracyView, AlertRuleView, AlertView, AuditEntry, AuthorityView, CaptureView, DeviceView,
-    EventView, FindingView, IdentityView, InvitationView, MemberView, ModelView, NotificationView,
-    Page, PlanTemplate, QuarantineView, RolloutView, SilenceView, SubscriptionView, TimelineEntry,
-    TokenView, UserView, WorkspaceView,
+    AccuracyView, AlertRuleView, AlertView, AuditEntry, AuthorityView, CaptureRequestView,
+    CaptureView, DeletionView, DeviceView, EventView, FindingView, IdentityView, InvitationView,
+    MemberView, ModelView, NotificationView, Page, PlanTemplate, QuarantineView, RolloutView,
+    SilenceView, SubscriptionView, TimelineEntry, TokenView, UserView, WorkspaceView,
 };
 
 pub(super) type AccuracyPage = Page<AccuracyView>;
@@ -14,6 +14,8 @@ pub(super) type AlertRulePage = Page<AlertRuleView>;
 pub(super) type AuditPage = Page<AuditEntry>;
 pub(super) type AuthorityPage = Page<AuthorityView>;
 pub(super) type CapturePage = Page<CaptureView>;
+pub(super) type CaptureRequestPage = Page<CaptureRequestView>;
+pub(super) type DeletionPage = Page<DeletionView>;
 pub(super) type DevicePage = Page<DeviceView>;
 pub(super) type EventPage = Page<EventView>;
 pub(super) type FindingPage = Page<FindingView>;

@@ -15,6 +15,7 @@ use crate::{
     access::people::PeopleError,
     alerts::AlertError,
     blobs::BlobError,
+    captures::CaptureError,
     monitor::{
         AcceptError, ChartError, DistancesError, TruthError, labelling::LabellingError,
         labels::ImportError,
@@ -348,6 +349,17 @@ impl From<InviteError> for ApiError {
             InviteError::NotFound(_) => Self::not_found(err.to_string()),
             InviteError::NotListening => Self::conflict(err.to_string()),
             InviteError::Store(err) => err.into(),
+        }
+    }
+}
+
+impl From<CaptureError> for ApiError {
+    fn from(err: CaptureError) -> Self {
+        match err {
+            CaptureError::Impossible(_) => Self::unprocessable(err.to_string()),
+            CaptureError::NotFound(_) => Self::not_found(err.to_string()),
+            CaptureError::TooMany(_) => Self::conflict(err.to_string()),
+            CaptureError::Store(err) => err.into(),
         }
     }
 }

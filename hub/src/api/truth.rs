@@ -39,6 +39,8 @@ pub(super) struct CapturesQuery {
     site: Option<SiteName>,
     /// Only those with a truth, or only those without.
     labelled: Option<bool>,
+    /// Only those that came for this request.
+    request: Option<u64>,
     /// The `next` of the page before.
     after: Option<i64>,
     /// Captures on the page, at most 1,000; 100 by default. Large inputs make shorter pages.
@@ -89,12 +91,11 @@ pub(super) async fn list_captures(
         model: query.model,
         site: query.site,
         labelled: query.labelled,
+        request: query.request,
         after: query.after,
         limit: query.limit,
     };
-    Ok(Answer(
-        monitor::captures(&app.store, &workspace, &query).await?,
-    ))
+    Ok(Answer(monitor::captures(&app, &workspace, &query).await?))
 }
 
 /// Accuracy per version and site, and per version over all sites.

@@ -53,6 +53,7 @@ impl Rows {
                 inferences: 0,
                 windows: 0,
                 platform: None,
+                erased: None,
             },
             slots: Vec::new(),
         }
@@ -103,6 +104,10 @@ impl Rows {
         let platform = format!("{} {}", reported.platform.os, reported.platform.arch);
         self.device.platform = Some(platform.chars().take(PLATFORM_LEN).collect());
         self.device.reported = Some(bytes.to_vec());
+        let erased = reported
+            .erased
+            .map(|id| i64::try_from(id).unwrap_or(i64::MAX));
+        self.device.erased = erased;
         let answers = i64::try_from(reported.answers.0).unwrap_or(i64::MAX - 1);
         self.device.reported_revision = answers;
         // A device may have acted on more than this hub remembers, when the database was restored

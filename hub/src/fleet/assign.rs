@@ -27,6 +27,7 @@ use super::{
     },
 };
 use crate::{
+    captures::orders::Orders,
     deltas::{self, Offers},
     store::{Doing as _, Store, StoreError, parsed},
 };
@@ -98,7 +99,7 @@ pub async fn assign(
     let mut known = intake::load(txn, workspace, &ids).await?;
     let wanted = assignments.iter().filter_map(|a| a.wanted.as_ref());
     let models = wanted.map(|wanted| &wanted.target.model);
-    let offers = offers(txn, workspace, known.values(), models).await?;
+    let beside = beside(txn, workspace, known.values(), models).await?;
     let (mut done, mut devices, mut slots) = (Vec::new(), Vec::new(), Vec::new());
     let mut news = Vec::with_capacity(assignments.len());
     for Assignment {
@@ -119,7 +120,7 @@ pub async fn assign(
         done.push(Done {
             device: device.clone(),
             before,
-            desired: desired_of(&rows, &offers)?,
+            desired: desired_of(&rows, &beside)?,
         });
         slots.push(rows.slots.swap_remove(index));
         devices.push(rows.device);
@@ -160,23 +161,39 @@ fn slot_index(rows: &mut Rows, slot: &SlotName) -> usize {
     })
 }
 
-/// The deltas that these devices may be offered.
-async fn offers<'a>(
+/// What desired states hold besides what rows of devices say.
+struct Beside {
+    offers: Offers,
+    orders: Orders,
+}
+
+/// The deltas that these devices may be offered, and what is asked of them.
+async fn beside<'a>(
     db: &impl ConnectionTrait,
     workspace: &WorkspaceId,
     rows: impl IntoIterator<Item = &'a Rows>,
     more: impl IntoIterator<Item = &'a ModelName>,
-) -> Result<Offers, StoreError> {
+) -> Result<Beside, StoreError> {
     let mut models: BTreeSet<ModelName> = BTreeSet::new();
     models.extend(more.into_iter().cloned());
-    for row in rows.into_iter().flat_map(|rows| &rows.slots) {
-        models.extend(facts::assigned(row)?.map(|assigned| assigned.target.model));
-        models.extend(shadows::assigned(row)?.map(|shadow| shadow.target.model));
+    let mut erased: Option<i64> = None;
+    for rows in rows {
+        for row in &rows.slots {
+            models.extend(facts::assigned(row)?.map(|assigned| assigned.target.model));
+            models.extend(shadows::assigned(row)?.map(|shadow| shadow.target.model));
+        }
+        erased = match (erased, rows.device.erased) {
+            (Some(least), Some(of)) => Some(least.min(of)),
+            (least, of) => least.or(of),
+        };
     }
-    deltas::offers(db, workspace, &models).await
+    Ok(Beside {
+        offers: deltas::offers(db, workspace, &models).await?,
+        orders: Orders::read(db, workspace, erased).await?,
+    })
 }
 
-fn desired_of(rows: &Rows, offers: &Offers) -> Result<Desired, StoreError> {
+fn desired_of(rows: &Rows, Beside { offers, orders }: &Beside) -> Result<Desired, StoreError> {
     let (mut slots, mut shadows) = (Vec::new(), Vec::new());
     for row in &rows.slots {
         let serves = row.serving_weights.as_deref().map(facts::digest);
@@ -214,10 +231,14 @@ fn desired_of(rows: &Rows, offers: &Offers) -> Result<Desired, StoreError> {
             cpu_permille,
         })
     });
+    let device = &rows.device;
+    let (requests, erasures) = orders.of(&device.id, &device.site, device.erased);
     Ok(Desired {
-        revision: Revision(rows.device.desired_revision.max(0).unsigned_abs()),
+        revision: Revision(device.desired_revision.max(0).unsigned_abs()),
         shadows: beside.collect(),
         slots: slots.into_iter().map(|(slot, _)| slot).collect(),
+        requests,
+        erasures,
     })
 }
 
@@ -240,11 +261,34 @@ pub async fn desired<C: ConnectionTrait>(
     let mut rows = intake::load(db, workspace, &[id]).await?;
     match rows.remove(id.as_str()) {
         Some(rows) if rows.device.desired_revision > 0 => {
-            let offers = offers(db, workspace, [&rows], []).await?;
-            desired_of(&rows, &offers).map(Some)
+            let beside = beside(db, workspace, [&rows], []).await?;
+            desired_of(&rows, &beside).map(Some)
         }
         _ => Ok(None),
     }
+}
+
+/// Gives these devices the next revision of what they should be, although nothing else is wanted in any slot: what is
+/// told besides has changed. Devices that are not known are left out of the answer.
+pub async fn tell_again(
+    txn: &DatabaseTransaction,
+    workspace: &WorkspaceId,
+    devices: &[DeviceId],
+) -> Result<Vec<(DeviceId, Desired)>, StoreError> {
+    let ids: Vec<&DeviceId> = devices.iter().collect();
+    let mut known = intake::load(txn, workspace, &ids).await?;
+    let beside = beside(txn, workspace, known.values(), []).await?;
+    let (mut told, mut rows) = (Vec::new(), Vec::new());
+    for device in devices {
+        let Some(mut of) = known.remove(device.as_str()) else {
+            continue;
+        };
+        of.device.desired_revision = of.device.desired_revision.saturating_add(1);
+        told.push((device.clone(), desired_of(&of, &beside)?));
+        rows.push(of.device);
+    }
+    intake::save_devices(txn, rows).await?;
+    Ok(told)
 }
 
 /// The slots of a workspace in which something is wanted of any device.
@@ -287,11 +331,11 @@ pub async fn all_desired(
     let ids = ids.iter().map(|id| parsed("device id", id));
     let ids = ids.collect::<Result<Vec<DeviceId>, _>>()?;
     let mut rows = intake::load(store.read(), workspace, &ids.iter().collect::<Vec<_>>()).await?;
-    let offers = offers(store.read(), workspace, rows.values(), []).await?;
+    let beside = beside(store.read(), workspace, rows.values(), []).await?;
     let mut all = Vec::with_capacity(ids.len());
     for id in ids {
         if let Some(rows) = rows.remove(id.as_str()) {
-            all.push((id, desired_of(&rows, &offers)?));
+            all.push((id, desired_of(&rows, &beside)?));
         }
     }
     Ok(all)
@@ -301,6 +345,7 @@ pub async fn all_desired(
 mod tests {
     use tern_protocol::{
         blob::BlobRef,
+        capture::{CaptureRequest, Erasure},
         codec,
         desired::Offer,
         digest::Digest,
@@ -333,10 +378,26 @@ mod tests {
             offers: Vec::new(),
             cpu_permille: u16::MAX,
         });
+        let request = CaptureRequest {
+            id: u64::MAX,
+            slot: Some(longest.parse().expect("a name")),
+            model: Some(longest.parse().expect("a name")),
+            count: u32::MAX,
+            until: WallTime(i64::MAX),
+        };
+        // As long as they may be in all; a frame around them comes to a few bytes.
+        let erasure = Erasure {
+            id: u64::MAX,
+            predictions: Vec::new(),
+            subject: Some(Digest::of(b"somebody")),
+        };
+        let erasures = limits::ERASURES_BYTES / codec::encode(&erasure).len();
         let mut desired = Desired {
             revision: Revision(u64::MAX),
             shadows: shadows.collect(),
             slots: slots.collect(),
+            requests: vec![request; limits::CAPTURE_REQUESTS],
+            erasures: vec![erasure; erasures],
         };
         let offer = Offer {
             base: Digest::of(b""),

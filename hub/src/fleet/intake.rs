@@ -401,6 +401,7 @@ pub(super) async fn save_devices(
             Column::Reported,
             Column::ReportedRevision,
             Column::DesiredRevision,
+            Column::Erased,
         ])
         .to_owned();
     let rows = rows

@@ -26,6 +26,7 @@ pub mod device {
         pub inferences: i64,
         pub windows: i64,
         pub platform: Option<String>,
+        pub erased: Option<i64>,
     }
 
     /// None: rows are joined by hand where they are read.

@@ -89,6 +89,7 @@ fn reported(site: &str, serving: Option<Serving>) -> Reported {
         malformed: 0,
         trust: None,
         deltas: None,
+        erased: None,
     }
 }
 

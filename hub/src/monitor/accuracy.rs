@@ -2,8 +2,9 @@
 //!
 //! A label of a captured prediction weighs as much as the inverse of the probability with which it
 //! was captured (Hájek's estimate): unsure inputs are captured more often than others, so counting
-//! them alike would make every model look worse than it is. The database counts labels by weight
-//! and outcome, which is exact and stays small however many labels there are.
+//! them alike would make every model look worse than it is. Captures that were asked for, or kept because of
+//! what they turned out to be, have no such probability: labels about them are left out. The database counts
+//! labels by weight and outcome, which is exact and stays small however many labels there are.
 
 use std::collections::BTreeMap;
 

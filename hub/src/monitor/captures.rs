@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use sea_orm::{ConnectionTrait as _, FromQueryResult, Value};
 use tern_protocol::{
+    capture::{Reasons, Summary},
     codec,
     id::{ModelName, SiteName, WorkspaceId},
-    rest::{CaptureView, Page},
+    rest::{CaptureReason, CaptureView, NoInput, Page},
     tensor::Tensor,
     time::WallTime,
 };
@@ -16,6 +17,11 @@ use super::{
     sql::Select,
 };
 use crate::{
+    app::App,
+    captures::{
+        deletions::subject_of,
+        seal::{INPUT, Keys, Opened, SUMMARY, Whose},
+    },
     registry,
     store::{Doing as _, Store, StoreError, parsed},
 };
@@ -41,6 +47,8 @@ pub struct CaptureQuery {
     pub site: Option<SiteName>,
     /// Only those with a truth, or only those without.
     pub labelled: Option<bool>,
+    /// For this request.
+    pub request: Option<u64>,
     /// After the page that ended here ([`Page::next`]).
     pub after: Option<i64>,
     /// At most so many; 100 if not said, never more than 1,000.
@@ -63,14 +71,19 @@ struct Row {
     probability: f64,
     input: Vec<u8>,
     truth: Option<i64>,
+    reasons: i64,
+    request: Option<i64>,
+    summary: Option<Vec<u8>>,
+    subject: Option<Vec<u8>>,
 }
 
 /// A page of captures, newest first.
 pub async fn captures(
-    store: &Store,
+    app: &App,
     workspace: &WorkspaceId,
     query: &CaptureQuery,
 ) -> Result<Page<CaptureView>, StoreError> {
+    let store = &app.store;
     let limit = query.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
     let classes = registry::classes(store.read(), workspace, query.model.as_ref()).await?;
     let mut page = Page {
@@ -87,7 +100,8 @@ pub async fn captures(
             after = Some(row.id);
             bytes += row.input.len();
             let of = version_ref(&row.model, row.version)?;
-            page.items.push(view(&row, classes.get(&of))?);
+            let view = view(row, workspace, &app.captures.keys, classes.get(&of))?;
+            page.items.push(view);
         }
         if !full {
             return Ok(page);
@@ -137,9 +151,12 @@ async fn read(
     const DOING: &str = "reading captures";
     let select = Select::new(
         "SELECT c.id, c.device, c.boot, c.number, c.site, c.slot, c.model, c.version, c.at, \
-         c.class, c.confidence, c.probability, c.input, l.truth \
+         c.class, c.confidence, c.probability, c.input, l.truth, c.reasons, c.request, c.summary, \
+         s.subject \
          FROM capture c LEFT JOIN label l ON l.workspace = c.workspace AND l.device = c.device \
-         AND l.boot = c.boot AND l.number = c.number WHERE c.workspace = $1",
+         AND l.boot = c.boot AND l.number = c.number \
+         LEFT JOIN prediction_subject s ON s.workspace = c.workspace AND s.device = c.device \
+         AND s.boot = c.boot AND s.number = c.number WHERE c.workspace = $1",
         [workspace.as_str().into()],
     )
     .filter(
@@ -147,6 +164,7 @@ async fn read(
         query.model.as_ref().map(ModelName::as_str),
     )
     .filter(" AND c.site = ?", query.site.as_ref().map(SiteName::as_str))
+    .filter(" AND c.request = ?", query.request.map(u64::cast_signed))
     .filter(" AND c.id < ?", after);
     let select = match query.labelled {
         Some(true) => select.push(" AND l.truth IS NOT NULL", []),
@@ -164,25 +182,61 @@ async fn read(
         .collect()
 }
 
-fn view(row: &Row, names: Option<&Vec<String>>) -> Result<CaptureView, StoreError> {
-    let input: Tensor = codec::decode(&row.input).map_err(|source| StoreError::Message {
-        what: "captured input",
-        source,
-    })?;
+fn view(
+    row: Row,
+    workspace: &WorkspaceId,
+    keys: &Keys,
+    names: Option<&Vec<String>>,
+) -> Result<CaptureView, StoreError> {
     let of = version_ref(&row.model, row.version)?;
+    let device = parsed("device id", &row.device)?;
+    let whose = |part| Whose {
+        workspace,
+        device: &device,
+        prediction: prediction(row.boot, row.number),
+        part,
+    };
+    let (input, no_input) = match keys.open(&whose(INPUT), row.input) {
+        Opened::NoKey => (None, Some(NoInput::Encrypted)),
+        Opened::Damaged => (None, Some(NoInput::Damaged)),
+        Opened::Bytes(bytes) => (Some(input(&bytes)?), None),
+    };
+    let summary = match row
+        .summary
+        .map(|summary| keys.open(&whose(SUMMARY), summary))
+    {
+        Some(Opened::Bytes(bytes)) => codec::decode::<Summary>(&bytes).ok(),
+        _ => None,
+    };
+    let empty = input.as_ref().is_some_and(|input| input.data.is_empty());
+    let no_input = no_input.or_else(|| empty.then_some(NoInput::NotKept));
+    let subject = row.subject.map(subject_of).transpose()?;
+    let reasons = Reasons(u32::try_from(row.reasons).unwrap_or_default());
     Ok(CaptureView {
-        device: parsed("device id", &row.device)?,
         prediction: prediction(row.boot, row.number),
         site: parsed("site name", &row.site)?,
         slot: parsed("slot name", &row.slot)?,
         model: of.model,
         version: of.version,
         at: WallTime(row.at),
-        input: input.to_f32().unwrap_or_default(),
-        shape: input.shape,
+        input: input.as_ref().and_then(Tensor::to_f32).unwrap_or_default(),
+        shape: input.map(|input| input.shape).unwrap_or_default(),
         class: class_name(names, row.class),
         confidence: row.confidence as f32,
         probability: row.probability as f32,
+        reasons: CaptureReason::among(reasons),
+        request: row.request.map(i64::cast_unsigned),
+        subject,
+        no_input,
+        summary: summary.map(Into::into),
         truth: row.truth.map(|class| class_name(names, class)),
+        device,
+    })
+}
+
+fn input(bytes: &[u8]) -> Result<Tensor, StoreError> {
+    codec::decode(bytes).map_err(|source| StoreError::Message {
+        what: "captured input",
+        source,
     })
 }

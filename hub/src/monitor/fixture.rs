@@ -29,7 +29,7 @@ pub(crate) struct World {
     pub(crate) app: App,
     pub(crate) workspace: WorkspaceId,
     pub(crate) ready: watch::Sender<Ready>,
-    dir: tempfile::TempDir,
+    pub(crate) dir: tempfile::TempDir,
 }
 
 /// Any id from its text.
@@ -206,6 +206,10 @@ impl Device {
             class,
             confidence: 0.6,
             probability,
+            reasons: tern_protocol::capture::Reasons::default(),
+            request: None,
+            subject: None,
+            summary: None,
         }))
     }
 
@@ -220,6 +224,7 @@ impl Device {
             confidence: 0.6,
             truth,
             predicted_at: at(1, number),
+            subject: None,
         }))
     }
 }

@@ -38,6 +38,7 @@ mod tests;
 pub mod truth;
 mod value;
 
+pub(crate) use self::rows::prediction;
 pub use self::{
     accuracy::{AccuracyQuery, accuracy},
     captures::{CaptureQuery, captures},

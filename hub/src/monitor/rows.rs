@@ -206,7 +206,7 @@ pub(super) fn predicted(device: &DeviceId, prediction: PredictionId) -> Predicte
 }
 
 /// The prediction of a row.
-pub(super) fn prediction(boot: i64, number: i64) -> PredictionId {
+pub(crate) fn prediction(boot: i64, number: i64) -> PredictionId {
     PredictionId {
         boot: BootId(u32::try_from(boot).unwrap_or(u32::MAX)),
         number: number.cast_unsigned(),

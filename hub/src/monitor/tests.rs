@@ -263,7 +263,7 @@ async fn captures_come_page_by_page_newest_first() {
     };
     let mut seen = Vec::new();
     loop {
-        let page = captures(&world.app.store, &world.workspace, &query)
+        let page = captures(&world.app, &world.workspace, &query)
             .await
             .expect("lists");
         assert!(page.items.len() <= 3);
@@ -279,7 +279,7 @@ async fn captures_come_page_by_page_newest_first() {
         labelled: Some(true),
         ..CaptureQuery::default()
     };
-    let page = captures(&world.app.store, &world.workspace, &query)
+    let page = captures(&world.app, &world.workspace, &query)
         .await
         .expect("lists");
     let capture = &page.items[0];
@@ -297,7 +297,7 @@ async fn captures_come_page_by_page_newest_first() {
         labelled: Some(false),
         ..CaptureQuery::default()
     };
-    let page = captures(&world.app.store, &world.workspace, &query)
+    let page = captures(&world.app, &world.workspace, &query)
         .await
         .expect("lists");
     assert_eq!(page.items.len(), 6);

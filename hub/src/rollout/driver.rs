@@ -373,7 +373,7 @@ fn gives_back(actions: &[Action], done: &Done) -> bool {
 }
 
 /// Tells devices what was assigned to them, once it is committed.
-pub(super) async fn tell_all(
+pub(crate) async fn tell_all(
     app: &App,
     workspace: &WorkspaceId,
     done: impl IntoIterator<Item = (DeviceId, Desired)>,

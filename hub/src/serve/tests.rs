@@ -56,6 +56,7 @@ fn config(dir: &Path) -> Config {
         certificate: crate::config::CertificateArgs::default(),
         retention: crate::config::Retention::default(),
         drift: crate::config::Drift::default(),
+        capture_keys: Vec::new(),
         smtp: crate::config::SmtpArgs::default(),
         otlp: crate::config::OtlpArgs::default(),
         oidc: crate::config::OidcArgs::default(),
@@ -206,6 +207,7 @@ impl Device {
             malformed: 0,
             trust: None,
             deltas: None,
+            erased: None,
         };
         self.say(Channel::State, codec::encode(&reported)).await;
     }

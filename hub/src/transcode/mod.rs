@@ -155,7 +155,7 @@ async fn labelled(
         ..CaptureQuery::default()
     };
     let mut bytes = 0;
-    for capture in captures(&app.store, workspace, &query).await?.items {
+    for capture in captures(app, workspace, &query).await?.items {
         let class = capture.truth.as_ref();
         let class = class.and_then(|truth| of.classes.iter().position(|name| name == truth));
         bytes += 4 * capture.input.len();

@@ -7,6 +7,7 @@
 mod access;
 mod alert;
 mod attention;
+mod captures;
 mod charts;
 mod decision;
 mod delivery;
@@ -30,10 +31,10 @@ mod trust;
 mod truth;
 
 pub use self::{
-    access::*, alert::*, attention::*, charts::*, decision::*, delivery::*, distances::*,
-    expression::*, finding::*, fleet::*, labelling::*, measured::*, notify::*, overview::*,
-    plan::*, problem::*, quarantine::*, registry::*, rehearsal::*, rollout::*, tap::*, timeline::*,
-    trust::*, truth::*,
+    access::*, alert::*, attention::*, captures::*, charts::*, decision::*, delivery::*,
+    distances::*, expression::*, finding::*, fleet::*, labelling::*, measured::*, notify::*,
+    overview::*, plan::*, problem::*, quarantine::*, registry::*, rehearsal::*, rollout::*, tap::*,
+    timeline::*, trust::*, truth::*,
 };
 
 use alloc::{string::String, vec::Vec};

@@ -1,7 +1,9 @@
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
+use super::{CaptureReason, CaptureSummary, NoInput};
 use crate::{
+    digest::Digest,
     id::{DeviceId, ModelName, ModelVersion, PredictionId, SiteName, SlotName},
     time::WallTime,
 };
@@ -81,8 +83,24 @@ pub struct CaptureView {
     pub class: String,
     /// Its probability as the model said.
     pub confidence: f32,
-    /// With which probability such an input was captured.
+    /// With which probability such an input was drawn; 0 if it was not drawn but asked for, or kept because of what
+    /// it turned out to be: no estimate counts it.
     pub probability: f32,
+    /// Why it was captured; empty if its device did not say.
+    #[serde(default)]
+    pub reasons: Vec<CaptureReason>,
+    /// For which request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<u64>,
+    /// Whose input it is: a hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Digest>,
+    /// Why `input` is empty, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_input: Option<NoInput>,
+    /// What stands for an input that is not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<CaptureSummary>,
     /// The right class, once somebody said.
     pub truth: Option<String>,
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use tern_protocol::{
     blob::{BlobRef, Chunk, ChunkRange, Want},
+    capture::{CaptureRequest, Erasure, MeasuredSignal, Reasons, Summary},
     desired::{Desired, DesiredShadow, DesiredSlot, Offer},
     digest::Digest,
     id::{BootId, ModelVersion, OutboxId, PredictionId, Revision, Sequence},
@@ -109,6 +110,7 @@ pub fn reported() -> Reported {
         malformed: 5,
         trust: None,
         deltas: None,
+        erased: None,
     }
 }
 
@@ -183,6 +185,8 @@ pub fn desired() -> Desired {
             offers: Vec::new(),
         }],
         shadows: Vec::new(),
+        requests: Vec::new(),
+        erasures: Vec::new(),
     }
 }
 
@@ -206,6 +210,78 @@ pub fn desired_with_shadows() -> Desired {
     };
     desired.shadows = vec![shadow, plain];
     desired
+}
+
+pub fn desired_with_captures() -> Desired {
+    let mut desired = desired();
+    desired.requests = vec![
+        CaptureRequest {
+            id: 1_790_000_000_123,
+            slot: Some(name("digit-reader")),
+            model: Some(name("digit-reader")),
+            count: 20,
+            until: WallTime(1_790_003_600_000),
+        },
+        CaptureRequest {
+            id: 1_790_000_000_124,
+            slot: None,
+            model: None,
+            count: 1,
+            until: WallTime(1_790_003_600_000),
+        },
+    ];
+    let all = Erasure {
+        id: 1_790_000_000_125,
+        predictions: Vec::new(),
+        subject: None,
+    };
+    let some = Erasure {
+        id: 1_790_000_000_126,
+        predictions: vec![PredictionId {
+            boot: BootId(3),
+            number: 1_042,
+        }],
+        subject: None,
+    };
+    let subject = Erasure {
+        id: 1_790_000_000_127,
+        predictions: Vec::new(),
+        subject: Some(Digest::of(b"somebody")),
+    };
+    desired.erasures = vec![all, some, subject];
+    desired
+}
+
+pub fn reported_that_forgot() -> Reported {
+    let mut reported = reported();
+    reported.erased = Some(1_790_000_000_127);
+    reported
+}
+
+pub fn batch_with_reasons() -> Batch {
+    let mut batch = batch();
+    for entry in &mut batch.entries {
+        match &mut entry.body {
+            Body::Capture(capture) => {
+                capture.probability = 0.0;
+                capture.reasons = Reasons::DISAGREED.and(Reasons::REQUESTED);
+                capture.request = Some(1_790_000_000_123);
+                capture.subject = Some(Digest::of(b"somebody"));
+                capture.input = Tensor::from_f32(&[0], &[]);
+                capture.summary = Some(Summary {
+                    places: vec![0, 3],
+                    signals: vec![MeasuredSignal {
+                        name: "brightness".into(),
+                        value: 4.5,
+                    }],
+                    embedding: vec![0.25, -1.0],
+                });
+            }
+            Body::Label(label) => label.subject = Some(Digest::of(b"somebody")),
+            _ => {}
+        }
+    }
+    batch
 }
 
 pub fn desired_with_offers() -> Desired {
@@ -568,6 +644,7 @@ pub fn batch_with_number() -> Batch {
         at: at(3, 44_000),
         wall: None,
         body: Body::Number(Box::new(NumberLabel {
+            subject: None,
             prediction: PredictionId {
                 boot: BootId(3),
                 number: 1043,
@@ -607,6 +684,10 @@ pub fn batch() -> Batch {
             class: 1,
             confidence: 0.5,
             probability: 0.25,
+            reasons: tern_protocol::capture::Reasons::default(),
+            request: None,
+            subject: None,
+            summary: None,
         })),
         Body::Label(Box::new(Label {
             prediction: PredictionId {
@@ -620,6 +701,7 @@ pub fn batch() -> Batch {
             confidence: 0.5,
             truth: 7,
             predicted_at: at(3, 9_000),
+            subject: None,
         })),
     ];
     let entries = bodies.into_iter().zip(41..).map(|(body, sequence)| Entry {
@@ -699,6 +781,21 @@ macro_rules! every_message {
             "batch-number",
             tern_protocol::log::Batch,
             crate::samples::batch_with_number()
+        );
+        $each!(
+            "batch-reasons",
+            tern_protocol::log::Batch,
+            crate::samples::batch_with_reasons()
+        );
+        $each!(
+            "desired-captures",
+            tern_protocol::desired::Desired,
+            crate::samples::desired_with_captures()
+        );
+        $each!(
+            "reported-forgot",
+            tern_protocol::reported::Reported,
+            crate::samples::reported_that_forgot()
         );
         $each!(
             "reported-trust",

@@ -261,6 +261,7 @@ impl Voice {
                 model: serving.model.clone(),
                 version: serving.version,
                 predicted_at: closed,
+                subject: None,
                 class: u32::from(wrong),
                 confidence: 0.9,
                 truth: 0,
@@ -321,6 +322,7 @@ impl Voice {
             malformed: 0,
             trust: None,
             deltas: None,
+            erased: None,
         };
         let link = Link {
             online: true,

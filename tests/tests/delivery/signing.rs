@@ -298,6 +298,8 @@ fn say_desired(fleet: &Fleet, agent: usize, revision: u64, version: &str, bundle
             offers: Vec::new(),
         }],
         shadows: Vec::new(),
+        requests: Vec::new(),
+        erasures: Vec::new(),
     };
     let device = fleet.agents[agent].device();
     let topic = format!("tern/1/default/d/{device}/down/desired");

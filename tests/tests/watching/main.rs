@@ -1,6 +1,7 @@
 //! Watching, end to end: what devices tell, what is kept of it, and what standard tools make of it.
 
 mod alerts;
+mod captures;
 mod custom;
 mod distances;
 mod findings;

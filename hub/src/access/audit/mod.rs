@@ -151,7 +151,8 @@ impl Deed {
     }
 }
 
-fn digest(subject: &impl Serialize) -> Digest {
+/// The digest by which an entry names a subject.
+pub fn digest(subject: &impl Serialize) -> Digest {
     Digest::of(&serde_json::to_vec(subject).expect("REST types are always JSON"))
 }
 
@@ -297,9 +298,30 @@ fn starting(text: &str) -> String {
 
 /// Looks at every entry of the log, in order.
 pub async fn verify(store: &Store) -> Result<AuditVerdict, StoreError> {
+    verify_after(store, 0, chain::GENESIS).await
+}
+
+/// Looks at an entry of the log and all that follow it. That those before it are as they were written is not looked
+/// at, but for the last of them, whose hash stands in it.
+pub async fn verify_from(store: &Store, seq: u64) -> Result<AuditVerdict, StoreError> {
+    const DOING: &str = "verifying the audit log";
+    let select = Statement::from_sql_and_values(
+        store.backend(),
+        "SELECT hash FROM audit WHERE seq = $1",
+        [(seq.saturating_sub(1) as i64).into()],
+    );
+    let row = store.read().query_one_raw(select).await.doing(DOING)?;
+    // If it is missing, the entry does not fit to what there was before the first.
+    let before = row.map(|row| hash_of(column(&row, "hash")?)).transpose()?;
+    let before = before.unwrap_or(chain::GENESIS);
+    verify_after(store, seq.saturating_sub(1), before).await
+}
+
+/// Looks at the entries after `seq`, whose hash is `hash`.
+async fn verify_after(store: &Store, seq: u64, hash: Digest) -> Result<AuditVerdict, StoreError> {
     const DOING: &str = "verifying the audit log";
     let head = head(store.read()).await?;
-    let (mut seq, mut hash) = (0, chain::GENESIS);
+    let (mut seq, mut hash) = (seq, hash);
     let broken = |seq, text: String, entries| AuditVerdict {
         whole: false,
         entries,

@@ -6,7 +6,7 @@ use tern_protocol::{
     id::{DeviceId, SlotName, WorkspaceId},
 };
 
-use super::{Cause, desired_of, offers, slot_index};
+use super::{Cause, beside, desired_of, slot_index};
 use crate::{
     fleet::{
         intake,
@@ -48,7 +48,7 @@ pub async fn assign_shadow(
     let reasons = Reasons::read(txn, workspace).await?;
     let models = assignments.iter().filter_map(|a| a.wanted.as_ref());
     let models = models.map(|wanted| &wanted.target.model);
-    let offers = offers(txn, workspace, known.values(), models).await?;
+    let beside = beside(txn, workspace, known.values(), models).await?;
     let (mut done, mut devices, mut slots) = (Vec::new(), Vec::new(), Vec::new());
     let mut news = Vec::with_capacity(assignments.len());
     for assignment in assignments {
@@ -69,7 +69,7 @@ pub async fn assign_shadow(
             device: assignment.device.clone(),
             before,
             now: now.cloned(),
-            desired: desired_of(&rows, &offers)?,
+            desired: desired_of(&rows, &beside)?,
         });
         slots.push(rows.slots.swap_remove(index));
         devices.push(rows.device);

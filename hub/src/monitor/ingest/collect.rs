@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::{ConnectionTrait, Value};
 use tern_protocol::{
-    id::{DeviceId, WorkspaceId},
+    digest::Digest,
+    id::{DeviceId, PredictionId, WorkspaceId},
     log::{Event, Label, NumberLabel},
     rest::{Doubt, LabelSource},
     time::{Instant, WallTime},
@@ -15,6 +16,7 @@ use super::{
     prepare::{Prepared, Ready, ReadyBody, ReadyCapture, ReadyShadow, ReadyWindow, bits},
 };
 use crate::{
+    captures::tombstones::{About, Tombstones},
     fleet,
     monitor::{
         overview::Tally,
@@ -85,7 +87,17 @@ const CAPTURES: Bulk = Bulk {
         "confidence",
         "probability",
         "input",
+        "reasons",
+        "request",
+        "summary",
     ],
+    conflict: "ON CONFLICT DO NOTHING",
+};
+
+/// Whose predictions are: the first that says so counts.
+const SUBJECTS: Bulk = Bulk {
+    table: "prediction_subject",
+    columns: &["workspace", "device", "boot", "number", "subject"],
     conflict: "ON CONFLICT DO NOTHING",
 };
 
@@ -103,6 +115,8 @@ pub(super) struct Totals {
     pub(super) shadows: u64,
     /// Metrics that their versions do not declare.
     pub(super) undeclared: u64,
+    /// Captures and truths of what was deleted.
+    pub(super) buried: u64,
 }
 
 /// Rows of a group, by table.
@@ -118,20 +132,30 @@ pub(super) struct Rows {
     /// Windows and inferences by device.
     counts: BTreeMap<Device, (u64, u64)>,
     metrics: MetricTotals,
+    subjects: Vec<Value>,
     unknown: u64,
     quarantined: u64,
+    buried: u64,
 }
 
 impl Rows {
-    /// Adds the entries of a batch.
+    /// Adds the entries of a batch, but for those about what was deleted.
     pub(super) fn add(
         &mut self,
         batch: Prepared,
         device: &Device,
         timeline: &Timeline,
         site: &str,
+        tombstones: &Tombstones,
     ) {
+        let is_buried = |about: Option<About<'_>>| {
+            about.is_some_and(|about| tombstones.cover(&device.0, &device.1, &about))
+        };
         for entry in batch.entries {
+            if is_buried(about(&entry, batch.now, timeline)) {
+                self.buried += 1;
+                continue;
+            }
             let Ready {
                 sequence, at, body, ..
             } = entry;
@@ -148,9 +172,13 @@ impl Rows {
                     self.capture(device, *capture, timeline.wall(at), site);
                 }
                 ReadyBody::Label(label) => {
+                    let (workspace, id) = device;
+                    self.subject(workspace, id, label.prediction, label.subject);
                     self.label(device, label_of(device, &label, timeline, at, site));
                 }
                 ReadyBody::Number(label) => {
+                    let (workspace, id) = device;
+                    self.subject(workspace, id, label.prediction, label.subject);
                     self.label(device, number_of(device, &label, timeline, at, site));
                 }
                 ReadyBody::Event(event) => {
@@ -248,6 +276,29 @@ impl Rows {
             f64::from(capture.confidence).into(),
             f64::from(capture.probability).into(),
             capture.input.into(),
+            i64::from(capture.reasons).into(),
+            capture.request.map(u64::cast_signed).into(),
+            capture.summary.into(),
+        ]);
+        self.subject(workspace, device, capture.prediction, capture.subject);
+    }
+
+    fn subject(
+        &mut self,
+        workspace: &WorkspaceId,
+        device: &DeviceId,
+        prediction: PredictionId,
+        subject: Option<Digest>,
+    ) {
+        let Some(subject) = subject else {
+            return;
+        };
+        self.subjects.extend([
+            Value::from(workspace.as_str()),
+            device.as_str().into(),
+            i64::from(prediction.boot.0).into(),
+            bits(prediction.number),
+            subject.as_bytes().to_vec().into(),
         ]);
     }
 
@@ -267,6 +318,7 @@ impl Rows {
         let mut totals = Totals {
             unknown: self.unknown,
             quarantined: self.quarantined,
+            buried: self.buried,
             ..Totals::default()
         };
         WINDOWS.insert(txn, self.windows, "storing windows").await?;
@@ -291,6 +343,9 @@ impl Rows {
             let added = rows::write_labels(txn, &workspace, &labels).await?;
             totals.tallies.entry(workspace).or_default().labels += added;
         }
+        SUBJECTS
+            .insert(txn, self.subjects, "storing whose predictions are")
+            .await?;
         for ((workspace, device), events) in self.events {
             fleet::record_events(txn, &workspace, &device, &events).await?;
             totals.tallies.entry(workspace).or_default();
@@ -364,4 +419,21 @@ fn number_of(
         source: LabelSource::Device.word().into(),
         labelled_at: timeline.wall(at),
     }
+}
+
+/// What an entry is about, if that may have been deleted.
+fn about<'a>(entry: &'a Ready, now: Instant, timeline: &Timeline) -> Option<About<'a>> {
+    let (prediction, subject, at) = match &entry.body {
+        ReadyBody::Capture(capture) => (capture.prediction, capture.subject.as_ref(), entry.at),
+        ReadyBody::Label(label) => (label.prediction, label.subject.as_ref(), label.predicted_at),
+        ReadyBody::Number(label) => (label.prediction, label.subject.as_ref(), label.predicted_at),
+        _ => return None,
+    };
+    Some(About {
+        prediction,
+        subject,
+        boot: at.boot,
+        at: timeline.wall(at),
+        is_certain: at.boot == now.boot,
+    })
 }

@@ -147,12 +147,10 @@ impl Committer {
                 }
             }
         }
-        let mut rows = Rows::default();
+        let mut timed = Vec::with_capacity(taken.len());
         for batch in taken {
             let timeline = timeline(read, &batch).await?;
-            let device = (batch.workspace.clone(), batch.device.clone());
-            let site = sites.get(&device).map_or(NOWHERE, String::as_str);
-            rows.add(batch, &device, &timeline, site);
+            timed.push((batch, timeline));
         }
         let txn = self
             .app
@@ -161,6 +159,19 @@ impl Committer {
             .begin()
             .await
             .doing("beginning to store telemetry")?;
+        // While nobody else writes: what is deleted after this is deleted with these rows.
+        let mut rows = Rows::default();
+        for (batch, timeline) in timed {
+            let device = (batch.workspace.clone(), batch.device.clone());
+            let site = sites.get(&device).map_or(NOWHERE, String::as_str);
+            rows.add(
+                batch,
+                &device,
+                &timeline,
+                site,
+                &self.app.captures.tombstones,
+            );
+        }
         let mut totals = rows.write(&txn, self.app.clock.now()).await?;
         totals.undeclared = undeclared;
         Positions::write(&txn, &judged.moved).await?;
@@ -176,6 +187,7 @@ impl Committer {
         counters.quarantined.add(totals.quarantined);
         counters.metrics_undeclared.add(totals.undeclared);
         counters.shadow_windows.add(totals.shadows);
+        counters.entries_deleted.add(totals.buried);
         for (workspace, tally) in &totals.tallies {
             counters.windows.add(tally.windows);
             counters.captures.add(tally.captures);

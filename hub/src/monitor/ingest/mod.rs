@@ -26,7 +26,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 pub(super) use self::metrics::read as stored_totals;
 use self::{commit::Committer, prepare::Prepared};
-use crate::{app::App, counters::Counters, store::chain};
+use crate::{app::App, captures::seal::Keys, counters::Counters, store::chain};
 
 /// Batches that wait to be gathered. One is at most a payload (128 KiB) and usually a few
 /// kilobytes; under a flood this holds what the disk takes in about a second.
@@ -71,7 +71,8 @@ impl Ingest {
         // One group may be ready while one is being committed; more would only add delay.
         let (groups, ready) = mpsc::channel(1);
         let counters = app.counters.clone();
-        tokio::spawn(gather(offered, groups, counters.clone()));
+        let keys = app.captures.keys.clone();
+        tokio::spawn(gather(offered, groups, counters.clone(), keys));
         let done = tokio::spawn(commit_all(ready, Committer::new(app), acks));
         (Self { queue, counters }, done)
     }
@@ -92,15 +93,16 @@ async fn gather(
     mut offered: mpsc::Receiver<Incoming>,
     groups: mpsc::Sender<Vec<Prepared>>,
     counters: Arc<Counters>,
+    keys: Keys,
 ) {
     while let Some(first) = offered.recv().await {
         let mut group = Group::default();
-        group.add(first, &counters);
+        group.add(first, &counters, &keys);
         let room = loop {
             tokio::select! {
                 biased;
                 Some(incoming) = offered.recv(), if !group.is_full() => {
-                    group.add(incoming, &counters);
+                    group.add(incoming, &counters, &keys);
                 }
                 room = groups.reserve() => break room,
             }
@@ -121,11 +123,11 @@ struct Group {
 }
 
 impl Group {
-    fn add(&mut self, incoming: Incoming, counters: &Counters) {
+    fn add(&mut self, incoming: Incoming, counters: &Counters, keys: &Keys) {
         counters.batches_gathered.one();
         self.batches += 1;
         self.entries += incoming.batch.entries.len();
-        match prepare::prepare(incoming) {
+        match prepare::prepare(incoming, keys) {
             Some(prepared) => self.prepared.push(prepared),
             None => counters.malformed.one(),
         }

@@ -2,17 +2,23 @@
 
 use sea_orm::Value;
 use tern_protocol::{
+    capture::{MeasuredSignal, Summary},
     codec,
-    id::{DeviceId, OutboxId, PredictionId, Sequence, WorkspaceId},
+    digest::Digest,
+    id::{DeviceId, NAME_MAX, OutboxId, PredictionId, Sequence, WorkspaceId},
     limits,
     log::{Body, Capture, Entry, Event, Label, NumberLabel},
+    profile::{FEATURES, SIGNALS},
     shadow::ShadowWindow,
     time::{Instant, WallTime},
     window::Window,
 };
 
 use super::Incoming;
-use crate::monitor::accept::Claim;
+use crate::{
+    captures::seal::{INPUT, Keys, SUMMARY, Whose},
+    monitor::accept::Claim,
+};
 
 /// Most inferences or errors of one window that are believed: 2^40 is one a microsecond for twelve
 /// days. It keeps the sums of honest windows from overflowing because of a broken one.
@@ -81,19 +87,32 @@ pub(super) struct ReadyShadow {
 
 pub(super) struct ReadyCapture {
     pub(super) prediction: PredictionId,
+    pub(super) reasons: u32,
+    pub(super) request: Option<u64>,
+    pub(super) subject: Option<Digest>,
     pub(super) slot: String,
     pub(super) model: String,
     pub(super) version: i64,
     pub(super) class: u32,
     pub(super) confidence: f32,
     pub(super) probability: f32,
-    /// The input as CBOR.
+    /// The input as CBOR, encrypted if the hub has a key.
     pub(super) input: Vec<u8>,
+    /// The same of what stands for the input.
+    pub(super) summary: Option<Vec<u8>>,
 }
 
-/// Prepares a batch; `None` if its sequences do not rise.
-pub(super) fn prepare(incoming: Incoming) -> Option<Prepared> {
+/// Prepares a batch, with inputs sealed by `keys`; `None` if its sequences do not rise.
+pub(super) fn prepare(incoming: Incoming, keys: &Keys) -> Option<Prepared> {
     let claim = Claim::of(&incoming.batch)?;
+    let (workspace, device) = (&incoming.workspace, &incoming.device);
+    let sealer = Sealer {
+        keys,
+        workspace,
+        device,
+    };
+    let entries = incoming.batch.entries.into_iter();
+    let entries = entries.map(|entry| ready(entry, &sealer)).collect();
     Some(Prepared {
         workspace: incoming.workspace,
         device: incoming.device,
@@ -101,14 +120,42 @@ pub(super) fn prepare(incoming: Incoming) -> Option<Prepared> {
         claim,
         now: incoming.batch.now,
         received: incoming.received,
-        entries: incoming.batch.entries.into_iter().map(ready).collect(),
+        entries,
     })
 }
 
-fn ready(entry: Entry) -> Ready {
+/// Encrypts what a device sends, if the hub has a key.
+struct Sealer<'a> {
+    keys: &'a Keys,
+    workspace: &'a WorkspaceId,
+    device: &'a DeviceId,
+}
+
+impl Sealer<'_> {
+    /// `None` if the system gives no randomness.
+    fn seal(
+        &self,
+        prediction: PredictionId,
+        part: &'static str,
+        bytes: Vec<u8>,
+    ) -> Option<Vec<u8>> {
+        let whose = Whose {
+            workspace: self.workspace,
+            device: self.device,
+            prediction,
+            part,
+        };
+        let sealed = self.keys.seal(&whose, bytes);
+        sealed
+            .inspect_err(|err| tracing::error!("{err}; it is left out"))
+            .ok()
+    }
+}
+
+fn ready(entry: Entry, sealer: &Sealer<'_>) -> Ready {
     let body = match entry.body {
         Body::Window(window) => ReadyBody::Window(Box::new(ready_window(window))),
-        Body::Capture(capture) => ready_capture(&capture),
+        Body::Capture(capture) => ready_capture(&capture, sealer),
         Body::Label(label) => ReadyBody::Label(label),
         Body::Number(label) => ready_number(label),
         Body::Event(event) => ReadyBody::Event(event),
@@ -156,25 +203,38 @@ fn ready_shadow(window: &ShadowWindow) -> ReadyBody {
     }))
 }
 
-fn ready_capture(capture: &Capture) -> ReadyBody {
+fn ready_capture(capture: &Capture, sealer: &Sealer<'_>) -> ReadyBody {
     let share = |value: f32| (0.0..=1.0).contains(&value);
+    // What was not drawn says why it was kept.
+    let drawn = capture.probability > 0.0 || !capture.reasons.is_none();
     let usable = capture.input.is_whole()
         && capture.input.data.len() <= limits::CAPTURE_INPUT
         && share(capture.confidence)
         && share(capture.probability)
-        && capture.probability > 0.0;
+        && drawn
+        && capture.summary.as_ref().is_none_or(is_bounded);
     if !usable {
         return ReadyBody::Unknown;
     }
+    let id = capture.prediction;
+    let Some(input) = sealer.seal(id, INPUT, codec::encode(&capture.input)) else {
+        return ReadyBody::Unknown;
+    };
+    let summary = capture.summary.as_ref().map(codec::encode);
+    let summary = summary.and_then(|summary| sealer.seal(id, SUMMARY, summary));
     ReadyBody::Capture(Box::new(ReadyCapture {
-        prediction: capture.prediction,
+        prediction: id,
+        reasons: capture.reasons.0,
+        request: capture.request,
+        subject: capture.subject,
         slot: capture.slot.to_string(),
         model: capture.model.to_string(),
         version: capture.version.get().into(),
         class: capture.class,
         confidence: capture.confidence,
         probability: capture.probability,
-        input: codec::encode(&capture.input),
+        input,
+        summary,
     }))
 }
 
@@ -189,6 +249,14 @@ fn ready_number(label: Box<NumberLabel>) -> ReadyBody {
     } else {
         ReadyBody::Unknown
     }
+}
+
+fn is_bounded(summary: &Summary) -> bool {
+    let named = |signal: &MeasuredSignal| signal.name.len() <= NAME_MAX;
+    summary.places.len() <= FEATURES
+        && summary.signals.len() <= SIGNALS
+        && summary.signals.iter().all(named)
+        && summary.embedding.len() <= limits::EMBEDDING
 }
 
 /// A 64-bit number as the database keeps it: the same bits, signed.

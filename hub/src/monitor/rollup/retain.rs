@@ -1,4 +1,4 @@
-//! Removes telemetry that is too old.
+//! Removes telemetry that is too old, and captured inputs where that is set.
 //!
 //! Must never break: a window goes only after it was rolled up.
 
@@ -104,7 +104,34 @@ pub async fn remove(
         stop,
     )
     .await?;
+    if let Some(kept) = retention.captures_of(workspace) {
+        let captures = [from(kept)];
+        let old = chunks(app, workspace, "capture", "id", "at < ?", &captures, stop).await?;
+        if old > 0 {
+            forget_subjects(app, workspace).await?;
+        }
+        gone += old;
+    }
     Ok(gone)
+}
+
+/// Removes whose predictions were of which neither an input nor a truth is there any more.
+async fn forget_subjects(app: &App, workspace: &WorkspaceId) -> Result<(), StoreError> {
+    let of = |table: &str| {
+        format!(
+            "NOT EXISTS (SELECT 1 FROM {table} x WHERE x.workspace = prediction_subject.workspace \
+             AND x.device = prediction_subject.device AND x.boot = prediction_subject.boot \
+             AND x.number = prediction_subject.number)"
+        )
+    };
+    let delete = format!(
+        "DELETE FROM prediction_subject WHERE workspace = $1 AND {} AND {}",
+        of("capture"),
+        of("label")
+    );
+    let values = [workspace.as_str().into()];
+    let gone = crate::store::raw::exec(app.store.write(), DOING, &delete, values);
+    gone.await.map(drop)
 }
 
 fn before(now: WallTime, kept: Duration) -> Value {

@@ -170,6 +170,7 @@ async fn numbers_have_errors_and_intervals_that_hold() {
     let mut device = Device::new("meter-1");
     let body = |number: u64, predicted: f64, truth: f64, low: Option<f64>| {
         Body::Number(Box::new(NumberLabel {
+            subject: None,
             prediction: prediction(number),
             slot: name("reader"),
             model: name("digits"),

@@ -48,8 +48,10 @@ pub(super) async fn after(
         up_to = up_to.max(row.try_get_by_index(6).doing(DOING)?);
         let of: String = row.try_get_by_index(7).doing(DOING)?;
         let by: String = row.try_get_by_index(8).doing(DOING)?;
-        if of == slot.as_str() && by == model.as_str() {
-            labels.push(judged(&row)?);
+        let judged = judged(&row)?;
+        // Nobody knows for how many predictions one stands that was asked for.
+        if of == slot.as_str() && by == model.as_str() && judged.chance > 0.0 {
+            labels.push(judged);
         }
     }
     Ok((labels, up_to))

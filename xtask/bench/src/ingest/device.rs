@@ -242,5 +242,6 @@ fn reported(site: SiteName) -> Reported {
         malformed: 0,
         trust: None,
         deltas: None,
+        erased: None,
     }
 }
