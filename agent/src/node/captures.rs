@@ -11,7 +11,7 @@ use tern_protocol::{
     capture::Erasure,
     digest::Digest,
     id::PredictionId,
-    log::{Body, Capture, Entry, Label},
+    log::{Body, Capture, Entry, Label, NumberLabel},
     time::{Uptime, WallTime},
 };
 
