@@ -271,7 +271,6 @@ impl<'a> Plan<'a> {
         for (key, outcome) in &self.round.outcomes {
             let known = &self.groups[key];
             let id = match (outcome.step, &known.live, known.rule) {
-                (Step::Nothing, ..) => continue,
                 (Step::Pends(held) | Step::Fires(held), None, Some(rule)) => {
                     rows::insert(db, workspace, rule, &key.group, &held, &known.facts, now).await?
                 }
@@ -292,12 +291,8 @@ impl<'a> Plan<'a> {
                     rows::note(db, live.id, AlertEventKind::Resolved, &why, now).await?;
                     live.id
                 }
-                // Nothing stays or ends that is not there.
-                (
-                    Step::Stays(_) | Step::Pends(_) | Step::Fires(_) | Step::Drops | Step::Ends(_),
-                    None,
-                    _,
-                ) => continue,
+                // There is nothing, or nothing that could stay or end.
+                (Step::Nothing, ..) | (_, None, _) => continue,
             };
             let happened = match outcome.step {
                 Step::Pends(_) => Some(AlertEventKind::Pending),
@@ -319,7 +314,10 @@ impl<'a> Plan<'a> {
                     severity: known
                         .rule
                         .map_or_else(Default::default, |rule| rule.severity),
-                    since: known.live.as_ref().map_or(now, |live| live.held.since),
+                    since: match (self.round.outcomes[key].step, &known.live) {
+                        (Step::Stays(held) | Step::Fires(held), _) => held.since,
+                        (_, live) => live.as_ref().map_or(now, |live| live.held.since),
+                    },
                     facts: match (told, &known.live) {
                         (Told::Over, Some(live)) => &live.facts,
                         _ => &known.facts,

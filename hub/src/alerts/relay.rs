@@ -3,7 +3,7 @@
 //! Level-triggered: each look reads what stands and what each took last. Must never break: what fired and is over is
 //! said to be over, also if the hub was killed in between, for as long as an Alertmanager may still show it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use tern_protocol::{
     digest::Digest,
@@ -150,7 +150,8 @@ fn digest(standing: &[AlertView]) -> String {
             .acknowledged
             .as_ref()
             .map_or("", |known| known.by.as_str());
-        text.push_str(&format!("{}/{}/{by};", one.id, one.resolved.is_some()));
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{}/{}/{by};", one.id, one.resolved.is_some());
     }
     Digest::of(text.as_bytes()).to_string()
 }

@@ -1,5 +1,7 @@
 //! Alerts as they are asked for: listed, shown, counted.
 
+use std::fmt::Write as _;
+
 use sea_orm::ConnectionTrait;
 use tern_protocol::{
     id::{AlertId, ModelName, RuleName, SiteName, WorkspaceId},
@@ -75,16 +77,17 @@ pub async fn alerts(
         ("model", wanted.model.as_ref().map(ModelName::as_str)),
         ("site", wanted.site.as_ref().map(SiteName::as_str)),
     ];
+    // Writing to a String cannot fail.
     for (name, value) in text {
         if let Some(value) = value {
             values.push(value.into());
-            sql.push_str(&format!(" AND {name} = ${}", values.len()));
+            let _ = write!(sql, " AND {name} = ${}", values.len());
         }
     }
     values.push(number(wanted.after.unwrap_or(u64::MAX)));
-    sql.push_str(&format!(" AND id < ${}", values.len()));
+    let _ = write!(sql, " AND id < ${}", values.len());
     values.push(number(limit + 1));
-    sql.push_str(&format!(" ORDER BY id DESC LIMIT ${}", values.len()));
+    let _ = write!(sql, " ORDER BY id DESC LIMIT ${}", values.len());
     let db = app.store.read();
     let found = query(db, &sql, values).await?;
     let now = app.clock.now();

@@ -156,6 +156,7 @@ async fn by_chart(
         };
         let query = ChartQuery {
             model: model.clone(),
+            name: of.name.clone(),
             version: of.version,
             site: of.site.clone(),
             group: match of.group_by {
@@ -202,6 +203,10 @@ pub(super) fn place(of: &MetricCondition, model: Option<&ModelName>, name: &str)
     let part = match of.of {
         Metric::Latency => of.part.as_deref().unwrap_or("p90"),
         Metric::Prediction => of.part.as_deref()?,
+        Metric::Custom => match &of.part {
+            Some(part) => part,
+            None => usual(name)?,
+        },
         _ => "",
     };
     let group = name.strip_suffix(part)?.trim_end();
@@ -225,6 +230,18 @@ pub(super) fn place(of: &MetricCondition, model: Option<&ModelName>, name: &str)
         }
     }
     Some(place)
+}
+
+/// The part of a metric of a bundle's own that is meant if none is named, of the series with this name; nothing of the
+/// others. A counter has one series, without a part.
+fn usual(name: &str) -> Option<&'static str> {
+    let last = name.rsplit(' ').next().unwrap_or(name);
+    match last {
+        "mean" => Some("mean"),
+        "p90" => Some("p90"),
+        "least" | "most" | "p50" | "p99" => None,
+        _ => Some(""),
+    }
 }
 
 /// How many devices there are where.
@@ -406,6 +423,11 @@ mod tests {
         );
         let plain = r#"{"of":"confidence","group-by":"none"}"#;
         assert_eq!(place(plain, "confidence"), Some("all".into()));
+        let own = r#"{"of":"custom","name":"rejects","group-by":"site"}"#;
+        assert_eq!(place(own, "hill mean"), Some("site/hill".into()));
+        assert_eq!(place(own, "hill p90"), Some("site/hill".into()));
+        assert_eq!(place(own, "hill"), Some("site/hill".into()));
+        assert_eq!(place(own, "hill most"), None);
         let class = r#"{"of":"prediction","group-by":"none","part":"stop sign"}"#;
         assert_eq!(place(class, "stop sign"), Some("all".into()));
         assert_eq!(place(class, "no stop sign"), None);

@@ -31,19 +31,16 @@ pub(super) async fn observe(
         let sum = |count: fn(&SiteSilence) -> u64| sites.iter().map(count).sum::<u64>();
         (sum(|site| site.devices), sum(|site| site.silent))
     };
-    let groups = match of.group_by {
-        AlertGroup::Site => {
-            sites.sort_by(|a, b| (b.silent, &a.site).cmp(&(a.silent, &b.site)));
-            sites.truncate(GROUPS);
-            let each = sites.iter();
-            each.map(|site| (Some(site.site.to_string()), site.devices, site.silent))
-                .collect()
-        }
-        _ => {
-            let (devices, silent) = all(&sites);
-            let site = of.site.as_ref().map(ToString::to_string);
-            vec![(site, devices, silent)]
-        }
+    let groups: Vec<_> = if of.group_by == AlertGroup::Site {
+        sites.sort_by(|a, b| (b.silent, &a.site).cmp(&(a.silent, &b.site)));
+        sites.truncate(GROUPS);
+        let each = sites.iter();
+        each.map(|site| (Some(site.site.to_string()), site.devices, site.silent))
+            .collect()
+    } else {
+        let (devices, silent) = all(&sites);
+        let site = of.site.as_ref().map(ToString::to_string);
+        vec![(site, devices, silent)]
     };
     let observation = |(site, devices, silent): (Option<String>, u64, u64)| {
         let seen = if deaf || devices < of.minimum {

@@ -16,6 +16,8 @@ pub(super) const fn unit(metric: Metric) -> &'static str {
     match metric {
         Metric::Traffic => "1/s",
         Metric::Latency => "us",
+        // That of the bundle, which whoever wrote the rule knows.
+        Metric::Custom => "",
         _ => "ratio",
     }
 }
@@ -26,6 +28,7 @@ fn in_unit(value: f64, unit: &str) -> String {
         "us" if value < 1e3 => format!("{value:.0} us"),
         "us" if value < 1e6 => format!("{:.1} ms", value / 1e3),
         "us" => format!("{:.1} s", value / 1e6),
+        "" => format!("{value:.3}"),
         _ => format!("{value:.1} a second"),
     }
 }
@@ -43,6 +46,13 @@ pub(super) fn metric(of: &MetricCondition, place: &Place, measured: &Measured) -
         (Metric::Confidence, _) => "mean confidence".into(),
         (Metric::Accuracy, _) => "accuracy".into(),
         (Metric::Latency, part) => format!("latency ({})", part.as_deref().unwrap_or("p90")),
+        (Metric::Custom, part) => {
+            let name = of.name.as_ref().map_or("a metric", |name| name.as_str());
+            match part {
+                Some(part) => format!("{name} ({part})"),
+                None => name.to_owned(),
+            }
+        }
         (Metric::Prediction, part) => {
             format!("predictions of {}", part.as_deref().unwrap_or("a class"))
         }
@@ -74,10 +84,10 @@ pub(super) fn measured(
     each: bool,
 ) -> String {
     let unit = measured.unit.as_str();
-    let counted = if of.of == Metric::Accuracy {
-        "label"
-    } else {
-        "request"
+    let counted = match of.of {
+        Metric::Accuracy => "label",
+        Metric::Custom => "value",
+        _ => "request",
     };
     let mut text = in_unit(measured.value, unit);
     if let (Some(low), Some(high)) = (measured.low, measured.high) {
@@ -132,6 +142,9 @@ pub(super) const fn what_to_do(metric: Metric) -> &'static str {
         Metric::Prediction | Metric::Confidence => {
             "see whether inputs have changed (`tern distances MODEL VERSION`), and label some captures to know how right \
              answers still are"
+        }
+        Metric::Custom => {
+            "see what the bundle says of this metric, and which sites and versions stand out on its chart"
         }
         Metric::Traffic => "see whether devices are connected and what feeds them",
     }

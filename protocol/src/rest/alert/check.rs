@@ -181,6 +181,9 @@ fn metric_is_right(of: &MetricCondition, found: &mut Found) {
             let text = match of.of {
                 Metric::Latency => "write a time, such as 80ms",
                 Metric::Traffic => "write a number of inferences a second, such as 12.5",
+                Metric::Custom => {
+                    "write a number, in the unit that the bundle says; of a counter, a second"
+                }
                 _ => "write a share, such as 5%",
             };
             found.add(&at(field), text);
@@ -217,6 +220,23 @@ fn metric_is_right(of: &MetricCondition, found: &mut Found) {
             "an interval is known of errors and accuracy; write `estimate`",
         );
     }
+    match (of.of, &of.name) {
+        (Metric::Custom, None) => found.add(
+            &at("name"),
+            "write which metric of the bundle's own is meant",
+        ),
+        (Metric::Custom, Some(_)) if of.model.is_none() => {
+            found.add(
+                &at("model"),
+                "write the model whose bundle declares the metric",
+            );
+        }
+        (Metric::Custom, Some(_)) | (_, None) => {}
+        (_, Some(_)) => found.add(
+            &at("name"),
+            "only metrics of a bundle's own (`of: custom`) have names; leave it out",
+        ),
+    }
     if of.version.is_some() && of.model.is_none() {
         found.add(
             &at("version"),
@@ -230,10 +250,18 @@ fn metric_is_right(of: &MetricCondition, found: &mut Found) {
         (Metric::Latency, Some(part)) if !matches!(part, "p50" | "p90" | "p99") => {
             found.add(&at("part"), "write p50, p90 or p99");
         }
-        (Metric::Prediction | Metric::Latency, _) | (_, None) => {}
+        (Metric::Custom, Some(part))
+            if !matches!(part, "p50" | "p90" | "p99" | "mean" | "least" | "most") =>
+        {
+            found.add(
+                &at("part"),
+                "write p50, p90 or p99 of a histogram; mean, least or most of a gauge; nothing of a counter",
+            );
+        }
+        (Metric::Prediction | Metric::Latency | Metric::Custom, _) | (_, None) => {}
         (_, Some(_)) => found.add(
             &at("part"),
-            "only latency and predictions have parts; leave it out",
+            "only latency, predictions and metrics of a bundle's own have parts; leave it out",
         ),
     }
     if of.part.as_ref().is_some_and(|part| part.len() > LABEL_MAX) {

@@ -46,7 +46,7 @@ impl Level {
                 matches!(self, Self::Share(_))
             }
             Metric::Latency => matches!(self, Self::Time(_)),
-            Metric::Traffic => matches!(self, Self::Number(_)),
+            Metric::Traffic | Metric::Custom => matches!(self, Self::Number(_)),
         }
     }
 }

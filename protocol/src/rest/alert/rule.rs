@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Level;
 use crate::{
-    id::{ModelName, ModelVersion, RuleName, SiteName},
+    id::{MetricName, ModelName, ModelVersion, RuleName, SiteName},
     rest::{Attribution, FindingKind, Metric, Share, Span},
 };
 
@@ -164,7 +164,11 @@ pub struct FindingCondition {
 pub struct MetricCondition {
     /// The quantity.
     pub of: Metric,
-    /// Of latency, which quantile: p50, p90 (the default) or p99. Of predictions, the class.
+    /// Of `custom`: which metric of the bundle's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<MetricName>,
+    /// Of latency, which quantile: p50, p90 (the default) or p99. Of predictions, the class. Of `custom`: a quantile of
+    /// a histogram (p90 by default), or mean (the default), least or most of a gauge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<String>,
     /// Of this model.
