@@ -245,7 +245,7 @@ fn metric_is_right(of: &MetricCondition, found: &mut Found) {
     }
     match (of.of, of.part.as_deref()) {
         (Metric::Prediction, None) => {
-            found.add(&at("part"), "write the class whose share is meant")
+            found.add(&at("part"), "write the class whose share is meant");
         }
         (Metric::Latency, Some(part)) if !matches!(part, "p50" | "p90" | "p99") => {
             found.add(&at("part"), "write p50, p90 or p99");

@@ -138,7 +138,7 @@ fn what_cannot_be_looked_at_is_said() {
     bad.labels = BTreeMap::from([
         ("site".into(), "hill".into()),
         ("1x".into(), "y".into()),
-        ("t".into(), "".into()),
+        ("t".into(), String::new()),
     ]);
     let at: Vec<_> = bad.problems().into_iter().map(|one| one.at).collect();
     assert_eq!(at, ["repeat", "labels.1x", "labels.site", "labels.t"]);
