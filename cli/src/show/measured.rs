@@ -168,7 +168,7 @@ fn estimate(view: &EstimateView, look: Look) -> String {
             None => "–",
         };
         table.row([
-            super::words::date(day.from).into(),
+            super::words::day(day.from).into(),
             Cell::number(count(day.predictions)),
             value(&day.estimate).into(),
             basis.into(),
@@ -182,8 +182,8 @@ fn estimate(view: &EstimateView, look: Look) -> String {
             EstimatedQuantity::MeanAbsoluteError => format!("{error:.4}"),
         };
         text += &format!(
-            "off by {off} in the mean on {} days with labels; on {} of them both agree\n",
-            count(view.compared),
+            "off by {off} in the mean on {} with labels; on {} of them both agree\n",
+            super::words::things(view.compared, "day"),
             count(view.agreed)
         );
     }

@@ -33,6 +33,11 @@ pub(crate) fn date(time: WallTime) -> String {
     timestamp(time).strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
+/// Date in UTC.
+pub(crate) fn day(time: WallTime) -> String {
+    timestamp(time).strftime("%Y-%m-%d").to_string()
+}
+
 /// Date and second in UTC.
 pub(crate) fn second(time: WallTime) -> String {
     let time = timestamp(time);

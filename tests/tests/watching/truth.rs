@@ -290,7 +290,7 @@ fn what_is_estimated_without_labels_is_compared_with_them_once_they_come() {
     assert!(after.estimate.mean_error.is_some_and(|error| error > 0.0));
     let said = tern(&fleet, &["truth", MODEL, "1"]);
     assert!(
-        said.out.contains("validation") && said.out.contains("days with labels"),
+        said.out.contains("validation") && said.out.contains("with labels; on"),
         "{said:?}"
     );
 }
@@ -334,8 +334,11 @@ fn the_truth_about_numbers_is_how_far_off_they_were() {
     near(numbers.bias, mean(&|error| *error));
     near(numbers.rmse, mean(&|error| error * error).sqrt());
     assert_eq!(numbers.coverage, None, "it predicts no interval");
-    let lacks = view.estimate.lacks.expect("nothing to stand on");
-    assert!(lacks.contains("100 labels of an earlier day"), "{lacks}");
+    wait::until("windows to be added up", || {
+        let lacks = truth(&fleet, None).estimate.lacks.unwrap_or_default();
+        let said = lacks.contains("100 labels of an earlier day");
+        wait::that(said, || lacks)
+    });
     let said = tern(&fleet, &["truth", MODEL, "1"]);
     assert!(said.out.contains("mean absolute error"), "{said:?}");
     assert_eq!(fleet.overview().totals.labels, 12);

@@ -54,7 +54,7 @@ pub(in crate::dashboard) fn page(
         }
         (layout::heading(&title, &below, &right))
         (choice(&format!("{path}/truth"), model, sites, view))
-        div #figures data-live {
+        div #figures.stack data-live {
             @if view.left_out > 0 {
                 p.dim { (format::count(view.left_out)) " more labels are left out: people were asked for them by their value, so nobody knows what they stand for." }
             }
@@ -113,12 +113,12 @@ fn late(ms: u64) -> String {
 
 /// A share with its interval.
 fn share(one: &Estimated) -> Markup {
-    html! { (format::percent(one.value)) " " span.dim.small { (format::percent(one.low)) " to " (format::percent(one.high)) } }
+    html! { span.text { (format::percent(one.value)) " " span.dim.small { (format::percent(one.low)) " to " (format::percent(one.high)) } } }
 }
 
 fn number(one: &Estimated) -> Markup {
     let figure = |value| format::in_unit(value, "");
-    html! { (figure(one.value)) " " span.dim.small { (figure(one.low)) " to " (figure(one.high)) } }
+    html! { span.text { (figure(one.value)) " " span.dim.small { (figure(one.low)) " to " (figure(one.high)) } } }
 }
 
 fn maybe(one: Option<&Estimated>, draw: fn(&Estimated) -> Markup) -> Markup {
@@ -252,7 +252,7 @@ fn curve(calibration: &CalibrationView) -> Markup {
     const SIZE: f64 = 260.0;
     const LEFT: f64 = 36.0;
     const TOP: f64 = 8.0;
-    let x = |said: f64| format!("{:.1}", LEFT + said * (SIZE - LEFT - 8.0));
+    let x = |said: f64| format!("{:.1}", LEFT + said * (SIZE - LEFT - 16.0));
     let y = |right: f64| format!("{:.1}", SIZE - 28.0 - right * (SIZE - 28.0 - TOP));
     if calibration.points.is_empty() {
         return parts::empty(&html! { "No label tells how sure the model was." });
@@ -313,8 +313,8 @@ fn estimate(view: &EstimateView) -> Markup {
                 p.dim {
                     "An estimate, not a measurement: it takes for granted that the model is as right as ever wherever it is as sure as ever."
                     @if let Some(error) = view.mean_error {
-                        " On " (format::count(view.compared)) " days with labels it was off by " (off(error))
-                        " in the mean; on " (format::count(view.agreed)) " of them both agree."
+                        " Days with labels: " (format::count(view.compared)) "; it was off by " (off(error))
+                        " in the mean, and on " (format::count(view.agreed)) " of them both agree."
                     }
                 }
                 div.card.flush { table.cards {

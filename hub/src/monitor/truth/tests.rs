@@ -385,6 +385,7 @@ fn an_estimate_stands_on_earlier_days_and_is_held_to_what_labels_say() {
     let view = days(&windows, &labels, None, false);
     assert_eq!(view.days[0].estimate, None);
     let estimate = view.days[1].estimate.expect("a hundred labels before");
-    assert!((estimate.value - 4.9).abs() < 0.2, "{estimate:?}");
+    // One of ten in that bin of the table is of the smaller numbers.
+    assert!((4.3..5.1).contains(&estimate.value), "{estimate:?}");
     assert!(days(&windows, &labels[..50], None, false).lacks.is_some());
 }
