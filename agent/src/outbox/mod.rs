@@ -159,7 +159,7 @@ impl Outbox {
                 model: None,
                 version: None,
                 text: format!(
-                    "{dropped} entries were dropped, the oldest captures first, to stay within bounds"
+                    "{dropped} entries were dropped, captures first, to stay within bounds"
                 ),
             };
             self.write(Body::Event(event.into()), at, wall)?;

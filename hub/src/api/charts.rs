@@ -115,7 +115,7 @@ pub(super) async fn chart(
         Format::Json => Answer(chart).into_response(),
         Format::Csv => {
             let name = query.name.as_ref().map(ToString::to_string);
-            table(&name.unwrap_or_else(|| word(metric)), csv(&chart))
+            table(name.unwrap_or_else(|| word(metric)), csv(&chart))
         }
     })
 }
@@ -274,7 +274,7 @@ fn distances_csv(view: &DistancesView) -> Vec<u8> {
 }
 
 /// A table that a browser saves under a name.
-pub(super) fn table(name: &str, bytes: Vec<u8>) -> Response {
+pub(super) fn table(name: impl std::fmt::Display, bytes: Vec<u8>) -> Response {
     let name = format!("attachment; filename=\"{name}.csv\"");
     let head = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),

@@ -490,6 +490,7 @@ async fn no_estimate_counts_what_was_not_drawn() {
     });
     let import = LabelImport {
         labels: labels.collect(),
+        dry_run: false,
     };
     let imported = labels::import(&world.app, &Actor::machine(), &world.workspace, import).await;
     assert_eq!(imported.expect("imports").added, 20);

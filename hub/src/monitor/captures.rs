@@ -115,17 +115,17 @@ pub async fn captures(
 
 /// These captures of a model, without their truths.
 pub(super) async fn some(
-    store: &Store,
+    app: &App,
     workspace: &WorkspaceId,
     model: &ModelName,
     asked: &[Predicted],
 ) -> Result<HashMap<Predicted, CaptureView>, StoreError> {
-    let classes = registry::classes(store.read(), workspace, Some(model)).await?;
+    let classes = registry::classes(app.store.read(), workspace, Some(model)).await?;
     let found = of_predictions(
-        store.read(),
+        app.store.read(),
         workspace,
         "SELECT id, device, boot, number, site, slot, model, version, at, class, confidence, probability, input, \
-         CAST(NULL AS BIGINT) AS truth FROM capture",
+         CAST(NULL AS BIGINT) AS truth, reasons, request, summary, NULL AS subject FROM capture",
         asked,
         |row: &Row| (row.device.clone(), row.boot, row.number),
         "reading captures to label",
@@ -135,7 +135,8 @@ pub(super) async fn some(
     for (key, row) in found {
         if row.model == model.as_str() {
             let of = version_ref(&row.model, row.version)?;
-            views.insert(key, view(&row, classes.get(&of))?);
+            let names = classes.get(&of);
+            views.insert(key, view(row, workspace, &app.captures.keys, names)?);
         }
     }
     Ok(views)
@@ -232,6 +233,26 @@ fn view(
         truth: row.truth.map(|class| class_name(names, class)),
         device,
     })
+}
+
+/// The values of a captured input; nothing if it was not kept, or cannot be opened.
+pub(super) fn values(
+    app: &App,
+    workspace: &WorkspaceId,
+    (device, boot, number): &Predicted,
+    stored: Vec<u8>,
+) -> Option<Vec<f32>> {
+    let device = device.parse().ok()?;
+    let whose = Whose {
+        workspace,
+        device: &device,
+        prediction: prediction(*boot, *number),
+        part: INPUT,
+    };
+    let Opened::Bytes(bytes) = app.captures.keys.open(&whose, stored) else {
+        return None;
+    };
+    input(&bytes).ok()?.to_f32()
 }
 
 fn input(bytes: &[u8]) -> Result<Tensor, StoreError> {

@@ -251,7 +251,7 @@ fn with_a_key_nobody_reads_an_input_in_the_database() {
     fs::write(&other, "a5".repeat(32)).expect("written");
     let path = |file: &Path| file.to_str().expect("a plain name").to_owned();
     let (key, other) = (path(&key), path(&other));
-    let mut again = |fleet: &mut Fleet, args: &[&str]| {
+    let again = |fleet: &mut Fleet, args: &[&str]| {
         assert!(fleet.hub.terminate().success());
         fleet.hub.set_args(args);
         fleet.run_hub();
@@ -306,7 +306,7 @@ fn a_blur_hook_that_fails_keeps_nothing_and_one_that_works_keeps_what_it_gives()
     });
     assert_eq!(fleet.agents[0].status().captures_made, 0);
     let broker = fleet.link.address();
-    let mut again = |fleet: &mut Fleet, settings: &Settings| {
+    let again = |fleet: &mut Fleet, settings: &Settings| {
         fleet.agents[0].terminate();
         fleet.agents[0].configure(settings, Some(broker));
         fleet.agents[0].run();

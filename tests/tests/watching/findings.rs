@@ -113,6 +113,7 @@ impl Voices {
             values: None,
             signals: signals.collect(),
             temperature: None,
+            metrics: Vec::new(),
         }
     }
 

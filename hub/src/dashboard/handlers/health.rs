@@ -156,6 +156,7 @@ impl Look<'_> {
         let Intervals { from, to, step_ms } = self.times(grain);
         let query = ChartQuery {
             metric,
+            name: None,
             model: Some(self.model.name.clone()),
             version: self.narrowed.version,
             site: self.narrowed.site.clone(),

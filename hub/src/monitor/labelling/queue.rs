@@ -4,11 +4,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sea_orm::{ConnectionTrait as _, FromQueryResult, TransactionTrait as _, Value};
 use tern_protocol::{
-    codec,
     id::{ModelName, WorkspaceId},
     profile::Reference,
     rest::{CaptureView, Chosen, Item, Items, NextItems, Queue, SaidBy, VersionRef},
-    tensor::Tensor,
 };
 
 use super::{
@@ -303,8 +301,7 @@ async fn places(
         for (key, row) in inputs {
             bytes += row.input.len();
             // An input that cannot be read lies nowhere.
-            let values = codec::decode::<Tensor>(&row.input).ok();
-            let values = values.and_then(|tensor| tensor.to_f32());
+            let values = captures::values(app, workspace, &key, row.input);
             if let Some(place) = values.as_deref().and_then(Place::of) {
                 places.insert(key, place);
             }
@@ -401,7 +398,7 @@ pub(super) async fn items(
     chosen: &[Pick],
 ) -> Result<Vec<Item>, LabellingError> {
     let keys: Vec<Predicted> = chosen.iter().map(|(key, _)| key.clone()).collect();
-    let mut found = captures::some(&app.store, workspace, model, &keys).await?;
+    let mut found = captures::some(app, workspace, model, &keys).await?;
     let classes = registry::classes(app.store.read(), workspace, Some(model)).await?;
     let mut references: BTreeMap<VersionRef, Option<Reference>> = BTreeMap::new();
     let mut items = Vec::with_capacity(chosen.len());
