@@ -169,8 +169,8 @@ mod tests {
         bytes
     }
 
-    fn check(bytes: Vec<u8>) -> Result<Vec<String>, String> {
-        let rows = super::super::read(&bytes[..]).map_err(|err| err.to_string())?;
+    fn check(bytes: &[u8]) -> Result<Vec<String>, String> {
+        let rows = super::super::read(bytes).map_err(|err| err.to_string())?;
         Ok(rows
             .into_iter()
             .map(|row| {
@@ -187,14 +187,14 @@ mod tests {
             &[["3-7", "meter-01", " 4 "], ["3-8", "meter-02", "a, b"]],
         );
         assert_eq!(
-            check(bytes),
+            check(&bytes),
             Ok(vec![
                 "1 meter-01 3-7 4".to_owned(),
                 "2 meter-02 3-8 a, b".to_owned()
             ])
         );
         assert_eq!(
-            check(written(["device", "prediction", "truth"], &[])),
+            check(&written(["device", "prediction", "truth"], &[])),
             Ok(Vec::new())
         );
     }
@@ -203,20 +203,20 @@ mod tests {
     fn what_is_wrong_is_said_with_its_row() {
         let good = ["m", "1-1", "7"];
         let of = |rows: &[[&str; 3]]| {
-            check(written(["device", "prediction", "truth"], rows)).expect_err("wrong")
+            check(&written(["device", "prediction", "truth"], rows)).expect_err("wrong")
         };
         assert!(of(&[good, ["m", "x", "7"]]).contains("row 2: prediction `x` is not"));
         assert!(of(&[["../x", "1-1", "7"]]).contains("row 1: device `../x` is not a name"));
         assert!(of(&[good, good, ["m", "1-1", ""]]).contains("row 3: truth is empty"));
         let said =
-            check(written(["device", "prediction", "tooth"], &[good])).expect_err("no truth");
+            check(&written(["device", "prediction", "tooth"], &[good])).expect_err("no truth");
         assert!(
             said.contains("no column `truth`") && said.contains("tooth"),
             "{said}"
         );
         let mut cut = written(["device", "prediction", "truth"], &[good]);
         cut.truncate(cut.len() - 9);
-        let said = check(cut).expect_err("cut off");
+        let said = check(&cut).expect_err("cut off");
         assert!(said.contains("cannot be read as Parquet"), "{said}");
     }
 }
