@@ -250,7 +250,7 @@ fn work(config: Config, exported: &Exported) -> anyhow::Result<()> {
             ways,
         };
         let ears = (inputs, wake, stop, served);
-        lives.run(first, ears).await
+        Box::pin(lives.run(first, ears)).await
     })?;
     let served = serving.join();
     served

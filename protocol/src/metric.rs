@@ -252,7 +252,7 @@ impl Sum {
     /// One value; `None` if it is no number or too large. What is finer than a step is cut off.
     pub fn of(value: f64) -> Option<Self> {
         let fits = (-LARGEST..=LARGEST).contains(&value);
-        fits.then(|| Self((value * ONE) as i128))
+        fits.then_some(Self((value * ONE) as i128))
     }
 
     /// Both.

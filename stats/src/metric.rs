@@ -257,7 +257,9 @@ mod tests {
             }
             // (a + b) + c and a + (b + c).
             let mut left = histogram.nothing();
-            parts.iter().for_each(|part| merge(&mut left, part));
+            for part in &parts {
+                merge(&mut left, part);
+            }
             let mut right = histogram.nothing();
             for part in parts.iter().rev() {
                 let mut one = part.clone();

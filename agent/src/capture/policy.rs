@@ -143,9 +143,10 @@ impl Policy {
         let kept = self.window.get(facts.slot).copied().unwrap_or_default();
         let has_room = kept.drawn + kept.others < self.settings.per_window;
         let shares = self.shares(facts);
-        let lowered = match has_room {
-            true => self.budget.lower(now, together(&shares, 1.0), facts.bytes),
-            false => 0.0,
+        let lowered = if has_room {
+            self.budget.lower(now, together(&shares, 1.0), facts.bytes)
+        } else {
+            0.0
         };
         let mut draw = Draw {
             probability: 0.0,

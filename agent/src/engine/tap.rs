@@ -34,12 +34,11 @@ pub(super) fn wire(
         let place = declared
             .iter()
             .position(|port| port.spec.name == source.output);
-        let place = match place {
-            Some(place) => place,
-            None => {
-                outlets.push(bring_out(model, source)?);
-                outlets.len() - 1
-            }
+        let place = if let Some(place) = place {
+            place
+        } else {
+            outlets.push(bring_out(model, source)?);
+            outlets.len() - 1
         };
         taps.push(Tap {
             place,

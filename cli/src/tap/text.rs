@@ -376,8 +376,8 @@ fn event(event: &Event) -> String {
 }
 
 fn capture(capture: &Capture) -> String {
-    let why = tern_protocol::rest::CaptureReason::among(capture.reasons);
-    let why: Vec<_> = why.into_iter().map(|reason| reason.word()).collect();
+    let why = tern_protocol::rest::CaptureReason::among(capture.reasons).into_iter();
+    let why: Vec<_> = why.map(tern_protocol::rest::CaptureReason::word).collect();
     format!(
         "capture {} by {} v{}: class {} at {}, input {} {:?}, kept with probability {}{}{}",
         capture.prediction,

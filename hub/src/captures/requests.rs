@@ -178,7 +178,7 @@ fn view(row: &QueryResult) -> Result<CaptureRequestView, StoreError> {
         Ok::<_, StoreError>(number.max(0).unsigned_abs())
     };
     let text = |index| row.try_get_by_index::<Option<String>>(index).doing(DOING);
-    let name = |index| Ok::<_, StoreError>(text(index)?);
+    let name = text;
     let device = name(1)?
         .map(|name| parsed("device id", &name))
         .transpose()?;

@@ -219,7 +219,7 @@ mod tests {
         (workspace, device.parse().expect("a name"))
     }
 
-    fn whose<'a>((workspace, device): &'a (WorkspaceId, DeviceId), number: u64) -> Whose<'a> {
+    fn whose((workspace, device): &(WorkspaceId, DeviceId), number: u64) -> Whose<'_> {
         Whose {
             workspace,
             device,

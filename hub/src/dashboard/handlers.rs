@@ -359,11 +359,11 @@ async fn model(State(app): State<App>, visit: Visit, at: At<Named>, ask: Ask) ->
             own.push((spec.clone(), look.metric(&spec.name, of).await?));
         }
         let charts = pages::model::Charts {
-            own,
             accuracy,
             latency,
             prediction,
             traffic,
+            own,
         };
         let keys = keys(&app, &visit).await?;
         Ok(pages::model::page(

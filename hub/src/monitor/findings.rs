@@ -111,6 +111,7 @@ pub async fn accept(
     id: i64,
 ) -> Result<FindingView, AcceptError> {
     const WRITING: &str = "accepting a finding";
+    const UPDATE: &str = "UPDATE finding SET accepted = $1 WHERE workspace = $2 AND id = $3";
     let txn = app.store.write().begin().await.doing(WRITING)?;
     let mut found = finding(&txn, workspace, id)
         .await?
@@ -123,7 +124,6 @@ pub async fn accept(
     }
     let who = by.name.clone();
     let values = [who.as_str().into(), workspace.as_str().into(), id.into()];
-    const UPDATE: &str = "UPDATE finding SET accepted = $1 WHERE workspace = $2 AND id = $3";
     raw::exec(&txn, WRITING, UPDATE, values).await?;
     let deed = Deed::new("finding.accept", format!("finding {id}"))
         .within(workspace)

@@ -70,7 +70,7 @@ impl Voices {
     }
 
     /// Counts that follow a reference whose upper bins are more likely by `tilt`.
-    fn counts(&self, reference: &[u64], seen: &Seen, salt: u64) -> Vec<u64> {
+    fn counts(reference: &[u64], seen: &Seen, salt: u64) -> Vec<u64> {
         let bins = reference.len() as f64;
         let weights: Vec<f64> = reference
             .iter()
@@ -87,7 +87,7 @@ impl Voices {
 
     fn window(&self, device: u64, seen: &Seen) -> Window {
         let signals = self.reference.signals.iter().enumerate().map(|(at, of)| {
-            let inside = self.counts(&of.counts, seen, device * 100 + at as u64);
+            let inside = Self::counts(&of.counts, seen, device * 100 + at as u64);
             let counts = [0].into_iter().chain(inside).chain([0, 0]);
             FeatureCounts(counts.collect())
         });
@@ -102,8 +102,8 @@ impl Voices {
             inferences: seen.inferences,
             errors: 0,
             latency: Sketch::default(),
-            classes: self.counts(&self.reference.classes, &still, device * 100 + 50),
-            confidence: self.counts(&self.reference.confidence, &still, device * 100 + 51),
+            classes: Self::counts(&self.reference.classes, &still, device * 100 + 50),
+            confidence: Self::counts(&self.reference.confidence, &still, device * 100 + 51),
             features: Vec::new(),
             rss: None,
             cpu_ms: None,
@@ -165,7 +165,7 @@ fn findings(fleet: &Fleet, open: Option<bool>) -> Result<Vec<FindingView>, Strin
 }
 
 fn one(fleet: &Fleet, open: Option<bool>) -> FindingView {
-    wait::until_within(Duration::from_secs(60), "one finding", || {
+    wait::until_within(Duration::from_mins(1), "one finding", || {
         let mut all = findings(fleet, open)?;
         wait::that(all.len() == 1, || format!("{all:?}"))?;
         all.pop().ok_or_else(String::new)

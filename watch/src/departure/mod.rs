@@ -348,12 +348,12 @@ impl Departures {
                 }
             }
             for moved in new.moved {
-                match one.moved.iter_mut().find(|old| old.column == moved.column) {
-                    Some(old) => *old = moved,
-                    None => {
-                        one.moved.push(moved);
-                        news = true;
-                    }
+                let known = one.moved.iter_mut().find(|old| old.column == moved.column);
+                if let Some(old) = known {
+                    *old = moved;
+                } else {
+                    one.moved.push(moved);
+                    news = true;
                 }
             }
             one.places.sort();

@@ -18,7 +18,10 @@ mod rows;
 pub mod schema;
 mod told;
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    time::Duration,
+};
 
 use tern_protocol::id::WorkspaceId;
 use tokio_util::sync::CancellationToken;
@@ -64,12 +67,9 @@ async fn pass(
 ) -> Result<bool, StoreError> {
     let mut more = false;
     for workspace in fleet::workspaces(&app.store).await? {
-        let following = match watches.get_mut(&workspace) {
-            Some(following) => following,
-            None => {
-                let read = Following::read(app, &workspace, settings).await?;
-                watches.entry(workspace.clone()).or_insert(read)
-            }
+        let following = match watches.entry(workspace.clone()) {
+            Entry::Occupied(following) => following.into_mut(),
+            Entry::Vacant(room) => room.insert(Following::read(app, &workspace, settings).await?),
         };
         more |= following.pass(app, &workspace, settings).await?;
     }

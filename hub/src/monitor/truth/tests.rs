@@ -88,7 +88,7 @@ async fn figures_are_those_computed_by_hand_and_labels_may_come_a_week_late() {
     let none = asked(&world, &query()).await;
     assert_eq!((none.labels, none.classes, none.numbers), (0, None, None));
 
-    world.app.clock.advance(Duration::from_secs(7 * 86_400));
+    world.app.clock.advance(Duration::from_hours(7 * 24));
     let truths = (1..=16).map(|number| (number, if number <= 10 { "yes" } else { "no" }));
     let wrong = (17..=20).map(|number| (number, "yes"));
     import(&world, truths.chain(wrong).collect()).await;
@@ -303,12 +303,16 @@ fn counted(confidence: Option<f32>, values: &[f64], n: u64) -> Window {
     window.confidence = tern_stats::confidence::no_counts();
     match confidence {
         Some(confidence) => {
-            (0..n).for_each(|_| tern_stats::confidence::count(&mut window.confidence, confidence))
+            for _ in 0..n {
+                tern_stats::confidence::count(&mut window.confidence, confidence);
+            }
         }
         None => window.confidence.clear(),
     }
     let mut sketch = Values::new();
-    values.iter().for_each(|value| sketch.insert(*value));
+    for value in values {
+        sketch.insert(*value);
+    }
     window.values = (!values.is_empty()).then(|| (&sketch).into());
     *window
 }

@@ -54,11 +54,11 @@ impl Sender {
     pub(super) fn new(number: u32, batches: u64, per_batch: u64, broker: &str) -> Result<Self> {
         let outbox = OutboxId(u64::from(number) + 1);
         let batches = (0..batches).map(|n| batch(outbox, n * per_batch, per_batch));
-        Self::of(number, "bench", batches.collect(), broker)
+        Self::of(number, "bench", &batches.collect::<Vec<_>>(), broker)
     }
 
     /// One at a site that sends these, all of the same number of windows, from its first on.
-    pub(crate) fn of(number: u32, site: &str, batches: Vec<Batch>, broker: &str) -> Result<Self> {
+    pub(crate) fn of(number: u32, site: &str, batches: &[Batch], broker: &str) -> Result<Self> {
         let per_batch = batches
             .first()
             .map_or(1, |batch| batch.entries.len() as u64);

@@ -45,7 +45,7 @@ pub(super) fn tell(broker: &str, devices: u32) -> Result<u64> {
                 told??;
             }
             let site = format!("site-{:02}", number % SITES);
-            let sender = Sender::of(number, &site, vec![month(number)], broker)?;
+            let sender = Sender::of(number, &site, &[month(number)], broker)?;
             telling.spawn(async move { sender.connect().await?.send_all().await.map(drop) });
         }
         while let Some(told) = telling.join_next().await {
