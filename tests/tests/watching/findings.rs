@@ -180,7 +180,7 @@ fn site(number: u64) -> FindingPlace {
 fn a_site_that_sees_something_else_is_named_once_and_until_a_person_says_that_it_is_usual() {
     const DAYS: u64 = 14;
     const SINCE: u64 = 10;
-    let mut fleet = Fleet::with_hub(&["--drift-grace=5s"]);
+    let mut fleet = Fleet::with_hub(&["--drift-grace=5s", "--alert-every=1s"]);
     let mut voices = Voices::of(&fleet, 6, 3);
     voices.tell(DAYS * 24 * HOUR, |site, device| {
         let hours = (0..DAYS * 24).map(|hour| {
@@ -214,6 +214,26 @@ fn a_site_that_sees_something_else_is_named_once_and_until_a_person_says_that_it
         .expect("after 1970");
     let days = (now.as_millis() as i64 - found.since.0) / (24 * HOUR as i64);
     assert!((3..=5).contains(&days), "since {days} days: {found:?}");
+
+    let alert = wait::until("an alert of it", || {
+        let all = tern_json(&fleet, &["alert", "list"]);
+        let fires =
+            |one: &&serde_json::Value| one["rule"] == "model-moved" && one["state"] == "firing";
+        let found = all
+            .as_array()
+            .and_then(|all| all.iter().find(fires))
+            .cloned();
+        found.ok_or_else(|| format!("{all:#}"))
+    });
+    let told = alert.to_string();
+    for part in ["site-1", "\"devices\":3", "\"of_devices\":18"] {
+        assert!(told.contains(part), "{part} in {alert:#}");
+    }
+    let page = fleet.hub.http();
+    let url = format!("{}/models/{MODEL}/health?range=30d", fleet.hub.url());
+    let page = page.get(&url).expect("the page of its health").body;
+    assert!(page.contains("Other sites are as usual"), "{page}");
+    assert!(page.contains("class=\"heat\""), "{page}");
 
     // In the middle of whatever it does.
     fleet.hub.kill_9();
