@@ -6,7 +6,7 @@ pub(super) const SUITES_ONCE: [&str; 2] = ["brokers", "watching"];
 
 /// Tests about the broker inside the hub, or about its door: their names or the beginnings of them, each
 /// with what is different on another broker.
-pub(super) const EMBEDDED_ONLY: [(&str, &str); 21] = [
+pub(super) const EMBEDDED_ONLY: [(&str, &str); 24] = [
     (
         "broken_links::an_agent_that_starts_without_its_hub_serves_at_once",
         "without its hub an agent is offline only if the broker is inside it",
@@ -40,6 +40,12 @@ pub(super) const EMBEDDED_ONLY: [(&str, &str); 21] = [
         "what a hub had acknowledged is seen on the sockets of the broker inside it",
     ),
     ("killed::", "the same: it is about the device's own calls"),
+    ("hub_full_disk::", "it is about the hub's disk"),
+    ("hub_damage::", "the same"),
+    (
+        "clicks::",
+        "a browser steers the hub, whichever broker is beside it",
+    ),
     (
         "accuracy::",
         "what a rollout decides by came through a broker; which one, `decisions` tells apart",
