@@ -5,7 +5,7 @@
 //!
 //! Must never break:
 //! - an entry of a device's outbox counts exactly once, whatever is lost, repeated or reordered on
-//!   the way ([`accept`]);
+//!   the way ([`mod@accept`]);
 //! - an acknowledgement is sent only after the commit that holds what it acknowledges;
 //! - a chart reads a bounded number of rows and gives a bounded number of points.
 

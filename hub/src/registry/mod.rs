@@ -340,7 +340,7 @@ pub enum ProfileError {
     Store(#[from] StoreError),
 }
 
-/// As [`reference`], read.
+/// As [`reference()`], read.
 pub async fn profile(
     app: &App,
     workspace: &WorkspaceId,
