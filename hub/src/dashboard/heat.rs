@@ -33,7 +33,7 @@ pub(super) fn map(scope: &Scope, view: &DistancesView) -> Markup {
     places.truncate(COLUMNS);
     html! {
         div.scroll tabindex="0" role="region" aria-label="Distances from training by feature and site" {
-            table.heat {
+            table.distances {
                 thead { tr {
                     td {}
                     @for place in &places {

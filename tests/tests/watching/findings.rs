@@ -233,7 +233,7 @@ fn a_site_that_sees_something_else_is_named_once_and_until_a_person_says_that_it
     let url = format!("{}/models/{MODEL}/health?range=30d", fleet.hub.url());
     let page = page.get(&url).expect("the page of its health").body;
     assert!(page.contains("Other sites are as usual"), "{page}");
-    assert!(page.contains("class=\"heat\""), "{page}");
+    assert!(page.contains("class=\"distances\""), "{page}");
 
     // In the middle of whatever it does.
     fleet.hub.kill_9();
