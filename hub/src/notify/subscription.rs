@@ -325,41 +325,34 @@ fn view(row: &QueryResult) -> Result<SubscriptionView, StoreError> {
     })
 }
 
+/// An address that was taken once: it stays readable, and the error has no place for a secret.
+fn stored_target(row: &QueryResult, what: &'static str) -> Result<Target, StoreError> {
+    let url: Option<String> = column(row, "url")?;
+    let plain: bool = column(row, "plain")?;
+    let plain = if plain {
+        Plain::Anywhere
+    } else {
+        Plain::Loopback
+    };
+    let target = Target::parse(&url.unwrap_or_default(), plain);
+    target.map_err(|err| StoreError::Value {
+        what,
+        value: err.to_string(),
+    })
+}
+
 /// Where a row of subscriptions says that notices go.
 pub(super) fn stored_way(row: &QueryResult) -> Result<Way, StoreError> {
     let kind: String = column(row, "kind")?;
     match kind.as_str() {
         "webhook" => {
-            let url: Option<String> = column(row, "url")?;
-            let plain: bool = column(row, "plain")?;
-            let plain = if plain {
-                Plain::Anywhere
-            } else {
-                Plain::Loopback
-            };
-            // What was taken once stays readable: the error has no place for a secret.
-            let target = Target::parse(&url.unwrap_or_default(), plain);
-            let target = target.map_err(|err| StoreError::Value {
-                what: "address of a webhook",
-                value: err.to_string(),
-            })?;
+            let target = stored_target(row, "address of a webhook")?;
             let secret: Option<String> = column(row, "secret")?;
             let secret = secret.unwrap_or_default();
             Ok(Way::Webhook { target, secret })
         }
         "alertmanager" => {
-            let url: Option<String> = column(row, "url")?;
-            let plain: bool = column(row, "plain")?;
-            let plain = if plain {
-                Plain::Anywhere
-            } else {
-                Plain::Loopback
-            };
-            let target = Target::parse(&url.unwrap_or_default(), plain);
-            let target = target.map_err(|err| StoreError::Value {
-                what: "address of an Alertmanager",
-                value: err.to_string(),
-            })?;
+            let target = stored_target(row, "address of an Alertmanager")?;
             let token = column(row, "secret")?;
             Ok(Way::Alertmanager { target, token })
         }
