@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sea_orm::{ConnectionTrait, Value};
 use tern_protocol::{
     digest::Digest,
-    id::{DeviceId, PredictionId, WorkspaceId},
+    id::{DeviceId, ModelName, ModelVersion, PredictionId, SlotName, WorkspaceId},
     log::{Event, Label, NumberLabel},
     rest::{Doubt, LabelSource},
     time::{Instant, WallTime},
@@ -357,8 +357,39 @@ impl Rows {
     }
 }
 
-/// A device that is told a truth was told by chance, not by how sure its model was: such a label
-/// weighs one.
+/// What all truths that devices are told have in common: of which prediction (device, site, id, slot, model, version and
+/// when it was made), and when it was told. A device that is told a truth was told by chance, not by how sure its model
+/// was: such a label weighs one.
+fn told(
+    timeline: &Timeline,
+    at: Instant,
+    (device, site): (&DeviceId, &str),
+    prediction: PredictionId,
+    (slot, model, version): (&SlotName, &ModelName, ModelVersion),
+    predicted_at: Instant,
+) -> rows::LabelRow {
+    rows::LabelRow {
+        device: device.to_string(),
+        boot: prediction.boot.0.into(),
+        number: prediction.number.cast_signed(),
+        site: site.into(),
+        slot: slot.to_string(),
+        model: model.to_string(),
+        version: version.get().into(),
+        predicted_at: timeline.wall(predicted_at),
+        class: 0,
+        truth: 0,
+        probability: 1.0,
+        confidence: None,
+        predicted: None,
+        truth_number: None,
+        low: None,
+        high: None,
+        source: LabelSource::Device.word().into(),
+        labelled_at: timeline.wall(at),
+    }
+}
+
 fn label_of(
     (_, device): &Device,
     label: &Label,
@@ -366,28 +397,14 @@ fn label_of(
     at: Instant,
     site: &str,
 ) -> rows::LabelRow {
+    let by = (&label.slot, &label.model, label.version);
+    let of = label.prediction;
+    let confidence = f64::from(label.confidence);
     rows::LabelRow {
-        device: device.to_string(),
-        boot: label.prediction.boot.0.into(),
-        number: label.prediction.number.cast_signed(),
-        site: site.into(),
-        slot: label.slot.to_string(),
-        model: label.model.to_string(),
-        version: label.version.get().into(),
-        predicted_at: timeline.wall(label.predicted_at),
         class: label.class.into(),
         truth: label.truth.into(),
-        probability: 1.0,
-        confidence: label
-            .confidence
-            .is_finite()
-            .then(|| label.confidence.into()),
-        predicted: None,
-        truth_number: None,
-        low: None,
-        high: None,
-        source: LabelSource::Device.word().into(),
-        labelled_at: timeline.wall(at),
+        confidence: confidence.is_finite().then_some(confidence),
+        ..told(timeline, at, (device, site), of, by, label.predicted_at)
     }
 }
 
@@ -399,25 +416,14 @@ fn number_of(
     at: Instant,
     site: &str,
 ) -> rows::LabelRow {
+    let by = (&label.slot, &label.model, label.version);
+    let of = label.prediction;
     rows::LabelRow {
-        device: device.to_string(),
-        boot: label.prediction.boot.0.into(),
-        number: label.prediction.number.cast_signed(),
-        site: site.into(),
-        slot: label.slot.to_string(),
-        model: label.model.to_string(),
-        version: label.version.get().into(),
-        predicted_at: timeline.wall(label.predicted_at),
-        class: 0,
-        truth: 0,
-        probability: 1.0,
-        confidence: None,
         predicted: Some(label.predicted),
         truth_number: Some(label.truth),
         low: label.low,
         high: label.high,
-        source: LabelSource::Device.word().into(),
-        labelled_at: timeline.wall(at),
+        ..told(timeline, at, (device, site), of, by, label.predicted_at)
     }
 }
 
