@@ -24,7 +24,7 @@ use crate::{
     monitor::{self, ChartQuery, DistancesQuery},
 };
 
-const MEMORY: &str = "writing to memory cannot fail";
+pub(super) const MEMORY: &str = "writing to memory cannot fail";
 
 /// A metric in the path.
 #[derive(Debug, Deserialize, IntoParams)]

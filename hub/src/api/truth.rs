@@ -14,7 +14,7 @@ use tern_protocol::{
 use utoipa::IntoParams;
 
 use super::{
-    charts::{Format, VersionPath, table},
+    charts::{Format, MEMORY, VersionPath, table},
     extract::{Json, Path, Query, Workspace},
     pages,
     policy::Asking,
@@ -189,7 +189,6 @@ pub(super) async fn show_truth(
 
 /// A line for each figure: what, of which class or day, beside which, how much, between what, on how many labels.
 fn csv(view: &TruthView) -> Vec<u8> {
-    const MEMORY: &str = "writing to memory cannot fail";
     let mut table = csv::Writer::from_writer(Vec::new());
     let head = ["figure", "of", "beside", "value", "low", "high", "n"];
     table.write_record(head).expect(MEMORY);
