@@ -25,6 +25,7 @@ use crate::{
         follow::{self, Followed},
         rollup,
     },
+    registry::ProfileError,
     store::{Doing as _, StoreError, chain},
 };
 
@@ -50,6 +51,9 @@ pub(super) struct Following {
     last: i64,
     pending: Pending,
     watched: BTreeMap<Watched, One>,
+    /// Of which the first version's profile cannot be read: without it nothing that is stored of them could be, and to
+    /// begin anew would forget it. They are passed over until the hub starts again.
+    unread: BTreeSet<Watched>,
 }
 
 /// A model in a slot.
@@ -87,10 +91,16 @@ impl Following {
             tracing::error!(%workspace, error = chain(&err), "hours that waited to be judged are lost");
             Pending::new(settings.grace())
         });
-        let mut watched = BTreeMap::new();
+        let (mut watched, mut unread) = (BTreeMap::new(), BTreeSet::new());
         for stored in rows::watches(&app.store, workspace).await? {
             let of = stored.of.clone();
-            if let Some(one) = One::restore(app, workspace, settings, stored, now).await? {
+            let versions = Versions::new(app, workspace, &of.model, stored.first).await;
+            let Some(versions) = readable(versions, &of)? else {
+                unread.insert(of);
+                continue;
+            };
+            let one = One::restore(app, workspace, settings, versions, stored, now).await?;
+            if let Some(one) = one {
                 watched.insert(of, one);
             }
         }
@@ -99,6 +109,7 @@ impl Following {
             last,
             pending,
             watched,
+            unread,
         })
     }
 
@@ -198,10 +209,14 @@ impl Following {
                 }
                 Ok(true)
             }
-            None if full => Ok(false),
+            None if full || self.unread.contains(of) => Ok(false),
             None => {
                 let now = app.clock.now();
-                let versions = Versions::new(app, workspace, &of.model, version).await?;
+                let versions = Versions::new(app, workspace, &of.model, version).await;
+                let Some(versions) = readable(versions, of)? else {
+                    self.unread.insert(of.clone());
+                    return Ok(false);
+                };
                 if let Some(one) = One::new(versions, settings, now) {
                     self.watched.insert(of.clone(), one);
                     return Ok(true);
@@ -320,6 +335,21 @@ impl Following {
     }
 }
 
+/// Versions of which the first one's profile could be read; a database that fails is an error.
+fn readable(
+    versions: Result<Versions, ProfileError>,
+    of: &Watched,
+) -> Result<Option<Versions>, StoreError> {
+    match versions {
+        Ok(versions) => Ok(Some(versions)),
+        Err(ProfileError::Store(err)) if !matches!(err, StoreError::Message { .. }) => Err(err),
+        Err(err) => {
+            tracing::error!(model = %of.model, error = chain(&err), "a model is not watched until the hub starts again");
+            Ok(None)
+        }
+    }
+}
+
 impl Outcome {
     fn add(&mut self, of: &Watched, since: i64, told: Vec<Told>) {
         self.changed.insert(of.clone());
@@ -354,11 +384,11 @@ impl One {
         app: &App,
         workspace: &WorkspaceId,
         settings: &Settings,
+        versions: Versions,
         stored: Stored,
         now: WallTime,
     ) -> Result<Option<Self>, StoreError> {
         let of = &stored.of;
-        let versions = Versions::new(app, workspace, &of.model, stored.first).await?;
         let model = versions.model();
         let watch = Watch::restore(settings.watch(), model, &stored.state);
         let departures = Departures::restore(settings.departures(), model, &stored.departures);

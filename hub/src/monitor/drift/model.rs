@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 
 use tern_protocol::{
-    codec,
     id::{ModelName, ModelVersion, WorkspaceId},
-    limits,
     profile::Reference,
     rest::VersionRef,
     window::{FeatureCounts, Window},
@@ -14,7 +12,7 @@ use tern_watch::{Device, DeviceHour, Model, Site};
 
 use crate::{
     app::App,
-    registry,
+    registry::{self, ProfileError},
     store::{StoreError, chain},
 };
 
@@ -22,8 +20,9 @@ use crate::{
 /// whole is watched instead: no single pixel tells anything.
 const FEATURES: usize = 64;
 
-/// Versions whose references are held, besides the first.
-const VERSIONS: usize = 16;
+/// Versions whose references are held, besides the first: more than a fleet serves at the same time, since each that is
+/// met again after it went is read again.
+const VERSIONS: usize = 64;
 
 /// The versions of a model that were met so far, the first one first.
 #[derive(Debug, Clone)]
@@ -42,7 +41,7 @@ impl Versions {
         workspace: &WorkspaceId,
         model: &ModelName,
         first: ModelVersion,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, ProfileError> {
         let known = registry::classes(app.store.read(), workspace, Some(model)).await?;
         let of = VersionRef {
             model: model.clone(),
@@ -113,7 +112,7 @@ impl Versions {
             .any(|(known, _)| *known == version)
     }
 
-    /// Adds a version; of many the one that was met first goes, but for the very first.
+    /// Adds a version; of one whose profile cannot be read, predictions alone are watched. Of many the one that was met first goes, but for the very first.
     pub(super) async fn add(
         &mut self,
         app: &App,
@@ -121,7 +120,16 @@ impl Versions {
         model: &ModelName,
         version: ModelVersion,
     ) -> Result<(), StoreError> {
-        let mut reference = reference(app, workspace, model, version).await?;
+        let mut reference = match reference(app, workspace, model, version).await {
+            Ok(reference) => reference,
+            Err(ProfileError::Store(err)) if !matches!(err, StoreError::Message { .. }) => {
+                return Err(err);
+            }
+            Err(err) => {
+                tracing::warn!(%model, %version, error = chain(&err), "inputs of a version are not watched");
+                Reference::default()
+            }
+        };
         if is_whole(&reference) {
             self.as_wholes.insert(version);
         }
@@ -135,33 +143,18 @@ impl Versions {
     }
 }
 
-/// What a version was trained on, as it is watched; nothing of one that came without a profile, or whose profile is
-/// damaged: its predictions are watched all the same.
+/// What a version was trained on; nothing of one that came without a profile: its predictions are watched all the same.
 async fn reference(
     app: &App,
     workspace: &WorkspaceId,
     model: &ModelName,
     version: ModelVersion,
-) -> Result<Reference, StoreError> {
-    let digest = registry::reference(app.store.read(), workspace, model, version).await?;
-    let Some(digest) = digest.flatten() else {
-        return Ok(Reference::default());
-    };
-    let bytes = match app.blobs.read_all(digest, limits::PROFILE as u64).await {
-        Ok(bytes) => bytes,
-        Err(err) => {
-            tracing::warn!(%model, %version, error = chain(&err), "inputs are not watched: no reference profile");
-            return Ok(Reference::default());
-        }
-    };
-    let reference: Result<Reference, _> = codec::decode_within(&bytes, limits::PROFILE);
-    match reference {
-        Ok(reference) if reference.problem().is_none() => Ok(reference),
-        _ => {
-            tracing::warn!(%model, %version, "inputs are not watched: the reference profile cannot be read");
-            Ok(Reference::default())
-        }
-    }
+) -> Result<Reference, ProfileError> {
+    let profile = registry::profile(app, workspace, model, version).await?;
+    let sound = profile
+        .flatten()
+        .filter(|profile| profile.problem().is_none());
+    Ok(sound.unwrap_or_default())
 }
 
 /// Whether inputs are watched as wholes, and none of their features.
