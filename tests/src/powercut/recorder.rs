@@ -206,4 +206,25 @@ mod tests {
             .line(line)
             .unwrap_or_else(|what| panic!("{what}"));
     }
+
+    #[test]
+    fn a_number_that_is_taken_again_before_its_close_has_ended_belongs_to_the_new_file() {
+        let mut interpreter = Interpreter::new(Path::new("/root"), &Tree::default());
+        for line in [
+            r#"1 openat(AT_FDCWD</root>, "/root/a", O_WRONLY|O_CREAT, 0666) = 18</root/a>"#,
+            r"1 close(18</root/a> <unfinished ...>",
+            r#"2 openat(AT_FDCWD</root>, "/root/b", O_WRONLY|O_CREAT, 0666) = 18</root/b>"#,
+            r"1 <... close resumed>) = 0",
+            r#"2 write(18</root/b>, "\x31", 1) = 1"#,
+        ] {
+            interpreter
+                .line(line)
+                .unwrap_or_else(|what| panic!("{what}: {line}"));
+        }
+        let last = interpreter.events().pop();
+        assert!(
+            matches!(&last, Some(Event::Disk(it)) if it.to_string() == "1 bytes written to b at 0"),
+            "{last:?}"
+        );
+    }
 }

@@ -10,6 +10,10 @@ const WORKING_DIRECTORY: &str = "AT_FDCWD";
 pub struct Call {
     /// The thread that made it.
     pub thread: u32,
+    /// The line with which it began, counted from 1.
+    pub began: usize,
+    /// The line with which it ended: the same, unless another thread's came in between.
+    pub ended: usize,
     /// Its name.
     pub name: String,
     /// Its arguments.
@@ -56,12 +60,14 @@ pub enum Line {
 /// Reads lines in order: `strace` cuts a call in two when another thread's comes in between.
 #[derive(Debug, Default)]
 pub struct Reader {
-    unfinished: BTreeMap<u32, String>,
+    unfinished: BTreeMap<u32, (usize, String)>,
+    lines: usize,
 }
 
 impl Reader {
     /// Reads the next line; the error says what is wrong with it.
     pub fn read(&mut self, line: &str) -> Result<Line, String> {
+        self.lines += 1;
         let wrong = |what: &str| format!("{what}: {}", shown(line));
         let (thread, rest) = line
             .trim_start()
@@ -77,26 +83,28 @@ impl Reader {
             return Ok(Line::Other);
         }
         if let Some(begun) = rest.strip_suffix("<unfinished ...>") {
-            self.unfinished.insert(thread, begun.trim_end().to_owned());
+            let begun = (self.lines, begun.trim_end().to_owned());
+            self.unfinished.insert(thread, begun);
             return Ok(Line::Other);
         }
         let joined;
-        let text = match rest.strip_prefix("<... ") {
+        let (began, text) = match rest.strip_prefix("<... ") {
             Some(resumed) => {
                 let (_, tail) = resumed
                     .split_once(" resumed>")
                     .ok_or_else(|| wrong("half a call"))?;
                 let begun = self.unfinished.remove(&thread);
-                joined = begun.ok_or_else(|| wrong("the end of nothing"))? + tail;
-                joined.as_str()
+                let (began, begun) = begun.ok_or_else(|| wrong("the end of nothing"))?;
+                joined = begun + tail;
+                (began, joined.as_str())
             }
-            None => rest,
+            None => (self.lines, rest),
         };
-        call(thread, text).map_err(|what| wrong(&what))
+        call(thread, (began, self.lines), text).map_err(|what| wrong(&what))
     }
 }
 
-fn call(thread: u32, text: &str) -> Result<Line, String> {
+fn call(thread: u32, (began, ended): (usize, usize), text: &str) -> Result<Line, String> {
     let (name, rest) = text.split_once('(').ok_or("no call")?;
     let end = rest.rfind(" = ").ok_or("no result")?;
     let (args, result) = (rest[..end].trim_end(), rest[end + 3..].trim());
@@ -113,6 +121,8 @@ fn call(thread: u32, text: &str) -> Result<Line, String> {
     let args = split(args).into_iter().map(argument);
     Ok(Line::Call(Call {
         thread,
+        began,
+        ended,
         name: name.to_owned(),
         args: args.collect::<Result<_, _>>()?,
         result: integer(number).ok_or("no number as result")?,

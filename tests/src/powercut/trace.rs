@@ -106,6 +106,8 @@ struct Position {
     path: PathBuf,
     offset: usize,
     append: bool,
+    /// The line that told of the descriptor.
+    told: usize,
 }
 
 impl Interpreter {
@@ -172,9 +174,15 @@ impl Interpreter {
                 Ok(())
             }
             "close" => {
+                // The number is free as soon as the call begins, and another thread may have it
+                // again before it ends.
                 if let Some(Arg::Open {
                     number: Some(fd), ..
                 }) = args.first()
+                    && self
+                        .positions
+                        .get(fd)
+                        .is_some_and(|it| it.told < call.began)
                 {
                     self.positions.remove(fd);
                 }
@@ -236,6 +244,7 @@ impl Interpreter {
             path,
             offset: 0,
             append: has("O_APPEND"),
+            told: call.ended,
         };
         self.positions.insert(call.result, position);
         Ok(())
@@ -284,7 +293,12 @@ impl Interpreter {
             && let Some(position) = self.positions.get(fd)
         {
             // Both would move together: nobody here writes through both.
-            self.positions.insert(call.result, position.clone());
+            let told = call.ended;
+            let position = Position {
+                told,
+                ..position.clone()
+            };
+            self.positions.insert(call.result, position);
         }
     }
 
