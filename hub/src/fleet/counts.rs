@@ -164,6 +164,44 @@ pub async fn sites(store: &Store, workspace: &WorkspaceId) -> Result<Vec<SiteCou
     sites.collect()
 }
 
+/// A version that devices of one site serve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServingPlace {
+    /// The site.
+    pub site: SiteName,
+    /// What is served there.
+    pub version: VersionRef,
+}
+
+/// Where which version is served, by site, at most so many.
+pub async fn serving_places(
+    store: &Store,
+    workspace: &WorkspaceId,
+    most: usize,
+) -> Result<Vec<ServingPlace>, StoreError> {
+    const DOING: &str = "looking where versions are served";
+    let sql = format!(
+        "SELECT d.site, s.serving_model, s.serving_version FROM slot s \
+         JOIN device d ON d.workspace = s.workspace AND d.id = s.device \
+         WHERE s.workspace = $1 AND s.serving_model IS NOT NULL \
+         GROUP BY d.site, s.serving_model, s.serving_version \
+         ORDER BY d.site, s.serving_model, s.serving_version LIMIT {most}"
+    );
+    let mut places = Vec::new();
+    for row in select(store, workspace, &sql, DOING).await? {
+        let site: String = row.try_get("", "site").doing(DOING)?;
+        let model: Option<String> = row.try_get("", "serving_model").doing(DOING)?;
+        let number: Option<i64> = row.try_get("", "serving_version").doing(DOING)?;
+        if let Some((model, version)) = facts::named_version(model.as_deref(), number)? {
+            places.push(ServingPlace {
+                site: parsed("site name", &site)?,
+                version: VersionRef { model, version },
+            });
+        }
+    }
+    Ok(places)
+}
+
 /// Devices of one site that are not heard of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SiteSilence {

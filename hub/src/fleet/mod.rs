@@ -35,8 +35,8 @@ mod tests;
 pub use self::{
     anchor::{anchors, learn_anchors},
     counts::{
-        SiteCount, SiteSilence, count_windows, health_counts, serving_counts, silent, sites,
-        stages, totals,
+        ServingPlace, SiteCount, SiteSilence, count_windows, health_counts, serving_counts,
+        serving_places, silent, sites, stages, totals,
     },
     events::{events, record_events},
     timeline::timeline,

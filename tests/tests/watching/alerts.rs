@@ -49,7 +49,7 @@ fn rule_over(window: &str, times: &str) -> String {
 /// Devices whose share of errors is turned by hand, and a hub that looks every second.
 struct Watched {
     // Before the hub, so that they end first.
-    _played: Played,
+    played: Option<Played>,
     errors: Arc<AtomicU32>,
     fleet: Fleet,
 }
@@ -79,7 +79,7 @@ impl Watched {
             view.counts.serving == DEVICES as u64
         });
         Self {
-            _played: played,
+            played: Some(played),
             errors,
             fleet,
         }
@@ -290,6 +290,26 @@ fn errors_fire_after_a_while_are_told_until_somebody_knows_and_their_end_is_told
     for deed in ["alert.rule", "alert.acknowledge"] {
         assert!(audited.out.contains(deed), "{deed} in {audited:?}");
     }
+}
+
+#[test]
+fn traffic_that_stops_altogether_is_too_little_traffic() {
+    let mut watched = Watched::start();
+    watched.apply(
+        "rules:\n  - name: failing\n    gather: 0s\n    for: 1s\n    when:\n      metric:\n        \
+         of: traffic\n        group-by: site\n        window: 3s\n        below: 0.5\n",
+    );
+    watched.goes_on();
+    assert_eq!(watched.all().expect("alerts"), [], "devices are busy");
+    drop(watched.played.take());
+    let fired = watched.until(AlertState::Firing);
+    let measured = fired.facts.measured.as_ref().expect("what was measured");
+    assert_eq!((measured.value, measured.n), (0.0, 0), "{fired:?}");
+    assert!(fired.facts.labels.contains_key("site"), "{fired:?}");
+    // A hub that starts again does not know yet what devices have not told: nothing is said to be over by that.
+    watched.fleet.hub.kill_9();
+    watched.fleet.run_hub();
+    assert_eq!(watched.until(AlertState::Firing).id, fired.id);
 }
 
 #[test]

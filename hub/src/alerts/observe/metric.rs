@@ -1,8 +1,13 @@
 //! A quantity of charts, taken over one stretch of time and compared with a level.
 
+use std::collections::BTreeSet;
+
 use tern_protocol::{
     id::{ModelName, ModelVersion, SiteName, WorkspaceId},
-    rest::{AlertFacts, AlertGroup, GroupBy, Judged, Measured, Metric, MetricCondition, Point},
+    rest::{
+        AlertFacts, AlertGroup, GroupBy, Judged, Measured, Metric, MetricCondition, Point,
+        VersionRef,
+    },
     time::WallTime,
 };
 
@@ -10,7 +15,7 @@ use super::{GROUPS, Observation, Observed, chart_error, labels, words};
 use crate::{
     alerts::machine::{Seen, Sight},
     app::App,
-    fleet,
+    fleet::{self, ServingPlace},
     monitor::{self, ChartQuery, RequestQuery},
     registry,
     store::StoreError,
@@ -18,6 +23,9 @@ use crate::{
 
 /// Models that a rule looks at one by one: each is a chart.
 const MODELS: usize = 50;
+
+/// Places where something is served that are gone through to find those without traffic.
+const PLACES: usize = 10_000;
 
 /// Intervals of charts begin with those of their sums from this length on, in milliseconds.
 const MINUTE: i64 = 60_000;
@@ -33,7 +41,7 @@ struct Found {
 }
 
 /// What a group is of.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) struct Place {
     pub(super) model: Option<ModelName>,
     pub(super) version: Option<ModelVersion>,
@@ -41,6 +49,26 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// The group that a place where a version is served belongs to.
+    fn of(of: &MetricCondition, serving: ServingPlace) -> Self {
+        let VersionRef { model, version } = serving.version;
+        let mut place = Self {
+            model: of.model.clone(),
+            version: of.version,
+            site: of.site.clone(),
+        };
+        match of.group_by {
+            AlertGroup::None => {}
+            AlertGroup::Site => place.site = Some(serving.site),
+            AlertGroup::Model => place.model = Some(model),
+            AlertGroup::Version => {
+                place.model = Some(model);
+                place.version = Some(version);
+            }
+        }
+        place
+    }
+
     /// The group's key.
     fn key(&self) -> String {
         let mut parts = Vec::new();
@@ -64,10 +92,20 @@ pub(super) async fn observe(
     app: &App,
     workspace: &WorkspaceId,
     of: &MetricCondition,
+    up: Option<WallTime>,
     now: WallTime,
 ) -> Result<Observed, StoreError> {
     let found = match of.of {
-        Metric::Errors | Metric::Traffic => by_device(app, workspace, of, now).await?,
+        // What devices counted while there was no hub comes later: until then it only looks like little.
+        Metric::Traffic if of.below.is_some() && up.is_some_and(|up| up > before(now, of)) => {
+            Vec::new()
+        }
+        Metric::Traffic => {
+            let mut found = by_device(app, workspace, of, now).await?;
+            without_traffic(app, workspace, of, &mut found).await?;
+            found
+        }
+        Metric::Errors => by_device(app, workspace, of, now).await?,
         _ => by_chart(app, workspace, of, now).await?,
     };
     Ok(Observed {
@@ -99,8 +137,8 @@ async fn by_device(
     let all = monitor::requests(&app.store, workspace, &query).await?;
     let each = of.of == Metric::Errors && of.above.is_some();
     let found = all.into_iter().filter_map(|one| {
-        let errors = one.errors?;
         let point = if of.of == Metric::Errors {
+            let errors = one.errors?;
             Point {
                 value: Some(errors.mean),
                 n: errors.n,
@@ -110,7 +148,7 @@ async fn by_device(
         } else {
             Point {
                 value: Some(one.inferences as f64 * 1_000.0 / of.window.ms().max(1) as f64),
-                n: errors.n,
+                n: one.inferences,
                 ..Point::default()
             }
         };
@@ -127,6 +165,45 @@ async fn by_device(
         })
     });
     Ok(found.collect())
+}
+
+/// Adds places that serve a model and sent no window at all: nothing is little traffic.
+async fn without_traffic(
+    app: &App,
+    workspace: &WorkspaceId,
+    of: &MetricCondition,
+    found: &mut Vec<Found>,
+) -> Result<(), StoreError> {
+    let serving = fleet::serving_places(&app.store, workspace, PLACES).await?;
+    let asked = serving.into_iter().filter(|one| {
+        let version = &one.version;
+        of.model
+            .as_ref()
+            .is_none_or(|model| *model == version.model)
+            && of.version.is_none_or(|number| number == version.version)
+            && of.site.as_ref().is_none_or(|site| *site == one.site)
+    });
+    let places: BTreeSet<Place> = asked.map(|one| Place::of(of, one)).collect();
+    let sizes = Sizes::read(app, workspace).await?;
+    for place in places {
+        if found.len() >= GROUPS {
+            break;
+        }
+        if found.iter().any(|one| one.place == place) {
+            continue;
+        }
+        found.push(Found {
+            devices: 0,
+            of_devices: sizes.of(&place),
+            place,
+            point: Point {
+                value: Some(0.0),
+                ..Point::default()
+            },
+            each: false,
+        });
+    }
+    Ok(())
 }
 
 async fn by_chart(
@@ -294,7 +371,8 @@ pub(super) fn judge(of: &MetricCondition, point: &Point) -> Seen {
     let Some(value) = point.value.filter(|value| value.is_finite()) else {
         return Seen::Unknown;
     };
-    if point.n < of.minimum {
+    // Few requests say little of the others, and all of how many there are.
+    if point.n < of.minimum && of.of != Metric::Traffic {
         return Seen::Unknown;
     }
     let (low, high) = match of.by {

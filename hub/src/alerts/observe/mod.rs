@@ -47,7 +47,7 @@ pub(super) async fn observe(
 ) -> Result<Observed, StoreError> {
     let mut observed = match &rule.when {
         AlertCondition::Finding(of) => finding::observe(app, workspace, of).await?,
-        AlertCondition::Metric(of) => metric::observe(app, workspace, of, now).await?,
+        AlertCondition::Metric(of) => metric::observe(app, workspace, of, up, now).await?,
         AlertCondition::Silence(of) => silence::observe(app, workspace, of, up, now).await?,
     };
     for one in &mut observed.groups {

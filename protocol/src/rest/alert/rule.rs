@@ -196,7 +196,7 @@ pub struct MetricCondition {
     /// itself if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clear: Option<Level>,
-    /// Requests or labels that it takes to judge.
+    /// Requests or labels that it takes to judge; traffic is judged by any, and by none.
     #[serde(default = "hundred")]
     pub minimum: u64,
     /// What has to be beyond the level.
