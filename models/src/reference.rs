@@ -72,10 +72,12 @@ fn signals(samples: &[Sample]) -> Vec<FeatureReference> {
             .map(|sample| Measured::new(&sample.image.0, Some(IMAGE)).signal(*signal));
         let values: Vec<f32> = values.collect();
         let edges = Edges::spanning(&values, SIGNAL_BINS)?;
-        Some(histogram::reference(
+        let digits = samples.iter().map(|sample| usize::from(sample.digit));
+        Some(histogram::reference_by_class(
             signal.to_string(),
             &edges,
-            values.into_iter(),
+            CLASSES,
+            digits.zip(values.iter().copied()),
         ))
     };
     SIGNALS.iter().filter_map(of).collect()

@@ -98,6 +98,11 @@ pub struct FeatureReference {
     #[n(3)]
     #[cbor(default)]
     pub missing: u64,
+    /// Samples of each true class by itself, in the order of classes, on the same bins; none if they were not told
+    /// apart. They tell whether inputs moved only because other classes came.
+    #[n(4)]
+    #[cbor(default, skip_if = "Vec::is_empty")]
+    pub by_class: Vec<Vec<u64>>,
 }
 
 impl Reference {
@@ -111,6 +116,13 @@ impl Reference {
 
     /// Says what is wrong with a profile from outside, if anything.
     pub fn problem(&self) -> Option<&'static str> {
+        let by_class = |f: &FeatureReference| {
+            f.by_class.is_empty()
+                || f.by_class.len() == self.classes.len()
+                    && f.by_class
+                        .iter()
+                        .all(|counts| counts.len() == f.counts.len())
+        };
         let edges_rise = |f: &FeatureReference| {
             f.edges.iter().all(|e| e.is_finite()) && f.edges.windows(2).all(|e| e[0] < e[1])
         };
@@ -135,6 +147,11 @@ impl Reference {
             Some("a feature of the reference profile has not one edge more than counts")
         } else if !self.histograms().all(edges_rise) {
             Some("the bin edges of a feature of the reference profile do not rise")
+        } else if !self.histograms().all(by_class) {
+            Some(
+                "a feature of the reference profile has not as many histograms by class as there are classes, \
+                 each of as many bins as the whole",
+            )
         } else if [&self.confidence, &self.confidence_right, &self.margin]
             .into_iter()
             .any(|bins| !bins.is_empty() && bins.len() != CONFIDENCE_BINS)

@@ -122,7 +122,27 @@ pub fn reference(
         name,
         edges: edges.0.clone(),
         missing: counts.0[bins + 2],
+        by_class: Vec::new(),
         counts: counts.0[1..=bins].to_vec(),
+    }
+}
+
+/// The same with what true class each sample was of: also counted by class, of `classes`. Samples of another class are
+/// only in the whole.
+pub fn reference_by_class(
+    name: String,
+    edges: &Edges,
+    classes: usize,
+    samples: impl Iterator<Item = (usize, f32)> + Clone,
+) -> FeatureReference {
+    let of_class = |class: usize| {
+        let own = samples.clone().filter(move |(of, _)| *of == class);
+        reference(String::new(), edges, own.map(|(_, value)| value)).counts
+    };
+    let by_class = (0..classes).map(of_class).collect();
+    FeatureReference {
+        by_class,
+        ..reference(name, edges, samples.map(|(_, value)| value))
     }
 }
 
@@ -131,6 +151,23 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn classes_are_counted_apart_on_the_bins_of_the_whole() {
+        let edges = Edges::uniform(0.0, 4.0, 4).unwrap();
+        let samples = [
+            (0, 0.5),
+            (1, 3.5),
+            (0, 0.6),
+            (1, 2.5),
+            (7, 1.5),
+            (0, f32::NAN),
+        ];
+        let feature = reference_by_class("a".into(), &edges, 2, samples.into_iter());
+        assert_eq!(feature.counts, [2, 1, 1, 1]);
+        assert_eq!(feature.missing, 1);
+        assert_eq!(feature.by_class, [[2, 0, 0, 0], [0, 0, 1, 1]]);
+    }
 
     #[test]
     fn places() {

@@ -18,7 +18,7 @@ use std::{
 
 use tern_protocol::{digest::Digest, rest::VersionView};
 
-pub use self::conduct::Conduct;
+pub use self::conduct::{Conduct, REJECTS};
 use self::voice::Voice;
 use crate::wait::{self, Go};
 

@@ -24,6 +24,7 @@ fn main() {
         edges: (0..=BINS).map(|edge| edge as f32).collect(),
         counts: vec![100; BINS],
         missing: 0,
+        by_class: Vec::new(),
     };
     let reference = Reference {
         features: (0..features).map(feature).collect(),
@@ -32,7 +33,6 @@ fn main() {
     };
     let model = Model {
         versions: vec![(ModelVersion::FIRST, reference)],
-        by_class: Vec::new(),
     };
     let mut watch = Watch::new(Settings::default(), &model).expect("a model to watch");
     let mut chance = Chance::new(1);

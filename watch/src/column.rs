@@ -86,9 +86,6 @@ impl Column {
 pub struct Model {
     /// Its versions with their references, the first one first: it is the scale of all. The order is kept for good.
     pub versions: Vec<(ModelVersion, Reference)>,
-    /// References of the samples of each true class by themselves, on any bins, if there are: they tell whether inputs
-    /// moved only because other classes came. In the order of classes.
-    pub by_class: Vec<Reference>,
 }
 
 /// Why a model cannot be watched.
@@ -181,16 +178,18 @@ impl Layout {
             .iter()
             .map(|(version, reference)| (*version, places(reference)))
             .collect();
-        let of_class = |reference: &Reference| {
+        // What the classes are like is known on the scale of the first, as all else.
+        let own = places(first);
+        let of_class = |class: usize| {
             let mut found = vec![None; names.len()];
-            for (place, feature) in places(reference).into_iter().zip(&reference.features) {
-                if let Some((own, bins)) = place {
-                    found[own] = Scale::mean(&bins[1..bins.len() - 1], &feature.counts);
+            for (place, feature) in own.iter().zip(&first.features) {
+                if let (Some((at, bins)), Some(counts)) = (place, feature.by_class.get(class)) {
+                    found[*at] = Scale::mean(&bins[1..bins.len() - 1], counts);
                 }
             }
             found
         };
-        let by_class = model.by_class.iter().map(of_class).collect();
+        let by_class = (0..classes).map(of_class).collect();
         let features = 0..names.len() as u16;
         let columns: Vec<Column> = features
             .flat_map(|at| {
@@ -246,11 +245,6 @@ impl Layout {
     /// Where the features of one true class lie: by class, by feature.
     pub(crate) fn by_class(&self) -> &[Vec<Option<Place>>] {
         &self.by_class
-    }
-
-    /// How many classes are watched.
-    pub(crate) fn classes(&self) -> usize {
-        self.classes
     }
 
     /// The values of an hour, one a column; not a number where it says nothing of one.

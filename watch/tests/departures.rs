@@ -27,6 +27,7 @@ fn feature(name: &str, counts: [u64; 4]) -> FeatureReference {
         edges: vec![0.0, 1.0, 2.0, 3.0, 4.0],
         counts: counts.to_vec(),
         missing: 0,
+        by_class: Vec::new(),
     }
 }
 
@@ -42,7 +43,6 @@ fn model() -> Model {
             (ModelVersion::FIRST, reference([330, 330, 330, 10])),
             (SECOND, reference([10, 10, 10, 970])),
         ],
-        by_class: Vec::new(),
     }
 }
 

@@ -24,6 +24,7 @@ fn model() -> Model {
         edges: vec![0.0, 1.0, 2.0, 3.0, 4.0],
         counts: vec![250; 4],
         missing: 0,
+        by_class: Vec::new(),
     };
     let reference = Reference {
         features: vec![feature("temperature"), feature("light")],
@@ -35,7 +36,6 @@ fn model() -> Model {
             (ModelVersion::FIRST, reference.clone()),
             (SECOND, reference),
         ],
-        by_class: Vec::new(),
     }
 }
 

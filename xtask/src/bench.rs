@@ -69,9 +69,15 @@ pub(crate) fn run(options: &Options) -> Result<Verdict> {
     if let Some(name) = options.name.filter(|name| alone.contains(name)) {
         return measure(&[name], None, options);
     }
-    // Alone, so that no other crate's features get into the agent that is measured: this is how
-    // it is built for a device.
-    build(&["--profile", "device", "--package", "tern-agent"], options)?;
+    let without_agent = [Name::Handshake, Name::Delivery, Name::Query, Name::Ingest];
+    if !options
+        .name
+        .is_some_and(|name| without_agent.contains(&name))
+    {
+        // Alone, so that no other crate's features get into the agent that is measured: this is how
+        // it is built for a device.
+        build(&["--profile", "device", "--package", "tern-agent"], options)?;
+    }
     build(
         &["--release", "--package", "tern-hub", "--bin", "tern-hub"],
         options,

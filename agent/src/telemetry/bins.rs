@@ -146,6 +146,7 @@ mod tests {
             edges: vec![0.0, 1.0, 2.0, 3.0, 4.0],
             counts: counts.to_vec(),
             missing,
+            by_class: Vec::new(),
         }
     }
 

@@ -285,6 +285,7 @@ mod tests {
             edges: vec![0.0, 4.0, 8.0, 12.0, 16.0],
             counts: vec![1; 4],
             missing: 0,
+            by_class: Vec::new(),
         };
         let reference = Reference {
             features: features.iter().map(bins).collect(),

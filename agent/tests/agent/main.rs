@@ -89,6 +89,7 @@ fn publish(hub: &Hub, n: u32, weights: &[f32], change: impl FnOnce(&mut Manifest
         edges: vec![0.0, 1.0, 4.0],
         counts: vec![1, 1],
         missing: 0,
+        by_class: Vec::new(),
     };
     let reference = (features <= 4).then(|| Reference {
         features: vec![feature; features],

@@ -44,6 +44,7 @@ pub(crate) fn package(scale: f32) -> Package {
         edges: vec![0.0, 0.5, 1.0],
         counts: vec![5, 5],
         missing: 0,
+        by_class: Vec::new(),
     };
     Package {
         onnx: classifier(&[scale, 0.0, 0.0, scale]),

@@ -450,12 +450,19 @@ pub fn reference() -> Reference {
             edges: vec![0.0, 4.0, 16.0],
             counts: vec![900, 100],
             missing: 1,
+            by_class: Vec::new(),
         }],
         classes: vec![500, 501],
         confidence: vec![0; 20],
         confidence_right: vec![0; 20],
         ..Default::default()
     }
+}
+
+pub fn reference_by_class() -> Reference {
+    let mut reference = reference();
+    reference.features[0].by_class = vec![vec![450, 50], vec![450, 50]];
+    reference
 }
 
 pub fn reference_of_images() -> Reference {
@@ -465,6 +472,7 @@ pub fn reference_of_images() -> Reference {
             edges: vec![0.0, 0.5, 1.0],
             counts: vec![30, 70],
             missing: 0,
+            by_class: Vec::new(),
         }],
         image: Some(Image {
             height: 2,
@@ -478,6 +486,7 @@ pub fn reference_of_images() -> Reference {
             edges: vec![-1.0, 1.0],
             counts: vec![9],
             missing: 0,
+            by_class: Vec::new(),
         }),
         ..reference()
     }
@@ -770,6 +779,11 @@ macro_rules! every_message {
             "reference-images",
             tern_protocol::profile::Reference,
             crate::samples::reference_of_images()
+        );
+        $each!(
+            "reference-by-class",
+            tern_protocol::profile::Reference,
+            crate::samples::reference_by_class()
         );
         $each!(
             "window",

@@ -135,6 +135,7 @@ mod tests {
             edges: edges.to_vec(),
             counts: counts.to_vec(),
             missing: 0,
+            by_class: Vec::new(),
         }
     }
 

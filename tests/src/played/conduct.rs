@@ -1,6 +1,7 @@
 //! How well a device does with a version, and the windows that come of it.
 
 use tern_protocol::{
+    metric::{MetricCounts, MetricKind, Sum},
     profile::CONFIDENCE_BINS,
     reported::SlotVersion,
     time::Instant,
@@ -8,6 +9,9 @@ use tern_protocol::{
 };
 
 use crate::{agent::SLOT, noise::Noise};
+
+/// The counter that devices tell of, if there is something to be told.
+pub const REJECTS: &str = "rejects";
 
 /// How a device does with a version.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,6 +34,8 @@ pub struct Conduct {
     pub memory: u64,
     /// Share of one processor that the agent takes.
     pub cpu: f64,
+    /// What an answer adds to the counter [`REJECTS`], which the model has to declare: a half more or less.
+    pub rejects: f64,
     /// It starts again all the time.
     pub restarts: bool,
     /// It is not heard of any more.
@@ -51,9 +57,26 @@ impl Conduct {
         sure: 0.85,
         memory: 40 << 20,
         cpu: 0.05,
+        rejects: 0.0,
         restarts: false,
         silent: false,
     };
+
+    fn metrics(&self, inferences: u64, noise: &mut Noise) -> Vec<MetricCounts> {
+        if self.rejects <= 0.0 {
+            return Vec::new();
+        }
+        let sum = noise.around(self.rejects, 0.5) * inferences as f64;
+        vec![MetricCounts {
+            name: REJECTS.parse().expect("a name"),
+            kind: MetricKind::Counter,
+            count: inferences,
+            sum: Sum::of(sum).expect("a sum of few"),
+            range: None,
+            bins: Vec::new(),
+            refused: 0,
+        }]
+    }
 
     /// A window between two moments of one boot.
     pub(super) fn window(
@@ -98,7 +121,7 @@ impl Conduct {
             values: None,
             signals: Vec::new(),
             temperature: None,
-            metrics: Vec::new(),
+            metrics: self.metrics(inferences, noise),
         }
     }
 }

@@ -76,6 +76,17 @@ impl Field {
         let fleet = Fleet::empty();
         let publish = |seed| fleet.publish(&package::random(fleet.dir(), seed, 16));
         let versions: Vec<VersionView> = (1..=versions).map(publish).collect();
+        Self::playing_these(fleet, devices, versions, conduct)
+    }
+
+    /// The same on versions that are published already.
+    #[track_caller]
+    pub(crate) fn playing_these(
+        fleet: Fleet,
+        devices: usize,
+        versions: Vec<VersionView>,
+        conduct: impl Fn(usize, &str, u32) -> Conduct + Send + Sync + 'static,
+    ) -> Self {
         let played = Played::start(fleet.link.address(), devices, &versions, conduct);
         wait::until("the devices to be known", || {
             let known = fleet.devices().len();

@@ -3,7 +3,7 @@
 use tern_protocol::{id::ModelVersion, profile::Reference};
 use tern_stats::{
     confidence,
-    histogram::{Edges, reference},
+    histogram::{Edges, reference_by_class},
 };
 
 use super::{
@@ -124,37 +124,23 @@ impl Fleet {
                 )
             })
             .collect();
-        let of = |edges: &[Edges], wanted: Option<usize>| {
-            let rows: Vec<_> = samples
-                .iter()
-                .filter(|(class, _)| wanted.is_none_or(|one| one == *class))
-                .collect();
+        let mut classes = vec![0; CLASSES];
+        for (class, _) in &samples {
+            classes[*class] += 1;
+        }
+        let of = |edges: &[Edges]| {
             let feature = |at: usize| {
-                reference(
-                    format!("x{at}"),
-                    &edges[at],
-                    rows.iter().map(|(_, row)| row[at]),
-                )
+                let values = samples.iter().map(move |(class, row)| (*class, row[at]));
+                reference_by_class(format!("x{at}"), &edges[at], CLASSES, values)
             };
-            let mut classes = vec![0; CLASSES];
-            for (class, _) in &rows {
-                classes[*class] += 1;
-            }
-            let features = (0..FEATURES).map(feature).collect();
             Reference {
-                features,
-                classes,
+                features: (0..FEATURES).map(feature).collect(),
+                classes: classes.clone(),
                 ..Reference::default()
             }
         };
         Model {
-            versions: vec![
-                (FIRST, of(&self.edges[0], None)),
-                (SECOND, of(&self.edges[1], None)),
-            ],
-            by_class: (0..CLASSES)
-                .map(|class| of(&self.edges[0], Some(class)))
-                .collect(),
+            versions: vec![(FIRST, of(&self.edges[0])), (SECOND, of(&self.edges[1]))],
         }
     }
 

@@ -100,6 +100,7 @@ fn histogram(name: String) -> FeatureReference {
         edges: (0..=8_u8).map(|edge| f32::from(edge) * 0.125).collect(),
         counts: vec![100; 8],
         missing: 0,
+        by_class: Vec::new(),
     }
 }
 

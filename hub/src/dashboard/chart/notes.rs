@@ -1,4 +1,4 @@
-//! What happened while a chart's numbers were counted: rollouts and findings, as numbered marks in every drawing and
+//! What happened while a chart's numbers were counted: rollouts, findings and alerts, as numbered marks in every drawing and
 //! once as a list.
 
 use maud::{Markup, html};

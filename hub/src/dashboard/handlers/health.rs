@@ -7,7 +7,10 @@ use axum::{
 use serde::Deserialize;
 use tern_protocol::{
     id::{ModelName, ModelVersion},
-    rest::{Attribution, Baseline, Chart, FindingView, GroupBy, Metric, ModelView},
+    rest::{
+        AlertSeverity, AlertView, Attribution, Baseline, Chart, FindingView, GroupBy, Metric,
+        ModelView,
+    },
     time::WallTime,
 };
 
@@ -24,6 +27,7 @@ use super::{
     At, Named, ROLLOUTS, missing, named,
 };
 use crate::{
+    alerts::{self, AlertQuery},
     app::App,
     fleet,
     monitor::{self, ChartQuery, DistancesQuery, FindingQuery},
@@ -219,7 +223,7 @@ impl Look<'_> {
         }
     }
 
-    /// Rollouts and findings that began in this time.
+    /// Rollouts, findings and alerts that began in this time.
     async fn notes(
         &self,
         times: Intervals,
@@ -261,6 +265,30 @@ impl Look<'_> {
                 text: format!("{} moved, finding {}", one.kind.word(), one.id),
                 page: format!("#finding-{}", one.id),
             });
+        }
+        let query = AlertQuery {
+            over: true,
+            model: Some(self.model.name.clone()),
+            limit: Some(notes::NOTES as u64),
+            ..AlertQuery::default()
+        };
+        let alerts = alerts::alerts(self.app, workspace, &query).await?.items;
+        let shown = |one: &AlertView| {
+            let finding = one.facts.finding;
+            finding.is_some_and(|id| findings.iter().any(|finding| finding.id == id))
+        };
+        for one in alerts.iter().filter(|one| !shown(one)) {
+            if let Some(fired) = one.fired.filter(|at| within(*at)) {
+                all.push(Note {
+                    at: fired,
+                    tone: match one.severity {
+                        AlertSeverity::Page => "bad",
+                        _ => "warn",
+                    },
+                    text: format!("alert: {}", one.facts.summary),
+                    page: scope.page(&format!("/alerts/{}", one.id)),
+                });
+            }
         }
         Ok(notes::newest(all))
     }

@@ -35,6 +35,9 @@ const TOGETHER: usize = 10_000;
 /// Models in slots that are watched in one workspace.
 const WATCHED: usize = 1_000;
 
+/// Departures are looked at when windows came, and so long after the last look, in milliseconds: silence ends some.
+const IDLE: i64 = 60_000;
+
 /// Windows that closed earlier are no departures any more, whenever they come: a day.
 const FRESH: i64 = 24 * HOUR;
 
@@ -62,6 +65,8 @@ struct One {
     versions: Versions,
     watch: Watch,
     departures: Departures,
+    /// When departures were looked at; `None` if something came since.
+    looked: Option<WallTime>,
     /// The last hour that was looked at.
     hour: Hour,
     /// Windows up to this one were looked at for departures before the hub started.
@@ -179,6 +184,7 @@ impl Following {
         let part = one.versions.read(window, device, site);
         if followed.id > one.departed && age <= FRESH {
             one.departures.hear(followed.closed.0, &part);
+            one.looked = None;
         }
         let at = rollup::middle(followed.opened.0, followed.closed.0);
         if let Ok(hour) = u32::try_from(at.div_euclid(HOUR)) {
@@ -228,7 +234,13 @@ impl Following {
 
     fn look_for_departures(&mut self, now: WallTime, outcome: &mut Outcome) {
         for (of, one) in &mut self.watched {
+            // A look goes through all devices.
+            let idle = |looked: WallTime| (0..IDLE).contains(&now.0.saturating_sub(looked.0));
+            if one.looked.is_some_and(idle) {
+                continue;
+            }
             let changes = one.departures.look(now.0);
+            one.looked = Some(now);
             if !changes.is_empty() {
                 let told = one.told_departures(of, &changes, &self.names, now);
                 outcome.add(of, one.since, told);
@@ -369,6 +381,7 @@ impl One {
                 versions,
                 watch,
                 departures,
+                looked: None,
                 hour: Hour::default(),
                 departed: 0,
             }),
@@ -398,6 +411,7 @@ impl One {
                 versions,
                 watch,
                 departures,
+                looked: None,
                 hour: stored.hour,
                 departed: stored.departed,
             })),

@@ -18,6 +18,9 @@ mod rows;
 pub mod schema;
 mod told;
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::{HashMap, hash_map::Entry},
     time::Duration,

@@ -58,7 +58,6 @@ impl Versions {
         Ok(Self {
             model: Model {
                 versions: vec![(first, reference)],
-                by_class: Vec::new(),
             },
             as_wholes,
             classes,

@@ -200,6 +200,7 @@ mod tests {
             edges: vec![0.0, 1.0, 3.0],
             counts: vec![30, 70],
             missing: 0,
+            by_class: Vec::new(),
         };
         let reference = Reference {
             features: vec![feature.clone(), FeatureReference::default(), feature],

@@ -46,7 +46,7 @@ pub(crate) fn run(binaries: &Binaries, devices: u32, report: &Report) -> Result<
     let added = wait_for("all windows are added up", ADDED, || {
         let (from, to) = (now - (DAYS + 2) * 24 * HOUR, now + 24 * HOUR);
         let all = format!(
-            "{w}/charts/traffic?group=arm&from={from}&to={to}&step_ms={}",
+            "{w}/charts/traffic?from={from}&to={to}&step_ms={}",
             24 * HOUR
         );
         let chart: Chart = get(&all).ok()?;
