@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use sea_orm::{ConnectionTrait as _, DatabaseBackend, Statement};
+use sea_orm::{ConnectionTrait as _, Statement};
 
 use crate::store::{Doing as _, Store, StoreError};
 
@@ -178,7 +178,7 @@ impl Counters {
     pub async fn load(store: &Store) -> Result<Self, StoreError> {
         let counters = Self::default();
         let select =
-            Statement::from_string(DatabaseBackend::Sqlite, "SELECT name, value FROM counter");
+            Statement::from_string(store.backend(), "SELECT name, value FROM counter");
         let rows = store
             .read()
             .query_all_raw(select)

@@ -45,7 +45,9 @@ use crate::{
     },
     changes::Changes,
     clock::Clock,
-    config::{BrokerArgs, BrokerSettingsError, Config, NotLoopback, SmtpSettingsError},
+    config::{
+        BrokerArgs, BrokerSettingsError, Config, DatabaseSettingsError, NotLoopback, SmtpSettingsError,
+    },
     counters::{self, Answers, Counters},
     dashboard,
     data_dir::{Addresses, DataDir, DataDirError},
@@ -81,6 +83,9 @@ pub enum ServeError {
     /// The data directory cannot be used.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
+    /// The settings of the database cannot be used.
+    #[error(transparent)]
+    Database(#[from] DatabaseSettingsError),
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -158,7 +163,11 @@ pub async fn serve(config: Config, export: Option<Arc<Export>>) -> Result<(), Se
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
     let running = start(config).await?;
     let telling = export.map(|export| tokio::spawn(tell(running.app().clone(), export)));
+    let store = running.app().store.clone();
     let ended = tokio::select! {
+        // Not gracefully: another hub has the database, and what this one remembers is no longer so. All that
+        // was acknowledged is committed.
+        lost = store.lost() => return Err(lost.into()),
         _ = terminate.recv() => Ok(()),
         pressed = tokio::signal::ctrl_c() => pressed.map_err(ServeError::Signals),
         () = running.part_ended.cancelled() => Err(ServeError::PartEnded),
@@ -211,7 +220,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let mailer = config.smtp.settings()?;
     limits::raise();
     let data = DataDir::take(&config.data).await?;
-    let store = Store::open(data.path()).await?;
+    let store = Store::open(config.database.place(data.path())?).await?;
     let blobs = Blobs::open(&data.path().join("blobs"))?;
     let counters = Arc::new(Counters::load(&store).await?);
     let ready = Arc::new(watch::Sender::new(Ready::default()));
