@@ -177,8 +177,7 @@ impl Counters {
     /// Counters that go on where the database says that the last process stopped.
     pub async fn load(store: &Store) -> Result<Self, StoreError> {
         let counters = Self::default();
-        let select =
-            Statement::from_string(store.backend(), "SELECT name, value FROM counter");
+        let select = Statement::from_string(store.backend(), "SELECT name, value FROM counter");
         let rows = store
             .read()
             .query_all_raw(select)

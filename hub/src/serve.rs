@@ -46,7 +46,8 @@ use crate::{
     changes::Changes,
     clock::Clock,
     config::{
-        BrokerArgs, BrokerSettingsError, Config, DatabaseSettingsError, NotLoopback, SmtpSettingsError,
+        BrokerArgs, BrokerSettingsError, Config, DatabaseSettingsError, NotLoopback,
+        SmtpSettingsError,
     },
     counters::{self, Answers, Counters},
     dashboard,
@@ -167,7 +168,10 @@ pub async fn serve(config: Config, export: Option<Arc<Export>>) -> Result<(), Se
     let ended = tokio::select! {
         // Not gracefully: another hub has the database, and what this one remembers is no longer so. All that
         // was acknowledged is committed.
-        lost = store.lost() => return Err(lost.into()),
+        lost = store.lost() => {
+            running.abandon();
+            return Err(lost.into());
+        }
         _ = terminate.recv() => Ok(()),
         pressed = tokio::signal::ctrl_c() => pressed.map_err(ServeError::Signals),
         () = running.part_ended.cancelled() => Err(ServeError::PartEnded),
@@ -624,6 +628,13 @@ impl Running {
     /// What its parts share.
     pub const fn app(&self) -> &App {
         &self.app
+    }
+
+    /// Ends it at once; nothing more is written.
+    fn abandon(self) {
+        if let Some(broker) = self.broker {
+            broker.stop();
+        }
     }
 
     /// Ends it: no more requests, no more messages, commit and acknowledge what was heard, write the

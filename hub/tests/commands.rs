@@ -8,7 +8,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tern_hub::{blobs::Blobs, store::{Place, Store}};
+use tern_hub::{
+    blobs::Blobs,
+    store::{Place, Store},
+};
 use tern_protocol::{
     codec,
     digest::Digest,

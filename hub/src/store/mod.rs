@@ -31,11 +31,11 @@ use sea_orm::{DatabaseBackend, DatabaseConnection};
 
 #[cfg(test)]
 pub(crate) use self::place::testing;
-pub(crate) use self::{place::is_used, sqlite::FILE};
 pub use self::{
     error::{Doing, StoreError, chain, parsed, storable},
     place::{Place, Server, ServerError},
 };
+pub(crate) use self::{place::is_used, sqlite::FILE};
 use self::{
     postgres::Who,
     sqlite::{Access, opened},

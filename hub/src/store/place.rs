@@ -308,7 +308,9 @@ mod tests {
         there.remember().expect("again");
         assert!(is_used(dir.path()) && there.check().is_ok());
         let said = here.check().expect_err("it is elsewhere").to_string();
-        assert!(said.contains("postgres://tern@localhost:5432/fleet") && said.contains("--database"));
+        assert!(
+            said.contains("postgres://tern@localhost:5432/fleet") && said.contains("--database")
+        );
         assert!(!said.contains("planted"), "{said}");
         fs::write(dir.path().join(sqlite::FILE), "").expect("written");
         let said = there.check().expect_err("two databases").to_string();

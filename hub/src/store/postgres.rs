@@ -97,19 +97,23 @@ pub(super) async fn writer(server: &Server, who: Who) -> Result<DatabaseConnecti
                 Ok(!connection.is_in_transaction())
             })
         });
-    let connecting = pool.connect_with(options);
-    let connected = match tenure {
-        None => connecting.await,
+    let pool = pool.connect_lazy_with(options);
+    // Taken and given back as any other: what the pool opens by itself it does not give back, and the right to
+    // write would stay with it.
+    let first = pool.acquire();
+    let first = match tenure {
+        None => first.await,
         Some(tenure) => tokio::select! {
             biased;
             by = tenure.over() => {
                 let server = server.to_string();
                 return Err(StoreError::Used { server, by });
             }
-            connected = connecting => connected,
+            first = first => first,
         },
     };
-    connected.map(connection).map_err(|err| unreached(server, err))
+    drop(first.map_err(|err| unreached(server, err))?);
+    Ok(connection(pool))
 }
 
 /// Connections that read.
@@ -216,7 +220,10 @@ async fn look(server: &Server, connection: &mut PgConnection) -> Result<(), Stor
         read.map_err(|err| unreached(server, err))?;
     let name = server.options.get_database().unwrap_or("tern");
     let why = if version < OLDEST {
-        format!("its server is PostgreSQL {}; 13 is the oldest", version / 10_000)
+        format!(
+            "its server is PostgreSQL {}; 13 is the oldest",
+            version / 10_000
+        )
     } else if encoding != "UTF8" || !by_bytes {
         format!(
             "it does not order text by its bytes in UTF-8; make one that does: CREATE DATABASE \"{name}\" \
@@ -226,7 +233,9 @@ async fn look(server: &Server, connection: &mut PgConnection) -> Result<(), Stor
         "there is no schema to make tables in; see its `search_path`".to_owned()
     } else {
         if fsync == "off" && !cfg!(test) {
-            tracing::warn!("the database's server runs with fsync off: a power cut loses what was acknowledged");
+            tracing::warn!(
+                "the database's server runs with fsync off: a power cut loses what was acknowledged"
+            );
         }
         return Ok(());
     };
@@ -235,8 +244,7 @@ async fn look(server: &Server, connection: &mut PgConnection) -> Result<(), Stor
 }
 
 /// How many pages the server has found damaged, if it looks: `data_checksums` is on.
-pub(super) const DAMAGED_PAGES: &str =
-    "SELECT COALESCE(checksum_failures, 0) FROM pg_stat_database WHERE datname = current_database()";
+pub(super) const DAMAGED_PAGES: &str = "SELECT COALESCE(checksum_failures, 0) FROM pg_stat_database WHERE datname = current_database()";
 
 /// Whether an error of the driver says that the database is not there, and not that a statement is wrong.
 pub(super) fn is_away(err: &sqlx::Error) -> bool {

@@ -138,7 +138,9 @@ async fn a_damaged_page_fails_what_needs_it_and_nothing_else() {
     bytes[(usize::try_from(root).expect("a page") - 1) * 4096] ^= 1;
     std::fs::write(&path, bytes).expect("writes");
 
-    let store = Store::open(Place::in_dir(dir.path())).await.expect("it opens");
+    let store = Store::open(Place::in_dir(dir.path()))
+        .await
+        .expect("it opens");
     let read = store
         .read()
         .query_all_raw(sql("SELECT text FROM other"))

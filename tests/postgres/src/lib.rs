@@ -106,11 +106,7 @@ impl Postgres {
                 }
                 thread::sleep(LOOK);
             }
-            ensure!(
-                Instant::now() < deadline,
-                "PostgreSQL ends: {}",
-                self.log()
-            );
+            ensure!(Instant::now() < deadline, "PostgreSQL ends: {}", self.log());
             thread::sleep(LOOK);
         }
     }

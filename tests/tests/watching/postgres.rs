@@ -23,12 +23,14 @@ fn database() -> Option<(Postgres, tempfile::TempDir, PathBuf)> {
     let server = postgres::start()?;
     let dir = tempfile::tempdir().expect("the system has room for temporary files");
     let file = dir.path().join("database");
-    fs::write(&file, server.database("fleet").expect("a database") + "\n").expect("a file in the test's own");
+    fs::write(&file, server.database("fleet").expect("a database") + "\n")
+        .expect("a file in the test's own");
     Some((server, dir, file))
 }
 
 fn text(path: &Path) -> &str {
-    path.to_str().expect("a temporary directory has a plain name")
+    path.to_str()
+        .expect("a temporary directory has a plain name")
 }
 
 /// What `tern-hub` does with these arguments, to its end.
@@ -80,7 +82,10 @@ fn on_postgresql_counts_are_exact_through_kill_9_of_hub_and_database() {
 
     server.kill_9().expect("it is killed");
     wait::until("the hub to say that its database is away", || {
-        let answer = fleet.hub.http().get(&(fleet.hub.url() + "/api/v1/w/default/devices"))?;
+        let answer = fleet
+            .hub
+            .http()
+            .get(&(fleet.hub.url() + "/api/v1/w/default/devices"))?;
         let told = answer.status == 503 && answer.body.contains("try again in a moment");
         wait::that(told, || format!("{answer:?}"))
     });
@@ -93,11 +98,23 @@ fn on_postgresql_counts_are_exact_through_kill_9_of_hub_and_database() {
     counting(&fleet);
 
     let answers = load.stop();
-    assert_eq!(answers.failed, Vec::<String>::new(), "agents answer by themselves");
+    assert_eq!(
+        answers.failed,
+        Vec::<String>::new(),
+        "agents answer by themselves"
+    );
     let counted = fleet.counts_exactly(0);
     assert!(counted > 0);
-    let stored = psql(&server, "fleet", "SELECT SUM(inferences) FROM telemetry_window");
-    assert_eq!(stored, counted.to_string(), "what is shown is what is stored");
+    let stored = psql(
+        &server,
+        "fleet",
+        "SELECT SUM(inferences) FROM telemetry_window",
+    );
+    assert_eq!(
+        stored,
+        counted.to_string(),
+        "what is shown is what is stored"
+    );
 
     // Pages and parts of the API that ask a lot of SQL.
     for page in [
@@ -114,7 +131,11 @@ fn on_postgresql_counts_are_exact_through_kill_9_of_hub_and_database() {
         "/alerts".into(),
         "/alerts/rules".into(),
     ] {
-        assert_eq!(status(&fleet, &format!("/w/default{page}")), Ok(200), "{page}");
+        assert_eq!(
+            status(&fleet, &format!("/w/default{page}")),
+            Ok(200),
+            "{page}"
+        );
     }
     assert_eq!(status(&fleet, "/metrics"), Ok(200));
     for args in [
@@ -141,20 +162,42 @@ fn a_database_is_one_hubs_and_its_directory_knows_it() {
 
     // Another hub, with a directory of its own.
     let other = dir.path().join("other");
-    let plain = ["--insecure-loopback", "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"];
-    let serve = |data: &str, more: &[&str]| {
-        hub(&[&["serve", "--data", data][..], &plain, more].concat())
-    };
+    let plain = [
+        "--insecure-loopback",
+        "--http",
+        "127.0.0.1:0",
+        "--mqtt",
+        "127.0.0.1:0",
+    ];
+    let serve =
+        |data: &str, more: &[&str]| hub(&[&["serve", "--data", data][..], &plain, more].concat());
     let second = serve(text(&other), &["--database-file", text(&file)]);
     assert_eq!(second.status.code(), Some(2), "{}", said(&second));
     let why = said(&second);
-    assert!(why.contains("is used by another hub (tern-hub ") && why.contains("127.0.0.1"), "{why}");
+    assert!(
+        why.contains("is used by another hub (tern-hub ") && why.contains("127.0.0.1"),
+        "{why}"
+    );
     assert!(!why.contains(server.password()), "{why}");
 
     // What runs beside the hub finds its database if it is told, and says so if not.
-    let found = hub(&["gc", "--dry-run", "--data", data, "--database-file", text(&file)]);
+    let found = hub(&[
+        "gc",
+        "--dry-run",
+        "--data",
+        data,
+        "--database-file",
+        text(&file),
+    ]);
     assert!(found.status.success(), "{}", said(&found));
-    let users = hub(&["user", "list", "--data", data, "--database", &server.url("fleet")]);
+    let users = hub(&[
+        "user",
+        "list",
+        "--data",
+        data,
+        "--database",
+        &server.url("fleet"),
+    ]);
     assert!(users.status.success(), "{}", said(&users));
     let mut rotate = vec!["ca", "rotate", "--data", data];
     let lost = hub(&rotate);
@@ -168,7 +211,13 @@ fn a_database_is_one_hubs_and_its_directory_knows_it() {
     let passphrase = dir.path().join("passphrase");
     fs::write(&passphrase, "correct horse battery\n").expect("a file in the test's own");
     let backup = hub(&[
-        "backup", "--data", data, "--out", text(&out), "--passphrase-file", text(&passphrase),
+        "backup",
+        "--data",
+        data,
+        "--out",
+        text(&out),
+        "--passphrase-file",
+        text(&passphrase),
     ]);
     assert_eq!(backup.status.code(), Some(2));
     assert!(said(&backup).contains("pg_dump"), "{}", said(&backup));
@@ -180,11 +229,18 @@ fn a_database_is_one_hubs_and_its_directory_knows_it() {
     let forgotten = serve(data, &[]);
     assert_eq!(forgotten.status.code(), Some(2));
     let why = said(&forgotten);
-    assert!(why.contains("/fleet") && why.contains("--database-file"), "{why}");
+    assert!(
+        why.contains("/fleet") && why.contains("--database-file"),
+        "{why}"
+    );
     assert!(!fleet.hub.data().join("tern.sqlite").exists());
 
     // A database that would order text otherwise than the hub does.
-    psql(&server, "postgres", "CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1'");
+    psql(
+        &server,
+        "postgres",
+        "CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1'",
+    );
     let odd = serve(text(&other), &["--database", &server.url("latin")]);
     assert!(said(&odd).contains("LC_COLLATE 'C'"), "{}", said(&odd));
 }
@@ -207,11 +263,15 @@ fn a_hub_that_lost_its_database_to_another_ends() {
         let wrote = writes(&fleet.hub)?.status;
         let held = "SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory' AND granted";
         let held = psql(&server, "fleet", held);
-        wait::that(held == "1" && wrote < 300, || format!("{held} locks, {wrote}"))
+        wait::that(held == "1" && wrote < 300, || {
+            format!("{held} locks, {wrote}")
+        })
     });
 
     // Another hub has used it before this one came back.
-    psql(&server, "fleet",
+    psql(
+        &server,
+        "fleet",
         &format!("UPDATE counter SET value = value + 1 WHERE name = 'hub.holder'; {cut}"),
     );
     let mut process = fleet.hub.take();
@@ -219,6 +279,9 @@ fn a_hub_that_lost_its_database_to_another_ends() {
         wait::that(process.has_ended(), || process.log())
     });
     let log = process.log();
-    assert!(log.contains("the database belongs to another hub now"), "{log}");
+    assert!(
+        log.contains("the database belongs to another hub now"),
+        "{log}"
+    );
     assert_eq!(process.finish().code(), Some(2));
 }

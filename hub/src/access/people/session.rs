@@ -61,7 +61,8 @@ pub async fn begin_for(
     let over = "DELETE FROM session WHERE created_at < $1 OR seen_at < $2";
     let (life, idle) = (ago(now, LIFE), ago(now, IDLE));
     exec(&txn, over, [life.into(), idle.into()]).await?;
-    let insert = "INSERT INTO session (hash, \"user\", created_at, seen_at) VALUES ($1, $2, $3, $3)";
+    let insert =
+        "INSERT INTO session (hash, \"user\", created_at, seen_at) VALUES ($1, $2, $3, $3)";
     let values = [
         secret::hashed(&new).into(),
         user.as_str().into(),

@@ -91,6 +91,7 @@ async fn revoke(app: &App, number: u32) {
             "revoked" => "'it lies'".into(),
             _ if required == 0 => continue,
             _ if kind.to_lowercase().contains("text") => format!("'{number}'"),
+            _ if kind.to_lowercase().contains("bool") => "FALSE".into(),
             _ => "0".into(),
         };
         names.push(name);
