@@ -5,6 +5,7 @@
 mod backup;
 mod broker;
 mod certificate;
+mod database;
 mod drift;
 mod oidc;
 mod otlp;
@@ -22,6 +23,7 @@ use tern_protocol::id::{UserName, WorkspaceId};
 pub use self::backup::{BackupArgs, RestoreArgs};
 pub use self::broker::{BrokerArgs, BrokerSettingsError};
 pub use self::certificate::CertificateArgs;
+pub use self::database::{DatabaseArgs, DatabaseSettingsError, DatabaseUrl};
 pub use self::oidc::OidcArgs;
 pub use self::otlp::{OtlpArgs, OtlpError};
 pub use self::smtp::{SmtpArgs, SmtpSettingsError};
@@ -77,6 +79,9 @@ pub struct GcArgs {
     /// As JSON.
     #[arg(long)]
     pub json: bool,
+    /// Where its database is.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
 }
 
 /// Settings of `tern-hub ca`.
@@ -85,6 +90,9 @@ pub struct CaArgs {
     /// Directory of the hub, as `tern-hub serve` has it.
     #[arg(long, value_name = "DIR", global = true, default_value = ".")]
     pub data: PathBuf,
+    /// Where its database is.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
     /// What to do.
     #[command(subcommand)]
     pub action: CaAction,
@@ -158,6 +166,9 @@ pub struct UserArgs {
     /// Directory of the hub, as `tern-hub serve` has it.
     #[arg(long, value_name = "DIR", global = true, default_value = ".")]
     pub data: PathBuf,
+    /// Where its database is.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
     /// What to do.
     #[command(subcommand)]
     pub action: UserAction,
@@ -241,6 +252,9 @@ pub struct Config {
     /// How log lines look, on stderr. What is logged is set by `RUST_LOG`, by default `info`.
     #[arg(long, value_enum, default_value_t)]
     pub log_format: LogFormat,
+    /// Where its database is.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
     /// A broker of the operator's own.
     #[command(flatten)]
     pub broker: BrokerArgs,

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use sea_orm::{ConnectionTrait as _, DatabaseBackend, Statement};
+use sea_orm::{ConnectionTrait as _, Statement};
 
 use crate::store::{Doing as _, Store, StoreError};
 
@@ -177,8 +177,7 @@ impl Counters {
     /// Counters that go on where the database says that the last process stopped.
     pub async fn load(store: &Store) -> Result<Self, StoreError> {
         let counters = Self::default();
-        let select =
-            Statement::from_string(DatabaseBackend::Sqlite, "SELECT name, value FROM counter");
+        let select = Statement::from_string(store.backend(), "SELECT name, value FROM counter");
         let rows = store
             .read()
             .query_all_raw(select)

@@ -56,7 +56,7 @@ pub struct NoData(pub(crate) PathBuf);
 
 /// Refuses a directory that no hub has used.
 pub(crate) fn used(dir: &Path) -> Result<(), NoData> {
-    if dir.join(crate::store::FILE).is_file() {
+    if crate::store::is_used(dir) {
         Ok(())
     } else {
         Err(NoData(dir.to_owned()))

@@ -45,7 +45,10 @@ use crate::{
     },
     changes::Changes,
     clock::Clock,
-    config::{BrokerArgs, BrokerSettingsError, Config, NotLoopback, SmtpSettingsError},
+    config::{
+        BrokerArgs, BrokerSettingsError, Config, DatabaseSettingsError, NotLoopback,
+        SmtpSettingsError,
+    },
     counters::{self, Answers, Counters},
     dashboard,
     data_dir::{Addresses, DataDir, DataDirError},
@@ -81,6 +84,9 @@ pub enum ServeError {
     /// The data directory cannot be used.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
+    /// The settings of the database cannot be used.
+    #[error(transparent)]
+    Database(#[from] DatabaseSettingsError),
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -158,7 +164,14 @@ pub async fn serve(config: Config, export: Option<Arc<Export>>) -> Result<(), Se
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
     let running = start(config).await?;
     let telling = export.map(|export| tokio::spawn(tell(running.app().clone(), export)));
+    let store = running.app().store.clone();
     let ended = tokio::select! {
+        // Not gracefully: another hub has the database, and what this one remembers is no longer so. All that
+        // was acknowledged is committed.
+        lost = store.lost() => {
+            running.abandon();
+            return Err(lost.into());
+        }
         _ = terminate.recv() => Ok(()),
         pressed = tokio::signal::ctrl_c() => pressed.map_err(ServeError::Signals),
         () = running.part_ended.cancelled() => Err(ServeError::PartEnded),
@@ -211,7 +224,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let mailer = config.smtp.settings()?;
     limits::raise();
     let data = DataDir::take(&config.data).await?;
-    let store = Store::open(data.path()).await?;
+    let store = Store::open(config.database.place(data.path())?).await?;
     let blobs = Blobs::open(&data.path().join("blobs"))?;
     let counters = Arc::new(Counters::load(&store).await?);
     let ready = Arc::new(watch::Sender::new(Ready::default()));
@@ -615,6 +628,13 @@ impl Running {
     /// What its parts share.
     pub const fn app(&self) -> &App {
         &self.app
+    }
+
+    /// Ends it at once; nothing more is written.
+    fn abandon(self) {
+        if let Some(broker) = self.broker {
+            broker.stop();
+        }
     }
 
     /// Ends it: no more requests, no more messages, commit and acknowledge what was heard, write the

@@ -8,7 +8,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tern_hub::{blobs::Blobs, store::Store};
+use tern_hub::{
+    blobs::Blobs,
+    store::{Place, Store},
+};
 use tern_protocol::{
     codec,
     digest::Digest,
@@ -81,7 +84,7 @@ async fn garbage_is_shown_and_removed_by_hand() {
     let nothing = tern_hub(&["gc", "--data", data]).output().expect("runs");
     assert_eq!(nothing.status.code(), Some(2), "{nothing:?}");
 
-    let store = Store::open(dir.path()).await.expect("opens");
+    let store = Store::open(Place::in_dir(dir.path())).await.expect("opens");
     let old = stored(dir.path(), b"left alone").await;
     let fresh = stored(dir.path(), b"uploaded just now").await;
     let hex = old.to_string();

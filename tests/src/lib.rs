@@ -34,6 +34,7 @@ pub mod pebble;
 pub mod pki;
 pub mod played;
 pub mod ports;
+pub mod postgres;
 pub mod powercut;
 pub mod process;
 pub mod programs;

@@ -22,7 +22,7 @@ pub(crate) struct Packaged {
 }
 
 /// What comes from Debian.
-pub(crate) const PACKAGED: [Packaged; 16] = [
+pub(crate) const PACKAGED: [Packaged; 17] = [
     Packaged {
         program: "chromium",
         package: "chromium",
@@ -47,6 +47,11 @@ pub(crate) const PACKAGED: [Packaged; 16] = [
         program: "mosquitto",
         package: "mosquitto",
         used_for: "tests on a Mosquitto: its topic rules, and both suites a second time",
+    },
+    Packaged {
+        program: "postgres",
+        package: "postgresql",
+        used_for: "tests of the hub on PostgreSQL, unit tests a second time, and `bench ingest`",
     },
     Packaged {
         program: "rabbitmq-server",
@@ -144,11 +149,16 @@ pub(crate) const CARGO_DENY_USED_FOR: &str = "licences, sources and advisories o
 /// Where Debian keeps daemons: not on everybody's search path.
 const DAEMONS: &str = "/usr/sbin";
 
+/// Where it keeps the programs of PostgreSQL, by version: not on the search path at all.
+const POSTGRES: &str = "/usr/lib/postgresql";
+
 /// A program on the search path, or a daemon.
 pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
+    let versions = std::fs::read_dir(POSTGRES).into_iter().flatten().flatten();
     env::split_paths(&path)
         .chain([PathBuf::from(DAEMONS)])
+        .chain(versions.map(|version| version.path().join("bin")))
         .map(|folder| folder.join(program))
         .find(|file| file.is_file())
 }

@@ -136,6 +136,9 @@ impl ApiError {
     }
 }
 
+/// When to come again while the database does not answer, in seconds.
+const DATABASE_AGAIN_S: u64 = 5;
+
 /// Whether an error was caused by a full disk. What stands between may have turned the system's error into
 /// a text.
 fn is_full(err: &(dyn Error + 'static)) -> bool {
@@ -182,6 +185,14 @@ impl IntoResponse for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(err: StoreError) -> Self {
+        if let StoreError::Away { doing, .. } = err {
+            tracing::warn!(error = chain(&err), "a request failed");
+            let text = format!("{doing}: the database does not answer; try again in a moment");
+            return Self::unavailable(text).again_in(DATABASE_AGAIN_S);
+        }
+        if let StoreError::Nul { .. } = err {
+            return Self::unprocessable(err.to_string());
+        }
         Self::fault(&err)
     }
 }

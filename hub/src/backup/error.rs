@@ -12,6 +12,12 @@ pub enum BackupError {
     /// There is nothing to back up.
     #[error(transparent)]
     NoData(#[from] NoData),
+    /// The database is on a server, which has its own ways to be read while it is written.
+    #[error(
+        "a backup is of a database in the data directory; make one of the server's with `pg_dump`, then copy \
+         the data directory"
+    )]
+    Server(#[source] StoreError),
     /// Another process makes one of the same directory.
     #[error("another backup of {} is being made", .0.display())]
     Busy(PathBuf),

@@ -23,7 +23,7 @@ use crate::{
     data_dir,
     file_error::{FileError, io_error},
     serve::acme,
-    store::{self, Store},
+    store::{self, Place, Store},
 };
 
 /// Held by whoever makes a backup of a data directory.
@@ -43,6 +43,8 @@ const BUFFER: usize = 1024 * 1024;
 pub async fn make(args: BackupArgs) -> Result<String, BackupError> {
     let data = args.data.clone();
     data_dir::used(&data)?;
+    // A server has its own tools, which know how to read it while it is written.
+    Place::in_dir(&data).check().map_err(BackupError::Server)?;
     let to_file = args.out != Path::new("-");
     if to_file && args.out.exists() {
         return Err(BackupError::Exists(args.out));
@@ -62,7 +64,7 @@ pub async fn make(args: BackupArgs) -> Result<String, BackupError> {
     let made = made.await.map_err(io::Error::other);
     let made = made.map_err(io_error("writing", &out))??;
     let deed = Deed::new("hub.backup", format!("backup {}", made.sha256)).after(&made);
-    audit::beside(&data, &clock, deed).await;
+    audit::beside(Place::in_dir(&data), &clock, deed).await;
     let said = if json {
         serde_json::to_string_pretty(&made).expect("it is JSON") + "\n"
     } else {

@@ -18,7 +18,7 @@ use crate::{
     config::RestoreArgs,
     file_error::{FileError, io_error},
     serve::acme,
-    store::{self, Store},
+    store::{self, Place, Store},
 };
 
 /// Longest text that a backup says of itself, in bytes.
@@ -40,7 +40,7 @@ pub async fn restore(args: RestoreArgs) -> Result<String, BackupError> {
     let sound = Store::check(&staging.0).await?;
     sound.map_err(BackupError::Damaged)?;
     let deed = Deed::new("hub.restore", "hub").detail(format!("as of {}", moment(restored.at)));
-    audit::beside(&staging.0, &Clock::system(), deed).await;
+    audit::beside(Place::in_dir(&staging.0), &Clock::system(), deed).await;
     staging.becomes(&target)?;
     Ok(if json {
         serde_json::to_string_pretty(&restored).expect("it is JSON") + "\n"

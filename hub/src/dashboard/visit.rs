@@ -185,10 +185,11 @@ impl Visit {
             ),
             Err(Trouble::Failed(err)) => {
                 tracing::error!(error = chain(&err), "drawing a page");
-                self.html(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    notice::failed(self.frame()),
-                )
+                let status = match err {
+                    StoreError::Away { .. } => StatusCode::SERVICE_UNAVAILABLE,
+                    _ => StatusCode::INTERNAL_SERVER_ERROR,
+                };
+                self.html(status, notice::failed(self.frame()))
             }
         }
     }

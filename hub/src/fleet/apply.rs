@@ -16,7 +16,10 @@ use super::{
     shadows, stage,
 };
 
-use crate::{access::identity::Bound, store::StoreError};
+use crate::{
+    access::identity::Bound,
+    store::{StoreError, storable},
+};
 
 /// Site of a device that has not said where it is.
 pub(super) const NOWHERE: &str = "unknown";
@@ -102,7 +105,8 @@ impl Rows {
         self.device.site = reported.site.to_string();
         self.device.labels = labels_column(&reported.labels);
         let platform = format!("{} {}", reported.platform.os, reported.platform.arch);
-        self.device.platform = Some(platform.chars().take(PLATFORM_LEN).collect());
+        let platform: String = platform.chars().take(PLATFORM_LEN).collect();
+        self.device.platform = Some(storable(&platform));
         self.device.reported = Some(bytes.to_vec());
         let erased = reported
             .erased
@@ -198,7 +202,8 @@ fn write_report(row: &mut slot::Model, report: &SlotReport) {
     }
     if let Some(rejected) = &report.rejected {
         row.rejected_bundle = Some(rejected.version.bundle.as_bytes().to_vec());
-        row.rejected_text = Some(format!("{}: {}", rejected.reason, rejected.text));
+        let text = format!("{}: {}", rejected.reason, rejected.text);
+        row.rejected_text = Some(storable(&text));
     }
     if let Some(shadow) = &report.shadow {
         shadows::write_report(row, shadow);
@@ -211,6 +216,7 @@ fn labels_column(labels: &BTreeMap<String, String>) -> String {
         .iter()
         .filter(|(key, value)| key.len() <= LABEL_LEN && value.len() <= LABEL_LEN)
         .take(LABELS_MAX)
+        .map(|(key, value)| (storable(key), storable(value)))
         .collect();
     serde_json::to_string(&kept).expect("a map of texts is JSON")
 }

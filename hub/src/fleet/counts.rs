@@ -10,7 +10,7 @@ use tern_protocol::{
 };
 
 use super::{apply::NOWHERE, facts, health, rows::slot, stage};
-use crate::store::{Doing as _, Store, StoreError, parsed};
+use crate::store::{Doing as _, Store, StoreError, parsed, raw};
 
 /// Devices of one site.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -224,7 +224,7 @@ pub async fn silent(
         COUNT(CASE WHEN NOT online AND last_seen <= $2 THEN 1 END) AS silent \
         FROM device WHERE workspace = $1 GROUP BY site ORDER BY site";
     let values = [workspace.as_str().into(), before.0.into()];
-    let rows = crate::store::raw::rows(store.read(), DOING, sql, values).await?;
+    let rows = raw::rows(store.read(), DOING, sql, values).await?;
     let sites = rows.iter().map(|row| {
         let site: String = row.try_get("", "site").doing(DOING)?;
         Ok(SiteSilence {
@@ -272,16 +272,19 @@ pub async fn stages(store: &Store, workspace: &WorkspaceId) -> Result<StageCount
         COALESCE(serving_weights = assigned_weights, FALSE) AS proven, \
         serving_confirmed AS confirmed, COUNT(*) AS slots \
         FROM slot WHERE workspace = $1 AND assigned_bundle IS NOT NULL GROUP BY 1, 2, 3, 4, 5, 6";
-    let left = "SELECT s.serving_model AS model, s.serving_version AS version, NULL AS phase, \
-        TRUE AS serves, lower(hex(s.serving_weights)) = v.onnx AS proven, \
+    let weights = raw::hex(store.backend(), "s.serving_weights");
+    let left = format!(
+        "SELECT s.serving_model AS model, s.serving_version AS version, CAST(NULL AS TEXT) AS phase, \
+        TRUE AS serves, {weights} = v.onnx AS proven, \
         s.serving_confirmed AS confirmed, COUNT(*) AS slots \
         FROM slot s JOIN model_version v ON v.workspace = s.workspace \
         AND v.model = s.serving_model AND v.version = s.serving_version \
         WHERE s.workspace = $1 AND s.serving_bundle IS NOT NULL \
         AND (s.assigned_bundle IS NULL OR s.assigned_bundle <> s.serving_bundle) \
-        GROUP BY 1, 2, 3, 4, 5, 6";
+        GROUP BY 1, 2, 3, 4, 5, 6"
+    );
     let mut counts = StageCounts::default();
-    for (sql, is_wanted) in [(wanted, true), (left, false)] {
+    for (sql, is_wanted) in [(wanted, true), (left.as_str(), false)] {
         for row in select(store, workspace, sql, DOING).await? {
             let model: Option<String> = row.try_get("", "model").doing(DOING)?;
             let number: Option<i64> = row.try_get("", "version").doing(DOING)?;

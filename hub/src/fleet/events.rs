@@ -16,7 +16,7 @@ use super::{
     rows::event,
     timeline::{self, news::kind},
 };
-use crate::store::{Doing as _, Store, StoreError, parsed};
+use crate::store::{Doing as _, Store, StoreError, parsed, storable};
 
 /// Events kept by the hub; older ones are forgotten. Telemetry has its own tables: these are for people
 /// who look at what happened lately. Of one device there are [`timeline::KEPT`] at most.
@@ -86,7 +86,7 @@ fn shortened(text: &str) -> String {
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    text[..end].to_owned()
+    storable(&text[..end])
 }
 
 /// The newest events of a workspace or of one device, newest first: what devices told, without what the

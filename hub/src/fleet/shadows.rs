@@ -15,7 +15,7 @@ use super::{
     facts::{self, Assigned, Target},
     rows::slot,
 };
-use crate::store::StoreError;
+use crate::store::{StoreError, storable};
 
 /// Spelling of each phase in the database.
 const PHASES: [(ShadowPhase, &str); 6] = [
@@ -143,7 +143,7 @@ pub(super) fn write_report(row: &mut slot::Model, report: &ShadowReport) {
     row.shadow_phase = spelling.map(|(_, text)| (*text).into());
     row.shadow_text = report
         .reason
-        .map(|reason| format!("{reason}: {}", report.text));
+        .map(|reason| storable(&format!("{reason}: {}", report.text)));
 }
 
 /// What people see: what is wanted with what the device says of it, or what the device still has though

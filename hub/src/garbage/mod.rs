@@ -17,16 +17,16 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use sea_orm::{ConnectionTrait, Statement, TransactionTrait as _};
+use sea_orm::{ConnectionTrait, TransactionTrait as _};
 use tern_protocol::digest::Digest;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::App,
     blobs::{BlobError, Blobs, Unclaimed},
-    config::GcArgs,
+    config::{DatabaseSettingsError, GcArgs},
     data_dir::{self, NoData},
-    store::{Doing as _, Store, StoreError, chain, parsed},
+    store::{Doing as _, Store, StoreError, chain, parsed, raw},
 };
 
 /// From the start of a hub to its first collection: a start has other things to do.
@@ -38,17 +38,21 @@ const EVERY: Duration = Duration::from_hours(1);
 /// Blobs removed under one lock of the database: a few milliseconds for whoever waits.
 const BATCH: usize = 64;
 
-/// Every column that names a blob. Whoever adds one adds it here.
+/// Every column that names a blob by the text of its digest. Whoever adds one adds it here.
 const REFERENCES: &str = "\
     SELECT bundle FROM model_version \
     UNION SELECT onnx FROM model_version \
     UNION SELECT golden FROM model_version \
     UNION SELECT reference FROM model_version WHERE reference <> '' \
     UNION SELECT digest FROM delta WHERE state = 'ready' \
-    UNION SELECT digest FROM trust_document WHERE role IN ('root', 'targets', 'snapshot') \
-    UNION SELECT lower(hex(assigned_bundle)) FROM slot WHERE assigned_bundle IS NOT NULL \
-    UNION SELECT lower(hex(shadow_bundle)) FROM slot WHERE shadow_bundle IS NOT NULL \
-    UNION SELECT lower(hex(bundle)) FROM rollout";
+    UNION SELECT digest FROM trust_document WHERE role IN ('root', 'targets', 'snapshot')";
+
+/// Every column that names one by its bytes: table and column.
+const BYTES: [(&str, &str); 3] = [
+    ("slot", "assigned_bundle"),
+    ("slot", "shadow_bundle"),
+    ("rollout", "bundle"),
+];
 
 /// Whether garbage is removed, or only found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +72,9 @@ pub enum GarbageError {
     /// The blobs.
     #[error(transparent)]
     Blobs(#[from] BlobError),
+    /// Where the database is.
+    #[error(transparent)]
+    Database(#[from] DatabaseSettingsError),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -113,8 +120,14 @@ fn is_garbage(blob: &Unclaimed, kept: &HashSet<Digest>) -> bool {
 /// Every blob that a row names.
 pub(crate) async fn references(db: &impl ConnectionTrait) -> Result<HashSet<Digest>, StoreError> {
     const DOING: &str = "reading what refers to blobs";
-    let select = Statement::from_string(db.get_database_backend(), REFERENCES);
-    let rows = db.query_all_raw(select).await.doing(DOING)?;
+    let mut sql = REFERENCES.to_owned();
+    for (table, column) in BYTES {
+        let text = raw::hex(db.get_database_backend(), column);
+        sql.push_str(&format!(
+            " UNION SELECT {text} FROM {table} WHERE {column} IS NOT NULL"
+        ));
+    }
+    let rows = raw::rows(db, DOING, &sql, []).await?;
     let digest = |row: &sea_orm::QueryResult| {
         let text: String = row.try_get_by_index(0).doing(DOING)?;
         parsed("digest", &text)
@@ -154,7 +167,7 @@ pub async fn run(app: App, grace: Duration, stop: CancellationToken) {
 /// `tern-hub gc`; what to print.
 pub async fn command(args: GcArgs) -> Result<String, GarbageError> {
     data_dir::used(&args.data)?;
-    let store = Store::beside(&args.data).await?;
+    let store = Store::beside(args.database.place(&args.data)?).await?;
     let blobs = Blobs::beside(&blobs_of(&args.data))?;
     let mode = if args.dry_run {
         Mode::DryRun

@@ -29,7 +29,7 @@ pub async fn find(
 ) -> Result<Option<Freeze>, StoreError> {
     let select = Statement::from_sql_and_values(
         db.get_database_backend(),
-        "SELECT since, actor, reason FROM freeze WHERE workspace = $1",
+        "SELECT since, actor, reason FROM \"freeze\" WHERE workspace = $1",
         [workspace.as_str().into()],
     );
     let Some(row) = db.query_one_raw(select).await.doing(DOING)? else {
@@ -60,7 +60,7 @@ pub async fn freeze(
     };
     let insert = Statement::from_sql_and_values(
         txn.get_database_backend(),
-        "INSERT INTO freeze (workspace, since, actor, reason) VALUES ($1, $2, $3, $4)",
+        "INSERT INTO \"freeze\" (workspace, since, actor, reason) VALUES ($1, $2, $3, $4)",
         [
             workspace.as_str().into(),
             frozen.since.0.into(),
@@ -105,7 +105,7 @@ pub async fn thaw(app: &App, by: &Actor, workspace: &WorkspaceId) -> Result<bool
     }
     let delete = Statement::from_sql_and_values(
         txn.get_database_backend(),
-        "DELETE FROM freeze WHERE workspace = $1",
+        "DELETE FROM \"freeze\" WHERE workspace = $1",
         [workspace.as_str().into()],
     );
     txn.execute_raw(delete).await.doing(DOING)?;

@@ -57,6 +57,7 @@ fn config(dir: &Path) -> Config {
         retention: crate::config::Retention::default(),
         drift: crate::config::Drift::default(),
         capture_keys: Vec::new(),
+        database: crate::config::DatabaseArgs::default(),
         smtp: crate::config::SmtpArgs::default(),
         otlp: crate::config::OtlpArgs::default(),
         oidc: crate::config::OidcArgs::default(),

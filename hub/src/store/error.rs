@@ -2,10 +2,10 @@
 
 use std::{path::PathBuf, str::FromStr};
 
-use sea_orm::DbErr;
+use sea_orm::{DbErr, RuntimeErr};
 use tern_protocol::codec::DecodeError;
 
-use super::FILE;
+use super::{FILE, postgres};
 
 /// Why the database did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -30,24 +30,100 @@ pub enum StoreError {
     },
     /// It was written by a newer hub.
     #[error(
-        "{} was written by a newer tern-hub: its step `{step}` is not known here; \
-         start that version, or restore a copy from before the upgrade",
-        path.display()
+        "{database} was written by a newer tern-hub: its step `{step}` is not known here; \
+         start that version, or restore a copy from before the upgrade"
     )]
     Newer {
-        /// The file.
-        path: PathBuf,
+        /// Its file or server.
+        database: String,
         /// The first step of its schema that this hub does not know.
         step: String,
     },
     /// It was written by an older hub, which may be running.
     #[error(
-        "{} was written by an older tern-hub; `tern-hub serve` of this version brings it up to date",
-        path.display()
+        "{database} was written by an older tern-hub; `tern-hub serve` of this version brings it up to date"
     )]
     Older {
+        /// Its file or server.
+        database: String,
+    },
+    /// Its server lets nobody in, or is not there.
+    #[error("connecting to the database {server}")]
+    Connect {
+        /// The server, without the password.
+        server: String,
+        /// Why.
+        #[source]
+        source: DbErr,
+    },
+    /// A database on a server that is not as the hub needs it.
+    #[error("the database {server} cannot be used: {why}")]
+    Unfit {
+        /// The server.
+        server: String,
+        /// What about it, and what to do.
+        why: String,
+    },
+    /// Another hub uses it.
+    #[error(
+        "the database {server} is used by another hub ({by}); stop that one, or give this one a database of \
+         its own"
+    )]
+    Used {
+        /// The server.
+        server: String,
+        /// Who, and where.
+        by: String,
+    },
+    /// Another hub has used it while this one ran.
+    #[error(
+        "the database belongs to another hub now ({by}); two hubs cannot share one: see which is to stay, and \
+         start that one again"
+    )]
+    Taken {
+        /// Who, and where.
+        by: String,
+    },
+    /// The hub of a data directory has its database on a server, and nobody said so.
+    #[error(
+        "the hub of {} has its database at {server}; say so with `--database` or `--database-file`",
+        dir.display()
+    )]
+    Elsewhere {
+        /// The data directory.
+        dir: PathBuf,
+        /// The server.
+        server: String,
+    },
+    /// A server is named, and the data directory has a database too.
+    #[error(
+        "{} is a hub's database, and `--database` names another ({server}); choose another `--data`, or leave \
+         `--database` out",
+        path.display()
+    )]
+    Both {
         /// The file.
         path: PathBuf,
+        /// The server.
+        server: String,
+    },
+    /// It could not be written down where the database is.
+    #[error("writing {}", path.display())]
+    Remember {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The database does not answer; it may be back in a moment.
+    #[error("{doing}: the database does not answer")]
+    Away {
+        /// What was being done.
+        doing: &'static str,
+        /// Why.
+        #[source]
+        source: DbErr,
     },
     /// Its bytes are not those that were written.
     #[error(
@@ -82,6 +158,15 @@ pub enum StoreError {
         path: PathBuf,
         /// Transactions behind the damage.
         commits: u32,
+    },
+    /// A text has U+0000 in it, which PostgreSQL has no place for.
+    #[error("{doing}: a text has the character U+0000 in it, which the database cannot hold")]
+    Nul {
+        /// What was being done.
+        doing: &'static str,
+        /// What the database says.
+        #[source]
+        source: DbErr,
     },
     /// A query failed.
     #[error("{doing}")]
@@ -124,10 +209,35 @@ impl StoreError {
         let said = source.to_string();
         if Self::DAMAGE.iter().any(|damage| said.contains(damage)) {
             Self::Damaged { doing, source }
+        } else if driver(&source).is_some_and(postgres::is_away) || is_queue(&source) {
+            Self::Away { doing, source }
+        } else if driver(&source).is_some_and(postgres::is_nul) {
+            Self::Nul { doing, source }
         } else {
             Self::Query { doing, source }
         }
     }
+}
+
+/// What the driver says.
+fn driver(err: &DbErr) -> Option<&sqlx::Error> {
+    match err {
+        DbErr::Conn(RuntimeErr::SqlxError(err))
+        | DbErr::Exec(RuntimeErr::SqlxError(err))
+        | DbErr::Query(RuntimeErr::SqlxError(err)) => Some(err),
+        _ => None,
+    }
+}
+
+/// Whether nobody gave a connection back in time.
+const fn is_queue(err: &DbErr) -> bool {
+    matches!(err, DbErr::ConnectionAcquire(_))
+}
+
+/// A text as every database can hold it: PostgreSQL has no place for U+0000. For what devices say: a batch
+/// must not wait for ever since one of its texts cannot be stored.
+pub fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
 }
 
 /// Says what was being done when the database failed.

@@ -1,8 +1,6 @@
 //! The steps that lead to today's schema, oldest first. Steps are only ever added at the end, and
 //! each is safe to run again after it was cut off in the middle.
 
-use std::path::Path;
-
 use sea_orm::DatabaseConnection;
 use sea_orm_migration::{
     MigrationName, MigrationTrait, MigratorTrait, SchemaManager, async_trait,
@@ -57,29 +55,29 @@ impl MigratorTrait for Steps {
     }
 }
 
-/// Brings the database at `path` up to date.
-pub(super) async fn run(db: &DatabaseConnection, path: &Path) -> Result<(), StoreError> {
-    refuse_newer(db, path).await?;
+/// Brings the database that is called so up to date.
+pub(super) async fn run(db: &DatabaseConnection, name: &str) -> Result<(), StoreError> {
+    refuse_newer(db, name).await?;
     Steps::up(db, None)
         .await
         .doing("bringing the schema up to date")
 }
 
 /// Refuses a database that is not up to date.
-pub(super) async fn refuse_other(db: &DatabaseConnection, path: &Path) -> Result<(), StoreError> {
-    refuse_newer(db, path).await?;
+pub(super) async fn refuse_other(db: &DatabaseConnection, name: &str) -> Result<(), StoreError> {
+    refuse_newer(db, name).await?;
     let pending = Steps::get_pending_migrations(db).await;
     let pending = pending.doing("reading the schema's steps")?;
     if pending.is_empty() {
         Ok(())
     } else {
-        let path = path.to_owned();
-        Err(StoreError::Older { path })
+        let database = name.to_owned();
+        Err(StoreError::Older { database })
     }
 }
 
 /// A step that was applied and is not in the list was applied by a newer hub.
-async fn refuse_newer(db: &DatabaseConnection, path: &Path) -> Result<(), StoreError> {
+async fn refuse_newer(db: &DatabaseConnection, name: &str) -> Result<(), StoreError> {
     Steps::install(db)
         .await
         .doing("preparing the list of schema steps")?;
@@ -93,7 +91,7 @@ async fn refuse_newer(db: &DatabaseConnection, path: &Path) -> Result<(), StoreE
     match stranger {
         None => Ok(()),
         Some(step) => Err(StoreError::Newer {
-            path: path.to_owned(),
+            database: name.to_owned(),
             step: step.version,
         }),
     }

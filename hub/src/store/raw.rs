@@ -1,6 +1,6 @@
 //! The few shapes of statement written as SQL that domains have in common. `doing` says in errors what it was for.
 
-use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DatabaseBackend, QueryResult, Statement, Value};
 
 use super::{Doing as _, StoreError};
 
@@ -36,4 +36,12 @@ pub async fn row<C: ConnectionTrait>(
 ) -> Result<Option<QueryResult>, StoreError> {
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     db.query_one_raw(statement).await.doing(doing)
+}
+
+/// The text of bytes in a column, as digests are written.
+pub fn hex(backend: DatabaseBackend, column: &str) -> String {
+    match backend {
+        DatabaseBackend::Postgres => format!("encode({column}, 'hex')"),
+        _ => format!("lower(hex({column}))"),
+    }
 }

@@ -6,6 +6,13 @@ fn sql(text: &str) -> Statement {
     Statement::from_string(DatabaseBackend::Sqlite, text)
 }
 
+/// A database in its directory, wherever those of other tests are.
+async fn file() -> (tempfile::TempDir, Store) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let store = Store::open(Place::in_dir(dir.path())).await;
+    (dir, store.expect("opens"))
+}
+
 async fn fresh() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let store = Store::open(dir.path()).await.expect("opens");
@@ -21,7 +28,7 @@ async fn it_opens_again_and_keeps_rows() {
     let store = Store::open(dir.path()).await.expect("opens again");
     let rows = store
         .read()
-        .query_all_raw(sql("SELECT value FROM counter"))
+        .query_all_raw(sql("SELECT value FROM counter WHERE name = 'x'"))
         .await;
     assert_eq!(rows.expect("reads").len(), 1);
 }
@@ -53,7 +60,7 @@ async fn readers_do_not_wait_for_the_writer() {
     txn.execute_raw(insert).await.expect("writes");
     let seen = store
         .read()
-        .query_all_raw(sql("SELECT value FROM counter"))
+        .query_all_raw(sql("SELECT value FROM counter WHERE name = 'x'"))
         .await;
     assert_eq!(
         seen.expect("reads").len(),
@@ -63,14 +70,14 @@ async fn readers_do_not_wait_for_the_writer() {
     txn.commit().await.expect("commits");
     let seen = store
         .read()
-        .query_all_raw(sql("SELECT value FROM counter"))
+        .query_all_raw(sql("SELECT value FROM counter WHERE name = 'x'"))
         .await;
     assert_eq!(seen.expect("reads").len(), 1);
 }
 
 #[tokio::test]
 async fn commits_are_durable_and_the_journal_is_a_log() {
-    let (_dir, store) = fresh().await;
+    let (_dir, store) = file().await;
     for (pragma, expected) in [("synchronous", "2"), ("journal_mode", "wal")] {
         let row = store
             .write()
@@ -85,7 +92,7 @@ async fn commits_are_durable_and_the_journal_is_a_log() {
 
 #[tokio::test]
 async fn a_transaction_that_sqlite_ended_by_itself_swallows_nothing_that_comes_after() {
-    let (_dir, store) = fresh().await;
+    let (_dir, store) = file().await;
     let insert = |name: &str| {
         sql(&format!(
             "INSERT INTO counter (name, value) VALUES ('{name}', 1)"
@@ -114,7 +121,7 @@ async fn a_transaction_that_sqlite_ended_by_itself_swallows_nothing_that_comes_a
 
 #[tokio::test]
 async fn a_damaged_page_fails_what_needs_it_and_nothing_else() {
-    let (dir, store) = fresh().await;
+    let (dir, store) = file().await;
     let make = sql("CREATE TABLE other (text TEXT NOT NULL)");
     store.write().execute_raw(make).await.expect("makes");
     let insert = sql("INSERT INTO other VALUES ('something')");
@@ -131,7 +138,9 @@ async fn a_damaged_page_fails_what_needs_it_and_nothing_else() {
     bytes[(usize::try_from(root).expect("a page") - 1) * 4096] ^= 1;
     std::fs::write(&path, bytes).expect("writes");
 
-    let store = Store::open(dir.path()).await.expect("it opens");
+    let store = Store::open(Place::in_dir(dir.path()))
+        .await
+        .expect("it opens");
     let read = store
         .read()
         .query_all_raw(sql("SELECT text FROM other"))
@@ -157,13 +166,13 @@ async fn a_damaged_page_fails_what_needs_it_and_nothing_else() {
 
 #[tokio::test]
 async fn what_is_no_database_says_so_and_what_to_do() {
-    let (dir, store) = fresh().await;
+    let (dir, store) = file().await;
     store.close().await;
     let path = dir.path().join(FILE);
     let mut bytes = std::fs::read(&path).expect("reads");
     bytes[0] ^= 1;
     std::fs::write(&path, bytes).expect("writes");
-    match Store::open(dir.path()).await {
+    match Store::open(Place::in_dir(dir.path())).await {
         Err(StoreError::Damaged { .. }) => {}
         other => panic!("expected damage, got {other:?}"),
     }

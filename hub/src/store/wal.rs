@@ -180,14 +180,17 @@ impl Sum {
 
 #[cfg(test)]
 mod tests {
-    use sea_orm::ConnectionTrait as _;
+    use sea_orm::{ConnectionTrait as _, Statement};
 
-    use super::{super::*, *};
+    use super::{
+        super::{sqlite::LOG, *},
+        *,
+    };
 
     /// A database as a `kill -9` leaves it, whose log has these many commits more than the schema's.
     async fn killed(commits: i64) -> tempfile::TempDir {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let store = Store::open(dir.path()).await.expect("opens");
+        let store = Store::open(Place::in_dir(dir.path())).await.expect("opens");
         for value in 0..commits {
             let sql = format!("INSERT INTO counter (name, value) VALUES ('x{value}', {value})");
             let insert = Statement::from_string(store.backend(), sql);
@@ -229,7 +232,7 @@ mod tests {
             change(dir.path(), at);
         }
         change(dir.path(), HEADER + 100);
-        match Store::open(dir.path()).await {
+        match Store::open(Place::in_dir(dir.path())).await {
             Err(StoreError::Log { commits, .. }) => assert!(commits >= 20, "{commits}"),
             other => panic!("expected a refusal, got {other:?}"),
         }
@@ -257,12 +260,12 @@ mod tests {
     async fn what_is_in_the_database_is_not_lost_with_the_log() {
         let dir = killed(5).await;
         let whole = std::fs::read(dir.path().join(LOG)).expect("reads");
-        let store = Store::open(dir.path()).await.expect("opens");
+        let store = Store::open(Place::in_dir(dir.path())).await.expect("opens");
         store.close().await;
         std::fs::write(dir.path().join(LOG), whole).expect("writes");
         // The log begins anew, and its header is torn.
         change(dir.path(), 20);
         assert_eq!(forgotten_in(dir.path()), 0);
-        Store::open(dir.path()).await.expect("opens");
+        Store::open(Place::in_dir(dir.path())).await.expect("opens");
     }
 }

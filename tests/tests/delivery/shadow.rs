@@ -12,7 +12,7 @@ use tern_hub::{
         shadows::{AssignedShadow, ShadowAssignment},
     },
     monitor::follow::{self, Followed},
-    store::Store,
+    store::{Place, Store},
 };
 use tern_protocol::{
     digest::Digest,
@@ -48,7 +48,7 @@ fn with_store<T>(fleet: &mut Fleet, work: impl AsyncFnOnce(&Store) -> T) -> T {
         .expect("the system has room for a runtime");
     let data = fleet.hub.data();
     let did = runtime.block_on(async {
-        let store = Store::open(&data).await.expect("it opens");
+        let store = Store::open(Place::in_dir(&data)).await.expect("it opens");
         let did = work(&store).await;
         store.close().await;
         did

@@ -7,6 +7,7 @@ mod distances;
 mod findings;
 mod labelling;
 mod otlp;
+mod postgres;
 mod prometheus;
 mod sums;
 mod truth;

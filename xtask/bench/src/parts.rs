@@ -114,10 +114,21 @@ struct Addresses {
 impl Hub {
     /// Starts one and waits until it is ready.
     pub(crate) fn start(binaries: &Binaries, folder: &Path, security: Security) -> Result<Self> {
+        Self::start_with(binaries, folder, security, &[])
+    }
+
+    /// Starts one with more arguments.
+    pub(crate) fn start_with(
+        binaries: &Binaries,
+        folder: &Path,
+        security: Security,
+        more: &[&str],
+    ) -> Result<Self> {
         let data = folder.join("hub");
         let mut command = Command::new(&binaries.hub);
         command.arg("serve").arg("--data").arg(&data);
         command.args(["--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"]);
+        command.args(more);
         if security == Security::InsecureLoopback {
             command.arg("--insecure-loopback");
         }

@@ -123,6 +123,7 @@ fn chosen(options: &Options) -> Result<Vec<Step>> {
             steps::lints(),
             build,
             unit,
+            steps::on_postgres(),
             whole,
             on_mosquitto,
             steps::doc_tests(),

@@ -8,12 +8,29 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
+use tern_postgres::{Keeps, Postgres};
 
 use super::{Counts, Outcome, Skip, embedded};
 use crate::{tools, workspace};
 
 /// Package of the whole-system tests: they need all binaries built.
 const WHOLE_SYSTEM: &str = "tern-tests";
+
+/// What speaks to the hub's database, by the modules of its unit tests.
+const ON_POSTGRES: [&str; 12] = [
+    "access::",
+    "alerts::",
+    "captures::",
+    "counters::",
+    "deltas::",
+    "fleet::",
+    "garbage::",
+    "monitor::",
+    "notify::",
+    "registry::",
+    "rollout::",
+    "store::",
+];
 
 type Run = Box<dyn FnOnce(&mut Counts, &mut Vec<Skip>) -> Result<Outcome>>;
 
@@ -121,6 +138,33 @@ pub(super) fn on_mosquitto(suites: &Suites, filters: &[String]) -> Step {
             &arguments,
         );
         (again.run)(counts, skips)
+    });
+    Step {
+        name: NAME,
+        others_need_it: false,
+        run,
+    }
+}
+
+/// Unit tests of the hub that speak to its database, once more on PostgreSQL.
+pub(super) fn on_postgres() -> Step {
+    const NAME: &str = "the hub's unit tests on PostgreSQL";
+    let run: Run = Box::new(|counts, skips| {
+        if tern_postgres::installed().is_none() {
+            // Said already, by the list of missing programs.
+            return Ok(Outcome::Skipped);
+        }
+        let server = Postgres::start(Keeps::NoMatter)?;
+        let database = server.database("units")?;
+        let again = tests_with(
+            &[("TERN_TEST_DATABASE", &database)],
+            NAME,
+            vec!["--lib".into()],
+            &ON_POSTGRES.map(String::from),
+        );
+        let tested = (again.run)(counts, skips);
+        drop(server);
+        tested
     });
     Step {
         name: NAME,
@@ -244,12 +288,15 @@ fn tests(name: &'static str, selection: Vec<String>, filters: &[String]) -> Step
 
 /// As [`tests`], with these variables in the environment.
 fn tests_with(
-    variables: &[(&'static str, &'static str)],
+    variables: &[(&'static str, &str)],
     name: &'static str,
     selection: Vec<String>,
     filters: &[String],
 ) -> Step {
-    let variables = variables.to_vec();
+    let variables: Vec<(&str, String)> = variables
+        .iter()
+        .map(|(name, value)| (*name, (*value).to_owned()))
+        .collect();
     let filters = filters.to_vec();
     let run: Run = Box::new(move |counts, _| {
         if selection.is_empty() {

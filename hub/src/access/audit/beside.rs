@@ -1,23 +1,21 @@
 //! What is done by somebody with a shell on the hub's machine, written down beside a hub that runs.
 
-use std::path::Path;
-
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, TransactionTrait as _};
 
 use super::{Actor, Deed, record};
 use crate::{
     clock::Clock,
-    store::{Doing as _, Store, StoreError, chain},
+    store::{Doing as _, Place, Store, StoreError, chain},
 };
 
 /// Attempts to write beside a hub that writes too.
 const ATTEMPTS: u32 = 5;
 
 /// Writes it down. What was done is done: a database that cannot be written is said.
-pub async fn beside(data: &Path, clock: &Clock, deed: Deed) {
+pub async fn beside(place: Place, clock: &Clock, deed: Deed) {
     let action = deed.action;
     let noted = async {
-        let store = Store::beside(data).await?;
+        let store = Store::beside(place).await?;
         let mut noted = written(&store, clock, deed.clone()).await;
         for _ in 1..ATTEMPTS {
             if noted.is_ok() {

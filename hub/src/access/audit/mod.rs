@@ -249,13 +249,22 @@ pub async fn list(store: &Store, filter: &AuditFilter) -> Result<Page<AuditEntry
         add("workspace = ?", workspace.as_str().into());
     }
     if let Some(actor) = &filter.actor {
-        add("actor LIKE ? ESCAPE '!'", containing(actor).into());
+        add(
+            "lower(actor) LIKE lower(?) ESCAPE '!'",
+            containing(actor).into(),
+        );
     }
     if let Some(action) = &filter.action {
-        add("action LIKE ? ESCAPE '!'", starting(action).into());
+        add(
+            "lower(action) LIKE lower(?) ESCAPE '!'",
+            starting(action).into(),
+        );
     }
     if let Some(subject) = &filter.subject {
-        add("subject LIKE ? ESCAPE '!'", containing(subject).into());
+        add(
+            "lower(subject) LIKE lower(?) ESCAPE '!'",
+            containing(subject).into(),
+        );
     }
     if let Some(from) = filter.from {
         add("at >= ?", from.0.into());

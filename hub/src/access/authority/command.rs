@@ -1,11 +1,7 @@
 //! `tern-hub ca …`: what somebody with a shell on the hub's machine does with its authorities, while
 //! the hub runs or not.
 
-use std::{
-    fmt::Write as _,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fmt::Write as _, fs, path::PathBuf};
 
 use tern_protocol::rest::AuthorityView;
 
@@ -17,10 +13,10 @@ use crate::{
     },
     broker::files::{self, FilesError},
     clock::Clock,
-    config::{CaAction, CaArgs},
+    config::{CaAction, CaArgs, DatabaseSettingsError},
     data_dir::{NoData, used},
     file_error::io_error,
-    store::{Store, StoreError},
+    store::{Place, Store, StoreError},
 };
 
 /// Why a command did nothing.
@@ -43,6 +39,12 @@ pub enum CommandError {
         /// How many.
         identities: u64,
     },
+    /// The settings of the database cannot be used.
+    #[error(transparent)]
+    Settings(#[from] DatabaseSettingsError),
+    /// The database is elsewhere.
+    #[error(transparent)]
+    Database(StoreError),
     /// Files for a broker.
     #[error(transparent)]
     Files(#[from] FilesError),
@@ -61,6 +63,11 @@ pub async fn run(args: CaArgs) -> Result<String, CommandError> {
     }
     let clock = Clock::system();
     let dir = CaDir::within(&args.data)?;
+    let place = args.database.place(&args.data)?;
+    if !matches!(args.action, CaAction::Export { .. }) {
+        // Before anything is done that could not be written down.
+        place.check().map_err(CommandError::Database)?;
+    }
     match args.action {
         CaAction::Export { workspace } => {
             let text = keeper::trusted(&dir)?.export(workspace.as_ref());
@@ -74,7 +81,7 @@ pub async fn run(args: CaArgs) -> Result<String, CommandError> {
                 views.retain(|view| view.workspace == workspace);
             }
             // Without a database nobody has joined.
-            if let Ok(store) = Store::beside(&args.data).await {
+            if let Ok(store) = Store::beside(place).await {
                 let counted = identity::count_by_authority(&store, &mut views).await;
                 counted.map_err(CommandError::Unknown)?;
                 store.close().await;
@@ -87,7 +94,7 @@ pub async fn run(args: CaArgs) -> Result<String, CommandError> {
         }
         CaAction::Rotate { workspace } => {
             let view = change::rotate(&dir, workspace.as_ref(), clock.now())?;
-            note(&args.data, &clock, "authority.rotate", &view).await;
+            note(place, &clock, "authority.rotate", &view).await;
             Ok(in_force(&view))
         }
         CaAction::Import {
@@ -102,7 +109,7 @@ pub async fn run(args: CaArgs) -> Result<String, CommandError> {
                 key.map_err(AuthorityError::from)?,
             );
             let view = change::import(&dir, &certificate, &key, workspace.as_ref(), clock.now())?;
-            note(&args.data, &clock, "authority.import", &view).await;
+            note(place, &clock, "authority.import", &view).await;
             Ok(in_force(&view))
         }
         CaAction::Broker {
@@ -111,7 +118,7 @@ pub async fn run(args: CaArgs) -> Result<String, CommandError> {
             workspace,
         } => {
             let authorities = Authorities::open(&args.data, &[], clock.clone())?;
-            let revoked = revoked(&args.data, &clock).await?;
+            let revoked = revoked(place, &clock).await?;
             files::write(&out, &names, &authorities, workspace.as_ref(), &revoked)?;
             Ok(format!(
                 "wrote {}, {}, {} and {} into {}\n",
@@ -124,39 +131,39 @@ pub async fn run(args: CaArgs) -> Result<String, CommandError> {
         }
         CaAction::Crl => {
             let authorities = Authorities::open(&args.data, &[], clock.clone())?;
-            let revoked = revoked(&args.data, &clock).await?;
+            let revoked = revoked(place, &clock).await?;
             Ok(authorities.revocation_lists(&revoked)?)
         }
         CaAction::Retire { id, force } => {
             if !force {
-                let needed = needed(&args.data, &dir, &id).await?;
+                let needed = needed(place.clone(), &dir, &id).await?;
                 if needed > 0 {
                     let identities = needed;
                     return Err(CommandError::Needed { id, identities });
                 }
             }
             let view = change::retire(&dir, &id)?;
-            note(&args.data, &clock, "authority.retire", &view).await;
+            note(place, &clock, "authority.retire", &view).await;
             Ok(format!("{} is not trusted any more\n", view.id))
         }
     }
 }
 
 /// Certificates that are good no more. Before the hub's first start nobody has one.
-async fn revoked(data: &Path, clock: &Clock) -> Result<Vec<Revoked>, CommandError> {
-    if used(data).is_err() {
+async fn revoked(place: Place, clock: &Clock) -> Result<Vec<Revoked>, CommandError> {
+    if used(place.dir()).is_err() {
         return Ok(Vec::new());
     }
-    let store = Store::beside(data).await.map_err(CommandError::Revoked)?;
+    let store = Store::beside(place).await.map_err(CommandError::Revoked)?;
     let revoked = identity::revoked(store.read(), clock.now()).await;
     store.close().await;
     revoked.map_err(CommandError::Revoked)
 }
 
-async fn needed(data: &Path, dir: &CaDir, id: &str) -> Result<u64, CommandError> {
+async fn needed(place: Place, dir: &CaDir, id: &str) -> Result<u64, CommandError> {
     let mut views = keeper::trusted(dir)?.views();
     views.retain(|view| view.id == id);
-    let store = Store::beside(data).await.map_err(CommandError::Unknown)?;
+    let store = Store::beside(place).await.map_err(CommandError::Unknown)?;
     let counted = identity::count_by_authority(&store, &mut views).await;
     store.close().await;
     counted.map_err(CommandError::Unknown)?;
@@ -164,12 +171,12 @@ async fn needed(data: &Path, dir: &CaDir, id: &str) -> Result<u64, CommandError>
 }
 
 /// Writes it into the audit log.
-async fn note(data: &Path, clock: &Clock, action: &'static str, view: &AuthorityView) {
+async fn note(place: Place, clock: &Clock, action: &'static str, view: &AuthorityView) {
     let mut deed = Deed::new(action, format!("authority {}", view.id)).after(view);
     if let Some(workspace) = &view.workspace {
         deed = deed.within(workspace);
     }
-    audit::beside(data, clock, deed).await;
+    audit::beside(place, clock, deed).await;
 }
 
 fn in_force(view: &AuthorityView) -> String {

@@ -1,6 +1,6 @@
 //! Certificates that were issued and have not ended: what a broker has to be told when an identity ends.
 
-use sea_orm::{ConnectionTrait, DatabaseBackend, Statement};
+use sea_orm::{ConnectionTrait, Statement};
 use tern_protocol::time::WallTime;
 
 use crate::{
@@ -16,9 +16,9 @@ pub(super) async fn record<C: ConnectionTrait>(
     now: WallTime,
 ) -> Result<(), StoreError> {
     const DOING: &str = "remembering a certificate";
-    let sqlite = DatabaseBackend::Sqlite;
+    let backend = db.get_database_backend();
     let ended = "DELETE FROM certificate WHERE identity = $1 AND not_after <= $2";
-    let ended = Statement::from_sql_and_values(sqlite, ended, [identity.into(), now.0.into()]);
+    let ended = Statement::from_sql_and_values(backend, ended, [identity.into(), now.0.into()]);
     db.execute_raw(ended).await.doing(DOING)?;
     let insert = "INSERT INTO certificate (serial, authority, identity, not_after) \
                   VALUES ($1, $2, $3, $4)";
@@ -28,7 +28,7 @@ pub(super) async fn record<C: ConnectionTrait>(
         identity.into(),
         new.not_after.0.into(),
     ];
-    let insert = Statement::from_sql_and_values(sqlite, insert, values);
+    let insert = Statement::from_sql_and_values(backend, insert, values);
     db.execute_raw(insert).await.doing(DOING)?;
     Ok(())
 }
@@ -43,7 +43,7 @@ pub async fn revoked<C: ConnectionTrait>(
                   JOIN identity i ON i.id = c.identity \
                   WHERE i.state NOT IN ('active', 'pending') AND c.not_after > $1 \
                   ORDER BY c.authority, c.serial";
-    let select = Statement::from_sql_and_values(DatabaseBackend::Sqlite, select, [now.0.into()]);
+    let select = Statement::from_sql_and_values(db.get_database_backend(), select, [now.0.into()]);
     let rows = db.query_all_raw(select).await.doing(DOING)?;
     let read = rows.iter().map(|row| {
         Ok(Revoked {

@@ -108,9 +108,10 @@ impl MigrationTrait for Certificates {
         manager.create_table(certificate).await?;
         let by_identity = index("certificate_by_identity", "certificate", &["identity"]);
         manager.create_index(by_identity).await?;
-        let known = "INSERT OR IGNORE INTO certificate (serial, authority, identity, not_after) \
+        let known = "INSERT INTO certificate (serial, authority, identity, not_after) \
                      SELECT serial, authority, id, not_after FROM identity \
-                     WHERE serial IS NOT NULL AND authority IS NOT NULL AND not_after IS NOT NULL";
+                     WHERE serial IS NOT NULL AND authority IS NOT NULL AND not_after IS NOT NULL \
+                     ON CONFLICT DO NOTHING";
         let db = manager.get_connection();
         db.execute_unprepared(known).await.map(|_| ())
     }

@@ -127,7 +127,7 @@ async fn memberships<C: ConnectionTrait>(
 ) -> Result<Vec<(String, Membership)>, StoreError> {
     let found = match user {
         Some(user) => {
-            let select = "SELECT * FROM membership WHERE user = $1 ORDER BY workspace";
+            let select = "SELECT * FROM membership WHERE \"user\" = $1 ORDER BY workspace";
             rows(db, select, [user.into()]).await?
         }
         None => rows(db, "SELECT * FROM membership ORDER BY workspace", []).await?,
@@ -267,7 +267,7 @@ pub(super) async fn reset<C: ConnectionTrait>(
     let reset = "UPDATE account SET password = NULL, factor = NULL, factor_pending = NULL, \
                  login = 'invited' WHERE name = $1";
     exec(txn, reset, [name.as_str().into()]).await?;
-    let codes = "DELETE FROM recovery_code WHERE user = $1";
+    let codes = "DELETE FROM recovery_code WHERE \"user\" = $1";
     exec(txn, codes, [name.as_str().into()]).await?;
     session::end_all(txn, name).await?;
     let code = link::for_account(txn, clock.now(), name).await?;

@@ -7,7 +7,7 @@ use super::{PeopleError, account};
 use crate::{
     access::audit::{self, Actor},
     clock::Clock,
-    config::{UserAction, UserArgs},
+    config::{DatabaseSettingsError, UserAction, UserArgs},
     data_dir::{self, NoData},
     store::{Doing as _, Store, StoreError},
 };
@@ -24,6 +24,9 @@ pub enum CommandError {
     /// Accounts.
     #[error(transparent)]
     People(#[from] PeopleError),
+    /// Where the database is.
+    #[error(transparent)]
+    Database(#[from] DatabaseSettingsError),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -32,7 +35,7 @@ pub enum CommandError {
 /// Does it; what to print.
 pub async fn run(args: UserArgs) -> Result<String, CommandError> {
     data_dir::used(&args.data)?;
-    let store = Store::beside(&args.data).await?;
+    let store = Store::beside(args.database.place(&args.data)?).await?;
     let done = match &args.action {
         UserAction::List => list(&store).await,
         UserAction::Link { user, name } => link(&args, &store, user, name).await,

@@ -64,7 +64,7 @@ pub async fn for_first_account(app: &App) -> Result<Option<String>, PeopleError>
     if account::hub_admins(&txn).await? > 0 {
         return Ok(None);
     }
-    exec(&txn, "DELETE FROM setup_link WHERE user IS NULL", []).await?;
+    exec(&txn, "DELETE FROM setup_link WHERE \"user\" IS NULL", []).await?;
     let code = secret::new("")?;
     let expires = after(app.clock.now(), FIRST_LIFE);
     let insert = "INSERT INTO setup_link (hash, expires_at) VALUES ($1, $2)";
@@ -103,13 +103,13 @@ pub(super) async fn for_account<C: ConnectionTrait>(
 ) -> Result<Code, PeopleError> {
     exec(
         db,
-        "DELETE FROM setup_link WHERE user = $1",
+        "DELETE FROM setup_link WHERE \"user\" = $1",
         [user.as_str().into()],
     )
     .await?;
     let code = secret::new("")?;
     let expires_at = after(now, LIFE);
-    let insert = "INSERT INTO setup_link (hash, user, expires_at) VALUES ($1, $2, $3)";
+    let insert = "INSERT INTO setup_link (hash, \"user\", expires_at) VALUES ($1, $2, $3)";
     let values = [
         secret::hashed(&code).into(),
         user.as_str().into(),
@@ -170,7 +170,7 @@ async fn good<C: ConnectionTrait>(
     hash: &[u8],
     now: WallTime,
 ) -> Result<Option<UserName>, PeopleError> {
-    let select = "SELECT user FROM setup_link WHERE hash = $1 AND expires_at > $2";
+    let select = "SELECT \"user\" FROM setup_link WHERE hash = $1 AND expires_at > $2";
     let found = row(db, select, [hash.to_vec().into(), now.0.into()]).await?;
     let found = found.ok_or(PeopleError::Link)?;
     let user: Option<String> = column(&found, "user")?;

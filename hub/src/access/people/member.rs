@@ -46,7 +46,7 @@ async fn role<C: sea_orm::ConnectionTrait>(
     workspace: &WorkspaceId,
     user: &UserName,
 ) -> Result<Option<Role>, StoreError> {
-    let select = "SELECT role FROM membership WHERE user = $1 AND workspace = $2";
+    let select = "SELECT role FROM membership WHERE \"user\" = $1 AND workspace = $2";
     let values = [user.as_str().into(), workspace.as_str().into()];
     let found = row(db, select, values).await?;
     let role: Option<String> = found.as_ref().map(|row| column(row, "role")).transpose()?;
@@ -60,8 +60,8 @@ pub(super) async fn write<C: sea_orm::ConnectionTrait>(
     user: &UserName,
     role: Role,
 ) -> Result<(), StoreError> {
-    let upsert = "INSERT INTO membership (user, workspace, role) VALUES ($1, $2, $3) \
-                  ON CONFLICT (user, workspace) DO UPDATE SET role = excluded.role";
+    let upsert = "INSERT INTO membership (\"user\", workspace, role) VALUES ($1, $2, $3) \
+                  ON CONFLICT (\"user\", workspace) DO UPDATE SET role = excluded.role";
     let values = [
         user.as_str().into(),
         workspace.as_str().into(),
@@ -76,7 +76,7 @@ pub(super) async fn delete<C: sea_orm::ConnectionTrait>(
     workspace: &WorkspaceId,
     user: &UserName,
 ) -> Result<(), StoreError> {
-    let delete = "DELETE FROM membership WHERE user = $1 AND workspace = $2";
+    let delete = "DELETE FROM membership WHERE \"user\" = $1 AND workspace = $2";
     let values = [user.as_str().into(), workspace.as_str().into()];
     exec(db, delete, values).await.map(drop)
 }

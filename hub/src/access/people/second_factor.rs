@@ -86,7 +86,7 @@ pub async fn confirm(
     exec(&txn, update, [user.as_str().into(), step.into()]).await?;
     exec(
         &txn,
-        "DELETE FROM recovery_code WHERE user = $1",
+        "DELETE FROM recovery_code WHERE \"user\" = $1",
         [user.as_str().into()],
     )
     .await?;
@@ -98,7 +98,7 @@ pub async fn confirm(
             .take(16)
             .collect::<String>()
             .to_lowercase();
-        let insert = "INSERT INTO recovery_code (user, hash) VALUES ($1, $2)";
+        let insert = "INSERT INTO recovery_code (\"user\", hash) VALUES ($1, $2)";
         let values = [user.as_str().into(), secret::hashed(&code).into()];
         exec(&txn, insert, values).await?;
         codes.push(code);
@@ -116,7 +116,7 @@ pub async fn remove(app: &App, by: &Actor, user: &UserName) -> Result<(), People
     exec(&txn, update, [user.as_str().into()]).await?;
     exec(
         &txn,
-        "DELETE FROM recovery_code WHERE user = $1",
+        "DELETE FROM recovery_code WHERE \"user\" = $1",
         [user.as_str().into()],
     )
     .await?;
@@ -140,7 +140,7 @@ pub(super) async fn check(
     if let Some(step) = step_of(app, factor, &account.name, code)? {
         return use_step(app.store.write(), account, step).await;
     }
-    let delete = "DELETE FROM recovery_code WHERE user = $1 AND hash = $2";
+    let delete = "DELETE FROM recovery_code WHERE \"user\" = $1 AND hash = $2";
     let values = [
         account.name.as_str().into(),
         secret::hashed(&code.to_lowercase()).into(),

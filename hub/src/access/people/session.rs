@@ -61,7 +61,8 @@ pub async fn begin_for(
     let over = "DELETE FROM session WHERE created_at < $1 OR seen_at < $2";
     let (life, idle) = (ago(now, LIFE), ago(now, IDLE));
     exec(&txn, over, [life.into(), idle.into()]).await?;
-    let insert = "INSERT INTO session (hash, user, created_at, seen_at) VALUES ($1, $2, $3, $3)";
+    let insert =
+        "INSERT INTO session (hash, \"user\", created_at, seen_at) VALUES ($1, $2, $3, $3)";
     let values = [
         secret::hashed(&new).into(),
         user.as_str().into(),
@@ -90,7 +91,7 @@ pub async fn account_of(app: &App, secret: &str) -> Result<Option<Account>, Stor
     }
     let now = app.clock.now();
     let hash = secret::hashed(secret);
-    let select = "SELECT user, seen_at FROM session \
+    let select = "SELECT \"user\", seen_at FROM session \
                   WHERE hash = $1 AND created_at >= $2 AND seen_at >= $3";
     let values = [
         hash.clone().into(),
@@ -124,7 +125,7 @@ pub async fn end(app: &App, by: &Actor, secret: &str) -> Result<(), PeopleError>
 pub(super) async fn end_all<C: ConnectionTrait>(db: &C, user: &UserName) -> Result<(), StoreError> {
     exec(
         db,
-        "DELETE FROM session WHERE user = $1",
+        "DELETE FROM session WHERE \"user\" = $1",
         [user.as_str().into()],
     )
     .await

@@ -77,7 +77,7 @@ pub async fn create(
         let text = format!("a workspace has at most {TOKENS} tokens; revoke some");
         return Err(PeopleError::Bounds(text));
     }
-    let insert = "INSERT INTO api_token (hash, name, user, workspace, role, created_at, \
+    let insert = "INSERT INTO api_token (hash, name, \"user\", workspace, role, created_at, \
                   expires_at, hub) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id";
     let values = [
         secret::hashed(&token).into(),

@@ -70,11 +70,15 @@ async fn kinds(app: &App) -> Vec<(String, Option<u32>)> {
 
 /// A version that exists as far as revoking it goes.
 async fn revoke(app: &App, number: u32) {
-    let insert = Statement::from_string(
-        app.store.backend(),
-        "SELECT name, \"notnull\", dflt_value, type FROM pragma_table_info('model_version')",
-    );
-    let columns = app.store.read().query_all_raw(insert).await.expect("reads");
+    let columns = if crate::store::testing::on_server() {
+        "SELECT column_name::text, CASE is_nullable WHEN 'NO' THEN 1::bigint ELSE 0 END, \
+         column_default, data_type::text FROM information_schema.columns \
+         WHERE table_schema = current_schema() AND table_name = 'model_version'"
+    } else {
+        "SELECT name, \"notnull\", dflt_value, type FROM pragma_table_info('model_version')"
+    };
+    let select = Statement::from_string(app.store.backend(), columns);
+    let columns = app.store.read().query_all_raw(select).await.expect("reads");
     let (mut names, mut values) = (Vec::new(), Vec::new());
     for column in columns {
         let name: String = column.try_get_by_index(0).expect("a name");
@@ -87,6 +91,7 @@ async fn revoke(app: &App, number: u32) {
             "revoked" => "'it lies'".into(),
             _ if required == 0 => continue,
             _ if kind.to_lowercase().contains("text") => format!("'{number}'"),
+            _ if kind.to_lowercase().contains("bool") => "FALSE".into(),
             _ => "0".into(),
         };
         names.push(name);

@@ -149,7 +149,7 @@ async fn count(
 ) -> Result<i64, StoreError> {
     let begin = Select::new("SELECT COUNT(*) AS found FROM (SELECT 1 FROM ", []);
     let select = of(begin, source, workspace, query, axis);
-    let select = filtered(select, query).push(" LIMIT ?) AS some", [ms(BODIES)]);
+    let select = filtered(select, query).push(" LIMIT ?) AS found", [ms(BODIES)]);
     let row = store
         .read()
         .query_one_raw(select.done(store.backend()))

@@ -43,6 +43,9 @@ pub(super) struct Committer {
     workspaces: BTreeSet<WorkspaceId>,
     /// What versions declare.
     declarations: Declarations,
+    /// Whether the fate of the last commit is not known. On a server it may be decided a moment after its
+    /// connection was lost; whoever gets the connection that writes knows it, since that session has ended.
+    is_unsure: bool,
 }
 
 impl Committer {
@@ -52,6 +55,7 @@ impl Committer {
             positions: Positions::default(),
             workspaces: BTreeSet::new(),
             declarations: Declarations::default(),
+            is_unsure: false,
         }
     }
 
@@ -63,14 +67,20 @@ impl Committer {
     ) -> Result<Vec<Acknowledged>, StoreError> {
         let group = self.of_known_workspaces(group).await?;
         let keys: Vec<Key> = group.iter().map(key).collect();
-        self.positions
-            .load(self.app.store.read(), keys.iter())
-            .await?;
+        let store = &self.app.store;
+        let db = if self.is_unsure {
+            store.write()
+        } else {
+            store.read()
+        };
+        self.positions.load(db, keys.iter()).await?;
+        self.is_unsure = false;
         let mut judged = self.judge(group, &keys);
         if !judged.taken.is_empty() {
             let stored = self.store(&mut judged).await;
             if stored.is_err() {
                 self.positions.forget();
+                self.is_unsure = true;
             }
             let totals = stored?;
             self.positions.moved(std::mem::take(&mut judged.moved));

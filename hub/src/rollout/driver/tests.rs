@@ -23,10 +23,10 @@ pub(in crate::rollout) async fn fleet_of(devices: usize) -> (tempfile::TempDir, 
     for sql in [
         "INSERT INTO device (workspace, id, site, labels, online, boot, health, health_reason, \
          first_seen, last_seen, reported_revision, desired_revision, inferences, windows) \
-         SELECT 'default', printf('d%06d', n), 'north', '{\"lens\":\"glass\"}', TRUE, 1, \
+         SELECT 'default', 'd' || substr(CAST(1000000 + n AS TEXT), 2), 'north', '{\"lens\":\"glass\"}', TRUE, 1, \
          'healthy', '', 1, 1, 0, 0, 0, 0 FROM numbers",
         "INSERT INTO slot (workspace, device, slot) \
-         SELECT 'default', printf('d%06d', n), 'reader' FROM numbers",
+         SELECT 'default', 'd' || substr(CAST(1000000 + n AS TEXT), 2), 'reader' FROM numbers",
     ] {
         let numbers = format!(
             "WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers \

@@ -102,7 +102,7 @@ impl Field {
                 "INSERT INTO telemetry_window (workspace, device, outbox, sequence, slot, model, version, \
                  site, opened, closed, inferences, errors, body) \
                  SELECT 'default', s.device, 1, {}, 'reader', 'digits', {version}, 'north', {}, {now}, \
-                 {}, {errors}, x'' FROM slot s WHERE s.serving_weights = (SELECT v.assigned_weights FROM slot v \
+                 {}, {errors}, substr(s.serving_weights, 1, 0) FROM slot s WHERE s.serving_weights = (SELECT v.assigned_weights FROM slot v \
                  WHERE v.assigned_version = {version} LIMIT 1)",
                 self.windows,
                 now - 1,

@@ -1,5 +1,6 @@
 //! Telemetry windows a second, from the device's publish to the hub's ack after commit, with hub
-//! and broker on this machine and the devices that send beside them.
+//! and broker on this machine and the devices that send beside them: on SQLite, and on a PostgreSQL that
+//! shares the machine too.
 
 pub(crate) mod device;
 pub(crate) mod windows;
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
+use tern_postgres::{Keeps, Postgres};
 use tern_protocol::rest::Overview;
 use tokio::task::JoinSet;
 
@@ -33,8 +35,38 @@ pub(crate) struct Load {
 }
 
 pub(crate) fn run(binaries: &Binaries, load: Load, report: &Report) -> Result<()> {
+    measure(binaries, load, report, "windows_per_s", None)?;
+    if tern_postgres::installed().is_none() {
+        report.progress("no PostgreSQL here: `cargo xtask setup` installs it");
+        return Ok(());
+    }
+    // As anybody runs it: what is committed is on the disk.
+    let server = Postgres::start(Keeps::All)?;
+    let database = server.database("bench")?;
+    measure(
+        binaries,
+        load,
+        report,
+        "windows_per_s_postgres",
+        Some(&database),
+    )
+}
+
+fn measure(
+    binaries: &Binaries,
+    load: Load,
+    report: &Report,
+    figure: &'static str,
+    database: Option<&str>,
+) -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let hub = Hub::start(binaries, folder.path(), Security::InsecureLoopback)?;
+    let more = database.map(|address| ["--database", address]);
+    let hub = Hub::start_with(
+        binaries,
+        folder.path(),
+        Security::InsecureLoopback,
+        more.as_ref().map_or(&[], |more| &more[..]),
+    )?;
     report.progress("encoding what will be sent");
     let batches = (load.windows / u64::from(load.devices) / load.batch).max(1);
     let senders: Vec<Sender> = (0..load.devices)
@@ -70,7 +102,7 @@ pub(crate) fn run(binaries: &Binaries, load: Load, report: &Report) -> Result<()
     waits.sort_by(f64::total_cmp);
     Figure {
         bench: "ingest",
-        figure: "windows_per_s",
+        figure,
         value: (windows as f64 / elapsed.as_secs_f64()).round(),
         unit: "1/s",
         goal: ">= 20000",

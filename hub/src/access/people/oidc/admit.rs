@@ -61,7 +61,7 @@ async fn known<C: ConnectionTrait>(
     settings: &Settings,
     subject: &str,
 ) -> Result<Option<UserName>, StoreError> {
-    let select = "SELECT user FROM oidc_subject WHERE issuer = $1 AND subject = $2";
+    let select = "SELECT \"user\" FROM oidc_subject WHERE issuer = $1 AND subject = $2";
     let values = [settings.issuer.as_str().into(), subject.into()];
     let found = row(db, select, values).await?;
     let name: Option<String> = found.as_ref().map(|row| column(row, "user")).transpose()?;
@@ -142,7 +142,7 @@ async fn first<C: ConnectionTrait>(
     account::room_for_one_more(txn).await?;
     let now = app.clock.now();
     account::insert(txn, now, &name, standing.hub_admin, "oidc", None).await?;
-    let insert = "INSERT INTO oidc_subject (issuer, subject, user) VALUES ($1, $2, $3)";
+    let insert = "INSERT INTO oidc_subject (issuer, subject, \"user\") VALUES ($1, $2, $3)";
     let values = [
         settings.issuer.as_str().into(),
         person.subject.as_str().into(),
