@@ -224,13 +224,16 @@ fn lacking(days: &[EstimatedDay], classifier: bool) -> String {
 #[derive(Default)]
 struct Before {
     calibration: Calibration,
-    pairs: Vec<(f64, f64)>,
+    /// Prediction, truth, and the chance with which the input was captured.
+    pairs: Vec<(f64, f64, f64)>,
 }
 
 impl Before {
     fn add(&mut self, label: &Known) {
         match (label.predicted.zip(label.truth_number), label.confidence) {
-            (Some(pair), _) => self.pairs.push(pair),
+            (Some((predicted, truth)), _) => {
+                self.pairs.push((predicted, truth, label.probability));
+            }
             (None, Some(confidence)) => {
                 let right = label.class == label.truth;
                 self.calibration.add(confidence, right, label.probability);
@@ -265,7 +268,7 @@ impl Before {
         if (self.pairs.len() as u64) < ENOUGH {
             return None;
         }
-        let errors = Errors::new(self.pairs.iter().copied()).ok()?;
+        let errors = Errors::weighted(self.pairs.iter().copied()).ok()?;
         let counts = served.values.counts(errors.edges());
         let estimate = errors.mae(&counts, Z_95).ok()?;
         Some((estimate, EstimateBasis::Labels))
