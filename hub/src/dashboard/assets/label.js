@@ -140,7 +140,9 @@ export function label() {
   function say(truth) {
     if (!item) return;
     const said = item;
-    const body = { ...name(said), ...(truth === null ? {} : { truth }), queue };
+    // What undo gave back may be of the other queue.
+    const of = said.chosen === "disagreement" ? "disagreed" : "open";
+    const body = { ...name(said), ...(truth === null ? {} : { truth }), queue: of };
     unsent.add(said);
     sending = sending.then(() => send(said, body));
     tell(answer, "…", "");
@@ -184,7 +186,7 @@ export function label() {
       item = back;
       show();
     }
-    tell(answer, "Taken back.", "good");
+    tell(answer, back ? "Taken back." : "Taken back. Somebody else is labelling it just now.", "good");
     document.dispatchEvent(new CustomEvent("tern:changed"));
   }
 

@@ -118,7 +118,7 @@ fn settings(view: &LabellingView, api: &str) -> Markup {
     html! {
         details {
             summary { "Change" }
-            form.form method="post" data-send=(api) data-method="PUT" data-done="Set. What one person said before stays as it is." {
+            form.form method="post" data-send=(api) data-method="PUT" data-done="Set. What is a truth stays one; what needs nobody any more becomes one." {
                 (form::select("labellers", "labellers", "A truth takes", Some("number"), &chosen))
                 (form::answer("labellers-answer"))
                 div.buttons { button type="submit" { "Set" } }

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use sea_orm::{ConnectionTrait as _, FromQueryResult, TransactionTrait as _, Value};
+use sea_orm::{
+    ConnectionTrait as _, DatabaseTransaction, FromQueryResult, TransactionTrait as _, Value,
+};
 use tern_protocol::{
     id::{ModelName, WorkspaceId},
     profile::Reference,
@@ -95,18 +97,19 @@ pub async fn next(
         Queue::Open => open(app, workspace, labeller, model, &holding, take).await?,
         Queue::Disagreed => disagreed(app, workspace, labeller, model, &holding, take).await?,
     };
-    let lent = lend(app, workspace, labeller, chosen).await?;
-    let mut items = items(app, workspace, model, &lent).await?;
-    if request.queue == Queue::Disagreed {
-        for item in &mut items {
-            item.said = said(app, workspace, item).await?;
-        }
+    if chosen.is_empty() {
+        return Ok(Items { items: Vec::new() });
     }
-    Ok(Items { items })
+    let txn = app.store.write().begin().await.doing(DOING)?;
+    let lent = lend(app, &txn, workspace, labeller, chosen).await?;
+    txn.commit().await.doing(DOING)?;
+    Ok(Items {
+        items: items(app, workspace, model, &lent).await?,
+    })
 }
 
 /// What a capture that is chosen is called, and why it was.
-type Pick = (Predicted, Chosen);
+pub(super) type Pick = (Predicted, Chosen);
 
 async fn open(
     app: &App,
@@ -312,7 +315,8 @@ async fn places(
     Ok(places)
 }
 
-/// Captures about which two people said different things, the oldest first.
+/// Captures about which two people said different things, the oldest first; of one that was removed since nobody can
+/// decide.
 async fn disagreed(
     app: &App,
     workspace: &WorkspaceId,
@@ -324,6 +328,8 @@ async fn disagreed(
     let select = format!(
         "SELECT v.device, v.boot, v.number FROM verdict v WHERE v.workspace = $1 AND v.model = $2 \
          AND v.truth IS NOT NULL AND v.decides = 0 \
+         AND EXISTS (SELECT 1 FROM capture o WHERE o.workspace = v.workspace AND o.device = v.device \
+           AND o.boot = v.boot AND o.number = v.number) \
          AND NOT EXISTS (SELECT 1 FROM label o WHERE o.workspace = v.workspace AND o.device = v.device \
            AND o.boot = v.boot AND o.number = v.number) \
          AND NOT EXISTS (SELECT 1 FROM lease o WHERE o.workspace = v.workspace AND o.device = v.device \
@@ -353,8 +359,9 @@ async fn disagreed(
 }
 
 /// Lends captures to somebody; those that somebody else was lent meanwhile are left out.
-async fn lend(
+pub(super) async fn lend(
     app: &App,
+    txn: &DatabaseTransaction,
     workspace: &WorkspaceId,
     labeller: &Labeller,
     chosen: Vec<Pick>,
@@ -364,12 +371,8 @@ async fn lend(
         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (workspace, device, boot, number) DO UPDATE SET \
         labeller = excluded.labeller, until = excluded.until \
         WHERE lease.labeller = excluded.labeller OR lease.until <= $7";
-    if chosen.is_empty() {
-        return Ok(chosen);
-    }
     let now = app.clock.now().0;
-    let txn = app.store.write().begin().await.doing(DOING)?;
-    raw::exec(&txn, DOING, OLD, [workspace.as_str().into(), now.into()]).await?;
+    raw::exec(txn, DOING, OLD, [workspace.as_str().into(), now.into()]).await?;
     let mut lent = Vec::with_capacity(chosen.len());
     for (key, why) in chosen {
         let (device, boot, number) = &key;
@@ -382,11 +385,10 @@ async fn lend(
             now.saturating_add(LEASE).into(),
             now.into(),
         ];
-        if raw::exec(&txn, DOING, LEND, values).await? > 0 {
+        if raw::exec(txn, DOING, LEND, values).await? > 0 {
             lent.push((key, why));
         }
     }
-    txn.commit().await.doing(DOING)?;
     Ok(lent)
 }
 
@@ -416,13 +418,17 @@ pub(super) async fn items(
         }
         let reference = references.get(&of).and_then(Option::as_ref);
         let names = classes.get(&of).cloned().unwrap_or_default();
-        items.push(Item {
+        let mut item = Item {
             view: view(&capture.shape, &capture.input, reference),
             classes: choices(&names),
             chosen: *chosen,
             said: Vec::new(),
             capture,
-        });
+        };
+        if *chosen == Chosen::Disagreement {
+            item.said = said(app, workspace, &item).await?;
+        }
+        items.push(item);
     }
     Ok(items)
 }

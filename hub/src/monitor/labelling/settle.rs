@@ -39,8 +39,8 @@ impl Settled {
 /// From verdicts in the order in which they came, one of each person: the last decision, else the first class that as
 /// many people said as have to. Skips say nothing.
 pub(super) fn settle(verdicts: &[Verdict], labellers: u8) -> Settled {
-    let decided = verdicts.iter().rev().find(|verdict| verdict.decides);
-    if let Some(truth) = decided.and_then(|verdict| verdict.truth) {
+    let mut decided = verdicts.iter().rev().filter(|verdict| verdict.decides);
+    if let Some(truth) = decided.find_map(|verdict| verdict.truth) {
         return Settled::Truth(truth);
     }
     let said = verdicts.iter().filter(|verdict| !verdict.decides);
@@ -103,6 +103,16 @@ mod tests {
             });
         }
         assert_eq!(settle(&verdicts, 2), Settled::Truth(6));
+        let mut skipped = verdicts.clone();
+        skipped.push(Verdict {
+            truth: None,
+            decides: true,
+        });
+        assert_eq!(
+            settle(&skipped, 2),
+            Settled::Truth(6),
+            "a skip says nothing"
+        );
         verdicts.pop();
         assert_eq!(settle(&verdicts, 2), Settled::Truth(5));
         verdicts.pop();

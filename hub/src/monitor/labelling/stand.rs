@@ -7,7 +7,11 @@ use tern_protocol::{
 };
 use tern_stats::{interval::Z_95, truth::agreement::Agreement};
 
-use super::{Labeller, LabellingError, queue::NEWEST};
+use super::{
+    Labeller, LabellingError,
+    queue::NEWEST,
+    say::{announce, follow_all},
+};
 use crate::{
     access::audit::{self, Actor, Deed},
     app::App,
@@ -40,7 +44,8 @@ pub(super) async fn labellers(
     Ok(if stored == Some(2) { 2 } else { 1 })
 }
 
-/// Sets how a model is labelled.
+/// Sets how a model is labelled. What is a truth stays one; what waited for a second person, or for a decision, becomes one
+/// if it needs neither any more.
 pub async fn set(
     app: &App,
     by: &Actor,
@@ -70,7 +75,11 @@ pub async fn set(
         .after(&settings)
         .detail(format!("{} labellers, {before} before", settings.labellers));
     audit::record(&txn, &app.clock, by, deed).await?;
+    let settled = follow_all(app, &txn, workspace, model).await?;
     txn.commit().await.doing(DOING)?;
+    if settled > 0 {
+        announce(app, workspace);
+    }
     Ok(())
 }
 
@@ -117,6 +126,8 @@ pub async fn stand(
         format!(
             "SELECT COUNT(*) FROM (SELECT 1 FROM verdict v WHERE v.workspace = $1 AND v.model = $2 \
              AND v.truth IS NOT NULL AND v.decides = 0 \
+             AND EXISTS (SELECT 1 FROM capture o WHERE o.workspace = v.workspace AND o.device = v.device \
+               AND o.boot = v.boot AND o.number = v.number) \
              AND NOT EXISTS (SELECT 1 FROM label o WHERE o.workspace = v.workspace AND o.device = v.device \
                AND o.boot = v.boot AND o.number = v.number) \
              GROUP BY v.device, v.boot, v.number HAVING {having}) AS u"

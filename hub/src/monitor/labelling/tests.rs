@@ -18,6 +18,7 @@ use crate::{
         labels, totals,
     },
     registry::{self, fixture::package},
+    store::raw,
 };
 
 /// A hub with so many captures of `digits`, the class of each by its number.
@@ -341,6 +342,8 @@ async fn two_people_make_a_truth_and_a_third_decides_where_they_disagree() {
         (Standing::Disagreed, 3)
     );
     assert_eq!(labels_stored(&world).await, 2);
+    // She has it on her screen for a while.
+    world.app.clock.advance(Duration::from_secs(601));
     assert_eq!(
         taken_back(&world, "grace").await.expect("undoes"),
         (Standing::Half, 3)
@@ -350,6 +353,84 @@ async fn two_people_make_a_truth_and_a_third_decides_where_they_disagree() {
         (Standing::Half, 2)
     );
     assert_eq!(labels_stored(&world).await, 1);
+}
+
+#[tokio::test]
+async fn what_needs_nobody_any_more_becomes_a_truth_when_fewer_are_asked() {
+    let world = captured(5, |_| (1, 0.6)).await;
+    two(&world, 2).await;
+    let say = async |who, number, truth| {
+        said(&world, who, number, Some(truth), Queue::Open)
+            .await
+            .expect("says")
+    };
+    assert_eq!(say("ada", 1, "yes").await, Standing::Half);
+    say("ada", 2, "yes").await;
+    assert_eq!(say("grace", 2, "no").await, Standing::Disagreed);
+    two(&world, 1).await;
+    let view = standing(&world).await;
+    assert_eq!((view.half, view.disagreed, view.labelled), (0, 0, 2));
+    assert_eq!(labels_stored(&world).await, 2);
+    assert_eq!(asked(&world, "joan", Queue::Disagreed, 4).await.len(), 0);
+    // What is a truth stays one when more are asked, and is taken back by whoever said it.
+    two(&world, 2).await;
+    assert_eq!(standing(&world).await.labelled, 2);
+    assert_eq!(
+        taken_back(&world, "ada").await.expect("undoes"),
+        (Standing::Half, 2)
+    );
+    assert_eq!(labels_stored(&world).await, 1);
+}
+
+#[tokio::test]
+async fn what_is_taken_back_stays_on_the_screen_of_whoever_has_it() {
+    let world = captured(3, |_| (1, 0.6)).await;
+    two(&world, 2).await;
+    said(&world, "ada", 1, Some("yes"), Queue::Open)
+        .await
+        .expect("says");
+    let his = asked(&world, "grace", Queue::Open, 1).await;
+    assert_eq!(his[0].capture.prediction.number, 1);
+    let by = Actor::machine();
+    let (app, workspace) = (&world.app, &world.workspace);
+    let back = undo(app, &by, workspace, &person("ada"), &name("digits")).await;
+    let back = back.expect("undoes");
+    assert_eq!((back.standing, back.item), (Standing::Open, None));
+    assert_eq!(
+        said(&world, "grace", 1, Some("no"), Queue::Open)
+            .await
+            .expect("it is his"),
+        Standing::Half
+    );
+    // What was said of it is there when a decision is taken back.
+    said(&world, "ada", 1, Some("yes"), Queue::Open)
+        .await
+        .expect("says");
+    said(&world, "joan", 1, Some("yes"), Queue::Disagreed)
+        .await
+        .expect("decides");
+    let back = undo(app, &by, workspace, &person("joan"), &name("digits")).await;
+    let item = back.expect("undoes").item.expect("nobody else has it");
+    assert_eq!((item.chosen, item.said.len()), (Chosen::Disagreement, 2));
+}
+
+#[tokio::test]
+async fn a_disagreement_about_what_was_removed_holds_no_other_up() {
+    let world = captured(3, |_| (1, 0.6)).await;
+    two(&world, 2).await;
+    for number in [1, 2] {
+        for (who, truth) in [("ada", "yes"), ("grace", "no")] {
+            said(&world, who, number, Some(truth), Queue::Open)
+                .await
+                .expect("says");
+        }
+    }
+    let gone = "DELETE FROM capture WHERE number = 1";
+    let gone = raw::exec(world.app.store.write(), "removing it", gone, []).await;
+    assert_eq!(gone.expect("removes"), 1);
+    assert_eq!(standing(&world).await.disagreed, 1);
+    let open = asked(&world, "joan", Queue::Disagreed, 1).await;
+    assert_eq!(open[0].capture.prediction.number, 2);
 }
 
 #[tokio::test]
