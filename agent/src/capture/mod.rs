@@ -138,7 +138,7 @@ impl Captures {
             confidence: row.prediction.confidence,
             margin: row.prediction.margin,
             untypical,
-            bytes: bytes(row) as u64,
+            bytes: self.bytes(row) as u64,
             asked: wishes.capture,
             subject: row.subject.as_ref(),
         };
@@ -149,7 +149,7 @@ impl Captures {
 
     /// A version beside the one that serves said something else of a row that is not kept yet.
     pub fn disagreed(&self, row: &Row<'_>) {
-        let (now, bytes) = (self.clock.uptime(), bytes(row) as u64);
+        let (now, bytes) = (self.clock.uptime(), self.bytes(row) as u64);
         let subject = row.subject.as_ref();
         let decision = self.policy().disagreed(now, row.slot, bytes, subject);
         self.carry_out(row, decision);
@@ -170,10 +170,28 @@ impl Captures {
         kept
     }
 
+    /// About how many bytes are kept of a row.
+    fn bytes(&self, row: &Row<'_>) -> usize {
+        let of = |tensor: Option<&Tensor>| {
+            let all = tensor.map_or(0, |tensor| tensor.data.len());
+            all / row.rows.max(1)
+        };
+        match self.keep {
+            Keep::Inputs => of(row.inputs.first()),
+            Keep::Features => row.bins.summary_bytes() + of(row.embedding),
+        }
+    }
+
     /// What is kept of a row; nothing if it is too large.
     fn capture(&self, row: &Row<'_>, draw: Draw) -> Option<Capture> {
         let (input, summary) = match self.keep {
-            Keep::Inputs => (of_row(row.inputs.first()?, row.row, row.rows)?, None),
+            Keep::Inputs => {
+                let input = of_row(row.inputs.first()?, row.row, row.rows)?;
+                (
+                    Some(input).filter(|it| it.data.len() <= limits::CAPTURE_INPUT)?,
+                    None,
+                )
+            }
             Keep::Features => {
                 let nothing = Tensor {
                     dtype: Dtype::F32,
@@ -252,18 +270,9 @@ impl Captures {
     }
 }
 
-/// Bytes of a row of the first input.
-fn bytes(row: &Row<'_>) -> usize {
-    let all = row.inputs.first().map_or(0, |tensor| tensor.data.len());
-    all / row.rows.max(1)
-}
-
-/// One row of a tensor, if it is small enough to be kept.
+/// One row of a tensor.
 fn of_row(tensor: &Tensor, row: usize, rows: usize) -> Option<Tensor> {
     let bytes = tensor.data.len().checked_div(rows)?;
-    if bytes > limits::CAPTURE_INPUT {
-        return None;
-    }
     let mut shape = tensor.shape.clone();
     if rows > 1 {
         *shape.first_mut()? = 1;
@@ -274,3 +283,6 @@ fn of_row(tensor: &Tensor, row: usize, rows: usize) -> Option<Tensor> {
         data: tensor.data.get(row * bytes..(row + 1) * bytes)?.to_vec(),
     })
 }
+
+#[cfg(test)]
+mod tests;
