@@ -1,6 +1,6 @@
 //! Which inputs are kept for people to label, and what of them.
 //!
-//! Called by `serve` for every prediction of a classifier, by `shadow` for those that a candidate answered otherwise,
+//! Called by `serve` for every prediction that a truth can be compared with, by `shadow` for those that a candidate answered otherwise,
 //! and by `node`, which writes captures down and remembers what has to be. [`policy`] and [`budget`] decide and are
 //! pure; [`blur`] runs the operator's own program.
 //!
@@ -33,7 +33,7 @@ use crate::{
     clock::Clock,
     config::Keep,
     node::Input,
-    telemetry::{Bins, Prediction},
+    telemetry::{Bins, Said},
 };
 
 /// What whoever asks for a prediction may say about keeping its input.
@@ -65,7 +65,7 @@ pub struct Row<'a> {
     /// How many rows there are.
     pub rows: usize,
     /// What was said of it.
-    pub prediction: Prediction,
+    pub said: Said,
     /// The embedding of the whole request, if the model gives one.
     pub embedding: Option<&'a Tensor>,
     /// Whose it is.
@@ -77,6 +77,7 @@ pub struct Row<'a> {
 pub struct Captures {
     policy: Mutex<Policy>,
     keep: Keep,
+    disagreed_beyond: f32,
     workspace: WorkspaceId,
     clock: Clock,
     inputs: mpsc::Sender<Input>,
@@ -97,6 +98,7 @@ impl Captures {
     ) -> Self {
         Self {
             keep: policy.settings().keep,
+            disagreed_beyond: policy.settings().disagreed_beyond,
             policy: policy.into(),
             workspace,
             clock,
@@ -124,6 +126,12 @@ impl Captures {
         self.skipped.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// By how much numbers of two versions may differ and none of their inputs is kept, as
+    /// [`tern_protocol::shadow::agree`] takes it.
+    pub fn disagreed_beyond(&self) -> f32 {
+        self.disagreed_beyond
+    }
+
     /// Whether it is worth finding out how untypical inputs are.
     pub fn wants_untypical(&self) -> bool {
         self.policy().wants_untypical()
@@ -135,8 +143,7 @@ impl Captures {
         let facts = Facts {
             slot: row.slot,
             model: row.model,
-            confidence: row.prediction.confidence,
-            margin: row.prediction.margin,
+            class: row.said.class(),
             untypical,
             bytes: self.bytes(row) as u64,
             asked: wishes.capture,
@@ -206,19 +213,21 @@ impl Captures {
                 (nothing, Some(summary))
             }
         };
+        let class = row.said.class();
         Some(Capture {
             prediction: row.id,
             slot: row.slot.clone(),
             model: row.model.clone(),
             version: row.version,
             input,
-            class: row.prediction.class,
-            confidence: row.prediction.confidence,
+            class: class.map_or(0, |said| said.class),
+            confidence: class.map_or(0.0, |said| said.confidence),
             probability: draw.probability,
             reasons: draw.reasons,
             request: draw.request,
             subject: row.subject,
             summary,
+            number: row.said.number(),
         })
     }
 

@@ -9,6 +9,7 @@ use super::*;
 use crate::{
     chance::Chance,
     config::{self, ByteCount},
+    telemetry::Prediction,
 };
 
 /// Values of an input that is too large to be kept.
@@ -56,11 +57,11 @@ fn kept(keep: Keep, values: usize, bytes_per_day: u64) -> Vec<Option<Capture>> {
             inputs: &input,
             row: 0,
             rows: 1,
-            prediction: Prediction {
+            said: Said::Class(Prediction {
                 class: 1,
                 confidence: 0.9,
                 margin: 0.8,
-            },
+            }),
             embedding: None,
             subject: None,
         };
@@ -94,5 +95,10 @@ fn a_summary_is_small_however_large_its_input_is() {
 fn a_day_pays_for_what_is_kept_and_not_for_what_it_stands_for() {
     // An eighth of a day's bytes may go at once: one input of 64 bytes, or many summaries of a byte.
     let count = |keep| kept(keep, 16, 8 * 64).iter().flatten().count();
-    assert_eq!((count(Keep::Inputs), count(Keep::Features)), (1, 8));
+    assert_eq!(count(Keep::Inputs), 1);
+    let summaries = count(Keep::Features);
+    assert!(
+        summaries > 3,
+        "{summaries}: the budget lowers their probability, and is far from spent"
+    );
 }

@@ -246,14 +246,16 @@ impl Scope {
         let mut labels = 0;
         loop {
             let select = format!(
-                "SELECT device, boot, number, truth FROM label WHERE {} \
+                "SELECT device, boot, number, truth, truth_number FROM label WHERE {} \
                  ORDER BY device, boot, number LIMIT {PAGE} OFFSET {labels}",
                 self.condition
             );
             let rows = raw::rows(txn, DOING, &select, self.values.iter().cloned()).await?;
             for row in &rows {
                 let (device, prediction) = predicted(row, 0)?;
-                let truth: i64 = row.try_get_by_index(3).doing(DOING)?;
+                let class: i64 = row.try_get_by_index(3).doing(DOING)?;
+                let number: Option<f64> = row.try_get_by_index(4).doing(DOING)?;
+                let truth = number.map_or_else(|| class.to_string(), |number| number.to_string());
                 hasher.update(format!("truth {device} {prediction} {truth}\n").as_bytes());
             }
             labels += rows.len() as u64;

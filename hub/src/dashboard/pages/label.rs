@@ -15,7 +15,10 @@ use crate::{
 
 /// What the keys do.
 const KEYS: [(&str, &str); 6] = [
-    ("digit, letter", "choose the class with that key"),
+    (
+        "digit, letter",
+        "choose the class with that key, or type the number",
+    ),
     ("Enter, Space", "say so, and go on"),
     ("S", "skip: you cannot say"),
     ("U", "undo: take back what you said last"),
@@ -48,6 +51,12 @@ pub(in crate::dashboard) fn page(frame: Frame, view: &LabellingView) -> Markup {
                 div.queues {
                     button.small type="button" data-queue="open" aria-pressed="true" { "Open" }
                     button.small type="button" data-queue="disagreed" aria-pressed="false" { "Disagreed" }
+                    @if view.without_input > 0 {
+                        label.small {
+                            input #without-input type="checkbox" autocomplete="off";
+                            " also " (format::count(view.without_input)) " without their input"
+                        }
+                    }
                 }
                 button.small type="button" data-act="help" { "Keys (?)" }
             }

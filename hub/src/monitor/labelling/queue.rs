@@ -13,15 +13,17 @@ use tern_protocol::{
 
 use super::{
     LEASE, Labeller, LabellingError,
+    say::truth,
+    settle::Truth,
     stand::labellers,
-    value::{Candidate, LOT, Place, lot, most_valuable, uncertainty},
-    view::{choices, view},
+    value::{Candidate, LOT, Place, lot, most_valuable, spread, uncertainty},
+    view::{choices, summary, view},
 };
 use crate::{
     app::App,
     monitor::{
         captures,
-        rows::{self, Predicted, class_name},
+        rows::{self, Predicted, class_name, number_text},
         sql::Select,
     },
     registry,
@@ -60,6 +62,9 @@ struct Waiting {
     model: String,
     version: i64,
     confidence: f64,
+    predicted: Option<f64>,
+    low: Option<f64>,
+    high: Option<f64>,
     said: i64,
 }
 
@@ -94,7 +99,14 @@ pub async fn next(
         .map(|held| rows::predicted(&held.device, held.prediction))
         .collect();
     let chosen = match request.queue {
-        Queue::Open => open(app, workspace, labeller, model, &holding, take).await?,
+        Queue::Open => {
+            let asks = Asks {
+                holding: &holding,
+                take,
+                without_input: request.without_input,
+            };
+            open(app, workspace, labeller, model, &asks).await?
+        }
         Queue::Disagreed => disagreed(app, workspace, labeller, model, &holding, take).await?,
     };
     if chosen.is_empty() {
@@ -111,16 +123,25 @@ pub async fn next(
 /// What a capture that is chosen is called, and why it was.
 pub(super) type Pick = (Predicted, Chosen);
 
+/// What is asked of the open queue.
+struct Asks<'a> {
+    /// What is on the screen already.
+    holding: &'a HashSet<Predicted>,
+    take: usize,
+    /// Whether captures of which only a summary was kept are wanted, too.
+    without_input: bool,
+}
+
 async fn open(
     app: &App,
     workspace: &WorkspaceId,
     labeller: &Labeller,
     model: &ModelName,
-    holding: &HashSet<Predicted>,
-    take: usize,
+    asks: &Asks<'_>,
 ) -> Result<Vec<Pick>, LabellingError> {
+    let Asks { holding, take, .. } = *asks;
     let needed = labellers(app.store.read(), workspace, model).await?;
-    let mut waiting = waiting(app, workspace, labeller, model).await?;
+    let mut waiting = waiting(app, workspace, labeller, model, asks.without_input).await?;
     waiting.retain(|one| one.said < i64::from(needed.max(1)) && !holding.contains(&one.key()));
     // What one person has labelled comes first: half a label is none.
     let (half, fresh): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|one| one.said > 0);
@@ -185,16 +206,22 @@ async fn waiting(
     workspace: &WorkspaceId,
     labeller: &Labeller,
     model: &ModelName,
+    without_input: bool,
 ) -> Result<Vec<Waiting>, StoreError> {
     const SAME: &str = "o.workspace = c.workspace AND o.device = c.device AND o.boot = c.boot AND o.number = c.number";
+    let kept = if without_input {
+        ""
+    } else {
+        "AND c.summary IS NULL"
+    };
     let select = Select::new(
         format!(
-            "SELECT c.device, c.boot, c.number, c.model, c.version, c.confidence, \
+            "SELECT c.device, c.boot, c.number, c.model, c.version, c.confidence, c.predicted, c.low, c.high, \
              (SELECT COUNT(*) FROM verdict o WHERE {SAME} AND o.truth IS NOT NULL) AS said \
              FROM (SELECT * FROM capture WHERE workspace = $1 AND model = $2 ORDER BY id DESC LIMIT {NEWEST}) AS c \
              WHERE NOT EXISTS (SELECT 1 FROM label o WHERE {SAME}) \
              AND NOT EXISTS (SELECT 1 FROM verdict o WHERE {SAME} AND o.labeller = $3) \
-             AND NOT EXISTS (SELECT 1 FROM lease o WHERE {SAME} AND o.labeller <> $4 AND o.until > $5) \
+             AND NOT EXISTS (SELECT 1 FROM lease o WHERE {SAME} AND o.labeller <> $4 AND o.until > $5) {kept} \
              ORDER BY c.id DESC LIMIT {WAITING}"
         ),
         [
@@ -228,9 +255,13 @@ async fn valuable(
     let classes = registry::classes(app.store.read(), workspace, Some(model)).await?;
     let mut unsure: Vec<(f64, &Waiting)> = Vec::with_capacity(waiting.len());
     for one in waiting {
-        let of = rows::version_ref(&one.model, one.version)?;
-        let count = classes.get(&of).map_or(0, Vec::len);
-        unsure.push((uncertainty(one.confidence, count), one));
+        let unsure_by = if let Some(predicted) = one.predicted {
+            spread(predicted, one.low.zip(one.high))
+        } else {
+            let of = rows::version_ref(&one.model, one.version)?;
+            uncertainty(one.confidence, classes.get(&of).map_or(0, Vec::len))
+        };
+        unsure.push((unsure_by, one));
     }
     unsure.sort_by(|a, b| b.0.total_cmp(&a.0));
     unsure.truncate(COMPARED);
@@ -419,7 +450,10 @@ pub(super) async fn items(
         let reference = references.get(&of).and_then(Option::as_ref);
         let names = classes.get(&of).cloned().unwrap_or_default();
         let mut item = Item {
-            view: view(&capture.shape, &capture.input, reference),
+            view: match &capture.summary {
+                Some(kept) => summary(kept, reference),
+                None => view(&capture.shape, &capture.input, reference),
+            },
             classes: choices(&names),
             chosen: *chosen,
             said: Vec::new(),
@@ -435,7 +469,7 @@ pub(super) async fn items(
 
 /// What people said about a capture.
 async fn said(app: &App, workspace: &WorkspaceId, item: &Item) -> Result<Vec<SaidBy>, StoreError> {
-    const SELECT: &str = "SELECT labeller, truth FROM verdict WHERE workspace = $1 AND device = $2 \
+    const SELECT: &str = "SELECT labeller, truth, truth_number FROM verdict WHERE workspace = $1 AND device = $2 \
         AND boot = $3 AND number = $4 AND truth IS NOT NULL AND decides = 0 ORDER BY id";
     let CaptureView {
         device, prediction, ..
@@ -455,10 +489,14 @@ async fn said(app: &App, workspace: &WorkspaceId, item: &Item) -> Result<Vec<Sai
     let rows = raw::rows(app.store.read(), DOING, SELECT, values).await?;
     rows.iter()
         .map(|row| {
-            let truth: i64 = row.try_get_by_index(1).doing(DOING)?;
+            let truth = match truth(row, 1)? {
+                Some(Truth::Class(class)) => class_name(Some(&names), class),
+                Some(Truth::Number(number)) => number_text(number),
+                None => String::new(),
+            };
             Ok(SaidBy {
                 labeller: row.try_get_by_index(0).doing(DOING)?,
-                truth: class_name(Some(&names), truth),
+                truth,
             })
         })
         .collect()

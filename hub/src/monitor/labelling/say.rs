@@ -10,7 +10,7 @@ use tern_protocol::{
 
 use super::{
     Labeller, LabellingError, queue,
-    settle::{Settled, Verdict, settle},
+    settle::{Settled, Truth, Verdict, settle},
     stand::labellers,
     value::lot,
 };
@@ -18,7 +18,7 @@ use crate::{
     access::audit::{self, Actor, Deed},
     app::App,
     monitor::{
-        labels::class_named,
+        labels::{class_named, number_named},
         overview::Tally,
         rows::{self, CAPTURED, Captured, LabelRow, Predicted},
     },
@@ -52,9 +52,18 @@ pub async fn say(
     })?;
     let of = rows::version_ref(&capture.model, capture.version)?;
     let names = classes.get(&of).map(Vec::as_slice).unwrap_or_default();
-    let truth = said.truth.as_deref().map(|truth| {
-        class_named(names, truth).ok_or_else(|| LabellingError::NotAClass {
-            truth: truth.chars().take(80).collect(),
+    let truth = said.truth.as_deref().map(|text| {
+        let cut = || text.chars().take(80).collect();
+        if capture.predicted.is_some() {
+            let number = number_named(text).map(Truth::Number);
+            return number.ok_or_else(|| LabellingError::NotANumber {
+                truth: cut(),
+                model: model.clone(),
+            });
+        }
+        let class = class_named(names, text).map(Truth::Class);
+        class.ok_or_else(|| LabellingError::NotAClass {
+            truth: cut(),
             model: model.clone(),
             version: capture.version,
         })
@@ -67,14 +76,21 @@ pub async fn say(
     let mut values = of_one(workspace, &key);
     values.extend([labeller.as_str().into(), i64::from(decides).into()]);
     raw::exec(&txn, DOING, &own, values).await?;
-    let insert = "INSERT INTO verdict (workspace, device, boot, number, labeller, decides, model, truth, at) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    let insert = "INSERT INTO verdict (workspace, device, boot, number, labeller, decides, model, truth, \
+        truth_number, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    let (class, number) = match truth {
+        Some(Truth::Class(class)) => (Some(class), None),
+        // What is no skip has a class.
+        Some(Truth::Number(number)) => (Some(0), Some(number)),
+        None => (None, None),
+    };
     let mut values = of_one(workspace, &key);
     values.extend([
         labeller.as_str().into(),
         i64::from(decides).into(),
         model.as_str().into(),
-        truth.into(),
+        class.into(),
+        number.into(),
         app.clock.now().0.into(),
     ]);
     raw::exec(&txn, DOING, insert, values).await?;
@@ -201,7 +217,9 @@ async fn verdicts(
     workspace: &WorkspaceId,
     key: &Predicted,
 ) -> Result<Vec<(String, Verdict)>, StoreError> {
-    let select = format!("SELECT labeller, truth, decides FROM verdict WHERE {ONE} ORDER BY id");
+    let select = format!(
+        "SELECT labeller, truth, truth_number, decides FROM verdict WHERE {ONE} ORDER BY id"
+    );
     let rows = raw::rows(db, DOING, &select, of_one(workspace, key)).await?;
     rows.iter()
         .map(|row| Ok((row.try_get_by_index(0).doing(DOING)?, verdict(row, 1)?)))
@@ -210,11 +228,18 @@ async fn verdicts(
 
 /// Truth and decision, which begin at a column.
 fn verdict(row: &QueryResult, from: usize) -> Result<Verdict, StoreError> {
-    let decides: i64 = row.try_get_by_index(from + 1).doing(DOING)?;
+    let decides: i64 = row.try_get_by_index(from + 2).doing(DOING)?;
     Ok(Verdict {
-        truth: row.try_get_by_index(from).doing(DOING)?,
+        truth: truth(row, from)?,
         decides: decides > 0,
     })
+}
+
+/// Class and number of a verdict, which begin at a column, as a truth.
+pub(super) fn truth(row: &QueryResult, from: usize) -> Result<Option<Truth>, StoreError> {
+    let class: Option<i64> = row.try_get_by_index(from).doing(DOING)?;
+    let number: Option<f64> = row.try_get_by_index(from + 1).doing(DOING)?;
+    Ok(number.map(Truth::Number).or(class.map(Truth::Class)))
 }
 
 /// Refuses what somebody else is at, and what needs nobody any more.
@@ -279,7 +304,7 @@ async fn follow(
         return Ok(settled);
     }
     match (settled, stored) {
-        (Settled::Truth(truth), Some(stored)) if stored.truth == truth => {}
+        (Settled::Truth(truth), Some(stored)) if says(&stored, truth) => {}
         (Settled::Truth(truth), _) => {
             let row = person_label(app, capture, truth);
             write(app, txn, workspace, &[row]).await?;
@@ -294,11 +319,22 @@ async fn follow(
     Ok(settled)
 }
 
+/// Whether a label says this already.
+fn says(label: &LabelRow, truth: Truth) -> bool {
+    match truth {
+        Truth::Class(class) => label.truth == class,
+        Truth::Number(number) => label.truth_number.map(f64::to_bits) == Some(number.to_bits()),
+    }
+}
+
 /// The label that people made.
-fn person_label(app: &App, capture: Captured, truth: i64) -> LabelRow {
+fn person_label(app: &App, capture: Captured, truth: Truth) -> LabelRow {
     let in_lot = lot(&(capture.device.clone(), capture.boot, capture.number)).1;
     let mut row = capture.label(LabelSource::Person, app.clock.now());
-    row.truth = truth;
+    match truth {
+        Truth::Class(class) => row.truth = class,
+        Truth::Number(number) => row.truth_number = Some(number),
+    }
     if !in_lot {
         // It was chosen by what the model said of it: nobody knows what it stands for.
         row.probability = 0.0;
@@ -329,7 +365,7 @@ pub(super) async fn follow_all(
     workspace: &WorkspaceId,
     model: &ModelName,
 ) -> Result<usize, StoreError> {
-    const SELECT: &str = "SELECT device, boot, number, truth, decides FROM verdict v \
+    const SELECT: &str = "SELECT device, boot, number, truth, truth_number, decides FROM verdict v \
         WHERE v.workspace = $1 AND v.model = $2 \
         AND NOT EXISTS (SELECT 1 FROM label o WHERE o.workspace = v.workspace AND o.device = v.device \
           AND o.boot = v.boot AND o.number = v.number) ORDER BY v.id";
@@ -344,7 +380,7 @@ pub(super) async fn follow_all(
         said.entry(key).or_default().push(verdict(&row, 3)?);
     }
     let needed = labellers(txn, workspace, model).await?;
-    let settled: BTreeMap<Predicted, i64> = said
+    let settled: BTreeMap<Predicted, Truth> = said
         .into_iter()
         .filter_map(|(key, verdicts)| match settle(&verdicts, needed) {
             Settled::Truth(truth) => Some((key, truth)),

@@ -9,7 +9,7 @@ use sea_orm::{ConnectionTrait as _, FromQueryResult, Value};
 use tern_protocol::{
     id::{SiteName, WorkspaceId},
     profile::{CONFIDENCE_BINS, Reference},
-    rest::{EstimateBasis, EstimateView, EstimatedDay, EstimatedQuantity},
+    rest::{EstimateBasis, EstimateView, EstimatedDay, EstimatedQuantity, Part},
     time::WallTime,
     window::Window,
 };
@@ -76,6 +76,7 @@ pub(super) async fn estimate(
         model: &query.model,
         version: query.version,
         site: Some(site),
+        arm: query.arm,
         level: Level::Day,
         from,
         to,
@@ -105,6 +106,7 @@ async fn labels(
         ],
     )
     .filter(" AND site = ?", query.site.as_ref().map(SiteName::as_str))
+    .filter(" AND arm = ?", query.arm.map(Part::word))
     .push(" ORDER BY predicted_at DESC LIMIT ?", [LABELS.into()]);
     let rows = store
         .read()
