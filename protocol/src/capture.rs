@@ -92,6 +92,39 @@ pub struct MeasuredSignal {
     pub value: f32,
 }
 
+/// What a model predicted that is no classifier: the first element of its first output.
+#[derive(Debug, Clone, Copy, PartialEq, Encode, Decode)]
+#[cbor(map)]
+#[cfg_attr(feature = "rest", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct PredictedNumber {
+    /// It.
+    #[n(0)]
+    pub value: f64,
+    /// Lower end of the interval that was predicted with it, of a model that has one ([`crate::quantile`]).
+    #[n(1)]
+    #[cfg_attr(
+        feature = "rest",
+        serde(default, skip_serializing_if = "Option::is_none")
+    )]
+    pub low: Option<f64>,
+    /// Its upper end.
+    #[n(2)]
+    #[cfg_attr(
+        feature = "rest",
+        serde(default, skip_serializing_if = "Option::is_none")
+    )]
+    pub high: Option<f64>,
+}
+
+impl PredictedNumber {
+    /// Whether all of it are numbers.
+    pub fn is_finite(&self) -> bool {
+        let all = [Some(self.value), self.low, self.high];
+        all.into_iter().flatten().all(f64::is_finite)
+    }
+}
+
 /// An operator asks for some of the next inputs.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]

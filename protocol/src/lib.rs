@@ -11,7 +11,7 @@
 //!
 //! There is no clock, no socket and no file in here.
 // utoipa's derive writes `format!` and `vec!`, which only the std prelude has.
-#![cfg_attr(not(any(test, feature = "schema")), no_std)]
+#![cfg_attr(not(any(test, feature = "schema", feature = "tables")), no_std)]
 
 extern crate alloc;
 

@@ -10,7 +10,7 @@ use alloc::{boxed::Box, string::String, vec::Vec};
 use minicbor::{Decode, Decoder, Encode, Encoder, data::Type, decode, encode};
 
 use crate::{
-    capture::{Reasons, Summary},
+    capture::{PredictedNumber, Reasons, Summary},
     digest::Digest,
     id::{ModelName, ModelVersion, OutboxId, PredictionId, Sequence, SlotName},
     shadow::ShadowWindow,
@@ -291,10 +291,10 @@ pub struct Capture {
     /// The first input, a batch of one. Without elements if only [`Self::summary`] is kept of it.
     #[n(4)]
     pub input: Tensor,
-    /// Index of the predicted class.
+    /// Index of the predicted class; 0 of a model that is no classifier.
     #[n(5)]
     pub class: u32,
-    /// Its probability as the model says, 0 to 1.
+    /// Its probability as the model says, 0 to 1; 0 of a model that is no classifier.
     #[n(6)]
     pub confidence: f32,
     /// The probability with which this input was drawn, over 0 up to 1: accuracy estimates
@@ -316,6 +316,9 @@ pub struct Capture {
     /// What stands for an input that is not kept itself.
     #[n(11)]
     pub summary: Option<Summary>,
+    /// What was predicted, of a model that is no classifier.
+    #[n(12)]
+    pub number: Option<PredictedNumber>,
 }
 
 /// The truth about a prediction, as the device was told.

@@ -1,6 +1,6 @@
 //! Which inputs are kept for people to label, and what of them.
 //!
-//! Called by `serve` for every prediction of a classifier, by `shadow` for those that a candidate answered otherwise,
+//! Called by `serve` for every prediction that a truth can be compared with, by `shadow` for those that a candidate answered otherwise,
 //! and by `node`, which writes captures down and remembers what has to be. [`policy`] and [`budget`] decide and are
 //! pure; [`blur`] runs the operator's own program.
 //!
@@ -33,7 +33,7 @@ use crate::{
     clock::Clock,
     config::Keep,
     node::Input,
-    telemetry::{Bins, Prediction},
+    telemetry::{Bins, Said},
 };
 
 /// What whoever asks for a prediction may say about keeping its input.
@@ -65,7 +65,7 @@ pub struct Row<'a> {
     /// How many rows there are.
     pub rows: usize,
     /// What was said of it.
-    pub prediction: Prediction,
+    pub said: Said,
     /// The embedding of the whole request, if the model gives one.
     pub embedding: Option<&'a Tensor>,
     /// Whose it is.
@@ -77,6 +77,7 @@ pub struct Row<'a> {
 pub struct Captures {
     policy: Mutex<Policy>,
     keep: Keep,
+    disagreed_beyond: f32,
     workspace: WorkspaceId,
     clock: Clock,
     inputs: mpsc::Sender<Input>,
@@ -97,6 +98,7 @@ impl Captures {
     ) -> Self {
         Self {
             keep: policy.settings().keep,
+            disagreed_beyond: policy.settings().disagreed_beyond,
             policy: policy.into(),
             workspace,
             clock,
@@ -124,6 +126,12 @@ impl Captures {
         self.skipped.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// By how much numbers of two versions may differ and none of their inputs is kept, as
+    /// [`tern_protocol::shadow::agree`] takes it.
+    pub fn disagreed_beyond(&self) -> f32 {
+        self.disagreed_beyond
+    }
+
     /// Whether it is worth finding out how untypical inputs are.
     pub fn wants_untypical(&self) -> bool {
         self.policy().wants_untypical()
@@ -135,10 +143,9 @@ impl Captures {
         let facts = Facts {
             slot: row.slot,
             model: row.model,
-            confidence: row.prediction.confidence,
-            margin: row.prediction.margin,
+            class: row.said.class(),
             untypical,
-            bytes: bytes(row) as u64,
+            bytes: self.bytes(row) as u64,
             asked: wishes.capture,
             subject: row.subject.as_ref(),
         };
@@ -149,7 +156,7 @@ impl Captures {
 
     /// A version beside the one that serves said something else of a row that is not kept yet.
     pub fn disagreed(&self, row: &Row<'_>) {
-        let (now, bytes) = (self.clock.uptime(), bytes(row) as u64);
+        let (now, bytes) = (self.clock.uptime(), self.bytes(row) as u64);
         let subject = row.subject.as_ref();
         let decision = self.policy().disagreed(now, row.slot, bytes, subject);
         self.carry_out(row, decision);
@@ -170,10 +177,28 @@ impl Captures {
         kept
     }
 
+    /// About how many bytes are kept of a row.
+    fn bytes(&self, row: &Row<'_>) -> usize {
+        let of = |tensor: Option<&Tensor>| {
+            let all = tensor.map_or(0, |tensor| tensor.data.len());
+            all / row.rows.max(1)
+        };
+        match self.keep {
+            Keep::Inputs => of(row.inputs.first()),
+            Keep::Features => row.bins.summary_bytes() + of(row.embedding),
+        }
+    }
+
     /// What is kept of a row; nothing if it is too large.
     fn capture(&self, row: &Row<'_>, draw: Draw) -> Option<Capture> {
         let (input, summary) = match self.keep {
-            Keep::Inputs => (of_row(row.inputs.first()?, row.row, row.rows)?, None),
+            Keep::Inputs => {
+                let input = of_row(row.inputs.first()?, row.row, row.rows)?;
+                (
+                    Some(input).filter(|it| it.data.len() <= limits::CAPTURE_INPUT)?,
+                    None,
+                )
+            }
             Keep::Features => {
                 let nothing = Tensor {
                     dtype: Dtype::F32,
@@ -188,19 +213,21 @@ impl Captures {
                 (nothing, Some(summary))
             }
         };
+        let class = row.said.class();
         Some(Capture {
             prediction: row.id,
             slot: row.slot.clone(),
             model: row.model.clone(),
             version: row.version,
             input,
-            class: row.prediction.class,
-            confidence: row.prediction.confidence,
+            class: class.map_or(0, |said| said.class),
+            confidence: class.map_or(0.0, |said| said.confidence),
             probability: draw.probability,
             reasons: draw.reasons,
             request: draw.request,
             subject: row.subject,
             summary,
+            number: row.said.number(),
         })
     }
 
@@ -252,18 +279,9 @@ impl Captures {
     }
 }
 
-/// Bytes of a row of the first input.
-fn bytes(row: &Row<'_>) -> usize {
-    let all = row.inputs.first().map_or(0, |tensor| tensor.data.len());
-    all / row.rows.max(1)
-}
-
-/// One row of a tensor, if it is small enough to be kept.
+/// One row of a tensor.
 fn of_row(tensor: &Tensor, row: usize, rows: usize) -> Option<Tensor> {
     let bytes = tensor.data.len().checked_div(rows)?;
-    if bytes > limits::CAPTURE_INPUT {
-        return None;
-    }
     let mut shape = tensor.shape.clone();
     if rows > 1 {
         *shape.first_mut()? = 1;
@@ -274,3 +292,6 @@ fn of_row(tensor: &Tensor, row: usize, rows: usize) -> Option<Tensor> {
         data: tensor.data.get(row * bytes..(row + 1) * bytes)?.to_vec(),
     })
 }
+
+#[cfg(test)]
+mod tests;

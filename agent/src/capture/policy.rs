@@ -19,7 +19,7 @@ use tern_protocol::{
 };
 
 use super::budget::{Budget, Remembered};
-use crate::{chance::Chance, config};
+use crate::{chance::Chance, config, telemetry::Prediction};
 
 /// Subjects of which nothing is kept that are remembered: the hub keeps nothing of all others either.
 const FORGOTTEN_MAX: usize = 1024;
@@ -31,10 +31,8 @@ pub struct Facts<'a> {
     pub slot: &'a SlotName,
     /// By which model.
     pub model: &'a ModelName,
-    /// How sure the model is, 0 to 1.
-    pub confidence: f32,
-    /// By how much its answer is likelier than the next one.
-    pub margin: f32,
+    /// What a classifier said; nothing of a model that answers numbers, which is never unsure.
+    pub class: Option<Prediction>,
     /// How untypical the input is, 0 to 1; none if that is not known.
     pub untypical: Option<f32>,
     /// Its bytes.
@@ -217,8 +215,9 @@ impl Policy {
     /// The probability of each policy that concerns the input, before the budget lowers it.
     fn shares(&self, facts: &Facts<'_>) -> [(Reasons, f64); 3] {
         let settings = &self.settings;
-        let unsure =
-            facts.confidence < settings.unsure_below || facts.margin < settings.unsure_margin;
+        let unsure = facts.class.is_some_and(|said| {
+            said.confidence < settings.unsure_below || said.margin < settings.unsure_margin
+        });
         let drifted = facts
             .untypical
             .is_some_and(|share| share >= settings.drifted_above);

@@ -16,7 +16,10 @@ use std::{
 };
 
 use serde::Deserialize;
-use tern_protocol::id::{DeviceId, SiteName, SlotName, WorkspaceId};
+use tern_protocol::{
+    id::{DeviceId, SiteName, SlotName, WorkspaceId},
+    shadow::TOLERANCE,
+};
 
 use crate::{activation::Activation, identity::file::Identity, vetting::Budget};
 
@@ -274,6 +277,9 @@ pub struct Captures {
     pub drifted_share: f32,
     /// Probability with which an input is captured of which a version beside the one that serves says something else.
     pub disagreed_share: f32,
+    /// Of versions that answer numbers: by how much these may differ and are the same, as a share of the larger one, or of
+    /// one if both are smaller.
+    pub disagreed_beyond: f32,
     /// Most captures of one slot in one window; half of them for what was not drawn.
     pub per_window: u32,
     /// Most captures of the device in any 24 hours; no limit if unset.
@@ -372,6 +378,7 @@ impl Config {
             ("captures.drifted_above", self.captures.drifted_above),
             ("captures.drifted_share", self.captures.drifted_share),
             ("captures.disagreed_share", self.captures.disagreed_share),
+            ("captures.disagreed_beyond", self.captures.disagreed_beyond),
         ];
         if let Some((key, share)) = shares.iter().find(|(_, s)| !(0.0..=1.0).contains(s)) {
             return Some((key, share.to_string(), "from 0 to 1".into()));
@@ -546,6 +553,7 @@ impl Default for Captures {
             drifted_above: 0.5,
             drifted_share: 0.0,
             disagreed_share: 1.0,
+            disagreed_beyond: TOLERANCE,
             per_day: None,
             bytes_per_day: None,
             ring: ByteCount(8 << 20),

@@ -149,6 +149,7 @@ fn capture(bytes: usize) -> Body {
         request: None,
         subject: None,
         summary: None,
+        number: None,
     }))
 }
 

@@ -18,7 +18,7 @@ use tern_protocol::{
 use tokio::sync::{Notify, mpsc};
 use tracing::{Instrument as _, field};
 
-use super::recent::{FeedbackError, Recent, Said, Truth};
+use super::recent::{FeedbackError, Recent, Truth};
 use crate::{
     SPANS,
     capture::{Captures, Row, Wishes},
@@ -27,7 +27,7 @@ use crate::{
     node::Input,
     shadow,
     slots::{Loaded, Slot, Slots},
-    telemetry::{Inference, Prediction, TellError, Took},
+    telemetry::{Inference, Prediction, Said, TellError, Took},
 };
 
 /// Why there is no answer.
@@ -70,7 +70,9 @@ impl Answer {
 /// What is counted of an answer.
 struct Counted<'a> {
     predictions: &'a [Option<Prediction>],
-    numbers: Numbers<'a>,
+    values: &'a [f32],
+    /// What a truth can be compared with, row by row.
+    said: &'a [Said],
     taps: &'a [f32],
     took: Took,
 }
@@ -227,12 +229,18 @@ impl Predictor {
         };
         let values = loaded.values(&answered, said.len());
         let intervals = loaded.intervals(&answered, said.len());
+        let numbers = Numbers {
+            values: &values,
+            intervals: &intervals,
+        };
+        let rows_of = said.iter().enumerate();
+        let each: Vec<Said> = rows_of
+            .map(|(row, said)| numbers.said(row, *said))
+            .collect();
         let counted = Counted {
             predictions: &said,
-            numbers: Numbers {
-                values: &values,
-                intervals: &intervals,
-            },
+            values: &values,
+            said: &each,
             taps: &answered.taps,
             took,
         };
@@ -246,7 +254,7 @@ impl Predictor {
             shadow.offer(shadow::Answered {
                 live: &loaded,
                 inputs,
-                predictions: &said,
+                said: &each,
                 outputs: &answered.outputs,
                 micros: micros / rows,
                 ids: &predictions,
@@ -278,7 +286,8 @@ impl Predictor {
     ) -> (Vec<PredictionId>, Vec<bool>) {
         let Counted {
             predictions,
-            numbers,
+            values,
+            said,
             taps,
             took,
         } = *of;
@@ -303,19 +312,19 @@ impl Predictor {
             meter.inference(&Inference {
                 took,
                 prediction: *prediction,
-                value: numbers.values.get(row).copied(),
+                value: values.get(row).copied(),
                 features: of_row(row),
                 signals: &signals[row],
                 taps: &taps[row * tapped..(row + 1) * tapped],
             });
-            ids.push(lock(&self.recent).push(loaded, numbers.said(row, *prediction), now));
+            ids.push(lock(&self.recent).push(loaded, said[row], now));
         }
         drop(meter);
         let version = &loaded.kept.version;
-        let keep = |(row, prediction): (usize, &Option<Prediction>)| {
-            let Some(prediction) = *prediction else {
+        let keep = |(row, said): (usize, &Said)| {
+            if *said == Said::Nothing {
                 return false;
-            };
+            }
             let untypical = untypical.then(|| bins.untypical(of_row(row), &signals[row]));
             let row = Row {
                 id: ids[row],
@@ -326,14 +335,14 @@ impl Predictor {
                 inputs: asked.inputs,
                 row,
                 rows,
-                prediction,
+                said: *said,
                 embedding,
                 subject: asked.wishes.subject,
             };
             self.captures
                 .answered(&row, untypical.flatten(), &asked.wishes)
         };
-        let kept = predictions.iter().enumerate().map(keep).collect();
+        let kept = said.iter().enumerate().map(keep).collect();
         (ids, kept)
     }
 

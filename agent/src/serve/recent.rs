@@ -12,26 +12,10 @@ use tern_protocol::{
     time::Instant,
 };
 
-use crate::{slots::Loaded, telemetry::Prediction};
+use crate::{slots::Loaded, telemetry::Said};
 
 /// Predictions that are remembered: 48 bytes each, so 3 MiB when full.
 pub const RECENT_MAX: usize = 65_536;
-
-/// What a prediction said, as far as a truth can be compared with it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Said {
-    /// A class.
-    Class(Prediction),
-    /// A finite number.
-    Number {
-        /// It.
-        value: f32,
-        /// The ends of the interval that was predicted with it, of a model that predicts one.
-        interval: Option<(f32, f32)>,
-    },
-    /// Neither.
-    Nothing,
-}
 
 /// A truth, joined with its prediction.
 #[derive(Debug, Clone, PartialEq)]
@@ -162,7 +146,8 @@ impl Recent {
         let prediction = match memory.said {
             Said::Class(prediction) => prediction,
             Said::Nothing => return Err(FeedbackError::Nothing(id)),
-            Said::Number { value, interval } => {
+            Said::Number { .. } => {
+                let said = memory.said.number().ok_or(FeedbackError::Nothing(id))?;
                 let number = truth.trim().parse().ok().filter(|it: &f64| it.is_finite());
                 let number = number
                     .ok_or_else(|| FeedbackError::NotANumber(truth.chars().take(80).collect()))?;
@@ -172,10 +157,10 @@ impl Recent {
                     slot: slot.clone(),
                     model: version.model.clone(),
                     version: version.version,
-                    predicted: value.into(),
+                    predicted: said.value,
                     truth: number,
-                    low: interval.map(|(low, _)| low.into()),
-                    high: interval.map(|(_, high)| high.into()),
+                    low: said.low,
+                    high: said.high,
                     predicted_at: memory.at,
                 }));
             }

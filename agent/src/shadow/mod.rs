@@ -42,7 +42,7 @@ use crate::{
     capture::{Captures, Row},
     clock::{self, Clock},
     slots::Loaded,
-    telemetry::{Bins, Prediction},
+    telemetry::{Bins, Prediction, Said},
 };
 
 /// Requests that wait for the candidate, at most: enough for a burst, little to hold in memory.
@@ -79,7 +79,7 @@ pub struct Answered<'a> {
     /// What it was asked.
     pub inputs: Vec<Tensor>,
     /// What it said of each row.
-    pub predictions: &'a [Option<Prediction>],
+    pub said: &'a [Said],
     /// Its outputs.
     pub outputs: &'a [Tensor],
     /// What a row took, in microseconds.
@@ -145,7 +145,7 @@ struct Job {
     said: Answer,
     rows: usize,
     micros: f64,
-    /// The rows whose inputs are not kept yet, of a classifier.
+    /// The rows whose inputs are not kept yet.
     unkept: Vec<Unkept>,
     subject: Option<Digest>,
 }
@@ -155,7 +155,7 @@ struct Job {
 struct Unkept {
     row: usize,
     id: PredictionId,
-    prediction: Prediction,
+    said: Said,
 }
 
 impl Job {
@@ -234,7 +234,7 @@ impl Shadow {
     /// waits: the thread that runs the candidate comes after all others, so whoever waited for a lock
     /// that it holds would wait for all others.
     pub fn offer(&self, answered: Answered<'_>) {
-        let rows = answered.predictions.len();
+        let rows = answered.said.len();
         let mut work = match self.work.try_lock() {
             Ok(work) => work,
             Err(TryLockError::Poisoned(work)) => work.into_inner(),
@@ -257,7 +257,7 @@ impl Shadow {
         let said = if answered.live.manifest.classes.is_empty() {
             Answer::Outputs(answered.outputs.to_vec())
         } else {
-            let classes = answered.predictions.iter().flatten();
+            let classes = answered.said.iter().filter_map(Said::class);
             Answer::Classes(classes.map(|prediction| prediction.class).collect())
         };
         let unkept = self.unkept(&answered);
@@ -284,18 +284,13 @@ impl Shadow {
         if self.captures.get().is_none() {
             return Vec::new();
         }
-        let rows = answered
-            .predictions
-            .iter()
-            .zip(answered.ids)
-            .zip(answered.kept);
+        let rows = answered.said.iter().zip(answered.ids).zip(answered.kept);
         let unkept = rows.enumerate().filter(|(_, (_, kept))| !**kept);
-        let unkept = unkept.filter_map(|(row, ((prediction, id), _))| {
-            prediction.map(|prediction| Unkept {
-                row,
-                id: *id,
-                prediction,
-            })
+        let unkept = unkept.filter(|(_, ((said, _), _))| **said != Said::Nothing);
+        let unkept = unkept.map(|(row, ((said, id), _))| Unkept {
+            row,
+            id: *id,
+            said: *said,
         });
         unkept.collect()
     }
@@ -407,7 +402,7 @@ impl Shadow {
             let outcome = self.compare(&job);
             let taken = clock::of_thread().saturating_sub(start);
             if let Some(outcome) = &outcome {
-                self.keep(&job, &outcome.alike);
+                self.keep(&job, &outcome.differs);
             }
             self.record(&job, outcome, taken);
         }
@@ -457,21 +452,32 @@ impl Shadow {
             let classes = predictions.iter().flatten();
             Answer::Classes(classes.map(|prediction| prediction.class).collect())
         };
+        let within = |tolerance| alike(&job.said, &said, job.rows, &job.live.classes, tolerance);
+        let alike = within(TOLERANCE);
+        let beyond = self
+            .captures
+            .get()
+            .map(|captures| captures.disagreed_beyond());
+        let kept_by = match beyond {
+            Some(beyond) if !job.unkept.is_empty() => within(beyond),
+            _ => alike.clone(),
+        };
         Some(Outcome {
-            alike: alike(&job.said, &said, job.rows, &job.live.classes, TOLERANCE),
+            differs: kept_by.into_iter().map(|alike| !alike).collect(),
+            alike,
             predictions,
             micros: micros / job.rows.max(1) as f64,
         })
     }
 
     /// Offers the inputs of rows on which the versions differ.
-    fn keep(&self, job: &Job, alike: &[bool]) {
+    fn keep(&self, job: &Job, differs: &[bool]) {
         let Some(captures) = self.captures.get() else {
             return;
         };
         let version = &job.live.version;
         for unkept in &job.unkept {
-            if alike.get(unkept.row).is_none_or(|alike| *alike) {
+            if differs.get(unkept.row) != Some(&true) {
                 continue;
             }
             captures.disagreed(&Row {
@@ -483,7 +489,7 @@ impl Shadow {
                 inputs: &job.inputs,
                 row: unkept.row,
                 rows: job.rows,
-                prediction: unkept.prediction,
+                said: unkept.said,
                 embedding: None,
                 subject: job.subject,
             });
@@ -521,6 +527,8 @@ impl Shadow {
 
 struct Outcome {
     alike: Vec<bool>,
+    /// Which rows differ by so much that their inputs are worth keeping.
+    differs: Vec<bool>,
     predictions: Vec<Option<Prediction>>,
     micros: f64,
 }

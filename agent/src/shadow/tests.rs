@@ -72,13 +72,20 @@ fn ask(shadow: &Shadow, live: &Loaded, rows: &[f32]) {
     shadow.offer(Answered {
         live,
         inputs,
-        predictions: &predictions,
+        said: &said_of(&predictions),
         outputs: &answered.outputs,
         micros: 5.0,
         ids: &ids(predictions.len()),
         kept: &vec![false; predictions.len()],
         subject: None,
     });
+}
+
+/// As `serve` tells it of a classifier.
+fn said_of(predictions: &[Option<Prediction>]) -> Vec<Said> {
+    let said = predictions.iter();
+    said.map(|one| one.map_or(Said::Nothing, Said::Class))
+        .collect()
 }
 
 /// Waits until so many rows are counted.
@@ -119,7 +126,7 @@ fn inputs_on_which_the_versions_differ_are_kept_unless_they_are() {
     shadow.offer(Answered {
         live: &live,
         inputs,
-        predictions: &predictions,
+        said: &said_of(&predictions),
         outputs: &answered.outputs,
         micros: 5.0,
         ids: &ids(2),
@@ -143,6 +150,57 @@ fn inputs_on_which_the_versions_differ_are_kept_unless_they_are() {
     assert_eq!(capture.reasons, tern_protocol::capture::Reasons::DISAGREED);
     assert!(capture.probability <= 0.0 && capture.subject == subject);
     assert!(kept.try_recv().is_err(), "the first is kept already");
+}
+
+/// Versions that answer numbers: a half more is another number, and kept only where the device says that it is.
+#[test]
+fn inputs_on_which_numbers_differ_by_more_than_is_declared_are_kept() {
+    let clock = clock();
+    for (beyond, is_kept) in [(0.03, true), (0.9, false)] {
+        let live = loaded(1, &WEIGHTS, &[], &clock);
+        let more = WEIGHTS.map(|weight| 1.5 * weight);
+        let other = loaded(2, &more, &[], &clock);
+        let shadow = Shadow::start(other, 1000, clock).expect("it starts");
+        let (kept_in, mut kept) = tokio::sync::mpsc::channel(8);
+        let settings = crate::config::Captures {
+            disagreed_beyond: beyond,
+            ..crate::config::Captures::default()
+        };
+        let chance = crate::chance::Chance::seeded(1);
+        let policy = crate::capture::policy::Policy::new(settings, chance, clock.uptime());
+        let workspace = "default".parse().expect("a name");
+        let captures = Captures::new(policy, workspace, clock, kept_in);
+        shadow.keep_differences(Arc::new(captures));
+        let inputs = vec![Tensor::from_f32(&[1, 4], &[0.5, 0.0, 0.0, 0.0])];
+        let answered = live.model.answer(&inputs).expect("it answers");
+        let value = live.values(&answered, 1)[0];
+        shadow.offer(Answered {
+            live: &live,
+            inputs: inputs.clone(),
+            said: &[Said::Number {
+                value,
+                interval: Some((value - 1.0, f32::NAN)),
+            }],
+            outputs: &answered.outputs,
+            micros: 5.0,
+            ids: &ids(1),
+            kept: &[false],
+            subject: None,
+        });
+        assert_eq!(counted(&shadow, 1).agreed, 0, "by more than a hundredth");
+        shadow.end();
+        let capture = match kept.try_recv() {
+            Ok(crate::node::Input::Capture(capture)) => Some(capture),
+            _ => None,
+        };
+        let number = capture.and_then(|capture| capture.number);
+        let said = number.map(|number| (number.value, number.low));
+        assert_eq!(
+            said,
+            is_kept.then_some((f64::from(value), None)),
+            "{beyond}"
+        );
+    }
 }
 
 fn clock() -> Clock {
@@ -270,7 +328,7 @@ fn a_large_request_is_not_held_in_memory() {
             shape: vec![1],
             data: vec![0; QUEUE_BYTES + 1],
         }],
-        predictions: &[None],
+        said: &[Said::Nothing],
         outputs: &[],
         micros: 1.0,
         ids: &ids(1),

@@ -70,6 +70,11 @@ impl Bins {
         features.max(signals).map(|permille| permille as f32 / 1e3)
     }
 
+    /// About how many bytes stand for an input: a byte a feature, name and value of a signal.
+    pub fn summary_bytes(&self) -> usize {
+        self.features.len() + 16 * self.signals.len()
+    }
+
     /// What stands for an input with these values.
     pub fn summary(&self, values: &[f32], embedding: Vec<f32>) -> Summary {
         let mut measured = Measured::new(values, self.image);

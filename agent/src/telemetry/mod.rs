@@ -13,5 +13,5 @@ pub use self::{
     bins::Bins,
     meter::{Inference, Meter, Took},
     metrics::{Ever, TellError},
-    prediction::Prediction,
+    prediction::{Prediction, Said},
 };

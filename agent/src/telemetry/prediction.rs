@@ -1,4 +1,6 @@
-//! What a classifier said of one input.
+//! What a model said of one input.
+
+use tern_protocol::capture::PredictedNumber;
 
 /// What a classifier said.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -9,6 +11,45 @@ pub struct Prediction {
     pub confidence: f32,
     /// By how much that is more than the probability of the next one; 0 at least.
     pub margin: f32,
+}
+
+/// What a model said of one input, as far as a truth can be compared with it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Said {
+    /// A class.
+    Class(Prediction),
+    /// A finite number.
+    Number {
+        /// It.
+        value: f32,
+        /// The ends of the interval that was predicted with it, of a model that predicts one.
+        interval: Option<(f32, f32)>,
+    },
+    /// Neither.
+    Nothing,
+}
+
+impl Said {
+    /// The class.
+    pub fn class(&self) -> Option<Prediction> {
+        match self {
+            Self::Class(prediction) => Some(*prediction),
+            Self::Number { .. } | Self::Nothing => None,
+        }
+    }
+
+    /// The number. An end of its interval that is no number is not told.
+    pub fn number(&self) -> Option<PredictedNumber> {
+        let Self::Number { value, interval } = *self else {
+            return None;
+        };
+        let interval = interval.filter(|(low, high)| low.is_finite() && high.is_finite());
+        Some(PredictedNumber {
+            value: value.into(),
+            low: interval.map(|(low, _)| low.into()),
+            high: interval.map(|(_, high)| high.into()),
+        })
+    }
 }
 
 impl Prediction {

@@ -195,6 +195,8 @@ pub struct TruthQuery {
     pub version: ModelVersion,
     /// Only of predictions at this site.
     pub site: Option<SiteName>,
+    /// Only of devices that had this part in a rollout.
+    pub arm: Option<Part>,
     /// Only of predictions from this moment on.
     pub from: Option<WallTime>,
     /// Only the newest labels, by the time of the prediction.
@@ -205,6 +207,7 @@ impl TruthQuery {
     pub(super) fn parameters(&self) -> Parameters {
         given([
             ("site", self.site.as_ref().map(ToString::to_string)),
+            ("arm", self.arm.map(|arm| arm.word().to_owned())),
             ("from", self.from.map(|from| from.0.to_string())),
             ("last", self.last.map(|last| last.to_string())),
         ])

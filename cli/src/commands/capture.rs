@@ -426,6 +426,7 @@ mod tests {
                 .is_empty()
                 .then_some(tern_protocol::rest::NoInput::NotKept),
             summary: None,
+            number: None,
             truth: truth.map(Into::into),
         }
     }

@@ -68,7 +68,7 @@ pub(crate) enum ChartError {
 }
 
 /// One of a few words that the protocol has.
-fn word<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+pub(super) fn word<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_json::from_value(text.into()).map_err(|err| err.to_string())
 }
 

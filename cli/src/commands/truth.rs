@@ -5,10 +5,11 @@ use std::time::Duration;
 use tern_cli::client::TruthQuery;
 use tern_protocol::{
     id::{ModelName, ModelVersion, SiteName},
+    rest::Part,
     time::WallTime,
 };
 
-use super::{Answer, AskError, Context, given};
+use super::{Answer, AskError, Context, chart::word, given};
 use crate::{clock, show};
 
 #[derive(Debug, clap::Args)]
@@ -26,6 +27,9 @@ pub(crate) struct TruthArgs {
     /// Only of predictions at this site
     #[arg(long)]
     site: Option<SiteName>,
+    /// Only of devices with this part in a rollout: treatment or control
+    #[arg(long, value_parser = word::<Part>)]
+    arm: Option<Part>,
     /// Only of predictions of the time up to now, as `6h` or `30d`
     #[arg(long, value_name = "TIME", value_parser = given::duration)]
     since: Option<Duration>,
@@ -43,6 +47,7 @@ pub(crate) fn run(context: &mut Context, args: &TruthArgs) -> Result<Answer, Ask
         model: args.model.clone(),
         version: args.version,
         site: args.site.clone(),
+        arm: args.arm,
         from,
         last: args.last,
     };

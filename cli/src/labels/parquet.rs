@@ -12,7 +12,8 @@ use parquet::{
 };
 use std::sync::Arc;
 
-use super::{COLUMNS, LabelsError, Row, label};
+use super::{LabelsError, Row};
+use tern_protocol::rest::label_table::{COLUMNS, LabelTableError, label};
 
 /// Most rows of a file: as many as the longest CSV holds.
 const ROWS: i64 = 10_000_000;
@@ -39,7 +40,7 @@ pub(super) fn parse(bytes: Vec<u8>) -> Result<Vec<Row>, LabelsError> {
         let found = names
             .iter()
             .position(|name| name.eq_ignore_ascii_case(column));
-        *place = found.ok_or_else(|| LabelsError::Column {
+        *place = found.ok_or_else(|| LabelTableError::Column {
             missing: column,
             found: names
                 .iter()
@@ -71,10 +72,8 @@ pub(super) fn parse(bytes: Vec<u8>) -> Result<Vec<Row>, LabelsError> {
             let text = text.ok_or(LabelsError::Kind { row: at, column })?;
             let text = text.trim();
             if text.is_empty() {
-                return Err(LabelsError::Missing {
-                    at: format!("row {at}"),
-                    column,
-                });
+                let at = format!("row {at}");
+                return Err(LabelTableError::Missing { at, column }.into());
             }
             Ok(text.to_owned())
         };

@@ -28,6 +28,8 @@ pub(crate) fn captures(captures: &[CaptureView], now: WallTime, look: Look) -> S
     let mut table = Table::new(look, &headings);
     for capture in captures {
         let truth = match &capture.truth {
+            // How far off a number may be is not for a table to say.
+            Some(truth) if capture.number.is_some() => truth.as_str().into(),
             Some(truth) if *truth == capture.class => Cell::toned(truth.as_str(), Tone::Good),
             Some(truth) => Cell::toned(truth.as_str(), Tone::Bad),
             None => Cell::toned("–", Tone::Quiet),
@@ -39,7 +41,10 @@ pub(crate) fn captures(captures: &[CaptureView], now: WallTime, look: Look) -> S
             format!("{} v{}", capture.model, capture.version).into(),
             ago(capture.at, now).into(),
             capture.class.as_str().into(),
-            Cell::number(percent(capture.confidence.into())),
+            match capture.number {
+                None => Cell::number(percent(capture.confidence.into())),
+                Some(_) => Cell::toned("–", Tone::Quiet),
+            },
             truth,
             captures::why(capture).into(),
             captures::input(capture),

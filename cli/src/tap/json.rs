@@ -252,6 +252,7 @@ fn entry(entry: &Entry) -> Value {
                 "shape": capture.input.shape,
                 "class": capture.class,
                 "confidence": capture.confidence,
+                "number": capture.number,
                 "probability": capture.probability,
             }),
         ),

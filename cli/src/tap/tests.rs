@@ -115,6 +115,7 @@ fn what_devices_and_hub_say() {
                     request: None,
                     subject: None,
                     summary: None,
+                    number: None,
                 })),
             ),
             entry(46, Body::Unknown),

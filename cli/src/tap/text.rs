@@ -378,13 +378,19 @@ fn event(event: &Event) -> String {
 fn capture(capture: &Capture) -> String {
     let why = tern_protocol::rest::CaptureReason::among(capture.reasons).into_iter();
     let why: Vec<_> = why.map(tern_protocol::rest::CaptureReason::word).collect();
+    let said = match &capture.number {
+        Some(number) => format!("said {}", number.value),
+        None => format!(
+            "class {} at {}",
+            capture.class,
+            percent(capture.confidence.into())
+        ),
+    };
     format!(
-        "capture {} by {} v{}: class {} at {}, input {} {:?}, kept with probability {}{}{}",
+        "capture {} by {} v{}: {said}, input {} {:?}, kept with probability {}{}{}",
         capture.prediction,
         capture.model,
         capture.version,
-        capture.class,
-        percent(capture.confidence.into()),
         capture.input.dtype,
         capture.input.shape.iter().take(8).collect::<Vec<_>>(),
         capture.probability,

@@ -284,9 +284,9 @@ impl From<LabellingError> for ApiError {
             LabellingError::Store(err) => err.into(),
             LabellingError::Profile(err) => err.into(),
             LabellingError::NoModel(_) | LabellingError::NoCapture { .. } => Self::not_found(text),
-            LabellingError::Labellers | LabellingError::NotAClass { .. } => {
-                Self::unprocessable(text)
-            }
+            LabellingError::Labellers
+            | LabellingError::NotAClass { .. }
+            | LabellingError::NotANumber { .. } => Self::unprocessable(text),
             LabellingError::Known
             | LabellingError::Lent
             | LabellingError::Full

@@ -393,6 +393,23 @@ async fn every_error_is_a_problem() {
     send("application/json", vec![b' '; JSON_BODY + 1])
         .await
         .problem(413, "too-large");
+    // The same as a table: what is wrong is said with its line, and what is refused too.
+    send("text/csv", b"device,prediction\nm,1-1\n".to_vec())
+        .await
+        .problem(422, "unprocessable");
+    let wrong = b"device,prediction,truth\nm,1-1,7\nm,x,7\n".to_vec();
+    let wrong = send("text/csv; charset=utf-8", wrong).await;
+    let wrong = wrong.problem(422, "unprocessable").detail;
+    assert!(wrong.contains("line 3: prediction `x`"), "{wrong}");
+    send("text/csv", vec![b'x'; JSON_BODY + 1])
+        .await
+        .problem(413, "too-large");
+    let table = b"truth,note,prediction,device\r\n7,,1-1,meter-01\r\n".to_vec();
+    let refused = send("text/csv", table).await.json();
+    assert_eq!(
+        (&refused["added"], &refused["refused"][0]["line"]),
+        (&0.into(), &2.into())
+    );
     let rollout = json!({"slot": "reader", "model": "nobody", "version": 1});
     hub.post(&format!("{W}/rollouts"), &rollout)
         .await

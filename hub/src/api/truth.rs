@@ -2,13 +2,18 @@
 
 use axum::{
     Extension, Json as Answer,
-    extract::State,
+    body::Bytes,
+    extract::{FromRequest, Request, State},
+    http::header,
     response::{IntoResponse as _, Response},
 };
 use serde::Deserialize;
 use tern_protocol::{
     id::{ModelName, SiteName},
-    rest::{AccuracyView, CaptureView, Estimated, LabelImport, LabelImportResult, Page, TruthView},
+    rest::{
+        AccuracyView, CaptureView, Estimated, LabelImport, LabelImportResult, Page, Part,
+        TruthView, label_table,
+    },
     time::WallTime,
 };
 use utoipa::IntoParams;
@@ -59,22 +64,73 @@ pub(super) struct AccuraciesQuery {
     last: Option<u64>,
 }
 
+/// How labels are brought.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ImportParams {
+    /// Only say what would become of them: nothing is stored.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// Labels as they are sent: JSON, or a table with the rules of `tern label import`.
+pub(super) struct Labels {
+    import: LabelImport,
+    /// The line of each, of a table.
+    lines: Vec<u64>,
+}
+
+impl FromRequest<App> for Labels {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        let kind = request.headers().get(header::CONTENT_TYPE);
+        let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        if !kind.eq_ignore_ascii_case("text/csv") {
+            let Json(import) = Json::from_request(request, app).await?;
+            let lines = Vec::new();
+            return Ok(Self { import, lines });
+        }
+        let body = Bytes::from_request(request, app).await;
+        let body = body.map_err(|err| ApiError::rejected(err.status(), err.body_text()))?;
+        let rows = label_table::parse(&body);
+        let rows =
+            rows.map_err(|err| ApiError::unprocessable(format!("{err}; nothing was stored")))?;
+        let (lines, labels) = rows.into_iter().map(|row| (row.line, row.label)).unzip();
+        let dry_run = false;
+        Ok(Self {
+            import: LabelImport { labels, dry_run },
+            lines,
+        })
+    }
+}
+
 /// Bring truths about captured predictions.
 ///
-/// Each stands alone: refused ones come back with the reason and hold nothing up.
+/// As JSON, or as CSV with the columns `device`, `prediction` and `truth` among others. Each stands alone: refused ones
+/// come back with the reason and hold nothing up. A table that cannot be read is refused whole, with the line.
 #[utoipa::path(
-    post, path = "/labels", tag = "truth", request_body = LabelImport,
+    post, path = "/labels", tag = "truth", params(ImportParams),
+    request_body(content((LabelImport = "application/json"), (String = "text/csv"))),
     responses((status = 200, description = "What became of them", body = LabelImportResult)),
 )]
 pub(super) async fn import_labels(
     State(app): State<App>,
     Workspace(workspace): Workspace,
     Extension(principal): Asking,
-    Json(request): Json<LabelImport>,
+    Query(params): Query<ImportParams>,
+    Labels { mut import, lines }: Labels,
 ) -> Result<Answer<LabelImportResult>, ApiError> {
-    Ok(Answer(
-        monitor::labels::import(&app, &Actor::from(&principal), &workspace, request).await?,
-    ))
+    import.dry_run |= params.dry_run;
+    let by = Actor::from(&principal);
+    let mut result = monitor::labels::import(&app, &by, &workspace, import).await?;
+    for refused in &mut result.refused {
+        let at = usize::try_from(refused.index).ok();
+        refused.line = at.and_then(|at| lines.get(at)).copied();
+    }
+    Ok(Answer(result))
 }
 
 /// List captured inputs.
@@ -132,6 +188,9 @@ pub(super) struct TruthParams {
     /// Only of predictions at this site.
     #[param(value_type = Option<String>)]
     site: Option<SiteName>,
+    /// Only of devices that had this part in a rollout when they predicted: `treatment` or `control`.
+    #[param(inline)]
+    arm: Option<Part>,
     /// Only of predictions from this moment on, in milliseconds since 1970.
     #[param(value_type = Option<i64>)]
     from: Option<WallTime>,
@@ -173,6 +232,7 @@ pub(super) async fn show_truth(
         model,
         version,
         site: query.site,
+        arm: query.arm,
         from: query.from,
         to: query.to,
         last: query.last,

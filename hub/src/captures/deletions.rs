@@ -30,6 +30,10 @@ const DOING: &str = "deleting captures";
 /// Longest reason, in bytes.
 const REASON_MAX: usize = 200;
 
+/// Tables of which rows go: what a person said about a capture is a truth about it, too. Whose predictions are goes last,
+/// since the others are found by it.
+const GO: [&str; 5] = ["label", "verdict", "lease", "capture", "prediction_subject"];
+
 /// Rows that are read at once while they are digested: 64 KiB each at most.
 const PAGE: i64 = 200;
 
@@ -70,7 +74,7 @@ pub async fn delete(
     };
     let gone = scope.predictions(&txn, &receipt).await?;
     scope.bury(&txn, &gone).await?;
-    for table in ["label", "capture", "prediction_subject"] {
+    for table in GO {
         scope.remove(&txn, table).await?;
     }
     insert(&txn, workspace, &receipt, boot).await?;
@@ -242,14 +246,16 @@ impl Scope {
         let mut labels = 0;
         loop {
             let select = format!(
-                "SELECT device, boot, number, truth FROM label WHERE {} \
+                "SELECT device, boot, number, truth, truth_number FROM label WHERE {} \
                  ORDER BY device, boot, number LIMIT {PAGE} OFFSET {labels}",
                 self.condition
             );
             let rows = raw::rows(txn, DOING, &select, self.values.iter().cloned()).await?;
             for row in &rows {
                 let (device, prediction) = predicted(row, 0)?;
-                let truth: i64 = row.try_get_by_index(3).doing(DOING)?;
+                let class: i64 = row.try_get_by_index(3).doing(DOING)?;
+                let number: Option<f64> = row.try_get_by_index(4).doing(DOING)?;
+                let truth = number.map_or_else(|| class.to_string(), |number| number.to_string());
                 hasher.update(format!("truth {device} {prediction} {truth}\n").as_bytes());
             }
             labels += rows.len() as u64;
@@ -415,14 +421,21 @@ async fn left(
             reason: String::new(),
         },
     );
+    // What a device tells later is not of a deletion of all that it had told until then.
+    let is_whole = receipt.device.is_some() && receipt.predictions.is_empty();
     let mut left = 0;
-    for (table, time) in [("capture", "at"), ("label", "predicted_at")] {
-        let select = format!(
-            "SELECT COUNT(*) FROM {table} WHERE {} AND {time} <= ${}",
-            scope.condition,
-            scope.values.len() + 1
-        );
-        let values = scope.values.iter().cloned().chain([receipt.at.0.into()]);
+    for (table, time) in [
+        ("capture", "at"),
+        ("label", "predicted_at"),
+        ("verdict", "at"),
+    ] {
+        let mut select = format!("SELECT COUNT(*) FROM {table} WHERE {}", scope.condition);
+        let mut values = scope.values.clone();
+        if is_whole {
+            values.push(receipt.at.0.into());
+            write!(select, " AND {time} <= ${}", values.len())
+                .expect("writing to a String cannot fail");
+        }
         left += count(db, &select, values).await?;
     }
     Ok(left)

@@ -3,7 +3,7 @@
 use sea_orm_migration::{
     MigrationName, MigrationTrait, SchemaManager, async_trait,
     prelude::{ConnectionTrait as _, DbErr},
-    schema::{big_integer, big_integer_null, blob, blob_null, text, text_null},
+    schema::{big_integer, big_integer_null, blob, blob_null, double_null, text, text_null},
     sea_query::TableCreateStatement,
 };
 
@@ -110,6 +110,26 @@ fn tombstone() -> TableCreateStatement {
         .col(big_integer("number"))
         .primary_key(&mut key(&["workspace", "device", "boot", "number"]))
         .take()
+}
+
+/// Adds what was predicted by models that are no classifiers, and what people say of it.
+pub struct Numbers;
+
+impl MigrationName for Numbers {
+    fn name(&self) -> &'static str {
+        "m0035_capture_numbers"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Numbers {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for name in ["predicted", "low", "high"] {
+            add_column(manager, "capture", double_null(name)).await?;
+        }
+        // Beside the class, which is 0 then: what is no skip has a class.
+        add_column(manager, "verdict", double_null("truth_number")).await
+    }
 }
 
 /// Adds up to which deletion each device has forgotten what it held.

@@ -25,6 +25,7 @@ use crate::{
         fixture::{Device, World, at, name, prediction},
         labels, rollup,
     },
+    store::raw,
 };
 
 async fn sql(world: &World, sql: &str) {
@@ -235,12 +236,31 @@ async fn single_predictions_are_deleted_and_impossible_deletions_are_not() {
         .collect();
     let batch = device.batch(bodies);
     world.ingest(vec![batch]).await;
+    // What people said about them, and who has them on the screen, goes with them.
+    for number in 1..=3 {
+        for insert in [
+            "INSERT INTO verdict (workspace, model, device, boot, number, labeller, decides, truth, at) \
+             VALUES ('default', 'digits', 'meter', 1, {number}, 'ada', 0, 1, 0)",
+            "INSERT INTO lease (workspace, device, boot, number, labeller, until) \
+             VALUES ('default', 'meter', 1, {number}, 'ada', 0)",
+        ] {
+            sql(&world, &insert.replace("{number}", &number.to_string())).await;
+        }
+    }
+    let left = async |table: &str| {
+        let count = format!("SELECT COUNT(*) FROM {table}");
+        let row = raw::row(world.app.store.read(), "counting", &count, []).await;
+        let row = row.expect("reads").expect("a row");
+        row.try_get_by_index::<i64>(0).expect("a number")
+    };
     let two = NewCaptureDeletion {
         predictions: vec![prediction(1), prediction(3)],
         ..all()
     };
     let deleted = delete(&world, two).await;
     assert_eq!(deleted.receipt.captures, 2);
+    assert_eq!(deleted.proof.map(|proof| proof.left), Some(0));
+    assert_eq!((left("verdict").await, left("lease").await), (1, 1));
     assert_eq!(numbers(&world).await, [2]);
     let batch = device.batch(vec![device.capture(3, 0, 1.0), device.capture(4, 0, 1.0)]);
     world.ingest(vec![batch]).await;

@@ -124,6 +124,7 @@ struct Asked {
     after: Option<String>,
     slot: Option<String>,
     version: Option<String>,
+    arm: Option<String>,
 }
 
 type Ask = Result<Query<Asked>, QueryRejection>;
@@ -399,6 +400,7 @@ async fn truth_room(State(app): State<App>, visit: Visit, at: At<Named>, ask: As
                 ..Asked::default()
             })?
             .site,
+            arm: health::part(asked.arm)?,
             from: None,
             to: None,
             last: None,

@@ -3,24 +3,26 @@
 //! A label of a captured prediction weighs as much as the inverse of the probability with which it
 //! was captured (Hájek's estimate): unsure inputs are captured more often than others, so counting
 //! them alike would make every model look worse than it is. Captures that were asked for, or kept because of
-//! what they turned out to be, have no such probability: labels about them are left out. The database counts
-//! labels by weight and outcome, which is exact and stays small however many labels there are.
+//! what they turned out to be, have no such probability: labels about them are left out. The database adds up
+//! weights, one row a group, since a device with a budget gives nearly every capture a probability of its own:
+//! rows by weight would be as many as labels.
 
 use std::collections::BTreeMap;
 
-use sea_orm::{ConnectionTrait as _, Value};
+use sea_orm::{ConnectionTrait as _, QueryResult, Value};
 use tern_protocol::{
     id::{ModelName, SiteName, WorkspaceId},
     rest::{AccuracyView, VersionRef},
 };
-use tern_stats::interval::{Estimate, Weighted, Z_95};
+use tern_stats::interval::{PROBABILITY_FLOOR, Weighted, Z_95};
 
 use super::{rows::version_ref, sql::Select};
 use crate::store::{Doing as _, Store, StoreError, parsed};
 
-/// Rows of one answer: groups times distinct weights. A device has two weights, so this is more
-/// versions and sites than a person reads.
+/// Groups of one answer: more versions and sites than a person reads.
 const ROWS: i64 = 20_000;
+
+const DOING: &str = "counting right predictions";
 
 /// What accuracy is asked about.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -31,30 +33,34 @@ pub struct AccuracyQuery {
     pub last: Option<u64>,
 }
 
-/// Labels of one group with the same weight and outcome.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Outcome {
-    pub(super) right: bool,
-    pub(super) probability: f64,
-    pub(super) labels: u64,
+/// What the database adds up to [`Weighted`], beside the columns that it groups by; labels whose probability is not known
+/// have to be left out.
+pub(super) fn sums() -> String {
+    let weight = format!(
+        "(1.0 / (CASE WHEN probability < {PROBABILITY_FLOOR} THEN {PROBABILITY_FLOOR} \
+         WHEN probability > 1.0 THEN 1.0 ELSE probability END))"
+    );
+    let right = |of: &str| format!("SUM(CASE WHEN class = truth THEN {of} ELSE 0.0 END)");
+    let square = format!("{weight} * {weight}");
+    format!(
+        "COUNT(*) AS labels, SUM({weight}) AS weights, {} AS weights_right, SUM({square}) AS squares, \
+         {} AS squares_right",
+        right(&weight),
+        right(&square)
+    )
 }
 
-/// The share of right predictions with its 95 % interval; `None` without labels.
-pub(super) fn estimate(outcomes: &[Outcome]) -> Option<Estimate> {
-    let mut sums = Weighted::default();
-    for outcome in outcomes {
-        let mut one = Weighted::default();
-        one.add(outcome.right, outcome.probability);
-        let times = outcome.labels as f64;
-        sums.merge(&Weighted {
-            n: one.n * outcome.labels,
-            weights: one.weights * times,
-            weights_right: one.weights_right * times,
-            squares: one.squares * times,
-            squares_right: one.squares_right * times,
-        });
-    }
-    sums.estimate(Z_95)
+/// What [`sums`] gave.
+pub(super) fn summed(row: &QueryResult) -> Result<Weighted, StoreError> {
+    let number = |column| row.try_get::<f64>("", column).doing(DOING);
+    let labels: i64 = row.try_get("", "labels").doing(DOING)?;
+    Ok(Weighted {
+        n: labels.max(0).unsigned_abs(),
+        weights: number("weights")?,
+        weights_right: number("weights_right")?,
+        squares: number("squares")?,
+        squares_right: number("squares_right")?,
+    })
 }
 
 /// What labels are grouped by.
@@ -88,8 +94,8 @@ pub async fn accuracy(
     let mut views = Vec::new();
     for by in [By::Version, By::VersionAndSite] {
         let groups = outcomes(store, workspace, query, by).await?;
-        for ((version, site), outcomes) in groups {
-            let (Some(version), Some(estimated)) = (version, estimate(&outcomes)) else {
+        for ((version, site), sums) in groups {
+            let (Some(version), Some(estimated)) = (version, sums.estimate(Z_95)) else {
                 continue;
             };
             views.push(AccuracyView {
@@ -113,38 +119,41 @@ pub async fn accuracy(
     Ok(views)
 }
 
-/// Counts outcomes of labels by group.
+/// Adds up labels by group.
 pub(super) async fn outcomes(
     store: &Store,
     workspace: &WorkspaceId,
     query: &AccuracyQuery,
     by: By,
-) -> Result<BTreeMap<Group, Vec<Outcome>>, StoreError> {
-    const DOING: &str = "counting right predictions";
+) -> Result<BTreeMap<Group, Weighted>, StoreError> {
     let columns = by.columns();
     let last = query
         .last
         .map_or(i64::MAX, |last| i64::try_from(last).unwrap_or(i64::MAX));
     let select = Select::new(
         format!(
-            "SELECT {columns}, hit, probability, COUNT(*) AS labels FROM (\
-             SELECT {columns}, probability, CAST(CASE WHEN class = truth THEN 1 ELSE 0 END AS BIGINT) AS hit, \
+            "SELECT {columns}, {} FROM (\
+             SELECT {columns}, probability, class, truth, \
              ROW_NUMBER() OVER (PARTITION BY {columns} \
              ORDER BY predicted_at DESC, boot DESC, number DESC) AS place \
-             FROM label WHERE workspace = $1 AND predicted IS NULL AND probability > 0"
+             FROM label WHERE workspace = $1 AND predicted IS NULL AND probability > 0",
+            sums()
         ),
         [workspace.as_str().into()],
     )
-    .filter(" AND model = ?", query.model.as_ref().map(ModelName::as_str))
+    .filter(
+        " AND model = ?",
+        query.model.as_ref().map(ModelName::as_str),
+    )
     .push(") AS newest WHERE place <= ?", [Value::from(last)])
-    .push(&format!(" GROUP BY {columns}, hit, probability ORDER BY {columns}"), [])
+    .push(&format!(" GROUP BY {columns} ORDER BY {columns}"), [])
     .push(" LIMIT ?", [Value::from(ROWS)]);
     let rows = store
         .read()
         .query_all_raw(select.done(store.backend()))
         .await
         .doing(DOING)?;
-    let mut groups: BTreeMap<Group, Vec<Outcome>> = BTreeMap::new();
+    let mut groups = BTreeMap::new();
     for row in rows {
         let version = match by {
             By::Site => None,
@@ -161,13 +170,7 @@ pub(super) async fn outcomes(
                 Some(parsed("site name", &site)?)
             }
         };
-        let hit: i64 = row.try_get("", "hit").doing(DOING)?;
-        let labels: i64 = row.try_get("", "labels").doing(DOING)?;
-        groups.entry((version, site)).or_default().push(Outcome {
-            right: hit == 1,
-            probability: row.try_get("", "probability").doing(DOING)?,
-            labels: labels.max(0).unsigned_abs(),
-        });
+        groups.insert((version, site), summed(&row)?);
     }
     Ok(groups)
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sea_orm::{ConnectionTrait as _, FromQueryResult, Value};
 use tern_protocol::{
-    capture::{Reasons, Summary},
+    capture::{PredictedNumber, Reasons, Summary},
     codec,
     id::{ModelName, SiteName, WorkspaceId},
     rest::{CaptureReason, CaptureView, NoInput, Page},
@@ -13,7 +13,7 @@ use tern_protocol::{
 };
 
 use super::{
-    rows::{Predicted, class_name, of_predictions, prediction, version_ref},
+    rows::{Predicted, class_name, number_text, of_predictions, prediction, version_ref},
     sql::Select,
 };
 use crate::{
@@ -71,6 +71,10 @@ struct Row {
     probability: f64,
     input: Vec<u8>,
     truth: Option<i64>,
+    truth_number: Option<f64>,
+    predicted: Option<f64>,
+    low: Option<f64>,
+    high: Option<f64>,
     reasons: i64,
     request: Option<i64>,
     summary: Option<Vec<u8>>,
@@ -125,7 +129,8 @@ pub(super) async fn some(
         app.store.read(),
         workspace,
         "SELECT id, device, boot, number, site, slot, model, version, at, class, confidence, probability, input, \
-         CAST(NULL AS BIGINT) AS truth, reasons, request, summary, NULL AS subject FROM capture",
+         predicted, low, high, CAST(NULL AS BIGINT) AS truth, CAST(NULL AS DOUBLE PRECISION) AS truth_number, reasons, \
+         request, summary, NULL AS subject FROM capture",
         asked,
         |row: &Row| (row.device.clone(), row.boot, row.number),
         "reading captures to label",
@@ -152,7 +157,7 @@ async fn read(
     const DOING: &str = "reading captures";
     let select = Select::new(
         "SELECT c.id, c.device, c.boot, c.number, c.site, c.slot, c.model, c.version, c.at, \
-         c.class, c.confidence, c.probability, c.input, l.truth, c.reasons, c.request, c.summary, \
+         c.class, c.confidence, c.probability, c.input, l.truth, l.truth_number, c.predicted, c.low, c.high, c.reasons, c.request, c.summary, \
          s.subject \
          FROM capture c LEFT JOIN label l ON l.workspace = c.workspace AND l.device = c.device \
          AND l.boot = c.boot AND l.number = c.number \
@@ -213,6 +218,19 @@ fn view(
     let no_input = no_input.or_else(|| empty.then_some(NoInput::NotKept));
     let subject = row.subject.map(subject_of).transpose()?;
     let reasons = Reasons(u32::try_from(row.reasons).unwrap_or_default());
+    let number = row.predicted.map(|value| PredictedNumber {
+        value,
+        low: row.low,
+        high: row.high,
+    });
+    let class = match &number {
+        Some(number) => number_text(number.value),
+        None => class_name(names, row.class),
+    };
+    let truth = match row.truth_number {
+        Some(truth) => Some(number_text(truth)),
+        None => row.truth.map(|class| class_name(names, class)),
+    };
     Ok(CaptureView {
         prediction: prediction(row.boot, row.number),
         site: parsed("site name", &row.site)?,
@@ -222,7 +240,7 @@ fn view(
         at: WallTime(row.at),
         input: input.as_ref().and_then(Tensor::to_f32).unwrap_or_default(),
         shape: input.map(|input| input.shape).unwrap_or_default(),
-        class: class_name(names, row.class),
+        class,
         confidence: row.confidence as f32,
         probability: row.probability as f32,
         reasons: CaptureReason::among(reasons),
@@ -230,7 +248,8 @@ fn view(
         subject,
         no_input,
         summary: summary.map(Into::into),
-        truth: row.truth.map(|class| class_name(names, class)),
+        number,
+        truth,
         device,
     })
 }

@@ -188,6 +188,7 @@ async fn places(
         model: &query.model,
         version: query.version,
         site: query.site.as_ref().map(SiteName::as_str),
+        arm: None,
         level,
         from,
         to,

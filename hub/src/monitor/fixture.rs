@@ -210,6 +210,7 @@ impl Device {
             request: None,
             subject: None,
             summary: None,
+            number: None,
         }))
     }
 

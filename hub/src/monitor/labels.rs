@@ -88,6 +88,7 @@ pub async fn import(
         match judge(label, about, &classes) {
             Err(reason) => result.refused.push(LabelRefused {
                 index: index as u64,
+                line: None,
                 reason,
             }),
             Ok(mut row) => {
@@ -150,9 +151,7 @@ fn judge(
     };
     let of = rows::version_ref(&row.model, row.version).map_err(|err| err.to_string())?;
     if row.predicted.is_some() {
-        let number = label.truth.trim().parse().ok();
-        let number = number.filter(|number: &f64| number.is_finite());
-        row.truth_number = Some(number.ok_or_else(|| {
+        row.truth_number = Some(number_named(&label.truth).ok_or_else(|| {
             format!(
                 "`{}` is not a number, and {} v{} answers numbers",
                 cut(&label.truth),
@@ -192,6 +191,12 @@ pub(super) fn class_named(names: &[String], truth: &str) -> Option<i64> {
     by_name
         .map(|place| place as i64)
         .or_else(|| by_number().map(i64::from))
+}
+
+/// The number that a text says.
+pub(super) fn number_named(truth: &str) -> Option<f64> {
+    let number = truth.trim().parse().ok();
+    number.filter(|number: &f64| number.is_finite())
 }
 
 /// A truth as an error shows it.

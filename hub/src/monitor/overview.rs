@@ -7,9 +7,10 @@ use tern_protocol::{
     id::WorkspaceId,
     rest::{Overview, SiteView, Totals},
 };
+use tern_stats::interval::Z_95;
 
 use super::{
-    accuracy::{AccuracyQuery, By, estimate, outcomes},
+    accuracy::{AccuracyQuery, By, outcomes},
     attention::attention,
     sql::Select,
 };
@@ -88,10 +89,10 @@ async fn sites(app: &App, workspace: &WorkspaceId) -> Result<Vec<SiteView>, Stor
         outcomes(&app.store, workspace, &query, By::Site),
     )?;
     let views = sites.into_iter().map(|count| {
-        let outcomes = labels
+        let sums = labels
             .remove(&(None, Some(count.site.clone())))
             .unwrap_or_default();
-        let estimated = estimate(&outcomes);
+        let estimated = sums.estimate(Z_95);
         SiteView {
             inferences_per_s: rates.get(count.site.as_str()).copied().unwrap_or(0.0),
             accuracy: estimated.map(|estimated| estimated.mean),

@@ -37,6 +37,7 @@ const LABEL: &[&str] = &[
     "high",
     "source",
     "labelled_at",
+    "arm",
 ];
 
 const NEW_LABELS: Bulk = Bulk {
@@ -52,6 +53,11 @@ const CHANGED_LABELS: Bulk = Bulk {
     conflict: "ON CONFLICT (workspace, device, boot, number) DO UPDATE SET truth = excluded.truth, \
         truth_number = excluded.truth_number, source = excluded.source, labelled_at = excluded.labelled_at",
 };
+
+/// Gives labels that came last the part that is known of their captures.
+const ARM_OF_CAPTURE: &str = "UPDATE label SET arm = COALESCE((SELECT c.arm FROM capture c \
+    WHERE c.workspace = label.workspace AND c.device = label.device AND c.boot = label.boot \
+    AND c.number = label.number), '') WHERE workspace = $1 AND place > $2 AND arm = ''";
 
 /// A row of `label`, without its workspace.
 #[derive(Debug, Clone, PartialEq, FromQueryResult)]
@@ -83,10 +89,13 @@ pub(super) struct LabelRow {
     pub(super) source: String,
     /// When it came; 0 of labels that came before this was kept.
     pub(super) labelled_at: i64,
+    /// The part that its device had in a rollout when it predicted ([`tern_protocol::rest::Part::word`]); empty if it
+    /// had none, or nobody knows.
+    pub(super) arm: String,
 }
 
 impl LabelRow {
-    fn values(&self, workspace: &WorkspaceId, place: i64) -> [Value; 20] {
+    fn values(&self, workspace: &WorkspaceId, place: i64) -> [Value; 21] {
         [
             workspace.as_str().into(),
             self.device.as_str().into(),
@@ -108,6 +117,7 @@ impl LabelRow {
             self.high.into(),
             self.source.as_str().into(),
             self.labelled_at.into(),
+            self.arm.as_str().into(),
         ]
     }
 }
@@ -126,14 +136,19 @@ pub(super) struct Captured {
     pub(super) class: i64,
     pub(super) confidence: f64,
     pub(super) probability: f64,
+    /// What was predicted, of a model that is no classifier; class and confidence mean nothing then.
+    pub(super) predicted: Option<f64>,
+    pub(super) low: Option<f64>,
+    pub(super) high: Option<f64>,
+    pub(super) arm: String,
 }
 
 /// Reads what [`Captured`] holds, before ` WHERE`.
 pub(super) const CAPTURED: &str = "SELECT device, boot, number, site, slot, model, version, at, class, confidence, \
-     probability FROM capture";
+     probability, predicted, low, high, arm FROM capture";
 
 impl Captured {
-    /// The label that it becomes, with its own class for the truth.
+    /// The label that it becomes, with what was predicted for the truth.
     pub(super) fn label(self, source: LabelSource, at: WallTime) -> LabelRow {
         LabelRow {
             device: self.device,
@@ -147,13 +162,14 @@ impl Captured {
             class: self.class,
             truth: self.class,
             probability: self.probability,
-            confidence: Some(self.confidence),
-            predicted: None,
-            truth_number: None,
-            low: None,
-            high: None,
+            confidence: self.predicted.is_none().then_some(self.confidence),
+            predicted: self.predicted,
+            truth_number: self.predicted,
+            low: self.low,
+            high: self.high,
             source: source.word().into(),
             labelled_at: at.0,
+            arm: self.arm,
         }
     }
 }
@@ -189,6 +205,11 @@ pub(super) async fn write_labels(
         CHANGED_LABELS
             .insert(txn, values(), "changing labels")
             .await?;
+    }
+    if labels.iter().any(|label| label.arm.is_empty()) {
+        // A truth may come when the rollout is long over; a capture came while it went on.
+        let values = [Value::from(workspace.as_str()), last.into()];
+        raw::exec(txn, "storing parts of labels", ARM_OF_CAPTURE, values).await?;
     }
     Ok(added)
 }
@@ -261,6 +282,16 @@ pub(super) fn version_ref(model: &str, version: i64) -> Result<VersionRef, Store
             value: version.to_string(),
         })?,
     })
+}
+
+/// A number for people, as short as says which one it is: devices tell what they predicted with seven digits.
+pub(super) fn number_text(number: f64) -> String {
+    let short = number as f32;
+    if f64::from(short).to_bits() == number.to_bits() {
+        short.to_string()
+    } else {
+        number.to_string()
+    }
 }
 
 /// A class for people: its name, or its number if the version names none.

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::access::audit::Actor;
 use crate::registry::{self, fixture::package};
+use crate::store::raw;
 use tern_protocol::shadow::ShadowWindow;
 
 mod ingested;
@@ -237,6 +238,28 @@ async fn accuracy_weighs_captures_by_how_rarely_they_are_made() {
         .collect();
     assert_eq!((shown.len(), shown[0].n), (1, 20));
     assert!(shown[0].low.is_some() && shown[0].high.is_some());
+}
+
+/// A device with a budget gives nearly every capture a probability of its own.
+#[tokio::test]
+async fn accuracy_counts_all_labels_however_many_probabilities_they_have() {
+    let world = World::new().await;
+    publish(&world).await;
+    let labels = "INSERT INTO label (workspace, device, boot, number, site, slot, model, version, predicted_at, class, \
+        truth, probability) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 24000) \
+        SELECT 'default', 'meter-1', 1, i, 'harbour', 'reader', 'digits', 1, i, i % 4 / 3, 0, 0.2 + i / 1000000.0 FROM n";
+    let stored = raw::exec(world.app.store.write(), "storing labels", labels, []).await;
+    assert_eq!(stored.expect("stores"), 24_000);
+    let rows = accuracy(
+        &world.app.store,
+        &world.workspace,
+        &AccuracyQuery::default(),
+    )
+    .await;
+    let rows = rows.expect("estimates");
+    assert_eq!(rows[0].labels, 24_000);
+    assert!((rows[0].accuracy - 0.75).abs() < 1e-3, "{rows:?}");
+    assert!((rows[0].low..=rows[0].high).contains(&0.75), "{rows:?}");
 }
 
 #[tokio::test]

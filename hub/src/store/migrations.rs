@@ -51,6 +51,8 @@ impl MigratorTrait for Steps {
             Box::new(crate::monitor::schema::Metrics),
             Box::new(crate::captures::schema::Migration),
             Box::new(crate::captures::schema::Erased),
+            Box::new(crate::captures::schema::Numbers),
+            Box::new(crate::monitor::truth::schema::Arms),
         ]
     }
 }

@@ -203,7 +203,7 @@ pub struct DeletionReceipt {
     /// Truths that the hub had.
     pub labels: u64,
     /// SHA-256 over a line each, in order: of a capture its device, prediction and the SHA-256 of its input as it was
-    /// stored, of a truth its device, prediction and class.
+    /// stored, of a truth its device, prediction and class, or number.
     pub digest: Digest,
 }
 

@@ -18,8 +18,12 @@ pub struct LabellingView {
     pub model: ModelName,
     /// How many people have to say the same before it is the truth: 1 or 2.
     pub labellers: u8,
-    /// Captures without a truth that nobody has said anything about, up to 10,000.
+    /// Captures without a truth that nobody has said anything about, up to 10,000; those without their input are not
+    /// among them.
     pub waiting: u64,
+    /// The same of captures of which only a summary was kept.
+    #[serde(default)]
+    pub without_input: u64,
     /// Captures that one person has labelled and that wait for a second one.
     pub half: u64,
     /// Captures about which two people said different things.
@@ -42,7 +46,8 @@ pub struct AgreementView {
     /// Those about which they said the same.
     pub same: u64,
     /// Cohen's kappa: 1 if they always agree, 0 if as often as by chance. Absent where it cannot be said: of fewer than
-    /// two captures, or if only one class was ever said.
+    /// two captures, if only one class was ever said, and of numbers, which are the same if they differ by no more than a
+    /// hundredth of the larger one, or of one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kappa: Option<Estimated>,
 }
@@ -79,6 +84,9 @@ pub struct NextItems {
     /// How many, at most 16.
     #[serde(default = "one")]
     pub take: u8,
+    /// Whether captures of which only a summary was kept are among them: few people can label those.
+    #[serde(default)]
+    pub without_input: bool,
     /// Those that whoever asks has on the screen already.
     #[serde(default)]
     pub holding: Vec<Predicted>,
@@ -130,7 +138,8 @@ pub struct Item {
     pub chosen: Chosen,
     /// How it is shown.
     pub view: InputView,
-    /// The classes to choose from, each with its key.
+    /// The classes to choose from, each with its key; none of a model that answers numbers, and of one that does not name
+    /// its classes.
     pub classes: Vec<Choice>,
     /// What people have said about it; only of a disagreement.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -154,7 +163,7 @@ pub struct Choice {
 pub struct SaidBy {
     /// Who.
     pub labeller: String,
-    /// Which class.
+    /// Which class or number.
     pub truth: String,
 }
 
@@ -190,6 +199,13 @@ pub enum InputView {
         /// How many there are.
         values: u64,
     },
+    /// The input was not kept: what there is of it.
+    Summary {
+        /// Between what its features lie, and its signals; of very many the first.
+        rows: Vec<SummaryRow>,
+        /// How many there are.
+        values: u64,
+    },
 }
 
 impl From<Image> for InputView {
@@ -217,6 +233,23 @@ pub struct TableRow {
     pub percentile: Option<f64>,
 }
 
+/// One thing that is known of an input that was not kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct SummaryRow {
+    /// Its name in the reference profile, or its place.
+    pub name: String,
+    /// What it is at least; absent if it is missing, or under all of training.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<f64>,
+    /// What it is under, or exactly `from` if that was measured; absent if it is missing, or over all of training.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<f64>,
+    /// Share of the training values in that bin, 0 to 1; absent without a reference profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+}
+
 /// `POST /labelling/{model}/say`: the truth about a capture, or that whoever asks cannot say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -226,7 +259,7 @@ pub struct Say {
     pub device: DeviceId,
     /// Its prediction.
     pub prediction: PredictionId,
-    /// The class; absent to skip: it is not asked again of the same person.
+    /// The class, or the number; absent to skip: it is not asked again of the same person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub truth: Option<String>,
     /// From which queue it came: what is said of a disagreement decides it.

@@ -3,6 +3,7 @@
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
+use super::Part;
 use crate::{
     id::{ModelName, ModelVersion, SiteName},
     time::WallTime,
@@ -68,6 +69,9 @@ pub struct TruthView {
     /// At this site; at all if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub site: Option<SiteName>,
+    /// Only devices that had this part in a rollout; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arm: Option<Part>,
     /// Of predictions from this moment on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<WallTime>,

@@ -15,6 +15,8 @@ mod distances;
 mod expression;
 mod finding;
 mod fleet;
+#[cfg(feature = "tables")]
+pub mod label_table;
 mod labelling;
 mod measured;
 mod notify;

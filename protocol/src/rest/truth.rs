@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CaptureReason, CaptureSummary, NoInput};
 use crate::{
+    capture::PredictedNumber,
     digest::Digest,
     id::{DeviceId, ModelName, ModelVersion, PredictionId, SiteName, SlotName},
     time::WallTime,
@@ -53,6 +54,9 @@ pub struct LabelImportResult {
 pub struct LabelRefused {
     /// Its index in the request, from 0.
     pub index: u64,
+    /// Its line, of CSV.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
     /// Why, and what to do.
     pub reason: String,
 }
@@ -79,9 +83,9 @@ pub struct CaptureView {
     pub shape: Vec<u32>,
     /// The input's values, row-major.
     pub input: Vec<f32>,
-    /// The predicted class.
+    /// The predicted class; of a model that answers numbers the number.
     pub class: String,
-    /// Its probability as the model said.
+    /// Its probability as the model said; 0 of a model that answers numbers.
     pub confidence: f32,
     /// With which probability such an input was drawn; 0 if it was not drawn but asked for, or kept because of what
     /// it turned out to be: no estimate counts it.
@@ -101,7 +105,10 @@ pub struct CaptureView {
     /// What stands for an input that is not kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<CaptureSummary>,
-    /// The right class, once somebody said.
+    /// What was predicted, of a model that answers numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<PredictedNumber>,
+    /// The right class or number, once somebody said.
     pub truth: Option<String>,
 }
 

@@ -697,6 +697,7 @@ pub fn batch() -> Batch {
             request: None,
             subject: None,
             summary: None,
+            number: None,
         })),
         Body::Label(Box::new(Label {
             prediction: PredictionId {

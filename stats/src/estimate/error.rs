@@ -5,7 +5,11 @@
 //! table on quantiles of the prediction, so that it needs nothing but a histogram of what is served.
 
 use super::confidence::EstimateError;
-use crate::{histogram::Edges, interval::Estimate, truth::mean::WeightedMean};
+use crate::{
+    histogram::Edges,
+    interval::Estimate,
+    truth::{mean::WeightedMean, weight},
+};
 
 /// Bins of the table.
 pub const BINS: usize = 20;
@@ -26,8 +30,22 @@ const KEPT: usize = 101;
 impl Errors {
     /// The table of validation, from pairs of prediction and truth; pairs that are not both finite do not count.
     pub fn new(pairs: impl IntoIterator<Item = (f64, f64)>) -> Result<Self, EstimateError> {
-        let finite = |(predicted, truth): &(f64, f64)| predicted.is_finite() && truth.is_finite();
-        let mut pairs: Vec<(f64, f64)> = pairs.into_iter().filter(finite).collect();
+        Self::weighted(
+            pairs
+                .into_iter()
+                .map(|(predicted, truth)| (predicted, truth, 1.0)),
+        )
+    }
+
+    /// The same of pairs of which each was kept with the probability that stands third: what was kept more often than
+    /// others, since it looked unusual, says no more of what is served. A pair without a positive one does not count.
+    pub fn weighted(
+        pairs: impl IntoIterator<Item = (f64, f64, f64)>,
+    ) -> Result<Self, EstimateError> {
+        let counts = |(predicted, truth, probability): &(f64, f64, f64)| {
+            predicted.is_finite() && truth.is_finite() && weight(*probability).is_some()
+        };
+        let mut pairs: Vec<(f64, f64, f64)> = pairs.into_iter().filter(counts).collect();
         pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
         let last = pairs.len().checked_sub(1).ok_or(EstimateError::Empty)?;
         let mut edges: Vec<f32> = (0..=BINS)
@@ -40,9 +58,9 @@ impl Errors {
         let edges = Edges::new(edges).map_err(|_| EstimateError::Empty)?;
         let mut absolute = vec![WeightedMean::default(); edges.bins() + 2];
         let mut quantiles = vec![Vec::new(); edges.bins() + 2];
-        for (predicted, truth) in &pairs {
+        for (predicted, truth, probability) in &pairs {
             let place = edges.place(*predicted as f32);
-            absolute[place].add((predicted - truth).abs(), 1.0);
+            absolute[place].add((predicted - truth).abs(), *probability);
             quantiles[place].push((predicted - truth).abs());
         }
         for errors in &mut quantiles {
@@ -81,9 +99,14 @@ impl Errors {
             let share = *count as f64 / n;
             let (near, known) = self.near(place);
             let of = near.mean().unwrap_or(0.0);
-            let spread = (near.square_squares / near.n.max(1) as f64 - of * of).max(0.0);
+            // Squares of what is left, by squared weights: of the bin's mean over the square of all weights, of a
+            // single prediction over the sum of their squares.
+            let left = near.square_squares - 2.0 * of * near.square_sum + of * of * near.squares;
+            let left = left.max(0.0);
+            let of_mean = left / (near.weights * near.weights).max(1.0);
+            let of_one = left / near.squares.max(1.0);
             mean += share * of;
-            variance += share * share * spread / near.n.max(1) as f64 + share * spread / n;
+            variance += share * share * of_mean + share * of_one / n;
             if !known {
                 unknown += share * of;
             }
@@ -154,6 +177,44 @@ mod tests {
             assert!((half - 8.1).abs() < 1.2, "{half}");
         }
         assert!(f64::from(held) / f64::from(rounds) > 0.92, "{held}");
+    }
+
+    /// Large errors were kept five times as often as small ones: by their weights that makes no difference.
+    #[test]
+    fn what_was_kept_more_often_weighs_less() {
+        let mut chance = Chance::new(7);
+        let (mut kept, mut truth) = (Vec::new(), 0.0);
+        for _ in 0..20_000 {
+            let at = chance.uniform();
+            let error = if chance.uniform() < 0.3 { 2.0 } else { 0.5 };
+            let probability = if error > 1.0 { 0.5 } else { 0.1 };
+            truth += error / 20_000.0;
+            if chance.uniform() < probability {
+                kept.push((at, at + error, probability));
+            }
+        }
+        let served = |errors: &Errors| {
+            let mut served = errors.edges().no_counts();
+            for at in 0..100 {
+                errors.edges().count(&mut served, at as f32 / 100.0);
+            }
+            errors.mae(&served.0, Z_95).unwrap()
+        };
+        let right = served(&Errors::weighted(kept.iter().copied()).unwrap());
+        assert!((right.mean - truth).abs() < 0.05, "{right:?} and {truth}");
+        assert!(
+            (right.low..=right.high).contains(&truth),
+            "{right:?} and {truth}"
+        );
+        let alike = kept
+            .iter()
+            .map(|(predicted, truth, _)| (*predicted, *truth));
+        let wrong = served(&Errors::new(alike).unwrap());
+        assert!(wrong.low > truth, "{wrong:?} and {truth}");
+        assert_eq!(
+            Errors::weighted([(1.0, 2.0, 0.0)]),
+            Err(EstimateError::Empty)
+        );
     }
 
     #[test]

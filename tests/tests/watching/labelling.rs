@@ -236,6 +236,7 @@ fn two_people_label_the_same_captures_and_a_third_decides() {
             queue,
             take: 1,
             holding: Vec::new(),
+            without_input: false,
         };
         let items = client.next_to_label(&model(), &next);
         items.expect("the hub answers").into_iter().next()
@@ -308,4 +309,138 @@ fn two_people_label_the_same_captures_and_a_third_decides() {
     for action in ["labelling.set", "label.say", "label.undo"] {
         assert!(log.contains(action), "no {action} in {log}");
     }
+}
+
+/// A model that answers numbers, by what devices captured of it: labelled by a table over HTTP, by a person who types, and
+/// told as how far off it was.
+#[test]
+fn captured_numbers_are_labelled_by_a_table_and_by_typing() {
+    // The same network, published as what answers numbers: its first output's first element.
+    let package = package::Package {
+        classes: Vec::new(),
+        reference: None,
+        ..package::digits(0).clone()
+    };
+    let mut fleet = Fleet::empty();
+    fleet.add(&meter(1).capturing_all());
+    fleet.serve(&package);
+    let mut made = Vec::new();
+    for input in &package.samples()[..8] {
+        let answer = fleet.agents[0].infer(input);
+        made.push((answer.prediction.clone(), f64::from(answer.output[0])));
+    }
+    let client = fleet.client();
+    let listed = |client: &Client| {
+        let captures = client.captures(&CaptureQuery::default()).all();
+        captures.expect("the hub lists them")
+    };
+    wait::until("all captures at the hub", || {
+        let count = listed(&client).len();
+        wait::that(count == 8, || count.to_string())
+    });
+    for capture in listed(&client) {
+        let number = capture.number.expect("it answers numbers").value;
+        let said = made
+            .iter()
+            .find(|(id, _)| *id == capture.prediction.to_string());
+        assert_eq!(Some(number), said.map(|(_, number)| *number));
+        assert!((capture.probability - 1.0).abs() < 1e-6, "{capture:?}");
+    }
+
+    // A table, as a program sends it: asked first, then stored.
+    let url = format!("{}/api/v1/w/default/labels", fleet.hub.url());
+    let mut table = String::from("truth,device,prediction,note\n");
+    for (at, (id, _)) in made[..3].iter().enumerate() {
+        table += &format!("{}.5,meter-01,{id},x\n", at + 1);
+    }
+    table += &format!("much,meter-01,{},x\n", made[3].0);
+    let send = |query: &str| {
+        let (http, url) = (fleet.hub.http(), format!("{url}{query}"));
+        let answer = http.send(
+            "POST",
+            &url,
+            &[("content-type", "text/csv")],
+            table.as_bytes(),
+        );
+        let answer = answer.expect("the hub answers");
+        assert_eq!(answer.status, 200, "{answer:?}");
+        serde_json::from_str::<serde_json::Value>(&answer.body).expect("JSON")
+    };
+    assert_eq!(send("?dry_run=true")["added"], 3);
+    let stored = send("");
+    assert_eq!(
+        (&stored["added"], &stored["refused"][0]["line"]),
+        (&3.into(), &5.into())
+    );
+    let view = tern_json(&fleet, &["truth", MODEL, "1"]);
+    let errors = made[..3].iter().zip(1..);
+    let mean = errors
+        .map(|((_, said), at)| (f64::from(at) + 0.5 - said).abs())
+        .sum::<f64>()
+        / 3.0;
+    let mae = view["numbers"]["mae"]["value"]
+        .as_f64()
+        .expect("three labels");
+    assert!((mae - mean).abs() < 1e-6, "{mae} and {mean}: {view:#}");
+    let arm = tern_json(&fleet, &["truth", MODEL, "1", "--arm", "control"]);
+    assert_eq!(
+        (&arm["labels"], &arm["arm"]),
+        (&0.into(), &"control".into())
+    );
+
+    // People, by the API and by typing.
+    let next = NextItems {
+        queue: Queue::Open,
+        take: 1,
+        without_input: false,
+        holding: Vec::new(),
+    };
+    let items = client.next_to_label(&model(), &next).expect("answers");
+    let capture = &items[0].capture;
+    let say = |truth: &str| {
+        let said = client.say(
+            &model(),
+            &Say {
+                device: capture.device.clone(),
+                prediction: capture.prediction,
+                truth: Some(truth.into()),
+                queue: Queue::Open,
+            },
+        );
+        said.map(|said| said.standing)
+    };
+    let word = say("much").expect_err("no number");
+    assert_eq!(word.problem().map(|problem| problem.status), Some(422));
+    assert_eq!(say("0.25").expect("says"), Standing::Truth);
+    fleet.hub.kill_9();
+    fleet.run_hub();
+    assert_eq!(standing(&fleet.client()).labelled, 1);
+    let Some(browser) = Browser::start(fleet.dir()) else {
+        return;
+    };
+    browser.open(&format!("{}/models/{MODEL}/label", fleet.hub.url()));
+    let first = on_screen(&browser);
+    browser.press("x");
+    browser.press(keys::ENTER);
+    browser.shows("x is not a number.");
+    browser.run("document.getElementById('typed').value = ''; return 1");
+    browser.press("12.5");
+    browser.press(keys::ENTER);
+    until_another(&browser, &first);
+    browser.shows("12.5: it is the truth.");
+    browser.press("s");
+    browser.shows("Skipped.");
+    browser.assert_sound();
+    let labelled = CaptureQuery {
+        labelled: Some(true),
+        ..CaptureQuery::default()
+    };
+    let labelled = fleet.client().captures(&labelled).all();
+    let mut truths: Vec<_> = labelled
+        .expect("lists")
+        .into_iter()
+        .filter_map(|one| one.truth)
+        .collect();
+    truths.sort();
+    assert_eq!(truths, ["0.25", "1.5", "12.5", "2.5", "3.5"]);
 }

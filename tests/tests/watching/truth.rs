@@ -102,6 +102,7 @@ fn truth(fleet: &Fleet, site: Option<&str>) -> TruthView {
         model: MODEL.parse().expect("a name"),
         version: tern_protocol::id::ModelVersion::FIRST,
         site: site.map(|site| site.parse().expect("a name")),
+        arm: None,
         from: None,
         last: None,
     };

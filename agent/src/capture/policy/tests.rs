@@ -20,6 +20,7 @@ struct Case {
     confidence: f32,
     untypical: f32,
     asked: bool,
+    is_number: bool,
 }
 
 fn decide(policy: &mut Policy, at: u64, case: Case) -> Decision {
@@ -27,8 +28,11 @@ fn decide(policy: &mut Policy, at: u64, case: Case) -> Decision {
     let facts = Facts {
         slot: &slot,
         model: &model,
-        confidence: case.confidence,
-        margin: case.confidence,
+        class: (!case.is_number).then_some(Prediction {
+            class: 0,
+            confidence: case.confidence,
+            margin: case.confidence,
+        }),
         untypical: Some(case.untypical),
         bytes: 256,
         asked: case.asked,
@@ -76,6 +80,7 @@ fn captures_are_as_frequent_as_their_probability_says() {
             confidence,
             untypical,
             asked: false,
+            is_number: false,
         };
         let (share, probabilities) = kept(settings(), case);
         assert!((share - expected).abs() < 0.012, "{share} of {expected}");
@@ -253,6 +258,7 @@ fn a_day(seed: u64) -> (f64, f64, f64, bool) {
             confidence: if unsure { 0.4 } else { 0.9 },
             untypical: f32::from(u8::from(drifted)),
             asked,
+            is_number: false,
         };
         let mut decision = decide(&mut policy, at, case);
         if !matches!(decision, Decision::Keep(_)) && shadow_differs {
@@ -306,7 +312,7 @@ proptest! {
         let mut now = 0;
         for (confidence, untypical, asked, pause) in cases {
             now += pause;
-            let case = Case { confidence, untypical, asked };
+            let case = Case { confidence, untypical, asked, is_number: false };
             if let Decision::Keep(draw) = decide(&mut policy, now, case) {
                 prop_assert!((0.0..=1.0).contains(&draw.probability));
                 let drawn = Reasons(7);
@@ -315,4 +321,31 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_number_is_drawn_by_chance_and_by_drift_and_is_never_unsure() {
+    let case = Case {
+        is_number: true,
+        ..Case::default()
+    };
+    let (share, probabilities) = kept(settings(), case);
+    assert!((share - 0.02).abs() < 0.005, "{share}");
+    assert_eq!(probabilities, BTreeSet::from([0.02_f32.to_bits()]));
+    let drifted = Case {
+        untypical: 1.0,
+        ..case
+    };
+    let (share, _) = kept(settings(), drifted);
+    assert!((share - (1.0 - 0.98 * 0.8)).abs() < 0.01, "{share}");
+    let mut none = policy(config::Captures {
+        random_share: 0.0,
+        ..settings()
+    });
+    let asked = Case {
+        asked: true,
+        ..case
+    };
+    assert_eq!(decide(&mut none, 1, case), Decision::Leave);
+    assert!(matches!(decide(&mut none, 1, asked), Decision::Keep(_)));
 }

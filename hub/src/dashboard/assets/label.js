@@ -20,6 +20,7 @@ export function label() {
   const help = at("label-help");
   const api = room.dataset.label;
   let queue = "open";
+  let without = false; // whether captures of which only a summary was kept are wanted
   let waiting = []; // captures that come after the one on the screen
   let item = null;
   let chosen = null;
@@ -35,7 +36,7 @@ export function label() {
     if (asking) return asking;
     const holding = [...(item ? [item] : []), ...waiting, ...unsent].map(name);
     const mine = (async () => {
-      const got = await call("POST", `${api}/next`, { queue, take: AHEAD, holding });
+      const got = await call("POST", `${api}/next`, { queue, take: AHEAD, holding, without_input: without });
       if (asking !== mine) return; // the other queue was turned to meanwhile
       asking = null;
       if (!got.ok) return tell(answer, sentence(got.body, got.status), "bad");
@@ -94,14 +95,17 @@ export function label() {
       button.append(name);
       choices.append(button);
     }
+    const { capture } = item;
     if (!item.classes.length) {
       const field = document.createElement("input");
-      field.id = "class-number";
-      field.inputMode = "numeric";
-      field.setAttribute("aria-label", "Number of the class");
+      field.id = "typed";
+      field.inputMode = capture.number ? "decimal" : "numeric";
+      field.autocomplete = "off";
+      field.setAttribute("aria-label", capture.number ? "The right number" : "Number of the class");
+      if (capture.number) field.placeholder = "the right number";
       choices.append(field);
+      if (!help.open) field.focus();
     }
-    const { capture } = item;
     const when = document.createElement("time");
     when.className = "ago";
     when.dateTime = new Date(capture.at).toISOString();
@@ -123,9 +127,14 @@ export function label() {
     document.dispatchEvent(new CustomEvent("tern:updated")); // times are told anew
   }
 
+  function whatItSaid({ class: name, confidence, number }) {
+    if (!number) return `${name}, ${(100 * confidence).toFixed(1)} % sure`;
+    return number.low == null ? name : `${name}, between ${number.low} and ${number.high}`;
+  }
+
   function reveal() {
     const button = at("reveal");
-    if (button) button.replaceWith(`${item.capture.class}, ${(100 * item.capture.confidence).toFixed(1)} % sure`);
+    if (button) button.replaceWith(whatItSaid(item.capture));
   }
 
   function choose(name) {
@@ -140,7 +149,9 @@ export function label() {
   function say(truth) {
     if (!item) return;
     const said = item;
-    const body = { ...name(said), ...(truth === null ? {} : { truth }), queue };
+    // What undo gave back may be of the other queue.
+    const of = said.chosen === "disagreement" ? "disagreed" : "open";
+    const body = { ...name(said), ...(truth === null ? {} : { truth }), queue: of };
     unsent.add(said);
     sending = sending.then(() => send(said, body));
     tell(answer, "…", "");
@@ -168,9 +179,10 @@ export function label() {
   }
 
   function commit() {
-    const typed = at("class-number")?.value.trim();
+    const typed = at("typed")?.value.trim();
     const truth = chosen ?? (typed || null);
-    if (truth === null) return item && tell(answer, "Choose a class first, or skip with S.", "bad");
+    if (truth === null) return item && tell(answer, `${at("typed") ? "Type a number" : "Choose a class"} first, or skip with S.`, "bad");
+    if (at("typed") && !Number.isFinite(Number(truth))) return tell(answer, `${truth} is not a number.`, "bad");
     return say(truth);
   }
 
@@ -184,7 +196,7 @@ export function label() {
       item = back;
       show();
     }
-    tell(answer, "Taken back.", "good");
+    tell(answer, back ? "Taken back." : "Taken back. Somebody else is labelling it just now.", "good");
     document.dispatchEvent(new CustomEvent("tern:changed"));
   }
 
@@ -199,6 +211,12 @@ export function label() {
     next();
   }
 
+  at("without-input")?.addEventListener("change", (event) => {
+    without = event.target.checked;
+    turnTo(queue);
+    event.target.blur(); // keys choose classes again
+  });
+
   room.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (!button) return;
@@ -211,7 +229,8 @@ export function label() {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || help.open) return;
     const typing = event.target.closest("input, select, textarea");
-    if (typing && typing.id !== "class-number") return;
+    // No number has one of the letters that do something here.
+    if (typing && typing.id !== "typed") return;
     const key = event.key.toLowerCase();
     if (key === "enter" || key === " ") {
       // What has the focus and is no class does what it always does.
@@ -219,7 +238,6 @@ export function label() {
       event.preventDefault();
       return void commit();
     }
-    if (typing) return;
     const act = { u: undo, s: () => say(null), m: reveal, "?": () => help.showModal() }[key];
     const choice = item?.classes.find((one) => one.key === key);
     if (!act && !choice) return;

@@ -118,8 +118,63 @@ function table({ rows, values }) {
   return scroll;
 }
 
+const short = (value) => Number(value.toPrecision(4));
+
+/** Between what a feature lies, or what was measured. */
+function between({ from, to }) {
+  if (from == null && to == null) return "missing";
+  if (from == null) return `under ${short(to)}`;
+  if (to == null) return `over ${short(from)}`;
+  return from === to ? short(from) : `${short(from)} to ${short(to)}`;
+}
+
+function summary({ rows, values }, why) {
+  const room = document.createElement("div");
+  const word = document.createElement("p");
+  word.className = "dim";
+  word.textContent = why;
+  const made = document.createElement("table");
+  const head = document.createElement("tr");
+  for (const [title, name] of [["What", ""], ["Lies", "end"], ["Of training there", "end"]]) cell(head, "th", title, name);
+  const thead = document.createElement("thead");
+  thead.append(head);
+  const body = document.createElement("tbody");
+  for (const one of rows) {
+    const row = document.createElement("tr");
+    cell(row, "th", one.name);
+    cell(row, "td", between(one), "end");
+    cell(row, "td", one.share == null ? "–" : `${(100 * one.share).toFixed(0)} %`, one.share != null && one.share < 0.01 ? "end far" : "end");
+    body.append(row);
+  }
+  made.append(thead, body);
+  const scroll = document.createElement("div");
+  scroll.className = "scroll tall";
+  scroll.append(made);
+  room.append(word, scroll);
+  if (rows.length < values) {
+    const more = document.createElement("p");
+    more.className = "dim";
+    more.textContent = `… and ${values - rows.length} more`;
+    room.append(more);
+  }
+  return room;
+}
+
+const NO_INPUT = {
+  "not-kept": "The input was not kept: its device keeps features only. Skip it unless these are enough to say what is true.",
+  encrypted: "The input is encrypted with a key that the hub does not have.",
+  damaged: "The input is encrypted, and damaged.",
+};
+
 /** The input of a capture, as the hub says that it is shown. */
 export function draw({ capture, view }) {
+  if (view.kind === "summary") return summary(view, NO_INPUT[capture.no_input] ?? NO_INPUT["not-kept"]);
+  if (capture.no_input) {
+    const word = document.createElement("p");
+    word.className = "dim";
+    word.textContent = NO_INPUT[capture.no_input] ?? "";
+    return word;
+  }
   if (view.kind === "image") return image(capture.input, view);
   if (view.kind === "series") return series(capture.input, view);
   return table(view);

@@ -9,7 +9,7 @@ use tern_protocol::{
     id::{ModelName, ModelVersion},
     rest::{
         AlertSeverity, AlertView, Attribution, Baseline, Chart, FindingView, GroupBy, Metric,
-        ModelView,
+        ModelView, Part,
     },
     time::WallTime,
 };
@@ -55,20 +55,22 @@ fn narrowed(asked: Asked) -> Result<Narrowed, Trouble> {
     let version = given(asked.version)
         .map(|version| version.parse())
         .transpose();
-    let arm = match given(asked.arm) {
-        None => None,
-        Some(word) => Some(
-            ARMS.into_iter()
-                .find(|arm| arm.word() == word)
-                .ok_or_else(Trouble::unreadable)?,
-        ),
-    };
+    let arm = part(asked.arm)?;
     Ok(Narrowed {
         range: range.unwrap_or_default(),
         site: site.map_err(|_| Trouble::unreadable())?,
         version: version.map_err(|_| Trouble::unreadable())?,
         arm,
     })
+}
+
+/// The part in a rollout of this name; none of an empty one.
+pub(super) fn part(word: Option<String>) -> Result<Option<Part>, Trouble> {
+    let Some(word) = word.filter(|word| !word.is_empty()) else {
+        return Ok(None);
+    };
+    let part = ARMS.into_iter().find(|arm| arm.word() == word);
+    part.map(Some).ok_or_else(Trouble::unreadable)
 }
 
 /// The page.

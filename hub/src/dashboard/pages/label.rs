@@ -15,7 +15,10 @@ use crate::{
 
 /// What the keys do.
 const KEYS: [(&str, &str); 6] = [
-    ("digit, letter", "choose the class with that key"),
+    (
+        "digit, letter",
+        "choose the class with that key, or type the number",
+    ),
     ("Enter, Space", "say so, and go on"),
     ("S", "skip: you cannot say"),
     ("U", "undo: take back what you said last"),
@@ -48,6 +51,12 @@ pub(in crate::dashboard) fn page(frame: Frame, view: &LabellingView) -> Markup {
                 div.queues {
                     button.small type="button" data-queue="open" aria-pressed="true" { "Open" }
                     button.small type="button" data-queue="disagreed" aria-pressed="false" { "Disagreed" }
+                    @if view.without_input > 0 {
+                        label.small {
+                            input #without-input type="checkbox" autocomplete="off";
+                            " also " (format::count(view.without_input)) " without their input"
+                        }
+                    }
                 }
                 button.small type="button" data-act="help" { "Keys (?)" }
             }
@@ -118,7 +127,7 @@ fn settings(view: &LabellingView, api: &str) -> Markup {
     html! {
         details {
             summary { "Change" }
-            form.form method="post" data-send=(api) data-method="PUT" data-done="Set. What one person said before stays as it is." {
+            form.form method="post" data-send=(api) data-method="PUT" data-done="Set. What is a truth stays one; what needs nobody any more becomes one." {
                 (form::select("labellers", "labellers", "A truth takes", Some("number"), &chosen))
                 (form::answer("labellers-answer"))
                 div.buttons { button type="submit" { "Set" } }

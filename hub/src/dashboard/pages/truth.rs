@@ -5,10 +5,11 @@ use tern_protocol::{
     id::SiteName,
     rest::{
         CalibrationView, ClassTruth, EstimateBasis, EstimateView, Estimated, EstimatedQuantity,
-        ModelView, NumberTruth, TruthView,
+        ModelView, NumberTruth, Part, TruthView,
     },
 };
 
+use super::health::ARMS;
 use crate::{
     access::role::Permission,
     dashboard::{
@@ -75,7 +76,8 @@ pub(in crate::dashboard) fn page(
 /// Address of the same figures as a table.
 fn table(frame: Frame, view: &TruthView) -> String {
     let site = view.site.as_ref().map(SiteName::as_str);
-    let query = scope::query(&[("site", site), ("format", Some("csv"))]);
+    let arm = view.arm.map(Part::word);
+    let query = scope::query(&[("site", site), ("arm", arm), ("format", Some("csv"))]);
     frame.scope.api(&format!(
         "/models/{}/versions/{}/truth{query}",
         view.model, view.version
@@ -94,6 +96,12 @@ fn choice(path: &str, model: &ModelView, sites: &[SiteName], view: &TruthView) -
                 option value="" { "all sites" }
                 @for site in sites {
                     option value=(site) selected[view.site.as_ref() == Some(site)] { (site) }
+                }
+            } }
+            label { "Part in a rollout" select name="arm" {
+                option value="" { "all" }
+                @for arm in ARMS {
+                    option value=(arm.word()) selected[view.arm == Some(arm)] { (arm.word()) }
                 }
             } }
             noscript { button type="submit" { "Show" } }

@@ -5,6 +5,7 @@ use tern_protocol::{
     id::WorkspaceId,
     rest::{Point, Series},
 };
+use tern_stats::interval::{Weighted, Z_95};
 
 use super::{
     ChartQuery, GroupKey,
@@ -14,13 +15,13 @@ use super::{
 };
 use crate::{
     monitor::{
-        accuracy::{Outcome, estimate},
+        accuracy::{summed, sums},
         sql::Select,
     },
     store::{Doing as _, Store, StoreError},
 };
 
-/// Rows of counted labels for one chart: intervals times series times weights times two outcomes.
+/// Rows of added labels for one chart: intervals times series.
 const ROWS: i64 = 100_000;
 
 /// Share of right predictions with its interval.
@@ -33,10 +34,10 @@ pub(super) async fn accuracy(
     const DOING: &str = "counting right predictions for a chart";
     let select = Select::new(
         format!(
-            "SELECT {}, CAST(CASE WHEN class = truth THEN 1 ELSE 0 END AS BIGINT) AS hit, probability, \
-             COUNT(*) AS labels, MIN(predicted_at) AS at \
+            "SELECT {}, {}, MIN(predicted_at) AS at \
              FROM label WHERE workspace = $1 AND predicted IS NULL AND probability > 0",
-            group_columns(query.group)
+            group_columns(query.group),
+            sums()
         ),
         [Value::from(workspace.as_str())],
     );
@@ -45,36 +46,26 @@ pub(super) async fn accuracy(
             " AND predicted_at >= ? AND predicted_at < ?",
             [ms(axis.from), ms(axis.to())],
         )
-        .push(
-            " GROUP BY grp_model, grp_version, grp_site, hit, probability",
-            [],
-        )
+        .push(" GROUP BY grp_model, grp_version, grp_site", [])
         .push(", (predicted_at - ?) / ?", [ms(axis.from), ms(axis.step)])
         .push(" LIMIT ?", [ms(ROWS)]);
-    let mut outcomes: Drawn<Vec<Outcome>> = Drawn::new(axis);
+    let mut outcomes: Drawn<Weighted> = Drawn::new(axis);
     let rows = store
         .read()
         .query_all_raw(select.done(store.backend()))
         .await
         .doing(DOING)?;
     for row in rows {
-        let number = |column| row.try_get::<i64>("", column).doing(DOING);
-        let Some(place) = axis.place(number("at")?) else {
+        let at: i64 = row.try_get("", "at").doing(DOING)?;
+        let Some(place) = axis.place(at) else {
             continue;
         };
         outcomes
             .at(&GroupKey::of(&row).doing(DOING)?, place)
-            .push(Outcome {
-                right: number("hit")? == 1,
-                probability: row.try_get("", "probability").doing(DOING)?,
-                labels: number("labels")?.max(0).unsigned_abs(),
-            });
+            .merge(&summed(&row)?);
     }
-    Ok(drawn(
-        query,
-        axis,
-        outcomes,
-        |outcomes: &Vec<Outcome>| match estimate(outcomes) {
+    Ok(drawn(query, axis, outcomes, |sums: &Weighted| {
+        match sums.estimate(Z_95) {
             None => (false, Point::default()),
             Some(estimated) => {
                 let point = Point {
@@ -85,6 +76,6 @@ pub(super) async fn accuracy(
                 };
                 (true, point)
             }
-        },
-    ))
+        }
+    }))
 }

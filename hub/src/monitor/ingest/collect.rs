@@ -90,6 +90,10 @@ const CAPTURES: Bulk = Bulk {
         "reasons",
         "request",
         "summary",
+        "predicted",
+        "low",
+        "high",
+        "arm",
     ],
     conflict: "ON CONFLICT DO NOTHING",
 };
@@ -157,7 +161,11 @@ impl Rows {
                 continue;
             }
             let Ready {
-                sequence, at, body, ..
+                sequence,
+                at,
+                body,
+                arm,
+                ..
             } = entry;
             match body {
                 ReadyBody::Window(window) => {
@@ -169,17 +177,19 @@ impl Rows {
                 }
                 ReadyBody::Shadow(window) => self.shadow(device, *window, timeline, site),
                 ReadyBody::Capture(capture) => {
-                    self.capture(device, *capture, timeline.wall(at), site);
+                    self.capture(device, *capture, timeline.wall(at), (site, arm));
                 }
                 ReadyBody::Label(label) => {
                     let (workspace, id) = device;
                     self.subject(workspace, id, label.prediction, label.subject);
-                    self.label(device, label_of(device, &label, timeline, at, site));
+                    let label = label_of(device, &label, timeline, at, site);
+                    self.label(device, label, arm);
                 }
                 ReadyBody::Number(label) => {
                     let (workspace, id) = device;
                     self.subject(workspace, id, label.prediction, label.subject);
-                    self.label(device, number_of(device, &label, timeline, at, site));
+                    let label = number_of(device, &label, timeline, at, site);
+                    self.label(device, label, arm);
                 }
                 ReadyBody::Event(event) => {
                     let events = self.events.entry(device.clone()).or_default();
@@ -260,7 +270,7 @@ impl Rows {
         (workspace, device): &Device,
         capture: ReadyCapture,
         at: i64,
-        site: &str,
+        (site, arm): (&str, &str),
     ) {
         self.captures.entry(workspace.clone()).or_default().extend([
             Value::from(workspace.as_str()),
@@ -279,6 +289,10 @@ impl Rows {
             i64::from(capture.reasons).into(),
             capture.request.map(u64::cast_signed).into(),
             capture.summary.into(),
+            capture.number.map(|number| number.value).into(),
+            capture.number.and_then(|number| number.low).into(),
+            capture.number.and_then(|number| number.high).into(),
+            arm.into(),
         ]);
         self.subject(workspace, device, capture.prediction, capture.subject);
     }
@@ -302,11 +316,14 @@ impl Rows {
         ]);
     }
 
-    fn label(&mut self, (workspace, _): &Device, label: rows::LabelRow) {
+    fn label(&mut self, (workspace, _): &Device, label: rows::LabelRow, arm: &str) {
         self.labels
             .entry(workspace.clone())
             .or_default()
-            .push(label);
+            .push(rows::LabelRow {
+                arm: arm.into(),
+                ..label
+            });
     }
 
     /// Writes all rows and the totals that they add to.
@@ -387,6 +404,7 @@ fn told(
         high: None,
         source: LabelSource::Device.word().into(),
         labelled_at: timeline.wall(at),
+        arm: String::new(),
     }
 }
 

@@ -13,7 +13,7 @@ use tern_protocol::{
 };
 
 use super::{
-    Acknowledged,
+    Acknowledged, arms,
     collect::{Device, Rows, Totals},
     metrics::Declarations,
     positions::{Key, Positions},
@@ -158,8 +158,9 @@ impl Committer {
             }
         }
         let mut timed = Vec::with_capacity(taken.len());
-        for batch in taken {
+        for mut batch in taken {
             let timeline = timeline(read, &batch).await?;
+            arms::note(&self.app, &mut batch, &timeline).await;
             timed.push((batch, timeline));
         }
         let txn = self

@@ -9,6 +9,7 @@
 //! - when batches come faster than the disk takes them, some are dropped and counted: without an
 //!   acknowledgement their devices send them again.
 
+mod arms;
 mod collect;
 mod commit;
 mod metrics;

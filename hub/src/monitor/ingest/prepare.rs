@@ -2,7 +2,7 @@
 
 use sea_orm::Value;
 use tern_protocol::{
-    capture::{MeasuredSignal, Summary},
+    capture::{MeasuredSignal, PredictedNumber, Summary},
     codec,
     digest::Digest,
     id::{DeviceId, NAME_MAX, OutboxId, PredictionId, Sequence, WorkspaceId},
@@ -41,6 +41,8 @@ pub(super) struct Ready {
     pub(super) at: Instant,
     pub(super) wall: Option<WallTime>,
     pub(super) body: ReadyBody,
+    /// Of a capture or a truth: the part that its device had in a rollout when it predicted; empty if none.
+    pub(super) arm: &'static str,
 }
 
 /// What an entry becomes.
@@ -96,6 +98,8 @@ pub(super) struct ReadyCapture {
     pub(super) class: u32,
     pub(super) confidence: f32,
     pub(super) probability: f32,
+    /// What was predicted, of a model that is no classifier.
+    pub(super) number: Option<PredictedNumber>,
     /// The input as CBOR, encrypted if the hub has a key.
     pub(super) input: Vec<u8>,
     /// The same of what stands for the input.
@@ -167,6 +171,7 @@ fn ready(entry: Entry, sealer: &Sealer<'_>) -> Ready {
         at: entry.at,
         wall: entry.wall,
         body,
+        arm: "",
     }
 }
 
@@ -212,6 +217,10 @@ fn ready_capture(capture: &Capture, sealer: &Sealer<'_>) -> ReadyBody {
         && share(capture.confidence)
         && share(capture.probability)
         && drawn
+        && capture
+            .number
+            .as_ref()
+            .is_none_or(PredictedNumber::is_finite)
         && capture.summary.as_ref().is_none_or(is_bounded);
     if !usable {
         return ReadyBody::Unknown;
@@ -233,6 +242,7 @@ fn ready_capture(capture: &Capture, sealer: &Sealer<'_>) -> ReadyBody {
         class: capture.class,
         confidence: capture.confidence,
         probability: capture.probability,
+        number: capture.number,
         input,
         summary,
     }))

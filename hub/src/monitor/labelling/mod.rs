@@ -76,6 +76,14 @@ pub enum LabellingError {
         /// Its version.
         version: i64,
     },
+    /// Not a number.
+    #[error("`{truth}` is not a number, and {model} answers numbers")]
+    NotANumber {
+        /// What was said.
+        truth: String,
+        /// The model.
+        model: ModelName,
+    },
     /// The truth is known already.
     #[error("the truth about this capture is known already; nothing was changed")]
     Known,

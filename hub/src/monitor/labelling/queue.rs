@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use sea_orm::{ConnectionTrait as _, FromQueryResult, TransactionTrait as _, Value};
+use sea_orm::{
+    ConnectionTrait as _, DatabaseTransaction, FromQueryResult, TransactionTrait as _, Value,
+};
 use tern_protocol::{
     id::{ModelName, WorkspaceId},
     profile::Reference,
@@ -11,15 +13,17 @@ use tern_protocol::{
 
 use super::{
     LEASE, Labeller, LabellingError,
+    say::truth,
+    settle::Truth,
     stand::labellers,
-    value::{Candidate, LOT, Place, lot, most_valuable, uncertainty},
-    view::{choices, view},
+    value::{Candidate, LOT, Place, lot, most_valuable, spread, uncertainty},
+    view::{choices, summary, view},
 };
 use crate::{
     app::App,
     monitor::{
         captures,
-        rows::{self, Predicted, class_name},
+        rows::{self, Predicted, class_name, number_text},
         sql::Select,
     },
     registry,
@@ -58,6 +62,9 @@ struct Waiting {
     model: String,
     version: i64,
     confidence: f64,
+    predicted: Option<f64>,
+    low: Option<f64>,
+    high: Option<f64>,
     said: i64,
 }
 
@@ -92,32 +99,49 @@ pub async fn next(
         .map(|held| rows::predicted(&held.device, held.prediction))
         .collect();
     let chosen = match request.queue {
-        Queue::Open => open(app, workspace, labeller, model, &holding, take).await?,
+        Queue::Open => {
+            let asks = Asks {
+                holding: &holding,
+                take,
+                without_input: request.without_input,
+            };
+            open(app, workspace, labeller, model, &asks).await?
+        }
         Queue::Disagreed => disagreed(app, workspace, labeller, model, &holding, take).await?,
     };
-    let lent = lend(app, workspace, labeller, chosen).await?;
-    let mut items = items(app, workspace, model, &lent).await?;
-    if request.queue == Queue::Disagreed {
-        for item in &mut items {
-            item.said = said(app, workspace, item).await?;
-        }
+    if chosen.is_empty() {
+        return Ok(Items { items: Vec::new() });
     }
-    Ok(Items { items })
+    let txn = app.store.write().begin().await.doing(DOING)?;
+    let lent = lend(app, &txn, workspace, labeller, chosen).await?;
+    txn.commit().await.doing(DOING)?;
+    Ok(Items {
+        items: items(app, workspace, model, &lent).await?,
+    })
 }
 
 /// What a capture that is chosen is called, and why it was.
-type Pick = (Predicted, Chosen);
+pub(super) type Pick = (Predicted, Chosen);
+
+/// What is asked of the open queue.
+struct Asks<'a> {
+    /// What is on the screen already.
+    holding: &'a HashSet<Predicted>,
+    take: usize,
+    /// Whether captures of which only a summary was kept are wanted, too.
+    without_input: bool,
+}
 
 async fn open(
     app: &App,
     workspace: &WorkspaceId,
     labeller: &Labeller,
     model: &ModelName,
-    holding: &HashSet<Predicted>,
-    take: usize,
+    asks: &Asks<'_>,
 ) -> Result<Vec<Pick>, LabellingError> {
+    let Asks { holding, take, .. } = *asks;
     let needed = labellers(app.store.read(), workspace, model).await?;
-    let mut waiting = waiting(app, workspace, labeller, model).await?;
+    let mut waiting = waiting(app, workspace, labeller, model, asks.without_input).await?;
     waiting.retain(|one| one.said < i64::from(needed.max(1)) && !holding.contains(&one.key()));
     // What one person has labelled comes first: half a label is none.
     let (half, fresh): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|one| one.said > 0);
@@ -182,16 +206,22 @@ async fn waiting(
     workspace: &WorkspaceId,
     labeller: &Labeller,
     model: &ModelName,
+    without_input: bool,
 ) -> Result<Vec<Waiting>, StoreError> {
     const SAME: &str = "o.workspace = c.workspace AND o.device = c.device AND o.boot = c.boot AND o.number = c.number";
+    let kept = if without_input {
+        ""
+    } else {
+        "AND c.summary IS NULL"
+    };
     let select = Select::new(
         format!(
-            "SELECT c.device, c.boot, c.number, c.model, c.version, c.confidence, \
+            "SELECT c.device, c.boot, c.number, c.model, c.version, c.confidence, c.predicted, c.low, c.high, \
              (SELECT COUNT(*) FROM verdict o WHERE {SAME} AND o.truth IS NOT NULL) AS said \
              FROM (SELECT * FROM capture WHERE workspace = $1 AND model = $2 ORDER BY id DESC LIMIT {NEWEST}) AS c \
              WHERE NOT EXISTS (SELECT 1 FROM label o WHERE {SAME}) \
              AND NOT EXISTS (SELECT 1 FROM verdict o WHERE {SAME} AND o.labeller = $3) \
-             AND NOT EXISTS (SELECT 1 FROM lease o WHERE {SAME} AND o.labeller <> $4 AND o.until > $5) \
+             AND NOT EXISTS (SELECT 1 FROM lease o WHERE {SAME} AND o.labeller <> $4 AND o.until > $5) {kept} \
              ORDER BY c.id DESC LIMIT {WAITING}"
         ),
         [
@@ -225,9 +255,13 @@ async fn valuable(
     let classes = registry::classes(app.store.read(), workspace, Some(model)).await?;
     let mut unsure: Vec<(f64, &Waiting)> = Vec::with_capacity(waiting.len());
     for one in waiting {
-        let of = rows::version_ref(&one.model, one.version)?;
-        let count = classes.get(&of).map_or(0, Vec::len);
-        unsure.push((uncertainty(one.confidence, count), one));
+        let unsure_by = if let Some(predicted) = one.predicted {
+            spread(predicted, one.low.zip(one.high))
+        } else {
+            let of = rows::version_ref(&one.model, one.version)?;
+            uncertainty(one.confidence, classes.get(&of).map_or(0, Vec::len))
+        };
+        unsure.push((unsure_by, one));
     }
     unsure.sort_by(|a, b| b.0.total_cmp(&a.0));
     unsure.truncate(COMPARED);
@@ -312,7 +346,8 @@ async fn places(
     Ok(places)
 }
 
-/// Captures about which two people said different things, the oldest first.
+/// Captures about which two people said different things, the oldest first; of one that was removed since nobody can
+/// decide.
 async fn disagreed(
     app: &App,
     workspace: &WorkspaceId,
@@ -324,6 +359,8 @@ async fn disagreed(
     let select = format!(
         "SELECT v.device, v.boot, v.number FROM verdict v WHERE v.workspace = $1 AND v.model = $2 \
          AND v.truth IS NOT NULL AND v.decides = 0 \
+         AND EXISTS (SELECT 1 FROM capture o WHERE o.workspace = v.workspace AND o.device = v.device \
+           AND o.boot = v.boot AND o.number = v.number) \
          AND NOT EXISTS (SELECT 1 FROM label o WHERE o.workspace = v.workspace AND o.device = v.device \
            AND o.boot = v.boot AND o.number = v.number) \
          AND NOT EXISTS (SELECT 1 FROM lease o WHERE o.workspace = v.workspace AND o.device = v.device \
@@ -353,8 +390,9 @@ async fn disagreed(
 }
 
 /// Lends captures to somebody; those that somebody else was lent meanwhile are left out.
-async fn lend(
+pub(super) async fn lend(
     app: &App,
+    txn: &DatabaseTransaction,
     workspace: &WorkspaceId,
     labeller: &Labeller,
     chosen: Vec<Pick>,
@@ -364,12 +402,8 @@ async fn lend(
         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (workspace, device, boot, number) DO UPDATE SET \
         labeller = excluded.labeller, until = excluded.until \
         WHERE lease.labeller = excluded.labeller OR lease.until <= $7";
-    if chosen.is_empty() {
-        return Ok(chosen);
-    }
     let now = app.clock.now().0;
-    let txn = app.store.write().begin().await.doing(DOING)?;
-    raw::exec(&txn, DOING, OLD, [workspace.as_str().into(), now.into()]).await?;
+    raw::exec(txn, DOING, OLD, [workspace.as_str().into(), now.into()]).await?;
     let mut lent = Vec::with_capacity(chosen.len());
     for (key, why) in chosen {
         let (device, boot, number) = &key;
@@ -382,11 +416,10 @@ async fn lend(
             now.saturating_add(LEASE).into(),
             now.into(),
         ];
-        if raw::exec(&txn, DOING, LEND, values).await? > 0 {
+        if raw::exec(txn, DOING, LEND, values).await? > 0 {
             lent.push((key, why));
         }
     }
-    txn.commit().await.doing(DOING)?;
     Ok(lent)
 }
 
@@ -416,20 +449,27 @@ pub(super) async fn items(
         }
         let reference = references.get(&of).and_then(Option::as_ref);
         let names = classes.get(&of).cloned().unwrap_or_default();
-        items.push(Item {
-            view: view(&capture.shape, &capture.input, reference),
+        let mut item = Item {
+            view: match &capture.summary {
+                Some(kept) => summary(kept, reference),
+                None => view(&capture.shape, &capture.input, reference),
+            },
             classes: choices(&names),
             chosen: *chosen,
             said: Vec::new(),
             capture,
-        });
+        };
+        if *chosen == Chosen::Disagreement {
+            item.said = said(app, workspace, &item).await?;
+        }
+        items.push(item);
     }
     Ok(items)
 }
 
 /// What people said about a capture.
 async fn said(app: &App, workspace: &WorkspaceId, item: &Item) -> Result<Vec<SaidBy>, StoreError> {
-    const SELECT: &str = "SELECT labeller, truth FROM verdict WHERE workspace = $1 AND device = $2 \
+    const SELECT: &str = "SELECT labeller, truth, truth_number FROM verdict WHERE workspace = $1 AND device = $2 \
         AND boot = $3 AND number = $4 AND truth IS NOT NULL AND decides = 0 ORDER BY id";
     let CaptureView {
         device, prediction, ..
@@ -449,10 +489,14 @@ async fn said(app: &App, workspace: &WorkspaceId, item: &Item) -> Result<Vec<Sai
     let rows = raw::rows(app.store.read(), DOING, SELECT, values).await?;
     rows.iter()
         .map(|row| {
-            let truth: i64 = row.try_get_by_index(1).doing(DOING)?;
+            let truth = match truth(row, 1)? {
+                Some(Truth::Class(class)) => class_name(Some(&names), class),
+                Some(Truth::Number(number)) => number_text(number),
+                None => String::new(),
+            };
             Ok(SaidBy {
                 labeller: row.try_get_by_index(0).doing(DOING)?,
-                truth: class_name(Some(&names), truth),
+                truth,
             })
         })
         .collect()

@@ -1,14 +1,16 @@
 //! What people say, and the labels that follow.
 
-use sea_orm::{ConnectionTrait, DatabaseTransaction, TransactionTrait as _, Value};
+use std::collections::BTreeMap;
+
+use sea_orm::{ConnectionTrait, DatabaseTransaction, QueryResult, TransactionTrait as _, Value};
 use tern_protocol::{
     id::{ModelName, WorkspaceId},
     rest::{Change, Chosen, LabelSource, Queue, Said, Say},
 };
 
 use super::{
-    LEASE, Labeller, LabellingError, queue,
-    settle::{Settled, Verdict, settle},
+    Labeller, LabellingError, queue,
+    settle::{Settled, Truth, Verdict, settle},
     stand::labellers,
     value::lot,
 };
@@ -16,9 +18,9 @@ use crate::{
     access::audit::{self, Actor, Deed},
     app::App,
     monitor::{
-        labels::class_named,
+        labels::{class_named, number_named},
         overview::Tally,
-        rows::{self, CAPTURED, Captured, LabelRow, Predicted, class_name},
+        rows::{self, CAPTURED, Captured, LabelRow, Predicted},
     },
     registry,
     store::{Doing as _, StoreError, raw},
@@ -50,9 +52,18 @@ pub async fn say(
     })?;
     let of = rows::version_ref(&capture.model, capture.version)?;
     let names = classes.get(&of).map(Vec::as_slice).unwrap_or_default();
-    let truth = said.truth.as_deref().map(|truth| {
-        class_named(names, truth).ok_or_else(|| LabellingError::NotAClass {
-            truth: truth.chars().take(80).collect(),
+    let truth = said.truth.as_deref().map(|text| {
+        let cut = || text.chars().take(80).collect();
+        if capture.predicted.is_some() {
+            let number = number_named(text).map(Truth::Number);
+            return number.ok_or_else(|| LabellingError::NotANumber {
+                truth: cut(),
+                model: model.clone(),
+            });
+        }
+        let class = class_named(names, text).map(Truth::Class);
+        class.ok_or_else(|| LabellingError::NotAClass {
+            truth: cut(),
             model: model.clone(),
             version: capture.version,
         })
@@ -65,14 +76,21 @@ pub async fn say(
     let mut values = of_one(workspace, &key);
     values.extend([labeller.as_str().into(), i64::from(decides).into()]);
     raw::exec(&txn, DOING, &own, values).await?;
-    let insert = "INSERT INTO verdict (workspace, device, boot, number, labeller, decides, model, truth, at) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    let insert = "INSERT INTO verdict (workspace, device, boot, number, labeller, decides, model, truth, \
+        truth_number, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    let (class, number) = match truth {
+        Some(Truth::Class(class)) => (Some(class), None),
+        // What is no skip has a class.
+        Some(Truth::Number(number)) => (Some(0), Some(number)),
+        None => (None, None),
+    };
     let mut values = of_one(workspace, &key);
     values.extend([
         labeller.as_str().into(),
         i64::from(decides).into(),
         model.as_str().into(),
-        truth.into(),
+        class.into(),
+        number.into(),
         app.clock.now().0.into(),
     ]);
     raw::exec(&txn, DOING, insert, values).await?;
@@ -80,13 +98,10 @@ pub async fn say(
     raw::exec(&txn, DOING, &lease, of_one(workspace, &key)).await?;
 
     let settled = follow(app, &txn, workspace, model, capture).await?;
-    let what = truth.map_or_else(
-        || "skipped".to_owned(),
-        |truth| format!("is {}", class_name(Some(&names.to_vec()), truth)),
-    );
+    // Not what was said: the log is for good, and a truth about a person goes when they ask for it.
+    let what = truth.map_or("skipped", |_| "labelled");
     let deed = Deed::new("label.say", subject(model, &key))
         .within(workspace)
-        .after(said)
         .detail(what);
     audit::record(&txn, &app.clock, by, deed).await?;
     txn.commit().await.doing(DOING)?;
@@ -97,7 +112,7 @@ pub async fn say(
     })
 }
 
-/// Takes back what somebody said last, and asks them again.
+/// Takes back what somebody said last, and asks them again unless somebody else is being asked.
 pub async fn undo(
     app: &App,
     by: &Actor,
@@ -107,8 +122,6 @@ pub async fn undo(
 ) -> Result<Said, LabellingError> {
     const LAST: &str = "SELECT id, device, boot, number, decides FROM verdict WHERE workspace = $1 AND model = $2 \
         AND labeller = $3 ORDER BY id DESC LIMIT 1";
-    const LEND: &str = "INSERT INTO lease (workspace, device, boot, number, labeller, until) \
-        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (workspace, device, boot, number) DO NOTHING";
     let txn = app.store.write().begin().await.doing(DOING)?;
     let values = [
         workspace.as_str().into(),
@@ -131,12 +144,6 @@ pub async fn undo(
         [id.into()],
     )
     .await?;
-    let mut values = of_one(workspace, &key);
-    values.extend([
-        labeller.as_str().into(),
-        app.clock.now().0.saturating_add(LEASE).into(),
-    ]);
-    raw::exec(&txn, DOING, LEND, values).await?;
     // A capture may have been removed since; then there is no label that could follow either.
     let settled = match capture(&txn, workspace, &key).await? {
         Some(capture) => follow(app, &txn, workspace, model, capture).await?,
@@ -144,8 +151,6 @@ pub async fn undo(
     };
     let deed = Deed::new("label.undo", subject(model, &key)).within(workspace);
     audit::record(&txn, &app.clock, by, deed).await?;
-    txn.commit().await.doing(DOING)?;
-    announce(app, workspace);
     let chosen = if decides > 0 {
         Chosen::Disagreement
     } else if lot(&key).1 {
@@ -153,14 +158,18 @@ pub async fn undo(
     } else {
         Chosen::Value
     };
-    let mut items = queue::items(app, workspace, model, &[(key, chosen)]).await?;
+    // Somebody else may have it on the screen by now: then it is theirs.
+    let lent = queue::lend(app, &txn, workspace, labeller, vec![(key, chosen)]).await?;
+    txn.commit().await.doing(DOING)?;
+    announce(app, workspace);
+    let mut items = queue::items(app, workspace, model, &lent).await?;
     Ok(Said {
         standing: settled.standing(),
         item: items.pop(),
     })
 }
 
-fn announce(app: &App, workspace: &WorkspaceId) {
+pub(super) fn announce(app: &App, workspace: &WorkspaceId) {
     let at = app.clock.now();
     app.changes.send(workspace, Change::Telemetry { at });
 }
@@ -208,18 +217,29 @@ async fn verdicts(
     workspace: &WorkspaceId,
     key: &Predicted,
 ) -> Result<Vec<(String, Verdict)>, StoreError> {
-    let select = format!("SELECT labeller, truth, decides FROM verdict WHERE {ONE} ORDER BY id");
+    let select = format!(
+        "SELECT labeller, truth, truth_number, decides FROM verdict WHERE {ONE} ORDER BY id"
+    );
     let rows = raw::rows(db, DOING, &select, of_one(workspace, key)).await?;
     rows.iter()
-        .map(|row| {
-            let decides: i64 = row.try_get_by_index(2).doing(DOING)?;
-            let verdict = Verdict {
-                truth: row.try_get_by_index(1).doing(DOING)?,
-                decides: decides > 0,
-            };
-            Ok((row.try_get_by_index(0).doing(DOING)?, verdict))
-        })
+        .map(|row| Ok((row.try_get_by_index(0).doing(DOING)?, verdict(row, 1)?)))
         .collect()
+}
+
+/// Truth and decision, which begin at a column.
+fn verdict(row: &QueryResult, from: usize) -> Result<Verdict, StoreError> {
+    let decides: i64 = row.try_get_by_index(from + 2).doing(DOING)?;
+    Ok(Verdict {
+        truth: truth(row, from)?,
+        decides: decides > 0,
+    })
+}
+
+/// Class and number of a verdict, which begin at a column, as a truth.
+pub(super) fn truth(row: &QueryResult, from: usize) -> Result<Option<Truth>, StoreError> {
+    let class: Option<i64> = row.try_get_by_index(from).doing(DOING)?;
+    let number: Option<f64> = row.try_get_by_index(from + 1).doing(DOING)?;
+    Ok(number.map(Truth::Number).or(class.map(Truth::Class)))
 }
 
 /// Refuses what somebody else is at, and what needs nobody any more.
@@ -284,21 +304,10 @@ async fn follow(
         return Ok(settled);
     }
     match (settled, stored) {
-        (Settled::Truth(truth), Some(stored)) if stored.truth == truth => {}
+        (Settled::Truth(truth), Some(stored)) if says(&stored, truth) => {}
         (Settled::Truth(truth), _) => {
-            let mut row = capture.label(LabelSource::Person, app.clock.now());
-            row.truth = truth;
-            if !lot(&key).1 {
-                // It was chosen by what the model said of it: nobody knows what it stands for.
-                row.probability = 0.0;
-            }
-            let labels = rows::write_labels(txn, workspace, &[row]).await?;
-            let added = Tally {
-                labels,
-                ..Tally::default()
-            };
-            added.add_to(txn, workspace).await?;
-            app.counters.labels.add(labels);
+            let row = person_label(app, capture, truth);
+            write(app, txn, workspace, &[row]).await?;
         }
         (_, Some(_)) => {
             let gone = format!("DELETE FROM label WHERE {ONE}");
@@ -308,4 +317,81 @@ async fn follow(
         (_, None) => {}
     }
     Ok(settled)
+}
+
+/// Whether a label says this already.
+fn says(label: &LabelRow, truth: Truth) -> bool {
+    match truth {
+        Truth::Class(class) => label.truth == class,
+        Truth::Number(number) => label.truth_number.map(f64::to_bits) == Some(number.to_bits()),
+    }
+}
+
+/// The label that people made.
+fn person_label(app: &App, capture: Captured, truth: Truth) -> LabelRow {
+    let in_lot = lot(&(capture.device.clone(), capture.boot, capture.number)).1;
+    let mut row = capture.label(LabelSource::Person, app.clock.now());
+    match truth {
+        Truth::Class(class) => row.truth = class,
+        Truth::Number(number) => row.truth_number = Some(number),
+    }
+    if !in_lot {
+        // It was chosen by what the model said of it: nobody knows what it stands for.
+        row.probability = 0.0;
+    }
+    row
+}
+
+async fn write(
+    app: &App,
+    txn: &DatabaseTransaction,
+    workspace: &WorkspaceId,
+    labels: &[LabelRow],
+) -> Result<(), StoreError> {
+    let labels = rows::write_labels(txn, workspace, labels).await?;
+    let added = Tally {
+        labels,
+        ..Tally::default()
+    };
+    added.add_to(txn, workspace).await?;
+    app.counters.labels.add(labels);
+    Ok(())
+}
+
+/// Makes the labels that follow from all that was said about a model's captures without a label; how many these are.
+pub(super) async fn follow_all(
+    app: &App,
+    txn: &DatabaseTransaction,
+    workspace: &WorkspaceId,
+    model: &ModelName,
+) -> Result<usize, StoreError> {
+    const SELECT: &str = "SELECT device, boot, number, truth, truth_number, decides FROM verdict v \
+        WHERE v.workspace = $1 AND v.model = $2 \
+        AND NOT EXISTS (SELECT 1 FROM label o WHERE o.workspace = v.workspace AND o.device = v.device \
+          AND o.boot = v.boot AND o.number = v.number) ORDER BY v.id";
+    let values = [workspace.as_str().into(), model.as_str().into()];
+    let mut said: BTreeMap<Predicted, Vec<Verdict>> = BTreeMap::new();
+    for row in raw::rows(txn, DOING, SELECT, values).await? {
+        let key: Predicted = (
+            row.try_get_by_index(0).doing(DOING)?,
+            row.try_get_by_index(1).doing(DOING)?,
+            row.try_get_by_index(2).doing(DOING)?,
+        );
+        said.entry(key).or_default().push(verdict(&row, 3)?);
+    }
+    let needed = labellers(txn, workspace, model).await?;
+    let settled: BTreeMap<Predicted, Truth> = said
+        .into_iter()
+        .filter_map(|(key, verdicts)| match settle(&verdicts, needed) {
+            Settled::Truth(truth) => Some((key, truth)),
+            Settled::Open | Settled::Half | Settled::Disagreed => None,
+        })
+        .collect();
+    let asked: Vec<Predicted> = settled.keys().cloned().collect();
+    let of = |row: &Captured| (row.device.clone(), row.boot, row.number);
+    let captures = rows::of_predictions(txn, workspace, CAPTURED, &asked, of, DOING).await?;
+    let label = |(key, capture)| Some(person_label(app, capture, *settled.get(&key)?));
+    let labels: Vec<LabelRow> = captures.into_iter().filter_map(label).collect();
+    write(app, txn, workspace, &labels).await?;
+    Ok(labels.len())
 }

@@ -7,7 +7,12 @@ use tern_protocol::{
 };
 use tern_stats::{interval::Z_95, truth::agreement::Agreement};
 
-use super::{Labeller, LabellingError, queue::NEWEST};
+use super::{
+    Labeller, LabellingError,
+    queue::NEWEST,
+    say::{announce, follow_all, truth},
+    settle::Truth,
+};
 use crate::{
     access::audit::{self, Actor, Deed},
     app::App,
@@ -40,7 +45,8 @@ pub(super) async fn labellers(
     Ok(if stored == Some(2) { 2 } else { 1 })
 }
 
-/// Sets how a model is labelled.
+/// Sets how a model is labelled. What is a truth stays one; what waited for a second person, or for a decision, becomes one
+/// if it needs neither any more.
 pub async fn set(
     app: &App,
     by: &Actor,
@@ -70,7 +76,11 @@ pub async fn set(
         .after(&settings)
         .detail(format!("{} labellers, {before} before", settings.labellers));
     audit::record(&txn, &app.clock, by, deed).await?;
+    let settled = follow_all(app, &txn, workspace, model).await?;
     txn.commit().await.doing(DOING)?;
+    if settled > 0 {
+        announce(app, workspace);
+    }
     Ok(())
 }
 
@@ -104,19 +114,23 @@ pub async fn stand(
             .doing(DOING)?;
         Ok(found.unwrap_or(0).max(0).unsigned_abs())
     };
-    let waiting = format!(
-        "SELECT COUNT(*) FROM (SELECT 1 FROM (SELECT * FROM capture WHERE workspace = $1 AND model = $2 \
-         ORDER BY id DESC LIMIT {NEWEST}) AS c \
-         WHERE NOT EXISTS (SELECT 1 FROM label o WHERE o.workspace = c.workspace AND o.device = c.device \
+    let waiting = |kept: &str| {
+        format!(
+            "SELECT COUNT(*) FROM (SELECT 1 FROM (SELECT * FROM capture WHERE workspace = $1 AND model = $2 \
+         ORDER BY id DESC LIMIT {NEWEST}) AS c WHERE c.summary {kept} \
+         AND NOT EXISTS (SELECT 1 FROM label o WHERE o.workspace = c.workspace AND o.device = c.device \
            AND o.boot = c.boot AND o.number = c.number) \
          AND NOT EXISTS (SELECT 1 FROM verdict o WHERE o.workspace = c.workspace AND o.device = c.device \
            AND o.boot = c.boot AND o.number = c.number AND o.truth IS NOT NULL) LIMIT {WAITING}) AS w"
-    );
+        )
+    };
     // Captures without a truth, by how many people have said something.
     let unsettled = |having: &str| {
         format!(
             "SELECT COUNT(*) FROM (SELECT 1 FROM verdict v WHERE v.workspace = $1 AND v.model = $2 \
              AND v.truth IS NOT NULL AND v.decides = 0 \
+             AND EXISTS (SELECT 1 FROM capture o WHERE o.workspace = v.workspace AND o.device = v.device \
+               AND o.boot = v.boot AND o.number = v.number) \
              AND NOT EXISTS (SELECT 1 FROM label o WHERE o.workspace = v.workspace AND o.device = v.device \
                AND o.boot = v.boot AND o.number = v.number) \
              GROUP BY v.device, v.boot, v.number HAVING {having}) AS u"
@@ -131,7 +145,8 @@ pub async fn stand(
     Ok(LabellingView {
         model: model.clone(),
         labellers: labellers(db, workspace, model).await?,
-        waiting: count(waiting, of_model()).await?,
+        waiting: count(waiting("IS NULL"), of_model()).await?,
+        without_input: count(waiting("IS NOT NULL"), of_model()).await?,
         half: count(unsettled("COUNT(*) = 1"), of_model()).await?,
         disagreed: count(unsettled("COUNT(*) >= 2"), of_model()).await?,
         labelled: count(labelled.into(), of_model()).await?,
@@ -148,7 +163,7 @@ async fn agreement(
     model: &ModelName,
 ) -> Result<Option<AgreementView>, StoreError> {
     let select = format!(
-        "SELECT v.device, v.boot, v.number, v.truth FROM verdict v WHERE v.workspace = $1 AND v.model = $2 \
+        "SELECT v.device, v.boot, v.number, v.truth, v.truth_number FROM verdict v WHERE v.workspace = $1 AND v.model = $2 \
          AND v.truth IS NOT NULL AND v.decides = 0 \
          AND (SELECT COUNT(*) FROM verdict o WHERE o.workspace = v.workspace AND o.device = v.device \
            AND o.boot = v.boot AND o.number = v.number AND o.truth IS NOT NULL AND o.decides = 0) >= 2 \
@@ -156,18 +171,29 @@ async fn agreement(
     );
     let values = [workspace.as_str().into(), model.as_str().into()];
     let mut all = Agreement::default();
-    let mut first: Option<((String, i64, i64), i64, bool)> = None;
+    let mut are_numbers = false;
+    let mut first: Option<((String, i64, i64), Truth, bool)> = None;
     for row in raw::rows(db, DOING, &select, values).await? {
         let key: (String, i64, i64) = (
             row.try_get_by_index(0).doing(DOING)?,
             row.try_get_by_index(1).doing(DOING)?,
             row.try_get_by_index(2).doing(DOING)?,
         );
-        let truth: i64 = row.try_get_by_index(3).doing(DOING)?;
+        let Some(truth) = truth(&row, 3)? else {
+            continue;
+        };
         match &mut first {
             Some((of, before, paired)) if *of == key => {
                 if !*paired {
-                    all.add(before.cast_unsigned(), truth.cast_unsigned());
+                    match (*before, truth) {
+                        (Truth::Class(one), Truth::Class(other)) => {
+                            all.add(one.cast_unsigned(), other.cast_unsigned());
+                        }
+                        (one, other) => {
+                            are_numbers = true;
+                            all.add(0, u64::from(!one.same(other)));
+                        }
+                    }
                 }
                 *paired = true;
             }
@@ -177,6 +203,7 @@ async fn agreement(
     Ok((all.both() > 0).then(|| AgreementView {
         both: all.both(),
         same: all.same(),
-        kappa: all.kappa(Z_95).map(told),
+        // How often numbers would agree by chance nobody can say.
+        kappa: (!are_numbers).then(|| all.kappa(Z_95)).flatten().map(told),
     }))
 }

@@ -1,11 +1,13 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use tern_protocol::{
+    capture::{PredictedNumber, Summary},
     log::Body,
     rest::{
         Chosen, InputView, Item, LabelImport, LabellingSettings, NewLabel, NextItems, Predicted,
         Queue, Say, Standing,
     },
+    tensor::Tensor,
 };
 use tern_stats::chance::Chance;
 
@@ -18,6 +20,7 @@ use crate::{
         labels, totals,
     },
     registry::{self, fixture::package},
+    store::raw,
 };
 
 /// A hub with so many captures of `digits`, the class of each by its number.
@@ -57,6 +60,7 @@ async fn asked(world: &World, who: &str, queue: Queue, take: u8) -> Vec<Item> {
         queue,
         take,
         holding: Vec::new(),
+        without_input: false,
     };
     let items = next(
         &world.app,
@@ -244,6 +248,7 @@ async fn no_capture_is_on_two_screens_until_its_time_is_over() {
     let request = NextItems {
         queue: Queue::Open,
         take: 16,
+        without_input: false,
         holding: hers
             .iter()
             .take(4)
@@ -341,6 +346,8 @@ async fn two_people_make_a_truth_and_a_third_decides_where_they_disagree() {
         (Standing::Disagreed, 3)
     );
     assert_eq!(labels_stored(&world).await, 2);
+    // She has it on her screen for a while.
+    world.app.clock.advance(Duration::from_secs(601));
     assert_eq!(
         taken_back(&world, "grace").await.expect("undoes"),
         (Standing::Half, 3)
@@ -350,6 +357,205 @@ async fn two_people_make_a_truth_and_a_third_decides_where_they_disagree() {
         (Standing::Half, 2)
     );
     assert_eq!(labels_stored(&world).await, 1);
+}
+
+#[tokio::test]
+async fn what_needs_nobody_any_more_becomes_a_truth_when_fewer_are_asked() {
+    let world = captured(5, |_| (1, 0.6)).await;
+    two(&world, 2).await;
+    let say = async |who, number, truth| {
+        said(&world, who, number, Some(truth), Queue::Open)
+            .await
+            .expect("says")
+    };
+    assert_eq!(say("ada", 1, "yes").await, Standing::Half);
+    say("ada", 2, "yes").await;
+    assert_eq!(say("grace", 2, "no").await, Standing::Disagreed);
+    two(&world, 1).await;
+    let view = standing(&world).await;
+    assert_eq!((view.half, view.disagreed, view.labelled), (0, 0, 2));
+    assert_eq!(labels_stored(&world).await, 2);
+    assert_eq!(asked(&world, "joan", Queue::Disagreed, 4).await.len(), 0);
+    // What is a truth stays one when more are asked, and is taken back by whoever said it.
+    two(&world, 2).await;
+    assert_eq!(standing(&world).await.labelled, 2);
+    assert_eq!(
+        taken_back(&world, "ada").await.expect("undoes"),
+        (Standing::Half, 2)
+    );
+    assert_eq!(labels_stored(&world).await, 1);
+}
+
+#[tokio::test]
+async fn what_is_taken_back_stays_on_the_screen_of_whoever_has_it() {
+    let world = captured(3, |_| (1, 0.6)).await;
+    two(&world, 2).await;
+    said(&world, "ada", 1, Some("yes"), Queue::Open)
+        .await
+        .expect("says");
+    let his = asked(&world, "grace", Queue::Open, 1).await;
+    assert_eq!(his[0].capture.prediction.number, 1);
+    let by = Actor::machine();
+    let (app, workspace) = (&world.app, &world.workspace);
+    let back = undo(app, &by, workspace, &person("ada"), &name("digits")).await;
+    let back = back.expect("undoes");
+    assert_eq!((back.standing, back.item), (Standing::Open, None));
+    assert_eq!(
+        said(&world, "grace", 1, Some("no"), Queue::Open)
+            .await
+            .expect("it is his"),
+        Standing::Half
+    );
+    // What was said of it is there when a decision is taken back.
+    said(&world, "ada", 1, Some("yes"), Queue::Open)
+        .await
+        .expect("says");
+    said(&world, "joan", 1, Some("yes"), Queue::Disagreed)
+        .await
+        .expect("decides");
+    let back = undo(app, &by, workspace, &person("joan"), &name("digits")).await;
+    let item = back.expect("undoes").item.expect("nobody else has it");
+    assert_eq!((item.chosen, item.said.len()), (Chosen::Disagreement, 2));
+}
+
+#[tokio::test]
+async fn a_disagreement_about_what_was_removed_holds_no_other_up() {
+    let world = captured(3, |_| (1, 0.6)).await;
+    two(&world, 2).await;
+    for number in [1, 2] {
+        for (who, truth) in [("ada", "yes"), ("grace", "no")] {
+            said(&world, who, number, Some(truth), Queue::Open)
+                .await
+                .expect("says");
+        }
+    }
+    let gone = "DELETE FROM capture WHERE number = 1";
+    let gone = raw::exec(world.app.store.write(), "removing it", gone, []).await;
+    assert_eq!(gone.expect("removes"), 1);
+    assert_eq!(standing(&world).await.disagreed, 1);
+    let open = asked(&world, "joan", Queue::Disagreed, 1).await;
+    assert_eq!(open[0].capture.prediction.number, 2);
+}
+
+/// Captures of a model that answers numbers, each a tenth more than the one before.
+async fn numbers(count: u64) -> World {
+    let world = World::new().await;
+    let mut new = package(1.0).upload(&world.app.blobs).await;
+    new.classes = Vec::new();
+    new.reference = None;
+    let by = Actor::machine();
+    let model = name("digits");
+    let published = registry::publish(&world.app, &by, &world.workspace, &model, new).await;
+    published.expect("publishes");
+    let mut device = Device::new("meter-1");
+    let bodies = (1..=count).map(|number| {
+        let mut body = device.capture(number, 0, 1.0);
+        if let Body::Capture(capture) = &mut body {
+            capture.number = Some(PredictedNumber {
+                value: number as f64 / 10.0,
+                low: None,
+                high: None,
+            });
+        }
+        body
+    });
+    let bodies = bodies.collect();
+    let batch = device.batch(bodies);
+    world.ingest(vec![batch]).await;
+    world
+}
+
+#[tokio::test]
+async fn numbers_are_typed_and_two_people_need_not_say_the_same_digits() {
+    let world = numbers(4).await;
+    two(&world, 2).await;
+    let items = asked(&world, "ada", Queue::Open, 4).await;
+    assert_eq!(items.len(), 4);
+    assert!(
+        items
+            .iter()
+            .all(|item| item.classes.is_empty() && item.capture.number.is_some())
+    );
+    let word = said(&world, "ada", 1, Some("much"), Queue::Open).await;
+    assert!(
+        matches!(word, Err(LabellingError::NotANumber { .. })),
+        "{word:?}"
+    );
+    let say = async |who, number, truth| {
+        said(&world, who, number, Some(truth), Queue::Open)
+            .await
+            .expect("says")
+    };
+    assert_eq!(say("ada", 1, "20").await, Standing::Half);
+    assert_eq!(say("grace", 1, " 20.125 ").await, Standing::Truth);
+    assert_eq!(say("ada", 2, "20").await, Standing::Half);
+    assert_eq!(say("grace", 2, "30").await, Standing::Disagreed);
+    let open = asked(&world, "joan", Queue::Disagreed, 1).await;
+    let told: Vec<_> = open[0].said.iter().map(|one| one.truth.as_str()).collect();
+    assert_eq!(told, ["20", "30"]);
+    let agreement = standing(&world)
+        .await
+        .agreement
+        .expect("both said something");
+    assert_eq!((agreement.both, agreement.same), (2, 1));
+    assert_eq!(agreement.kappa, None, "of numbers there is none");
+    let query = crate::monitor::CaptureQuery::default();
+    let listed = crate::monitor::captures(&world.app, &world.workspace, &query).await;
+    let listed = listed.expect("lists").items;
+    let of = |number| listed.iter().find(|one| one.prediction.number == number);
+    let first = of(1).expect("it is there");
+    assert_eq!(
+        (first.class.as_str(), first.truth.as_deref()),
+        ("0.1", Some("20.0625"))
+    );
+    assert_eq!(of(2).and_then(|one| one.truth.clone()), None);
+    // What is taken back is no truth any more, nor on the screen of whoever looked at it long ago.
+    world.app.clock.advance(Duration::from_secs(601));
+    let (standing, _) = taken_back(&world, "grace").await.expect("undoes");
+    assert_eq!(standing, Standing::Half);
+    taken_back(&world, "grace").await.expect("undoes");
+    assert_eq!(labels_stored(&world).await, 0);
+}
+
+#[tokio::test]
+async fn captures_without_their_input_come_when_they_are_asked_for() {
+    let world = captured(2, |_| (1, 0.6)).await;
+    let mut device = Device::new("meter-2");
+    let mut body = device.capture(7, 1, 1.0);
+    if let Body::Capture(capture) = &mut body {
+        capture.input = Tensor::from_f32(&[0], &[]);
+        capture.summary = Some(Summary {
+            places: vec![1, 2],
+            ..Summary::default()
+        });
+    }
+    let batch = device.batch(vec![body]);
+    world.ingest(vec![batch]).await;
+    let view = standing(&world).await;
+    assert_eq!((view.waiting, view.without_input), (2, 1));
+    assert_eq!(asked(&world, "ada", Queue::Open, 16).await.len(), 2);
+    let request = NextItems {
+        queue: Queue::Open,
+        take: 16,
+        holding: Vec::new(),
+        without_input: true,
+    };
+    let model = name("digits");
+    let items = next(
+        &world.app,
+        &world.workspace,
+        &person("ada"),
+        &model,
+        &request,
+    )
+    .await;
+    let items = items.expect("answers").items;
+    let views: Vec<_> = items.iter().map(|item| &item.view).collect();
+    let is_summary = |view: &&&InputView| matches!(view, InputView::Summary { values: 2, .. });
+    assert_eq!(
+        (views.len(), views.iter().filter(is_summary).count()),
+        (3, 1)
+    );
 }
 
 #[tokio::test]

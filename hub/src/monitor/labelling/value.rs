@@ -37,6 +37,16 @@ pub(super) fn uncertainty(confidence: f64, classes: usize) -> f64 {
     ((1.0 - confidence) / (1.0 - guess)).clamp(0.0, 1.0)
 }
 
+/// How unsure a model was that answers numbers: how wide the interval is that it predicts, as a share of that and of the
+/// number; 1 of one that predicts no interval, so that what is unlike what is labelled comes first.
+pub(super) fn spread(predicted: f64, ends: Option<(f64, f64)>) -> f64 {
+    let share = ends.map_or(1.0, |(low, high)| {
+        let width = (high - low).abs();
+        width / (width + predicted.abs())
+    });
+    if share.is_finite() { share } else { 1.0 }
+}
+
 /// Where an input lies in a small space in which what looks alike is near.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Place([f32; DIRECTIONS]);
@@ -160,6 +170,22 @@ mod tests {
             (0.5, 0, 1.0),
         ] {
             assert!((uncertainty(confidence, classes) - expected).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn a_wide_interval_is_unsure() {
+        for (predicted, ends, expected) in [
+            (10.0, None, 1.0),
+            (10.0, Some((10.0, 10.0)), 0.0),
+            (-10.0, Some((-15.0, -5.0)), 0.5),
+            (0.0, Some((0.0, 0.0)), 1.0),
+            (1.0, Some((f64::MIN, f64::MAX)), 1.0),
+        ] {
+            assert!(
+                (spread(predicted, ends) - expected).abs() < 1e-9,
+                "{predicted} {ends:?}"
+            );
         }
     }
 

@@ -1,8 +1,9 @@
 //! How a capture is shown to a person, and by which keys its classes are chosen. Pure.
 
 use tern_protocol::{
+    capture::MeasuredSignal,
     profile::{FeatureReference, Image, Reference},
-    rest::{Choice, InputView, TableRow},
+    rest::{CaptureSummary, Choice, InputView, SummaryRow, TableRow},
     steps::Channels,
 };
 
@@ -123,6 +124,61 @@ fn table(values: &[f32], reference: Option<&Reference>) -> InputView {
     }
 }
 
+/// What there is of an input that was not kept: between which edges each feature lies, and each signal as it was measured.
+pub(super) fn summary(kept: &CaptureSummary, reference: Option<&Reference>) -> InputView {
+    let features = reference.map_or(&[][..], |reference| &reference.features);
+    let place = |(at, place): (usize, &u8)| {
+        let feature = features.get(at);
+        let name = feature.map(|feature| feature.name.clone());
+        let (from, to, share) = feature.map_or((None, None, None), |feature| bin(feature, *place));
+        SummaryRow {
+            name: name
+                .filter(|name| !name.is_empty())
+                .unwrap_or_else(|| at.to_string()),
+            from,
+            to,
+            share,
+        }
+    };
+    let signal = |signal: &MeasuredSignal| {
+        let value = Some(f64::from(signal.value)).filter(|value| value.is_finite());
+        SummaryRow {
+            name: signal.name.clone(),
+            from: value,
+            to: value,
+            share: None,
+        }
+    };
+    // Signals are of the whole input: first.
+    let signals = kept.signals.iter().map(signal);
+    let places = kept.places.iter().enumerate().map(place);
+    InputView::Summary {
+        rows: signals.chain(places).take(ROWS).collect(),
+        values: (kept.signals.len() + kept.places.len()) as u64,
+    }
+}
+
+/// Both edges of a place as windows count them (under, bins, over, missing), and the share of training in it.
+fn bin(feature: &FeatureReference, place: u8) -> (Option<f64>, Option<f64>, Option<f64>) {
+    let edge = |at: usize| feature.edges.get(at).map(|edge| f64::from(*edge));
+    let all = feature.counts.iter().sum::<u64>() + feature.missing;
+    let share = |count: u64| (all > 0).then(|| count as f64 / all as f64);
+    let bins = feature.counts.len();
+    match usize::from(place) {
+        0 => (None, edge(0), share(0)),
+        place if place <= bins => (
+            edge(place - 1),
+            edge(place),
+            feature
+                .counts
+                .get(place - 1)
+                .and_then(|count| share(*count)),
+        ),
+        place if place == bins + 1 => (edge(bins), None, share(0)),
+        _ => (None, None, share(feature.missing)),
+    }
+}
+
 /// Share of the training values under this one; within a bin as if they lay evenly.
 fn percentile(feature: &FeatureReference, value: f32) -> Option<f64> {
     let whole: u64 = feature.counts.iter().sum();
@@ -175,6 +231,7 @@ mod tests {
                     channels, length, ..
                 } => format!("series {channels} × {length}"),
                 InputView::Table { values, .. } => format!("table {values}"),
+                InputView::Summary { .. } => "a summary".into(),
             }
         };
         for (shape, expected) in [
@@ -219,5 +276,45 @@ mod tests {
             (rows[1].percentile, rows[2].value, rows[2].percentile),
             (None, None, None)
         );
+    }
+
+    #[test]
+    fn what_is_left_of_an_input_is_told_by_the_edges_between_which_it_lies() {
+        let feature = FeatureReference {
+            name: "flow".into(),
+            edges: vec![0.0, 1.0, 3.0],
+            counts: vec![30, 60],
+            missing: 10,
+            by_class: Vec::new(),
+        };
+        let reference = Reference {
+            features: vec![feature; 5],
+            ..Reference::default()
+        };
+        let kept = CaptureSummary {
+            places: vec![0, 1, 2, 3, 4, 1],
+            signals: vec![MeasuredSignal {
+                name: "mean".into(),
+                value: 0.5,
+            }],
+            embedding: Vec::new(),
+        };
+        let InputView::Summary { rows, values } = summary(&kept, Some(&reference)) else {
+            panic!("it is one");
+        };
+        let told: Vec<_> = rows
+            .iter()
+            .map(|row| (row.name.as_str(), row.from, row.to, row.share))
+            .collect();
+        let expected = [
+            ("mean", Some(0.5), Some(0.5), None),
+            ("flow", None, Some(0.0), Some(0.0)),
+            ("flow", Some(0.0), Some(1.0), Some(0.3)),
+            ("flow", Some(1.0), Some(3.0), Some(0.6)),
+            ("flow", Some(3.0), None, Some(0.0)),
+            ("flow", None, None, Some(0.1)),
+            ("5", None, None, None),
+        ];
+        assert_eq!((told, values), (expected.to_vec(), 7));
     }
 }

@@ -5,6 +5,7 @@ use tern_protocol::{
     codec,
     id::{ModelName, ModelVersion, WorkspaceId},
     limits,
+    rest::Part,
     window::Window,
 };
 
@@ -26,6 +27,8 @@ pub(in crate::monitor) struct Which<'a> {
     pub(in crate::monitor) version: ModelVersion,
     /// Those of this site, or of all sites together ([`super::ALL_SITES`]); of each and of all if absent.
     pub(in crate::monitor) site: Option<&'a str>,
+    /// Of devices that had this part in a rollout; of all if absent.
+    pub(in crate::monitor) arm: Option<Part>,
     /// Of stretches of this length.
     pub(in crate::monitor) level: Level,
     /// That begin from here, in milliseconds since 1970.
@@ -67,6 +70,7 @@ pub(in crate::monitor) async fn sums(
         ],
     )
     .filter(" AND site = ?", which.site)
+    .filter(" AND arm = ?", which.arm.map(Part::word))
     .push(" ORDER BY start LIMIT ?", [which.limit.into()]);
     let rows = store
         .read()

@@ -9,7 +9,7 @@ use sea_orm::{ConnectionTrait as _, FromQueryResult, Value};
 use tern_protocol::{
     id::{SiteName, WorkspaceId},
     profile::{CONFIDENCE_BINS, Reference},
-    rest::{EstimateBasis, EstimateView, EstimatedDay, EstimatedQuantity},
+    rest::{EstimateBasis, EstimateView, EstimatedDay, EstimatedQuantity, Part},
     time::WallTime,
     window::Window,
 };
@@ -76,6 +76,7 @@ pub(super) async fn estimate(
         model: &query.model,
         version: query.version,
         site: Some(site),
+        arm: query.arm,
         level: Level::Day,
         from,
         to,
@@ -105,6 +106,7 @@ async fn labels(
         ],
     )
     .filter(" AND site = ?", query.site.as_ref().map(SiteName::as_str))
+    .filter(" AND arm = ?", query.arm.map(Part::word))
     .push(" ORDER BY predicted_at DESC LIMIT ?", [LABELS.into()]);
     let rows = store
         .read()
@@ -224,13 +226,16 @@ fn lacking(days: &[EstimatedDay], classifier: bool) -> String {
 #[derive(Default)]
 struct Before {
     calibration: Calibration,
-    pairs: Vec<(f64, f64)>,
+    /// Prediction, truth, and the chance with which the input was captured.
+    pairs: Vec<(f64, f64, f64)>,
 }
 
 impl Before {
     fn add(&mut self, label: &Known) {
         match (label.predicted.zip(label.truth_number), label.confidence) {
-            (Some(pair), _) => self.pairs.push(pair),
+            (Some((predicted, truth)), _) => {
+                self.pairs.push((predicted, truth, label.probability));
+            }
             (None, Some(confidence)) => {
                 let right = label.class == label.truth;
                 self.calibration.add(confidence, right, label.probability);
@@ -265,7 +270,7 @@ impl Before {
         if (self.pairs.len() as u64) < ENOUGH {
             return None;
         }
-        let errors = Errors::new(self.pairs.iter().copied()).ok()?;
+        let errors = Errors::weighted(self.pairs.iter().copied()).ok()?;
         let counts = served.values.counts(errors.edges());
         let estimate = errors.mae(&counts, Z_95).ok()?;
         Some((estimate, EstimateBasis::Labels))

@@ -21,7 +21,7 @@ pub(super) use self::views::told;
 
 use tern_protocol::{
     id::{ModelName, ModelVersion, SiteName, WorkspaceId},
-    rest::TruthView,
+    rest::{Part, TruthView},
     time::WallTime,
 };
 
@@ -40,6 +40,8 @@ pub struct TruthQuery {
     pub version: ModelVersion,
     /// Only at this site.
     pub site: Option<SiteName>,
+    /// Only of devices that had this part in a rollout when they predicted.
+    pub arm: Option<Part>,
     /// Of predictions from this moment on.
     pub from: Option<WallTime>,
     /// Of predictions before this moment.
@@ -100,6 +102,7 @@ pub async fn truth(
         model: query.model.clone(),
         version: query.version,
         site: query.site.clone(),
+        arm: query.arm,
         from: query.from,
         to: query.to,
         labels: labels.counted().count() as u64,

@@ -3,7 +3,7 @@
 use sea_orm::{ConnectionTrait as _, FromQueryResult, Value};
 use tern_protocol::{
     id::{SiteName, WorkspaceId},
-    rest::LabelSource,
+    rest::{LabelSource, Part},
 };
 
 use super::TruthQuery;
@@ -141,6 +141,7 @@ async fn page(
         ],
     )
     .filter(" AND site = ?", query.site.as_ref().map(SiteName::as_str))
+    .filter(" AND arm = ?", query.arm.map(Part::word))
     .filter(" AND predicted_at >= ?", query.from.map(|from| from.0))
     .filter(" AND predicted_at < ?", query.to.map(|to| to.0));
     let select = match after {

@@ -1,4 +1,4 @@
-//! What is kept of labels beside the truth.
+//! What is kept of labels and captures beside the truth.
 
 use sea_orm_migration::{
     MigrationName, MigrationTrait, SchemaManager, async_trait,
@@ -41,5 +41,25 @@ impl MigrationTrait for LabelFacts {
             AND c.number = label.number) WHERE confidence IS NULL AND predicted IS NULL";
         let db = manager.get_connection();
         db.execute_unprepared(known).await.map(|_| ())
+    }
+}
+
+/// Adds which part a device had in a rollout when it predicted.
+pub struct Arms;
+
+impl MigrationName for Arms {
+    fn name(&self) -> &'static str {
+        "m0036_truth_arm"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Arms {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for table in ["capture", "label"] {
+            let arm = ColumnDef::new("arm").text().not_null().default("").take();
+            add_column(manager, table, arm).await?;
+        }
+        Ok(())
     }
 }

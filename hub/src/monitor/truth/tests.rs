@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use tern_protocol::{
+    capture::PredictedNumber,
     id::ModelVersion,
     log::{Body, NumberLabel},
     rest::{EstimateBasis, LabelImport, LabelSource, NewLabel},
@@ -16,6 +17,7 @@ use crate::{
         labels,
     },
     registry::fixture::package,
+    store::raw,
 };
 
 const DAY: i64 = 86_400_000;
@@ -42,6 +44,7 @@ fn query() -> TruthQuery {
         model: name("digits"),
         version: ModelVersion::FIRST,
         site: None,
+        arm: None,
         from: None,
         to: None,
         last: None,
@@ -230,6 +233,108 @@ async fn numbers_have_errors_and_intervals_that_hold() {
         refused[0].reason.contains("`much` is not a number"),
         "{refused:?}"
     );
+}
+
+/// As `serve` of an agent captures what a model said that answers numbers.
+fn captured(device: &Device, number: u64, predicted: f64, probability: f32) -> Body {
+    let mut body = device.capture(number, 0, probability);
+    if let Body::Capture(capture) = &mut body {
+        capture.confidence = 0.0;
+        capture.number = Some(PredictedNumber {
+            value: predicted,
+            low: Some(predicted - 1.0),
+            high: Some(predicted + 1.0),
+        });
+    }
+    body
+}
+
+/// What drifts is captured eight times as often, and is predicted worse: plain means are far off, those of the hub are
+/// not, whether a file or a person says what is true.
+#[tokio::test]
+async fn numbers_of_captures_weigh_by_their_chance() {
+    let world = World::new().await;
+    publish(&world, &[]).await;
+    let mut device = Device::new("meter-1");
+    let mut chance = Chance::new(3);
+    let (mut bodies, mut truths) = (Vec::new(), Vec::new());
+    let (mut whole, mut plain, predictions) = (0.0, 0.0, 6_000_u64);
+    for number in 1..=predictions {
+        let drifted = chance.uniform() < 0.2;
+        let error = chance.uniform() * if drifted { 8.0 } else { 1.0 };
+        whole += error / predictions as f64;
+        let probability = if drifted { 0.4 } else { 0.05 };
+        if chance.uniform() < f64::from(probability) {
+            bodies.push(captured(&device, number, 20.0, probability));
+            truths.push((number, 20.0 - error));
+            plain += error;
+        }
+    }
+    // Nobody knows what one stands for that was asked for; and what is no number is no capture.
+    bodies.push(captured(&device, 90_001, 20.0, 0.0));
+    if let Some(Body::Capture(capture)) = bodies.last_mut() {
+        capture.reasons = tern_protocol::capture::Reasons::REQUESTED;
+    }
+    bodies.push(captured(&device, 90_002, f64::NAN, 1.0));
+    let plain = plain / truths.len() as f64;
+    let batch = device.batch(bodies);
+    world.ingest(vec![batch]).await;
+    let texts: Vec<(u64, String)> = truths
+        .iter()
+        .map(|(number, truth)| (*number, truth.to_string()))
+        .chain([(90_001, "9".into())])
+        .collect();
+    let labels = texts
+        .iter()
+        .map(|(number, truth)| (*number, truth.as_str()));
+    import(&world, labels.collect()).await;
+    let view = asked(&world, &query()).await;
+    assert_eq!((view.labels, view.left_out), (truths.len() as u64, 1));
+    let numbers = view.numbers.expect("labels");
+    let mae = numbers.mae.expect("many");
+    assert!(plain > 1.5 * whole, "plain {plain} of {whole}");
+    assert!((mae.low..=mae.high).contains(&whole), "{mae:?} of {whole}");
+    assert!(
+        (mae.value - whole).abs() < 0.2 * whole,
+        "{mae:?} of {whole}"
+    );
+    let held = numbers.coverage.expect("intervals").held;
+    assert!(
+        held.value > 0.8,
+        "{held:?}: eight of ten errors are under one"
+    );
+}
+
+/// Its captures know which part a device had, also when the truth comes after the rollout.
+#[tokio::test]
+async fn truth_is_told_by_part_of_a_rollout() {
+    let world = World::new().await;
+    publish(&world, &["no", "yes"]).await;
+    let mut device = Device::new("meter-1");
+    let bodies = (1..=4)
+        .map(|number| device.capture(number, 1, 1.0))
+        .collect();
+    let batch = device.batch(bodies);
+    world.ingest(vec![batch]).await;
+    let part = "UPDATE capture SET arm = CASE WHEN number < 3 THEN 'treatment' ELSE 'control' END";
+    let noted = raw::exec(world.app.store.write(), "noting parts", part, []).await;
+    assert_eq!(noted.expect("notes"), 4);
+    import(&world, vec![(1, "yes"), (3, "no")]).await;
+    let batch = device.batch(vec![
+        device.label(2, 1, 1),
+        device.label(4, 1, 1),
+        device.label(9, 1, 1),
+    ]);
+    world.ingest(vec![batch]).await;
+    let of = async |arm| {
+        let view = asked(&world, &TruthQuery { arm, ..query() }).await;
+        let classes = view.classes.expect("labels");
+        assert_eq!(view.arm, arm);
+        (view.labels, classes.accuracy.value)
+    };
+    assert_eq!(of(Some(Part::Treatment)).await, (2, 1.0));
+    assert_eq!(of(Some(Part::Control)).await, (2, 0.5));
+    assert_eq!(of(None).await, (5, 0.8));
 }
 
 #[tokio::test]
