@@ -45,6 +45,7 @@ const REFERENCES: &str = "\
     UNION SELECT golden FROM model_version \
     UNION SELECT reference FROM model_version WHERE reference <> '' \
     UNION SELECT digest FROM delta WHERE state = 'ready' \
+    UNION SELECT digest FROM tracking_artifact WHERE digest <> '' \
     UNION SELECT digest FROM trust_document WHERE role IN ('root', 'targets', 'snapshot') \
     UNION SELECT lower(hex(assigned_bundle)) FROM slot WHERE assigned_bundle IS NOT NULL \
     UNION SELECT lower(hex(shadow_bundle)) FROM slot WHERE shadow_bundle IS NOT NULL \

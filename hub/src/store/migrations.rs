@@ -53,6 +53,7 @@ impl MigratorTrait for Steps {
             Box::new(crate::monitor::schema::Metrics),
             Box::new(crate::captures::schema::Migration),
             Box::new(crate::captures::schema::Erased),
+            Box::new(crate::tracking::schema::Migration),
         ]
     }
 }
