@@ -24,6 +24,7 @@ use crate::commands::{
     people::{MemberCommand, TokenCommand, UserCommand, WorkspaceCommand},
     quarantine::QuarantineArgs,
     rollout::RolloutCommand,
+    run::{ExperimentCommand, RunCommand},
     setup::SetupArgs,
     tap::TapArgs,
     truth::TruthArgs,
@@ -76,6 +77,12 @@ pub(crate) enum Command {
     /// Publish models and look at their versions
     #[command(subcommand)]
     Model(ModelCommand),
+    /// What was tried: experiments
+    #[command(subcommand)]
+    Experiment(ExperimentCommand),
+    /// What was tried: runs, and which of them is best
+    #[command(subcommand)]
+    Run(RunCommand),
     /// Move devices to a version of a model
     #[command(subcommand)]
     Rollout(RolloutCommand),

@@ -26,7 +26,7 @@ use args::{Args, Command};
 use commands::{
     Answer, Context, accuracy, alert, audit, authority, capture, chart, completions, delivery,
     device, distances, finding, freeze, key, label, login, model, notify, overview, people,
-    quarantine, rollout, session, setup, tap as tap_command, truth,
+    quarantine, rollout, run as runs, session, setup, tap as tap_command, truth,
 };
 use out::{ReaderLeft, talk};
 
@@ -58,6 +58,8 @@ fn run(args: Args) -> anyhow::Result<Answer> {
     Ok(match command {
         Command::Model(command) => model::run(c, command)?,
         Command::Rollout(command) => rollout::run(c, command)?,
+        Command::Experiment(command) => runs::experiment(c, &command)?,
+        Command::Run(command) => runs::run(c, command)?,
         Command::Freeze(args) => freeze::freeze(c, args)?,
         Command::Thaw => freeze::thaw(c)?,
         Command::Device(command) => device::run(c, command)?,

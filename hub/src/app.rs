@@ -28,6 +28,7 @@ use crate::{
     scrub::Verdict,
     store::Store,
     tap::Tap,
+    tracking,
     trust::Trust,
 };
 
@@ -90,6 +91,8 @@ pub struct App {
     pub engines: Engines,
     /// What inputs are encrypted with, and what must not come back.
     pub captures: Desk,
+    /// What of experiments and runs is kept in memory.
+    pub tracking: tracking::Desk,
 }
 
 /// Asks a driver to look again. Carries no data: whoever is woken reads all it needs from the
@@ -180,5 +183,6 @@ pub(crate) async fn over(dir: &std::path::Path, store: Store, clock: Clock) -> A
         verdict: Verdict::default(),
         engines: Engines::default(),
         captures: Desk::default(),
+        tracking: tracking::Desk::default(),
     }
 }

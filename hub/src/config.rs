@@ -238,6 +238,9 @@ pub struct Config {
     /// made, and devices fetch whole files.
     #[arg(long, value_name = "BYTES", default_value_t = 1024 * 1024 * 1024)]
     pub delta_budget: u64,
+    /// Room for artifacts of runs, in bytes, for each workspace: what does not fit is refused.
+    #[arg(long, value_name = "BYTES", default_value_t = crate::tracking::QUOTA)]
+    pub artifact_quota: u64,
     /// Keep blobs that nothing refers to for this time after they were uploaded or asked for, at least
     /// 10m; then they go.
     #[arg(long, value_name = "TIME", default_value = "1d", value_parser = grace)]

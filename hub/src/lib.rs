@@ -21,6 +21,8 @@ pub mod registry;
 pub mod rollout;
 pub mod transcode;
 
+pub mod tracking;
+
 pub mod alerts;
 pub mod delivery;
 pub mod monitor;

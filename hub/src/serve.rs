@@ -68,7 +68,7 @@ use crate::{
     rollout, scrub,
     store::{Store, StoreError, chain},
     tap::Tap,
-    trust,
+    tracking, trust,
 };
 
 /// Longest that open HTTP requests may take when the hub stops. Streams never end by themselves.
@@ -272,6 +272,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         verdict: scrub::Verdict::default(),
         engines: rollout::Engines::default(),
         captures: Desk::new(Keys::load(&config.capture_keys)?),
+        tracking: tracking::Desk::new(config.artifact_quota),
     };
     app.captures.tombstones.load(&app.store).await?;
     intake::all_offline(&app).await?;
@@ -394,6 +395,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         config.drift.clone(),
         stop.clone(),
     ));
+    let registering = boxed(tracking::version::run(app.clone(), stop.clone()));
     let certifying = boxed(app.authorities.clone().run(stop.clone()));
     let stopped = stop.clone();
     let keeping = boxed(async move {
@@ -422,6 +424,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         part("alerts", alerting),
         part("Alertmanagers", relaying),
         part("notices", notifying),
+        part("registered models", registering),
         part("certificate for browsers", keeping),
     ];
     if let Some((dir, names)) = config.broker.broker_files.clone().zip(broker_names) {

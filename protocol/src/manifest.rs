@@ -104,6 +104,14 @@ pub struct Measured {
     /// where the system does not say.
     #[n(3)]
     pub peak_rss: Option<u64>,
+    /// The latency that 95 of 100 samples keep to, steps included, in microseconds. `None` from those that did not
+    /// measure it.
+    #[n(4)]
+    #[cfg_attr(
+        feature = "rest",
+        serde(default, skip_serializing_if = "Option::is_none")
+    )]
+    pub p95_us: Option<u64>,
 }
 
 /// A version that a delta may start from.

@@ -22,6 +22,7 @@ pub mod interval;
 pub mod ladder;
 pub mod levels;
 pub mod metric;
+pub mod pareto;
 pub mod signal;
 pub mod sketch;
 pub mod truth;

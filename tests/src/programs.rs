@@ -30,6 +30,27 @@ pub fn find(program: &str) -> Option<PathBuf> {
     found
 }
 
+/// A Python that can import these modules: that of a variable, or one of ours; or nothing after saying that the test is
+/// skipped. With `TERN_REQUIRE_ALL=1` its absence is a failure.
+#[track_caller]
+pub fn python(variable: &str, ours: &str, modules: &str) -> Option<PathBuf> {
+    let python = env::var_os(variable).map_or_else(|| repository().join(ours), PathBuf::from);
+    let mut imports = Command::new(&python);
+    imports.args(["-c", &format!("import {modules}")]);
+    let imported = imports.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if imported.is_ok_and(|status| status.success()) {
+        return Some(python);
+    }
+    let required = env::var_os("TERN_REQUIRE_ALL").is_some_and(|all| all == "1");
+    let what = format!(
+        "{} cannot import {modules}: run `cargo xtask setup`",
+        python.display()
+    );
+    assert!(!required, "{what}");
+    eprintln!("SKIPPED: {what}");
+    None
+}
+
 /// Has Prometheus' own tool check metrics; nothing where it is missing.
 #[track_caller]
 pub fn assert_good_metrics(metrics: &str) {

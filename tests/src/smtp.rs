@@ -1,9 +1,8 @@
 //! A real mail server: `tests/smtp/server.py` on aiosmtpd, as `cargo xtask setup` installs it.
 
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
 };
 
 use serde::Deserialize;
@@ -52,22 +51,7 @@ pub struct Mail {
 /// Python with what `cargo xtask setup` installs for it, or nothing after saying that the test is skipped.
 #[track_caller]
 pub fn python() -> Option<PathBuf> {
-    let ours = programs::repository().join("target/venv/bin/python");
-    let python = env::var_os("TERN_PYTHON").map_or(ours, PathBuf::from);
-    let mut imports = Command::new(&python);
-    imports.args(["-c", "import aiosmtpd"]);
-    let imported = imports.stdout(Stdio::null()).stderr(Stdio::null()).status();
-    if imported.is_ok_and(|status| status.success()) {
-        return Some(python);
-    }
-    let required = env::var_os("TERN_REQUIRE_ALL").is_some_and(|all| all == "1");
-    let what = format!(
-        "{} has no aiosmtpd: run `cargo xtask setup`",
-        python.display()
-    );
-    assert!(!required, "{what}");
-    eprintln!("SKIPPED: {what}");
-    None
+    programs::python("TERN_PYTHON", "target/venv/bin/python", "aiosmtpd")
 }
 
 impl MailServer {

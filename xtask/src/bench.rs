@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 
 use crate::{
-    Verdict,
+    Verdict, tools,
     workspace::{self, Profile},
 };
 
@@ -51,6 +51,8 @@ pub(crate) enum Name {
     Window,
     /// What pages ask of a month of a large fleet, and how long that takes
     Query,
+    /// Experiment tracking beside `mlflow server`: batches a second, searches
+    Tracking,
     /// Telemetry windows a second, durable and acknowledged
     Ingest,
 }
@@ -107,6 +109,7 @@ fn measure(names: &[Name], package: Option<&Path>, options: &Options) -> Result<
         bench
             .arg("--tern")
             .arg(workspace::binary(Profile::Dev, "tern"));
+        bench.arg("--mlflow").arg(tools::mlflow());
         if let Some(package) = package {
             bench.arg("--package").arg(package);
         }

@@ -13,7 +13,7 @@ use nix::unistd::Uid;
 
 use crate::{
     Verdict,
-    tools::{self, CARGO_DENY, PACKAGED, PYTHON_PACKAGES, Packaged},
+    tools::{self, CARGO_DENY, MLFLOW_PACKAGES, PACKAGED, PYTHON_PACKAGES, Packaged},
     workspace,
 };
 
@@ -22,9 +22,10 @@ type Step = fn() -> Result<String>;
 
 /// Installs what is missing and says what could not be.
 pub(crate) fn run() -> Verdict {
-    let steps: [(&str, Step); 4] = [
+    let steps: [(&str, Step); 5] = [
         ("Debian packages", packages),
         ("Python with onnxruntime and aiosmtpd", python),
+        ("Python with MLflow", mlflow),
         ("OpenID provider", openid),
         ("cargo-deny", cargo_deny),
     ];
@@ -71,12 +72,35 @@ fn python() -> Result<String> {
     if tools::python_is_complete() {
         return Ok(format!("{} is there", tools::python().display()));
     }
+    let what = environment("venv", &PYTHON_PACKAGES)?;
+    if !tools::python_is_complete() {
+        bail!(
+            "{} cannot import onnxruntime and aiosmtpd",
+            tools::python().display()
+        );
+    }
+    Ok(what)
+}
+
+fn mlflow() -> Result<String> {
+    if tools::mlflow_is_complete() {
+        return Ok(format!("{} is there", tools::mlflow().display()));
+    }
+    let what = environment("mlflow", &MLFLOW_PACKAGES)?;
+    if !tools::mlflow_is_complete() {
+        bail!("{} cannot import mlflow", tools::mlflow().display());
+    }
+    Ok(what)
+}
+
+/// Makes a virtual environment below the target folder, with these packages.
+fn environment(name: &str, packages: &[&str]) -> Result<String> {
     if !tools::succeeds("python3".as_ref(), &["-c", "import ensurepip, venv"]) {
         apt_install(&["python3-venv"])?;
     }
-    let venv = workspace::target().join("venv");
-    must(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
-    let mut pip = Command::new(tools::python());
+    let folder = workspace::target().join(name);
+    must(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+    let mut pip = Command::new(folder.join("bin/python"));
     pip.args([
         "-m",
         "pip",
@@ -84,17 +108,11 @@ fn python() -> Result<String> {
         "--quiet",
         "--disable-pip-version-check",
     ]);
-    must(pip.args(PYTHON_PACKAGES))?;
-    if !tools::python_is_complete() {
-        bail!(
-            "{} cannot import onnxruntime and aiosmtpd",
-            tools::python().display()
-        );
-    }
+    must(pip.args(packages))?;
     Ok(format!(
         "installed {} in {}",
-        PYTHON_PACKAGES.join(" "),
-        venv.display()
+        packages.join(" "),
+        folder.display()
     ))
 }
 

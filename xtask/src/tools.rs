@@ -173,6 +173,31 @@ pub(crate) fn python_is_complete() -> bool {
     succeeds(&python(), &["-c", "import aiosmtpd, numpy, onnxruntime"])
 }
 
+/// Python with MLflow, in a virtual environment of its own: what it depends on is five times all else, and pinned.
+pub(crate) fn mlflow() -> PathBuf {
+    workspace::target().join("mlflow/bin/python")
+}
+
+/// Whether that Python has what the tests and benches import.
+pub(crate) fn mlflow_is_complete() -> bool {
+    succeeds(
+        &mlflow(),
+        &["-c", "import mlflow, onnx, onnxruntime, sklearn"],
+    )
+}
+
+/// What is installed there.
+pub(crate) const MLFLOW_PACKAGES: [&str; 5] = [
+    "mlflow==3.17.2",
+    "scikit-learn==1.9.1",
+    "onnx==1.23.2",
+    "onnxruntime==1.24.4",
+    "skl2onnx==1.20.0",
+];
+
+/// What needs it.
+pub(crate) const MLFLOW_USED_FOR: &str = "tracking by the unmodified MLflow client";
+
 /// Where `setup` installs cargo's own tools: below the target folder, so that nothing outside the
 /// clone changes.
 pub(crate) fn tools() -> PathBuf {

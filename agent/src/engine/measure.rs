@@ -33,6 +33,9 @@ pub struct Measurement {
     pub golden_difference: f32,
     /// Median latency of one sample, in microseconds.
     pub latency_us: f64,
+    /// The latency that 95 of 100 samples keep to, in microseconds.
+    #[serde(default)]
+    pub p95_us: f64,
     /// Time to load and optimise, in microseconds.
     pub load_us: f64,
     /// Largest resident memory of this process so far, in bytes. `None` where the system does not
@@ -85,11 +88,13 @@ pub fn measure(
             return Err(MeasureError::Score { sample, score });
         }
     }
+    let times = latencies(&model, &golden)?;
     Ok(Measurement {
         operators: model.operators(),
         golden_samples: golden.samples.len() as u64,
         golden_difference,
-        latency_us: median_latency(&model, &golden)?,
+        latency_us: quantile(&times, 50),
+        p95_us: quantile(&times, 95),
         load_us: micros(load),
         peak_rss: peak_rss(),
     })
@@ -176,7 +181,8 @@ fn class(answered: &Answered) -> Option<usize> {
     Some(best.0)
 }
 
-fn median_latency(model: &Model, golden: &Golden) -> Result<f64, RunError> {
+/// Latencies of single samples in microseconds, sorted.
+fn latencies(model: &Model, golden: &Golden) -> Result<Vec<f64>, RunError> {
     let mut times = Vec::with_capacity(RUNS);
     let started = Instant::now();
     for sample in golden.samples.iter().cycle().take(RUNS) {
@@ -188,7 +194,15 @@ fn median_latency(model: &Model, golden: &Golden) -> Result<f64, RunError> {
         }
     }
     times.sort_unstable_by(f64::total_cmp);
-    Ok(times.get(times.len() / 2).copied().unwrap_or(0.0))
+    Ok(times)
+}
+
+/// What so many of 100 sorted times keep to; 0 of none.
+fn quantile(times: &[f64], percent: usize) -> f64 {
+    times
+        .get(times.len() * percent / 100)
+        .copied()
+        .unwrap_or(0.0)
 }
 
 fn micros(time: Duration) -> f64 {

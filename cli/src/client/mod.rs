@@ -16,6 +16,7 @@ mod pages;
 pub mod probe;
 mod query;
 mod stream;
+mod tracking;
 mod trust;
 mod upload;
 
@@ -31,6 +32,7 @@ pub use self::{
         TruthQuery,
     },
     stream::Stream,
+    tracking::{BestQuery, RunQuery},
     upload::Stored,
 };
 

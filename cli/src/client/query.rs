@@ -214,7 +214,7 @@ impl TruthQuery {
     }
 }
 
-fn given<const N: usize>(parameters: [(&'static str, Option<String>); N]) -> Parameters {
+pub(super) fn given<const N: usize>(parameters: [(&'static str, Option<String>); N]) -> Parameters {
     let given = parameters.into_iter();
     given
         .filter_map(|(name, value)| Some((name, value?)))

@@ -27,6 +27,7 @@ pub(crate) mod people;
 pub(crate) mod plan;
 pub(crate) mod quarantine;
 pub(crate) mod rollout;
+pub(crate) mod run;
 pub(crate) mod session;
 pub(crate) mod setup;
 pub(crate) mod tap;

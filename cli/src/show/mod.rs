@@ -22,6 +22,7 @@ pub(crate) mod problem;
 pub(crate) mod quarantine;
 pub(crate) mod rehearsal;
 pub(crate) mod rollout;
+pub(crate) mod run;
 pub(crate) mod table;
 pub(crate) mod truth;
 pub(crate) mod words;

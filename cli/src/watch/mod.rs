@@ -275,7 +275,10 @@ fn follow(
             | Change::Trust
             | Change::Delivery
             | Change::Notifications
-            | Change::Alerts => false,
+            | Change::Alerts
+            | Change::Experiments
+            | Change::Runs { .. }
+            | Change::Run { .. } => false,
         };
         if concerns && let Err(TrySendError::Disconnected(())) = wake.try_send(()) {
             return None;

@@ -27,6 +27,9 @@ fn subject(change: &Change) -> Subject {
         Change::Delivery => (5, String::new()),
         Change::Notifications => (6, String::new()),
         Change::Alerts => (7, String::new()),
+        Change::Experiments => (8, String::new()),
+        Change::Runs { experiment } => (9, experiment.to_string()),
+        Change::Run { run } => (10, run.clone()),
     }
 }
 

@@ -177,7 +177,7 @@ async fn send(
 
 /// The one range that is asked for, within the blob. Several at once are not served: a device asks for
 /// one after the other on the same connection.
-fn asked(range: &HeaderValue, len: u64) -> Result<Range<u64>, ApiError> {
+pub(super) fn asked(range: &HeaderValue, len: u64) -> Result<Range<u64>, ApiError> {
     let text = range.to_str().unwrap_or_default();
     let bounds = text
         .strip_prefix("bytes=")

@@ -5,7 +5,7 @@
 //!
 //! Must never break:
 //! - every answer over 399 is `application/problem+json`, whoever gives it: handlers, extractors,
-//!   the router, a time limit, a panic;
+//!   the router, a time limit, a panic; but for MLflow's routes ([`mlflow`]), whose clients expect theirs;
 //! - every route is in the OpenAPI document, since both come from the same declaration;
 //! - no request holds more memory than its limit, or a connection for ever.
 
@@ -30,6 +30,7 @@ mod join;
 mod labelling;
 mod login;
 mod metrics;
+mod mlflow;
 mod models;
 mod notifications;
 mod openapi;
@@ -39,6 +40,7 @@ mod plans;
 mod policy;
 mod problem;
 mod rollouts;
+mod runs;
 mod stream;
 mod tap;
 #[cfg(test)]
@@ -132,6 +134,11 @@ pub fn router() -> Router<App> {
             OPERATE,
             routes!(plans::save_template, plans::remove_template),
         )
+        .route(VIEW, routes!(runs::list_experiments))
+        .route(VIEW, routes!(runs::list_runs))
+        .route(VIEW, routes!(runs::best_run))
+        .route(VIEW, routes!(runs::show_run))
+        .route(VIEW, routes!(runs::show_curve))
         .route(VIEW, routes!(trust::show_trust))
         .route(ADMINISTER, routes!(trust::plan_keys))
         .route(OPERATE, routes!(trust::hand_in_signatures))
@@ -261,6 +268,7 @@ pub fn router() -> Router<App> {
             "/api/openapi.json",
             axum::routing::get(move || async move { openapi::answer(document.clone()) }),
         )
+        .merge(mlflow::router())
         .route("/api", any(no_route))
         .route("/api/{*rest}", any(no_route))
         .method_not_allowed_fallback(no_method);

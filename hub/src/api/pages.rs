@@ -3,9 +3,10 @@
 
 use tern_protocol::rest::{
     AccuracyView, AlertRuleView, AlertView, AuditEntry, AuthorityView, CaptureRequestView,
-    CaptureView, DeletionView, DeviceView, EventView, FindingView, IdentityView, InvitationView,
-    MemberView, ModelView, NotificationView, Page, PlanTemplate, QuarantineView, RolloutView,
-    SilenceView, SubscriptionView, TimelineEntry, TokenView, UserView, WorkspaceView,
+    CaptureView, DeletionView, DeviceView, EventView, ExperimentView, FindingView, IdentityView,
+    InvitationView, MemberView, ModelView, NotificationView, Page, PlanTemplate, QuarantineView,
+    RolloutView, RunView, SilenceView, SubscriptionView, TimelineEntry, TokenView, UserView,
+    WorkspaceView,
 };
 
 pub(super) type AccuracyPage = Page<AccuracyView>;
@@ -18,6 +19,7 @@ pub(super) type CaptureRequestPage = Page<CaptureRequestView>;
 pub(super) type DeletionPage = Page<DeletionView>;
 pub(super) type DevicePage = Page<DeviceView>;
 pub(super) type EventPage = Page<EventView>;
+pub(super) type ExperimentPage = Page<ExperimentView>;
 pub(super) type FindingPage = Page<FindingView>;
 pub(super) type IdentityPage = Page<IdentityView>;
 pub(super) type InvitationPage = Page<InvitationView>;
@@ -27,6 +29,7 @@ pub(super) type NotificationPage = Page<NotificationView>;
 pub(super) type PlanTemplatePage = Page<PlanTemplate>;
 pub(super) type QuarantinePage = Page<QuarantineView>;
 pub(super) type RolloutPage = Page<RolloutView>;
+pub(super) type RunPage = Page<RunView>;
 pub(super) type SilencePage = Page<SilenceView>;
 pub(super) type SubscriptionPage = Page<SubscriptionView>;
 pub(super) type TimelinePage = Page<TimelineEntry>;

@@ -1,8 +1,8 @@
 //! What each route demands, declared where the route is, checked before its handler runs, and written
 //! into the OpenAPI document as `x-tern-policy`.
 //!
-//! Must never break: there is no way into the API but [`Guarded::route`], which takes a policy; a
-//! request whose principal was not established is nobody's.
+//! Must never break: there is no way into the API but [`Guarded::route`], which takes a policy (and the door of
+//! [`super::mlflow`], which takes a permission); a request whose principal was not established is nobody's.
 
 use axum::{
     Extension,

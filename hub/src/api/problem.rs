@@ -24,6 +24,7 @@ use crate::{
     registry::{ProfileError, PublishError},
     rollout::RolloutError,
     store::{StoreError, chain},
+    tracking::TrackingError,
     trust::{RevokeError, TrustError},
 };
 
@@ -410,6 +411,19 @@ impl From<AlertError> for ApiError {
                     .with(problems.iter().map(finding).collect())
             }
             AlertError::Store(err) => err.into(),
+        }
+    }
+}
+
+impl From<TrackingError> for ApiError {
+    fn from(err: TrackingError) -> Self {
+        match err {
+            TrackingError::NotFound(text) => Self::not_found(text),
+            TrackingError::Exists(text) => Self::conflict(text),
+            TrackingError::Invalid(text) => Self::unprocessable(text),
+            TrackingError::Blob(err) => err.into(),
+            TrackingError::Publish(err) => err.into(),
+            TrackingError::Store(err) => err.into(),
         }
     }
 }

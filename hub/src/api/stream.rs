@@ -57,6 +57,9 @@ const fn name(change: &Change) -> &'static str {
         Change::Delivery => "delivery",
         Change::Notifications => "notifications",
         Change::Alerts => "alerts",
+        Change::Experiments => "experiments",
+        Change::Runs { .. } => "runs",
+        Change::Run { .. } => "run",
     }
 }
 

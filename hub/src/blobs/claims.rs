@@ -83,6 +83,25 @@ impl Claims {
         self.0.blobs.join("sha256").join(&hex[..2]).join(&hex)
     }
 
+    /// A file beside the blobs that has no name any more.
+    pub(super) fn nameless(&self) -> io::Result<File> {
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).map_err(|err| io::Error::other(err.to_string()))?;
+        // Half an upload, in case that the hub ends before the next line.
+        let name = format!("upload#{:032x}", u128::from_le_bytes(random));
+        let shelf = self.0.blobs.join("sha256").join("uploads");
+        fs::create_dir_all(&shelf)?;
+        let path = shelf.join(name);
+        let mut options = File::options();
+        let file = options
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path)?;
+        fs::remove_file(&path)?;
+        Ok(file)
+    }
+
     /// The file of a blob, if it is there.
     pub(super) fn open(&self, digest: Digest) -> io::Result<Option<File>> {
         match File::open(self.path(digest)) {

@@ -15,6 +15,7 @@ mod check;
 pub mod claims;
 #[cfg(test)]
 mod tests;
+mod unnamed;
 
 use std::{
     collections::{BTreeSet, HashSet},

@@ -48,6 +48,7 @@ mod alerts;
 mod health;
 mod oidc;
 mod people;
+mod tracking;
 
 const VIEW: Policy = Policy::Workspace(Permission::View);
 
@@ -86,6 +87,9 @@ fn rooms() -> Router<App> {
             "/models/{model}/label",
             room(Policy::Workspace(Permission::Label), label_room),
         )
+        .route("/experiments", room(VIEW, tracking::list))
+        .route("/experiments/{experiment}", room(VIEW, tracking::one))
+        .route("/runs/{run}", room(VIEW, tracking::run_room))
         .route("/rollouts", room(VIEW, rollouts))
         .route("/rollouts/{rollout}", room(VIEW, rollout_room))
         .route("/delivery", room(VIEW, delivery_room))
@@ -149,7 +153,14 @@ type At<T> = Result<Path<T>, PathRejection>;
 /// The last part of a path, as typed. A workspace before it is [`Visit`]'s.
 #[derive(Debug, Deserialize)]
 struct Named {
-    #[serde(alias = "device", alias = "model", alias = "rollout", alias = "alert")]
+    #[serde(
+        alias = "device",
+        alias = "model",
+        alias = "rollout",
+        alias = "alert",
+        alias = "experiment",
+        alias = "run"
+    )]
     name: String,
 }
 

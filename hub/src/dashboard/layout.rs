@@ -26,6 +26,8 @@ pub(super) enum Room {
     Devices,
     /// `/models` and below.
     Models,
+    /// `/experiments`, `/runs` and below.
+    Experiments,
     /// `/rollouts` and below.
     Rollouts,
     /// `/delivery`
@@ -41,9 +43,10 @@ pub(super) enum Room {
 }
 
 impl Room {
-    const DOORS: [(Self, &'static str, &'static str); 7] = [
+    const DOORS: [(Self, &'static str, &'static str); 8] = [
         (Self::Overview, "/", "Overview"),
         (Self::Devices, "/devices", "Devices"),
+        (Self::Experiments, "/experiments", "Experiments"),
         (Self::Models, "/models", "Models"),
         (Self::Rollouts, "/rollouts", "Rollouts"),
         (Self::Delivery, "/delivery", "Delivery"),

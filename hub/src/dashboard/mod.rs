@@ -18,6 +18,7 @@ mod assets;
 mod attention;
 mod bar;
 mod chart;
+mod curve;
 mod form;
 mod format;
 mod handlers;

@@ -18,7 +18,7 @@ use super::{
         alerts::{self, list::Filter as AlertFilter},
         delivery, device, devices, label,
         model::{self, Keys},
-        models, notice, overview, rollout, rollouts, truth,
+        models, notice, overview, rollout, rollouts, tracking, truth,
     },
     range::Range,
     scope::Scope,
@@ -50,6 +50,84 @@ fn model_charts(names: &[&str], quantiles: &[&str], classes: &[&str]) -> model::
         prediction: chart(Metric::Prediction, classes),
         traffic: chart(Metric::Traffic, names),
         own: vec![(fixtures::metric(), chart(Metric::Custom, names))],
+    }
+}
+
+/// Pages of experiments with so many runs.
+fn tried(frame: Frame, runs: u64) -> Vec<Drawn> {
+    let asked = tracking::experiment::Asked {
+        filter: Some(format!("metrics.accuracy > 0.5 {HOSTILE}")),
+        order: Some("metrics.`accuracy` DESC".into()),
+        metric: Some("accuracy".into()),
+        constraints: Some("size < 200 kB".into()),
+        ..Default::default()
+    };
+    let list = page_of(
+        (0..runs).map(fixtures::tracking::run).collect(),
+        (runs > 99).then_some("next"),
+    );
+    let (found, none) = (Ok(list), Err(format!("Invalid filter {HOSTILE}")));
+    let best = (runs > 0).then(|| Ok(fixtures::tracking::best()));
+    let shown = |runs| tracking::experiment::Shown {
+        id: 1,
+        name: HOSTILE,
+        runs,
+        best: &best,
+    };
+    let (one, curves) = (fixtures::tracking::run(runs), fixtures::tracking::curves());
+    let files =
+        [("model", None), ("notes.txt", Some(12))].map(|(name, bytes)| tracking::run::File {
+            name: name.into(),
+            bytes,
+        });
+    let run = tracking::run::Shown {
+        run: &one,
+        experiment: HOSTILE,
+        curves: &curves[..curves.len().min(runs as usize)],
+        files: &files,
+    };
+    vec![
+        (
+            "experiments",
+            tracking::experiments::page(frame, &fixtures::tracking::experiments(runs as i64 + 1)),
+        ),
+        (
+            "experiments/1",
+            tracking::experiment::page(frame, &asked, &shown(&found)),
+        ),
+        (
+            "experiments/2",
+            tracking::experiment::page(frame, &Default::default(), &shown(&none)),
+        ),
+        ("runs/1", tracking::run::page(frame, &run)),
+    ]
+}
+
+#[test]
+fn experiments_and_runs_stand_with_and_without_values() {
+    for scope in [
+        Scope::unprefixed(),
+        Scope::prefixed("plant-2".parse().unwrap()),
+    ] {
+        for runs in [0, 1, 12, 100] {
+            let frame = Frame {
+                scope: &scope,
+                now: NOW,
+                asker: &LOOPBACK,
+            };
+            for (path, page) in tried(frame, runs) {
+                check(path, &page);
+                assert!(
+                    !page.0.contains(HOSTILE),
+                    "{path} with {runs} runs has markup of somebody else's"
+                );
+                assert!(
+                    page.0.len() < 300_000,
+                    "{path} with {runs} runs has {} bytes",
+                    page.0.len()
+                );
+            }
+        }
     }
 }
 
@@ -428,11 +506,12 @@ fn a_huge_fleet_makes_pages_of_bounded_size() {
 #[test]
 fn pages_of_a_workspace_link_within_it() {
     let scope = Scope::prefixed("plant-2".parse().unwrap());
-    for (path, page) in usual(Frame {
+    let frame = Frame {
         scope: &scope,
         now: NOW,
         asker: &LOOPBACK,
-    }) {
+    };
+    for (path, page) in usual(frame).into_iter().chain(tried(frame, 12)) {
         for link in page.0.split(" href=\"").skip(1) {
             let link = link.split('"').next().unwrap();
             let own = ["/w/plant-2", "/api/v1/w/plant-2/", "#"];
@@ -586,6 +665,7 @@ fn pages_can_be_looked_at() {
         ("", usual(frame)),
         ("empty", empty(frame)),
         ("huge", huge(frame)),
+        ("", tried(frame, 12)),
         ("", access::desks(frame)),
         ("", access::doors()),
         ("empty", access::empty(frame)),

@@ -45,6 +45,7 @@ const REFERENCES: &str = "\
     UNION SELECT golden FROM model_version \
     UNION SELECT reference FROM model_version WHERE reference <> '' \
     UNION SELECT digest FROM delta WHERE state = 'ready' \
+    UNION SELECT digest FROM tracking_artifact WHERE digest <> '' \
     UNION SELECT digest FROM trust_document WHERE role IN ('root', 'targets', 'snapshot')";
 
 /// Every column that names one by its bytes: table and column.

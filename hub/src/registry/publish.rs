@@ -494,6 +494,7 @@ fn of_target(measured: &Measurement) -> Measured {
         latency_us: measured.latency_us.round() as u64,
         load_us: measured.load_us.round() as u64,
         peak_rss: measured.peak_rss,
+        p95_us: Some(measured.p95_us.round() as u64),
     }
 }
 

@@ -149,6 +149,7 @@ mod tests {
             latency_us: 1,
             load_us: 1,
             peak_rss: Some(peak_rss),
+            p95_us: None,
         };
         let needs = Needs {
             min_agent: "0.2.0".parse().ok(),

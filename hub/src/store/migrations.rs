@@ -53,6 +53,7 @@ impl MigratorTrait for Steps {
             Box::new(crate::captures::schema::Erased),
             Box::new(crate::captures::schema::Numbers),
             Box::new(crate::monitor::truth::schema::Arms),
+            Box::new(crate::tracking::schema::Migration),
         ]
     }
 }

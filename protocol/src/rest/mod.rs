@@ -29,6 +29,7 @@ mod rehearsal;
 mod rollout;
 mod tap;
 mod timeline;
+mod tracking;
 mod trust;
 mod truth;
 
@@ -36,7 +37,7 @@ pub use self::{
     access::*, alert::*, attention::*, captures::*, charts::*, decision::*, delivery::*,
     distances::*, expression::*, finding::*, fleet::*, labelling::*, measured::*, notify::*,
     overview::*, plan::*, problem::*, quarantine::*, registry::*, rehearsal::*, rollout::*, tap::*,
-    timeline::*, trust::*, truth::*,
+    timeline::*, tracking::*, trust::*, truth::*,
 };
 
 use alloc::{string::String, vec::Vec};

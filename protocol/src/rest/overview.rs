@@ -120,6 +120,18 @@ pub enum Change {
     Notifications,
     /// Alerts, their rules or silences.
     Alerts,
+    /// Experiments, or registered models.
+    Experiments,
+    /// Runs of an experiment.
+    Runs {
+        /// Which experiment.
+        experiment: i64,
+    },
+    /// What a run is or logged.
+    Run {
+        /// Which.
+        run: String,
+    },
     /// Telemetry or labels were stored.
     Telemetry {
         /// When.

@@ -424,6 +424,7 @@ pub fn manifest_with_steps() -> Manifest {
             latency_us: 41,
             load_us: 3_140,
             peak_rss: Some(14 << 20),
+            p95_us: None,
         }],
         bases: vec![Base {
             version: version(1),

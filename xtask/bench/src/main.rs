@@ -18,6 +18,7 @@ mod query;
 mod report;
 mod rollout;
 mod swap;
+mod tracking;
 mod window;
 
 use std::path::PathBuf;
@@ -52,6 +53,9 @@ struct Binaries {
     /// The digit model, as the trainer wrote it
     #[arg(long, global = true, default_value = "package")]
     package: PathBuf,
+    /// Python with MLflow, whose server stands beside ours
+    #[arg(long, global = true, default_value = "target/mlflow/bin/python")]
+    mlflow: PathBuf,
 }
 
 #[derive(Clone, Copy, Subcommand)]
@@ -96,6 +100,12 @@ enum Bench {
         #[arg(long, default_value_t = 10_000)]
         devices: u32,
     },
+    /// Experiment tracking beside `mlflow server`: batches a second, searches
+    Tracking {
+        /// Runs that are searched
+        #[arg(long, default_value_t = 5_000)]
+        runs: u64,
+    },
     /// Telemetry windows a second, durable and acknowledged
     Ingest {
         /// Devices that send
@@ -126,6 +136,9 @@ fn main() -> Result<()> {
         Bench::Decide => decide::run(&report),
         Bench::Drift => drift::run_all(&report),
         Bench::Window => window::run(&report),
+        Bench::Tracking { runs } => {
+            tracking::run(&args.binaries, &args.binaries.mlflow, runs, &report)
+        }
         Bench::Query { devices } => query::run(&args.binaries, devices, &report),
         Bench::Ingest {
             devices,

@@ -61,10 +61,11 @@ pub(crate) fn get<T: DeserializeOwned>(url: &str) -> Result<T> {
 }
 
 /// A process, ended with this.
-struct Running(Child);
+pub(crate) struct Running(Child);
 
 impl Running {
-    fn start(command: &mut Command, log: &Path) -> Result<Self> {
+    /// Starts it; what it says goes to a file.
+    pub(crate) fn start(command: &mut Command, log: &Path) -> Result<Self> {
         let shown = format!("{command:?}");
         command
             .stdin(Stdio::null())

@@ -149,6 +149,12 @@ fn missing_programs() -> Vec<Skip> {
             missing: format!("no {} with onnxruntime", tools::python().display()),
         });
     }
+    if !tools::mlflow_is_complete() {
+        skips.push(Skip {
+            what: tools::MLFLOW_USED_FOR,
+            missing: format!("no {} with mlflow", tools::mlflow().display()),
+        });
+    }
     if !tools::openid_is_complete() {
         skips.push(Skip {
             what: tools::OPENID_USED_FOR,

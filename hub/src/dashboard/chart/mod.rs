@@ -8,7 +8,7 @@
 
 mod draw;
 pub(super) mod notes;
-mod scale;
+pub(super) mod scale;
 mod table;
 
 use std::borrow::Cow;

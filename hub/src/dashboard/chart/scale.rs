@@ -4,13 +4,13 @@ use tern_protocol::rest::Metric;
 
 /// A value axis.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Scale {
+pub(in crate::dashboard) struct Scale {
     /// Value at the bottom.
-    pub(super) low: f64,
+    pub(in crate::dashboard) low: f64,
     /// Value at the top.
-    pub(super) high: f64,
+    pub(in crate::dashboard) high: f64,
     /// Round values from bottom to top.
-    pub(super) ticks: Vec<f64>,
+    pub(in crate::dashboard) ticks: Vec<f64>,
 }
 
 /// Steps that an axis is cut into, about.
@@ -22,7 +22,7 @@ const LARGEST: f64 = 1e15;
 impl Scale {
     /// The axis for values between `low` and `high` of this metric. Bounds are coarse on purpose:
     /// an axis that moves with every value cannot be compared with a look ago.
-    pub(super) fn fitting(metric: Metric, low: f64, high: f64) -> Self {
+    pub(in crate::dashboard) fn fitting(metric: Metric, low: f64, high: f64) -> Self {
         match metric {
             Metric::Accuracy | Metric::Confidence if low >= 0.5 => Self::in_steps(0.5, 1.0, 5.0),
             Metric::Accuracy | Metric::Confidence | Metric::Prediction => Self::between(0.0, 1.0),
@@ -60,7 +60,7 @@ impl Scale {
     }
 
     /// Where a value lies, from 0 at the bottom to 1 at the top.
-    pub(super) fn place(&self, value: f64) -> f64 {
+    pub(in crate::dashboard) fn place(&self, value: f64) -> f64 {
         ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
     }
 }

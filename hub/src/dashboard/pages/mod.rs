@@ -20,4 +20,5 @@ pub(super) mod notice;
 pub(super) mod overview;
 pub(super) mod rollout;
 pub(super) mod rollouts;
+pub(super) mod tracking;
 pub(super) mod truth;
