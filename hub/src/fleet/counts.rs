@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::{ConnectionTrait, QueryResult, Statement};
+use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
 use tern_protocol::{
     id::{DeviceId, SiteName, WorkspaceId},
     rest::{Health, HealthCount, ServingCount, Stages, VersionRef},
@@ -34,38 +34,54 @@ pub struct FleetTotals {
     pub windows: u64,
 }
 
-/// Adds to a device's totals, in the transaction that stores the windows. A device that is not known
-/// yet is made: its state may come a moment later.
+/// Most devices in one statement. Lengths are powers of two, so that few texts are prepared and all of them stay
+/// in the driver's cache.
+const AT_ONCE: usize = 128;
+
+/// Adds to devices' totals (windows and inferences), in the transaction that stores the windows. A device that is
+/// not known yet is made: its state may come a moment later.
 pub async fn count_windows<C: ConnectionTrait>(
     db: &C,
-    workspace: &WorkspaceId,
-    device: &DeviceId,
-    windows: u64,
-    inferences: u64,
+    counts: impl IntoIterator<Item = ((WorkspaceId, DeviceId), (u64, u64))>,
     at: WallTime,
 ) -> Result<(), StoreError> {
     let column = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    let upsert = Statement::from_sql_and_values(
-        db.get_database_backend(),
-        "INSERT INTO device (workspace, id, site, labels, online, boot, health, health_reason, \
-         first_seen, last_seen, reported_revision, desired_revision, inferences, windows) \
-         VALUES ($1, $2, $3, '{}', TRUE, 0, 'updating', 'has not reported its state yet', \
-         $4, $4, 0, 0, $5, $6) \
-         ON CONFLICT (workspace, id) DO UPDATE SET \
-         inferences = device.inferences + excluded.inferences, \
-         windows = device.windows + excluded.windows, last_seen = excluded.last_seen",
-        [
-            workspace.as_str().into(),
-            device.as_str().into(),
-            NOWHERE.into(),
-            at.0.into(),
-            column(inferences).into(),
-            column(windows).into(),
-        ],
-    );
-    db.execute_raw(upsert)
-        .await
-        .doing("adding to a device's totals")?;
+    let counts: Vec<_> = counts.into_iter().collect();
+    let mut left = counts.as_slice();
+    while !left.is_empty() {
+        let (these, later) = left.split_at(AT_ONCE.min(1 << left.len().ilog2()));
+        left = later;
+        let mut sql = String::from(
+            "INSERT INTO device (workspace, id, site, labels, online, boot, health, health_reason, \
+             first_seen, last_seen, reported_revision, desired_revision, inferences, windows) VALUES ",
+        );
+        let mut values: Vec<Value> = vec![NOWHERE.into(), at.0.into()];
+        for (place, ((workspace, device), (windows, inferences))) in these.iter().enumerate() {
+            let n = values.len();
+            let row = format!(
+                "{}(${}, ${}, $1, '{{}}', TRUE, 0, 'updating', 'has not reported its state yet', \
+                 $2, $2, 0, 0, ${}, ${})",
+                if place == 0 { "" } else { ", " },
+                n + 1,
+                n + 2,
+                n + 3,
+                n + 4
+            );
+            sql.push_str(&row);
+            values.extend([
+                Value::from(workspace.as_str()),
+                device.as_str().into(),
+                column(*inferences).into(),
+                column(*windows).into(),
+            ]);
+        }
+        sql.push_str(
+            " ON CONFLICT (workspace, id) DO UPDATE SET \
+             inferences = device.inferences + excluded.inferences, \
+             windows = device.windows + excluded.windows, last_seen = excluded.last_seen",
+        );
+        raw::exec(db, "adding to devices' totals", &sql, values).await?;
+    }
     Ok(())
 }
 

@@ -421,7 +421,12 @@ async fn totals_add_up_even_before_the_device_is_known() {
     let (_dir, app) = fresh().await;
     let txn = app.store.write().begin().await.expect("begins");
     for _ in 0..3 {
-        let counted = count_windows(&txn, &workspace(), &id("a"), 2, 50, WallTime(5)).await;
+        // Several at once, in statements of several lengths.
+        let counts = ["a", "b", "c"].map(|device| {
+            let (windows, inferences) = if device == "a" { (2, 50) } else { (0, 0) };
+            ((workspace(), id(device)), (windows, inferences))
+        });
+        let counted = count_windows(&txn, counts, WallTime(5)).await;
         counted.expect("counts");
     }
     txn.commit().await.expect("commits");
@@ -438,7 +443,7 @@ async fn totals_add_up_even_before_the_device_is_known() {
     let totals = totals(&app.store, &workspace()).await.expect("reads");
     assert_eq!(
         (totals.devices, totals.windows, totals.inferences),
-        (1, 6, 150)
+        (3, 6, 150)
     );
 }
 

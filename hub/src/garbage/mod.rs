@@ -121,13 +121,12 @@ fn is_garbage(blob: &Unclaimed, kept: &HashSet<Digest>) -> bool {
 /// Every blob that a row names.
 pub(crate) async fn references(db: &impl ConnectionTrait) -> Result<HashSet<Digest>, StoreError> {
     const DOING: &str = "reading what refers to blobs";
-    let mut sql = REFERENCES.to_owned();
-    for (table, column) in BYTES {
-        let text = raw::hex(db.get_database_backend(), column);
-        sql.push_str(&format!(
-            " UNION SELECT {text} FROM {table} WHERE {column} IS NOT NULL"
-        ));
-    }
+    let backend = db.get_database_backend();
+    let by_bytes = BYTES.map(|(table, column)| {
+        let text = raw::hex(backend, column);
+        format!(" UNION SELECT {text} FROM {table} WHERE {column} IS NOT NULL")
+    });
+    let sql = REFERENCES.to_owned() + &by_bytes.concat();
     let rows = raw::rows(db, DOING, &sql, []).await?;
     let digest = |row: &sea_orm::QueryResult| {
         let text: String = row.try_get_by_index(0).doing(DOING)?;

@@ -54,7 +54,7 @@ pub enum StoreError {
         server: String,
         /// Why.
         #[source]
-        source: DbErr,
+        source: sqlx::Error,
     },
     /// A database on a server that is not as the hub needs it.
     #[error("the database {server} cannot be used: {why}")]

@@ -7,7 +7,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sea_orm::{DatabaseConnection, DbErr, RuntimeErr, SqlxPostgresConnector};
+use sea_orm::{DatabaseConnection, SqlxPostgresConnector};
 use sqlx::{
     ConnectOptions as _, Connection as _, Executor as _, PgConnection, Row as _,
     postgres::{PgConnectOptions, PgPool, PgPoolOptions},
@@ -161,10 +161,10 @@ fn named(server: &Server, tenure: Option<&Tenure>) -> PgConnectOptions {
         .disable_statement_logging()
 }
 
-fn unreached(server: &Server, err: sqlx::Error) -> StoreError {
+fn unreached(server: &Server, source: sqlx::Error) -> StoreError {
     StoreError::Connect {
         server: server.to_string(),
-        source: DbErr::Conn(RuntimeErr::SqlxError(err.into())),
+        source,
     }
 }
 

@@ -118,7 +118,7 @@ fn on_postgresql_counts_are_exact_through_kill_9_of_hub_and_database() {
 
     // Pages and parts of the API that ask a lot of SQL.
     for page in [
-        "".into(),
+        String::new(),
         "/devices".into(),
         format!("/devices/{}", fleet.agents[0].device()),
         "/models".into(),

@@ -346,12 +346,12 @@ impl Rows {
         for workspace in self.shadowed {
             totals.tallies.entry(workspace).or_default();
         }
-        for ((workspace, device), (windows, inferences)) in self.counts {
-            fleet::count_windows(txn, &workspace, &device, windows, inferences, at).await?;
-            let tally = totals.tallies.entry(workspace).or_default();
+        for ((workspace, _), (windows, inferences)) in &self.counts {
+            let tally = totals.tallies.entry(workspace.clone()).or_default();
             tally.windows += windows;
             tally.inferences += inferences;
         }
+        fleet::count_windows(txn, self.counts, at).await?;
         for (workspace, captures) in self.captures {
             let added = CAPTURES.insert(txn, captures, "storing captures").await?;
             totals.tallies.entry(workspace).or_default().captures += added;
