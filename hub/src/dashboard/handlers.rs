@@ -45,6 +45,7 @@ use crate::{
 
 mod access;
 mod alerts;
+mod captures;
 mod health;
 mod oidc;
 mod people;
@@ -79,6 +80,11 @@ fn rooms() -> Router<App> {
         .route("/devices", room(VIEW, devices))
         .route("/devices/{device}", room(VIEW, device))
         .route("/models", room(VIEW, models))
+        .route("/captures", room(VIEW, captures::list))
+        .route(
+            "/captures/deletions/{number}",
+            room(VIEW, captures::deletion),
+        )
         .route("/models/{model}", room(VIEW, model))
         .route("/models/{model}/health", room(VIEW, health::health))
         .route("/models/{model}/truth", room(VIEW, truth_room))
@@ -125,6 +131,7 @@ struct Asked {
     slot: Option<String>,
     version: Option<String>,
     arm: Option<String>,
+    model: Option<String>,
 }
 
 type Ask = Result<Query<Asked>, QueryRejection>;
@@ -149,7 +156,13 @@ type At<T> = Result<Path<T>, PathRejection>;
 /// The last part of a path, as typed. A workspace before it is [`Visit`]'s.
 #[derive(Debug, Deserialize)]
 struct Named {
-    #[serde(alias = "device", alias = "model", alias = "rollout", alias = "alert")]
+    #[serde(
+        alias = "device",
+        alias = "model",
+        alias = "rollout",
+        alias = "alert",
+        alias = "number"
+    )]
     name: String,
 }
 
