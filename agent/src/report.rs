@@ -179,6 +179,7 @@ mod tests {
             trust: None,
             deltas: None,
             erased: None,
+            captures: None,
         }
     }
 

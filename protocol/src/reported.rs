@@ -72,6 +72,23 @@ pub struct Reported {
     /// no erasures.
     #[n(13)]
     pub erased: Option<u64>,
+    /// What it may capture in any 24 hours; none of a device without a budget.
+    #[n(14)]
+    pub captures: Option<CaptureLimits>,
+}
+
+/// The most that a device captures in any 24 hours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
+#[cbor(map)]
+#[cfg_attr(feature = "rest", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct CaptureLimits {
+    /// So many.
+    #[n(0)]
+    pub per_day: Option<u32>,
+    /// So many bytes of inputs.
+    #[n(1)]
+    pub bytes_per_day: Option<u64>,
 }
 
 /// What came of deltas, since the agent started.

@@ -52,6 +52,7 @@ impl Device {
             trust: None,
             deltas: None,
             erased: None,
+            captures: None,
         };
         device.say(Channel::State, codec::encode(&reported));
         device

@@ -18,6 +18,7 @@ use std::{
 use serde::Deserialize;
 use tern_protocol::{
     id::{DeviceId, SiteName, SlotName, WorkspaceId},
+    reported::CaptureLimits,
     shadow::TOLERANCE,
 };
 
@@ -565,6 +566,15 @@ impl Default for Captures {
 }
 
 impl Captures {
+    /// What the device may capture in a day, if that is limited.
+    pub fn limits(&self) -> Option<CaptureLimits> {
+        let limits = CaptureLimits {
+            per_day: self.per_day,
+            bytes_per_day: self.bytes_per_day.map(|bytes| bytes.0),
+        };
+        (self.enabled && limits != CaptureLimits::default()).then_some(limits)
+    }
+
     /// The first setting that is out of its range.
     fn fault(&self) -> Option<(&'static str, String, String)> {
         if self.per_day.is_some_and(|most| most < PER_DAY_MIN) {

@@ -125,6 +125,10 @@ fn reported() -> Reported {
             failed: u64::MAX,
         }),
         erased: Some(u64::MAX),
+        captures: Some(tern_protocol::reported::CaptureLimits {
+            per_day: Some(u32::MAX),
+            bytes_per_day: Some(u64::MAX),
+        }),
     }
 }
 

@@ -221,6 +221,7 @@ impl Node {
             trust: Some(self.facts.trust.clone()),
             deltas: Some(self.facts.deltas).filter(|deltas| *deltas != Deltas::default()),
             erased: Some(self.captures.erased()),
+            captures: self.config.captures.limits(),
         };
         // Until what served before is in memory again, a report would say that nothing serves.
         let starting = self.states.values().any(|state| state.starting);

@@ -1,8 +1,11 @@
 //! Calls about what is asked of devices and what is deleted.
 
 use serde::Serialize;
-use tern_protocol::rest::{
-    CaptureRequestView, DeletionView, NewCaptureDeletion, NewCaptureRequest, Page,
+use tern_protocol::{
+    id::{ModelName, SiteName},
+    rest::{
+        CaptureRequestView, CapturesKept, DeletionView, NewCaptureDeletion, NewCaptureRequest, Page,
+    },
 };
 
 use super::{Client, ClientError, http::Patience};
@@ -12,6 +15,23 @@ use super::{Client, ClientError, http::Patience};
 struct Nothing {}
 
 impl Client {
+    /// `GET /captures/kept`.
+    pub fn captures_kept(
+        &self,
+        model: Option<&ModelName>,
+        site: Option<&SiteName>,
+    ) -> Result<CapturesKept, ClientError> {
+        let named = [
+            ("model", model.map(ToString::to_string)),
+            ("site", site.map(ToString::to_string)),
+        ];
+        let given = named.into_iter();
+        let given: Vec<_> = given
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect();
+        self.http.get(&self.path("/captures/kept"), &given)
+    }
+
     /// `POST /capture-requests`.
     pub fn request_captures(
         &self,

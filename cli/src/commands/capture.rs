@@ -49,6 +49,15 @@ pub(crate) enum CaptureCommand {
         #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
         out: PathBuf,
     },
+    /// What is kept: how many, how much, of what, and what devices spent of their budgets
+    Kept {
+        /// Only of this model
+        #[arg(long)]
+        model: Option<ModelName>,
+        /// Only from this site
+        #[arg(long)]
+        site: Option<SiteName>,
+    },
     /// Ask devices for some of their next inputs
     #[command(
         after_help = "They are kept besides what devices draw, and no estimate of accuracy counts \
@@ -197,6 +206,14 @@ pub(crate) fn run(context: &mut Context, command: CaptureCommand) -> Result<Answ
             })?;
             let text = |_| show::captures::request(&asked);
             context.out.answer(&asked, text)?;
+            Ok(Answer::Yes)
+        }
+        CaptureCommand::Kept { model, site } => {
+            let kept = context
+                .client
+                .captures_kept(model.as_ref(), site.as_ref())?;
+            let text = |look| show::captures::kept(&kept, look);
+            context.out.answer(&kept, text)?;
             Ok(Answer::Yes)
         }
         CaptureCommand::Requests => {

@@ -2,8 +2,8 @@
 
 use tern_protocol::{
     rest::{
-        CaptureRequestState, CaptureRequestView, CaptureView, DeletionProof, DeletionReceipt,
-        DeletionView, NoInput,
+        CaptureRequestState, CaptureRequestView, CaptureView, CapturesKept, DeletionProof,
+        DeletionReceipt, DeletionView, KeptCount, NoInput,
     },
     time::WallTime,
 };
@@ -11,7 +11,7 @@ use tern_protocol::{
 use super::{
     Look, Tone,
     table::{Cell, Table},
-    words::{ago, count, things},
+    words::{ago, bytes, count, things},
 };
 
 /// Why a capture was kept, in one cell.
@@ -35,6 +35,50 @@ pub(crate) fn input(capture: &CaptureView) -> Cell {
         Some(NoInput::Damaged) => ("damaged", Tone::Bad),
     };
     Cell::toned(text, tone)
+}
+
+/// `tern capture kept`.
+pub(crate) fn kept(kept: &CapturesKept, look: Look) -> String {
+    let cells = |kept: &KeptCount| {
+        [
+            Cell::number(count(kept.captures)),
+            Cell::number(bytes(kept.bytes)),
+            Cell::number(count(kept.labelled)),
+            Cell::number(count(kept.without_input)),
+        ]
+    };
+    let headings = ["OF", "CAPTURES", "BYTES", "WITH TRUTH", "WITHOUT INPUT"];
+    let mut table = Table::new(look, &headings);
+    let mut row = |name: Cell, kept: &KeptCount| {
+        let [captures, bytes, labelled, bare] = cells(kept);
+        table.row([name, captures, bytes, labelled, bare]);
+    };
+    row(Cell::toned("all", Tone::Strong), &kept.all);
+    for of in kept.versions.iter().chain(&kept.sites).chain(&kept.reasons) {
+        row(of.name.as_str().into(), &of.kept);
+    }
+    let mut text = table.text();
+    if !kept.devices.is_empty() {
+        let headings = ["DEVICE", "LAST 24 H", "OF", "BYTES", "OF"];
+        let mut table = Table::new(look, &headings);
+        for one in &kept.devices {
+            let limits = one.limits.unwrap_or_default();
+            let most = |most: Option<String>| most.unwrap_or_else(|| "–".into());
+            table.row([
+                Cell::toned(one.device.as_str(), Tone::Strong),
+                Cell::number(count(one.kept.captures)),
+                Cell::number(most(limits.per_day.map(|most| count(most.into())))),
+                Cell::number(bytes(one.kept.bytes)),
+                Cell::number(most(limits.bytes_per_day.map(bytes))),
+            ]);
+        }
+        text += "\n";
+        text += &table.text();
+    }
+    if kept.more {
+        text += "older ones are not counted\n";
+    }
+    text
 }
 
 /// `tern capture requests`.

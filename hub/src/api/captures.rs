@@ -7,13 +7,16 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
-use tern_protocol::rest::{
-    CaptureRequestView, DeletionView, NewCaptureDeletion, NewCaptureRequest, Page,
+use tern_protocol::{
+    id::{ModelName, SiteName},
+    rest::{
+        CaptureRequestView, CapturesKept, DeletionView, NewCaptureDeletion, NewCaptureRequest, Page,
+    },
 };
 use utoipa::IntoParams;
 
 use super::{
-    extract::{Json, Path, Workspace},
+    extract::{Json, Path, Query, Workspace},
     pages,
     policy::Asking,
     problem::ApiError,
@@ -21,7 +24,11 @@ use super::{
 use crate::{
     access::audit::Actor,
     app::App,
-    captures::{deletions, requests},
+    captures::{
+        deletions,
+        kept::{self, KeptQuery},
+        requests,
+    },
 };
 
 /// A request or a deletion in the path.
@@ -30,6 +37,38 @@ use crate::{
 pub(super) struct NumberPath {
     /// Its number.
     id: u64,
+}
+
+/// Which captures are counted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct KeptParams {
+    /// Only those of this model.
+    #[param(value_type = Option<String>)]
+    model: Option<ModelName>,
+    /// Only those from this site.
+    #[param(value_type = Option<String>)]
+    site: Option<SiteName>,
+}
+
+/// Count captures: by version, site, reason and day, and what devices spent of their budgets.
+///
+/// Of the newest 200,000.
+#[utoipa::path(
+    get, path = "/captures/kept", tag = "truth", params(KeptParams),
+    responses((status = 200, description = "Counts and bytes", body = CapturesKept)),
+)]
+pub(super) async fn captures_kept(
+    State(app): State<App>,
+    Workspace(workspace): Workspace,
+    Query(params): Query<KeptParams>,
+) -> Result<Answer<CapturesKept>, ApiError> {
+    let query = KeptQuery {
+        model: params.model,
+        site: params.site,
+    };
+    Ok(Answer(kept::kept(&app, &workspace, &query).await?))
 }
 
 /// Ask devices for some of their next inputs.

@@ -146,6 +146,7 @@ pub fn router() -> Router<App> {
         .route(OPERATE, routes!(trust::revoke_version))
         .route(LABEL, routes!(truth::import_labels))
         .route(VIEW, routes!(truth::list_captures))
+        .route(VIEW, routes!(captures::captures_kept))
         .route(VIEW, routes!(truth::list_accuracy))
         .route(VIEW, routes!(truth::show_truth))
         .route(VIEW, routes!(labelling::show_labelling))

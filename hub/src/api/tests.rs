@@ -248,6 +248,7 @@ async fn every_route_is_documented_and_every_reference_resolves() {
         "delete /models/{model}/plans/{name}",
         "post /labels",
         "get /captures",
+        "get /captures/kept",
         "post /capture-requests",
         "get /capture-requests",
         "post /capture-requests/{id}/cancel",

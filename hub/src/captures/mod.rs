@@ -10,6 +10,7 @@
 //! - with a key, no input reaches the disk as it is; without the key, everything else still works.
 
 pub mod deletions;
+pub mod kept;
 pub mod orders;
 pub mod requests;
 pub mod schema;

@@ -9,13 +9,20 @@ use tern_protocol::{
     id::PredictionId,
     log::Body,
     rest::{
-        CaptureReason, CaptureView, DeletionView, LabelImport, NewCaptureDeletion,
+        CaptureReason, CaptureView, DeletionView, KeptOf, LabelImport, NewCaptureDeletion,
         NewCaptureRequest, NewLabel, NoInput,
     },
 };
 use tokio::sync::mpsc;
 
-use super::{deletions, orders, requests, seal::Keys, tombstones::Tombstones, *};
+use super::{
+    deletions,
+    kept::{self, KeptQuery},
+    orders, requests,
+    seal::Keys,
+    tombstones::Tombstones,
+    *,
+};
 use crate::{
     access::audit::{self, Actor, AuditFilter},
     config::{KeepCaptures, Retention},
@@ -526,4 +533,57 @@ async fn no_estimate_counts_what_was_not_drawn() {
     let batch = device.batch(vec![device.capture(21, 0, 0.0)]);
     world.ingest(vec![batch]).await;
     assert_eq!(world.app.counters.entries_unknown.get(), 1);
+}
+
+#[tokio::test]
+async fn what_is_kept_is_counted_by_version_site_reason_and_day() {
+    let (world, mut device) = world().await;
+    let mut bodies: Vec<Body> = (1..=3)
+        .map(|number| device.capture(number, 1, 0.5))
+        .collect();
+    for (body, reasons) in bodies.iter_mut().zip([
+        Reasons::UNSURE,
+        Reasons::UNSURE.and(Reasons::RANDOM),
+        Reasons::default(),
+    ]) {
+        if let Body::Capture(capture) = body {
+            capture.reasons = reasons;
+        }
+    }
+    bodies.push(device.label(2, 1, 1));
+    let batch = device.batch(bodies);
+    world.ingest(vec![batch]).await;
+    let of = async |model: Option<&str>| {
+        let query = KeptQuery {
+            model: model.map(name),
+            site: None,
+        };
+        let kept = kept::kept(&world.app, &world.workspace, &query).await;
+        kept.expect("counts")
+    };
+    let all = of(None).await;
+    assert_eq!(
+        (all.all.captures, all.all.labelled, all.more),
+        (3, 1, false)
+    );
+    assert!(all.all.bytes > 3 * 8, "{all:?}");
+    let named = |of: &[KeptOf]| -> Vec<(String, u64)> {
+        of.iter()
+            .map(|of| (of.name.clone(), of.kept.captures))
+            .collect()
+    };
+    assert_eq!(named(&all.versions), [("digits v1".to_owned(), 3)]);
+    assert_eq!(named(&all.sites), [("harbour".to_owned(), 3)]);
+    let mut reasons = named(&all.reasons);
+    reasons.sort();
+    let expected = [("not said", 1), ("random", 1), ("unsure", 2)];
+    assert_eq!(
+        reasons,
+        expected.map(|(name, count)| (name.to_owned(), count))
+    );
+    assert_eq!((all.days.len(), all.days[0].kept.captures), (1, 3));
+    assert_eq!((all.devices.len(), all.devices[0].kept.captures), (1, 3));
+    assert_eq!(of(Some("nobody")).await.all.captures, 0);
+    world.app.clock.advance(Duration::from_hours(25));
+    assert_eq!(of(Some("digits")).await.devices, []);
 }

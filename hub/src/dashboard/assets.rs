@@ -24,7 +24,7 @@ const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 /// All of them.
-const ASSETS: [Asset; 12] = [
+const ASSETS: [Asset; 13] = [
     Asset {
         name: "style.css",
         kind: CSS,
@@ -82,6 +82,11 @@ const ASSETS: [Asset; 12] = [
         name: "label.js",
         kind: JS,
         text: include_str!("assets/label.js"),
+    },
+    Asset {
+        name: "captures.js",
+        kind: JS,
+        text: include_str!("assets/captures.js"),
     },
     Asset {
         name: "viewer.js",

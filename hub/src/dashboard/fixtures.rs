@@ -2,6 +2,7 @@
 
 pub(super) mod access;
 pub(super) mod alerts;
+pub(super) mod captures;
 pub(super) mod delivery;
 pub(super) mod evidence;
 pub(super) mod story;

@@ -45,6 +45,7 @@ use crate::{
 
 mod access;
 mod alerts;
+mod captures;
 mod health;
 mod oidc;
 mod people;
@@ -80,6 +81,11 @@ fn rooms() -> Router<App> {
         .route("/devices", room(VIEW, devices))
         .route("/devices/{device}", room(VIEW, device))
         .route("/models", room(VIEW, models))
+        .route("/captures", room(VIEW, captures::list))
+        .route(
+            "/captures/deletions/{number}",
+            room(VIEW, captures::deletion),
+        )
         .route("/models/{model}", room(VIEW, model))
         .route("/models/{model}/health", room(VIEW, health::health))
         .route("/models/{model}/truth", room(VIEW, truth_room))
@@ -129,6 +135,7 @@ struct Asked {
     slot: Option<String>,
     version: Option<String>,
     arm: Option<String>,
+    model: Option<String>,
 }
 
 type Ask = Result<Query<Asked>, QueryRejection>;
@@ -159,7 +166,8 @@ struct Named {
         alias = "rollout",
         alias = "alert",
         alias = "experiment",
-        alias = "run"
+        alias = "run",
+        alias = "number"
     )]
     name: String,
 }

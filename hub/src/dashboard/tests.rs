@@ -16,7 +16,7 @@ use super::{
     layout::{CONTENT_SECURITY_POLICY, Frame},
     pages::{
         alerts::{self, list::Filter as AlertFilter},
-        delivery, device, devices, label,
+        captures, delivery, device, devices, label,
         model::{self, Keys},
         models, notice, overview, rollout, rollouts, tracking, truth,
     },
@@ -194,6 +194,14 @@ fn empty(frame: Frame) -> Vec<Drawn> {
             "models/one/label",
             label::page(frame, &fixtures::truth::labelling("digits", 0)),
         ),
+        (
+            "captures",
+            captures::page(
+                frame,
+                &captures::Which::default(),
+                &fixtures::captures::none(),
+            ),
+        ),
         ("rollouts", rollouts::page(frame, &[], None)),
         (
             "delivery",
@@ -349,6 +357,21 @@ fn usual(frame: Frame) -> Vec<Drawn> {
         (
             "models/digits/label",
             label::page(frame, &fixtures::truth::labelling("digits", 120)),
+        ),
+        (
+            "captures",
+            captures::page(
+                frame,
+                &captures::Which {
+                    model: Some("digits".parse().unwrap()),
+                    site: None,
+                },
+                &fixtures::captures::some("7"),
+            ),
+        ),
+        (
+            "captures/deletions/7",
+            captures::receipt::page(frame, &fixtures::captures::deletion("it was sold")),
         ),
         (
             "rollouts",

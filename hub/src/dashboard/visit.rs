@@ -27,6 +27,7 @@ use crate::{
         role::Policy,
     },
     app::App,
+    captures::CaptureError,
     fleet,
     monitor::{ChartError, TruthError, labelling::LabellingError},
     registry::ProfileError,
@@ -263,6 +264,15 @@ impl From<TruthError> for Trouble {
         match err {
             TruthError::Store(err) => Self::Failed(err),
             TruthError::Profile(err) => err.into(),
+            other => Self::Missing(format!("There is nothing to show: {other}.")),
+        }
+    }
+}
+
+impl From<CaptureError> for Trouble {
+    fn from(err: CaptureError) -> Self {
+        match err {
+            CaptureError::Store(err) => Self::Failed(err),
             other => Self::Missing(format!("There is nothing to show: {other}.")),
         }
     }

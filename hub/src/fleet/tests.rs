@@ -90,6 +90,7 @@ fn reported(site: &str, serving: Option<Serving>) -> Reported {
         trust: None,
         deltas: None,
         erased: None,
+        captures: None,
     }
 }
 

@@ -139,6 +139,7 @@ mod tests {
             trust: None,
             deltas: None,
             erased: None,
+            captures: None,
         }
     }
 

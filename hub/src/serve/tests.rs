@@ -210,6 +210,7 @@ impl Device {
             trust: None,
             deltas: None,
             erased: None,
+            captures: None,
         };
         self.say(Channel::State, codec::encode(&reported)).await;
     }

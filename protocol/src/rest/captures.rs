@@ -7,6 +7,7 @@ use crate::{
     capture::{MeasuredSignal, Reasons, Summary},
     digest::Digest,
     id::{DeviceId, ModelName, PredictionId, SiteName, SlotName},
+    reported::CaptureLimits,
     time::WallTime,
 };
 
@@ -175,6 +176,73 @@ pub struct NewCaptureDeletion {
     /// Why, for the audit log: at most 200 bytes, and nothing that names a person.
     #[serde(default)]
     pub reason: String,
+}
+
+/// `GET /captures/kept`: what is kept of captures.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct CapturesKept {
+    /// All of them.
+    pub all: KeptCount,
+    /// Whether there are older ones that were not counted.
+    pub more: bool,
+    /// By version of a model, the most first.
+    pub versions: Vec<KeptOf>,
+    /// By site, the most first.
+    pub sites: Vec<KeptOf>,
+    /// By why they were kept, the most first; one that was kept for two reasons counts with both.
+    pub reasons: Vec<KeptOf>,
+    /// By day (UTC), the newest first, at most 31.
+    pub days: Vec<KeptDay>,
+    /// Devices that captured most in the last 24 hours, at most 20.
+    pub devices: Vec<KeptDevice>,
+}
+
+/// How many captures, and how much of the database they take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct KeptCount {
+    /// Captures.
+    pub captures: u64,
+    /// Bytes of inputs and summaries, as they are stored.
+    pub bytes: u64,
+    /// Those with a truth.
+    pub labelled: u64,
+    /// Those of which only a summary is kept.
+    pub without_input: u64,
+}
+
+/// Captures that have something in common.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct KeptOf {
+    /// What: `digit-reader v2`, a site, a reason.
+    pub name: String,
+    /// How many.
+    pub kept: KeptCount,
+}
+
+/// Captures of one day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct KeptDay {
+    /// When it begins.
+    pub from: WallTime,
+    /// How many.
+    pub kept: KeptCount,
+}
+
+/// Captures of one device in the last 24 hours, beside what it may spend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct KeptDevice {
+    /// The device.
+    pub device: DeviceId,
+    /// How many came.
+    pub kept: KeptCount,
+    /// Its budget; absent if it has none, or does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<CaptureLimits>,
 }
 
 /// What was deleted. Its JSON is what the audit log holds the digest of.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tern_protocol::{
     blob::{BlobRef, Chunk, ChunkRange, Want},
-    capture::{CaptureRequest, Erasure, MeasuredSignal, Reasons, Summary},
+    capture::{CaptureRequest, Erasure, MeasuredSignal, PredictedNumber, Reasons, Summary},
     desired::{Desired, DesiredShadow, DesiredSlot, Offer},
     digest::Digest,
     id::{BootId, ModelVersion, OutboxId, PredictionId, Revision, Sequence},
@@ -14,8 +14,9 @@ use tern_protocol::{
     metric::{MetricCounts, MetricKind, MetricSpec, Range, Reduce, Sum, TensorSource},
     profile::{FeatureReference, Image, Reference},
     reported::{
-        Deltas, Link, OutboxReport, Phase, Platform, Progress, RejectReason, Rejected, Reported,
-        Resources, Serving, ShadowPhase, ShadowReport, SlotReport, SlotVersion, Trust,
+        CaptureLimits, Deltas, Link, OutboxReport, Phase, Platform, Progress, RejectReason,
+        Rejected, Reported, Resources, Serving, ShadowPhase, ShadowReport, SlotReport, SlotVersion,
+        Trust,
     },
     shadow::{ShadowWindow, TOLERANCE},
     steps::{Channels, InputSteps, Method, OutputSteps, PostStep, PreStep},
@@ -111,6 +112,7 @@ pub fn reported() -> Reported {
         trust: None,
         deltas: None,
         erased: None,
+        captures: None,
     }
 }
 
@@ -256,6 +258,33 @@ pub fn reported_that_forgot() -> Reported {
     let mut reported = reported();
     reported.erased = Some(1_790_000_000_127);
     reported
+}
+
+pub fn reported_with_limits() -> Reported {
+    let mut reported = reported();
+    reported.captures = Some(CaptureLimits {
+        per_day: Some(2_000),
+        bytes_per_day: Some(64 << 20),
+    });
+    reported
+}
+
+pub fn batch_with_captured_number() -> Batch {
+    let mut batch = batch();
+    batch
+        .entries
+        .retain(|entry| matches!(entry.body, Body::Capture(_)));
+    for entry in &mut batch.entries {
+        if let Body::Capture(capture) = &mut entry.body {
+            (capture.class, capture.confidence) = (0, 0.0);
+            capture.number = Some(PredictedNumber {
+                value: 41.5,
+                low: Some(39.0),
+                high: Some(44.25),
+            });
+        }
+    }
+    batch
 }
 
 pub fn batch_with_reasons() -> Batch {
@@ -802,6 +831,16 @@ macro_rules! every_message {
             "batch-reasons",
             tern_protocol::log::Batch,
             crate::samples::batch_with_reasons()
+        );
+        $each!(
+            "batch-capture-number",
+            tern_protocol::log::Batch,
+            crate::samples::batch_with_captured_number()
+        );
+        $each!(
+            "reported-capture-limits",
+            tern_protocol::reported::Reported,
+            crate::samples::reported_with_limits()
         );
         $each!(
             "desired-captures",

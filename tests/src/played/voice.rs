@@ -323,6 +323,7 @@ impl Voice {
             trust: None,
             deltas: None,
             erased: None,
+            captures: None,
         };
         let link = Link {
             online: true,

@@ -6,6 +6,7 @@ use serde_json::Value;
 use tern_protocol::tensor::{Tensor, TensorSpec};
 use tern_tests::{
     agent::Settings,
+    browser::{Browser, control},
     cli::{tern, tern_json},
     fleet::{Fleet, meter},
     oip::Input,
@@ -329,4 +330,71 @@ fn a_blur_hook_that_fails_keeps_nothing_and_one_that_works_keeps_what_it_gives()
     let places = kept[0]["summary"]["places"].as_array().map_or(0, Vec::len);
     let signals = kept[0]["summary"]["signals"].as_array().map_or(0, Vec::len);
     assert!(places + signals > 0, "{}", kept[0]);
+}
+
+/// The page of captures, as an operator uses it: looks, asks, deletes, and reads the receipt.
+#[test]
+fn a_person_looks_at_captures_asks_for_more_and_deletes_with_a_receipt() {
+    let lines = "random_share = 1.0\nper_window = 10000\nper_day = 400";
+    let mut fleet = fleet(&meter(1).captures(lines), &[]);
+    for number in 0..3 {
+        let of = [("tern-subject", "ada")];
+        let of = if number == 0 { &of[..] } else { &[] };
+        let answer = fleet.agents[0].ask(&input(number), of);
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    until_listed(&fleet, 3);
+    let kept = tern_json(&fleet, &["capture", "kept"]);
+    assert_eq!(
+        (&kept["all"]["captures"], &kept["more"]),
+        (&3.into(), &false.into())
+    );
+    assert_eq!(kept["devices"][0]["limits"]["per_day"], 400, "{kept:#}");
+    let text = tern(&fleet, &["capture", "kept", "--model", "digit-reader"]);
+    assert!(
+        text.out.contains("digit-reader v1") && text.out.contains("400"),
+        "{text:?}"
+    );
+    // The hub is another process; what is counted is in its database.
+    fleet.hub.kill_9();
+    fleet.run_hub();
+    let Some(browser) = Browser::start(fleet.dir()) else {
+        return;
+    };
+    browser.open(&format!("{}/models/digit-reader/health", fleet.hub.url()));
+    browser.click(
+        "[...document.querySelectorAll('a.button')].find((a) => a.textContent === 'Captures')",
+    );
+    browser.shows("3 captures");
+    browser.shows("Budgets, over the last 24 hours");
+    let drawn = browser.run("return document.querySelectorAll('.thumb canvas').length");
+    assert_eq!(drawn, 3, "the digits are drawn");
+    browser.assert_sound();
+
+    browser
+        .run("document.querySelectorAll('details').forEach((one) => (one.open = true)); return 1");
+    browser.run("document.getElementById('ask-count').value = '2'; return 1");
+    browser.click(&control("Ask"));
+    browser.shows("Asked. Devices that are offline");
+    browser.shows("model digit-reader");
+    browser.click(&control("Take back"));
+    browser.shows("Taken back.");
+
+    // Who does not say that it is for good deletes nothing.
+    browser.run("document.getElementById('delete-name').focus(); return 1");
+    browser.press("ada");
+    wait::until("the name to be hashed", || {
+        let hash = browser.run("return document.getElementById('delete-subject').value.length");
+        wait::that(hash == 64, || hash.to_string())
+    });
+    browser.click(&control("Delete"));
+    assert_eq!(listed(&fleet).len(), 3);
+    browser.click("document.getElementById('delete-sure')");
+    browser.click(&control("Delete"));
+    until_listed(&fleet, 2);
+    browser.shows("2 captures");
+    browser.click("document.querySelector('#deletions tbody a')");
+    browser.shows("nothing of it is left");
+    browser.shows("as it was written");
+    browser.assert_sound();
 }

@@ -1,4 +1,5 @@
 // Where the scripts of a page come together.
+import { showCaptures } from "./captures.js";
 import { watchCharts } from "./chart.js";
 import { watchDoor } from "./door.js";
 import { sendForms } from "./form.js";
@@ -13,6 +14,7 @@ steerRollout();
 watchDoor();
 sendForms();
 label();
+showCaptures();
 keepLive();
 
 // Choosing is enough; without this script the button is there.

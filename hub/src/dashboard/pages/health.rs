@@ -87,7 +87,9 @@ pub(in crate::dashboard) fn page(
         nav.crumbs aria-label="Breadcrumb" {
             a href=(scope.page("/models")) { "Models" } " / " a href=(of_model) { (model.name) }
         }
-        (layout::heading(&html! { "Health of " (model.name) }, &below, &html! {}))
+        (layout::heading(&html! { "Health of " (model.name) }, &below, &html! {
+            a.button href=(super::captures::of_model(scope, &model.name)) { "Captures" }
+        }))
         div.row { (filter(&path, model, narrowed, &health.sites)) (narrowed.range.choice_beside(&path, &others)) }
         section aria-labelledby="findings-title" {
             h2.apart #findings-title { "What moved" }

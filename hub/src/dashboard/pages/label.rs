@@ -44,6 +44,7 @@ pub(in crate::dashboard) fn page(frame: Frame, view: &LabellingView) -> Markup {
             a href=(scope.page("/models")) { "Models" } " / " a href=(path) { (view.model) }
         }
         (layout::heading(&html! { "Label " (view.model) }, &below, &html! {
+            a.button href=(super::captures::of_model(scope, &view.model)) { "Captures" }
             a.button href=(format!("{path}/truth")) { "Truth" }
         }))
         section #labeller data-label=(api) aria-label="Capture" {

@@ -6,6 +6,7 @@
 pub(super) mod access;
 pub(super) mod account;
 pub(super) mod alerts;
+pub(super) mod captures;
 pub(super) mod delivery;
 pub(super) mod device;
 pub(super) mod devices;

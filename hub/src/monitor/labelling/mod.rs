@@ -15,6 +15,7 @@ mod queue;
 mod say;
 pub mod schema;
 mod settle;
+mod shown;
 mod stand;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ mod view;
 pub use self::{
     queue::next,
     say::{say, undo},
+    shown::shown,
     stand::{set, stand},
 };
 

@@ -1,13 +1,12 @@
 //! Which captures a person is asked about next.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use sea_orm::{
     ConnectionTrait as _, DatabaseTransaction, FromQueryResult, TransactionTrait as _, Value,
 };
 use tern_protocol::{
     id::{ModelName, WorkspaceId},
-    profile::Reference,
     rest::{CaptureView, Chosen, Item, Items, NextItems, Queue, SaidBy, VersionRef},
 };
 
@@ -15,9 +14,10 @@ use super::{
     LEASE, Labeller, LabellingError,
     say::truth,
     settle::Truth,
+    shown::shown,
     stand::labellers,
     value::{Candidate, LOT, Place, lot, most_valuable, spread, uncertainty},
-    view::{choices, summary, view},
+    view::choices,
 };
 use crate::{
     app::App,
@@ -433,33 +433,26 @@ pub(super) async fn items(
     let keys: Vec<Predicted> = chosen.iter().map(|(key, _)| key.clone()).collect();
     let mut found = captures::some(app, workspace, model, &keys).await?;
     let classes = registry::classes(app.store.read(), workspace, Some(model)).await?;
-    let mut references: BTreeMap<VersionRef, Option<Reference>> = BTreeMap::new();
-    let mut items = Vec::with_capacity(chosen.len());
-    for (key, chosen) in chosen {
-        let Some(capture) = found.remove(key) else {
-            continue;
-        };
+    let found = chosen
+        .iter()
+        .filter_map(|(key, chosen)| Some((found.remove(key)?, *chosen)));
+    let found: Vec<_> = found.collect();
+    let views = shown(app, workspace, found.iter().map(|(capture, _)| capture)).await?;
+    let mut items = Vec::with_capacity(found.len());
+    for ((capture, chosen), view) in found.into_iter().zip(views) {
         let of = VersionRef {
             model: capture.model.clone(),
             version: capture.version,
         };
-        if !references.contains_key(&of) {
-            let profile = registry::profile(app, workspace, &of.model, of.version).await?;
-            references.insert(of.clone(), profile.flatten());
-        }
-        let reference = references.get(&of).and_then(Option::as_ref);
-        let names = classes.get(&of).cloned().unwrap_or_default();
+        let names = classes.get(&of).map(Vec::as_slice).unwrap_or_default();
         let mut item = Item {
-            view: match &capture.summary {
-                Some(kept) => summary(kept, reference),
-                None => view(&capture.shape, &capture.input, reference),
-            },
-            classes: choices(&names),
-            chosen: *chosen,
+            view,
+            classes: choices(names),
+            chosen,
             said: Vec::new(),
             capture,
         };
-        if *chosen == Chosen::Disagreement {
+        if chosen == Chosen::Disagreement {
             item.said = said(app, workspace, &item).await?;
         }
         items.push(item);

@@ -243,5 +243,6 @@ fn reported(site: SiteName) -> Reported {
         trust: None,
         deltas: None,
         erased: None,
+        captures: None,
     }
 }
