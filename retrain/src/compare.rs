@@ -145,8 +145,11 @@ pub struct Comparison {
     /// Sources of recent labels that deviate from the others.
     #[n(6)]
     pub deviating: Vec<Source>,
-    /// All of it in words, the most important first.
+    /// Recent labels that can be held against no other source's: their place is known to one source alone.
     #[n(7)]
+    pub unchecked: u64,
+    /// All of it in words, the most important first.
+    #[n(8)]
     pub sentences: Vec<String>,
 }
 
@@ -184,6 +187,7 @@ pub fn compare(samples: &[Sample], terms: &Terms<'_>) -> Comparison {
         slices,
         slices_known,
         deviating,
+        unchecked: sources::unchecked(&recent),
         sentences: Vec::new(),
     };
     let reason = conclude(&comparison);
@@ -267,12 +271,10 @@ fn conclude(comparison: &Comparison) -> Reason {
 fn judge(rows: &[Row<'_>], margin: f64, least: u64) -> PartResult {
     let difference = difference(rows);
     let verdict = match difference {
-        Some(one) if one.n < least => Verdict::Unknown,
-        None => Verdict::Unknown,
-        Some(one) if one.low > 0.0 => Verdict::Better,
-        Some(one) if one.low >= -margin => Verdict::NoWorse,
-        Some(one) if one.high < 0.0 && one.value < -margin => Verdict::Worse,
-        Some(_) => Verdict::Unknown,
+        Some(one) if one.n >= least && one.low > 0.0 => Verdict::Better,
+        Some(one) if one.n >= least && one.low >= -margin => Verdict::NoWorse,
+        Some(one) if one.n >= least && one.high < 0.0 && one.value < -margin => Verdict::Worse,
+        _ => Verdict::Unknown,
     };
     PartResult {
         verdict,

@@ -1,7 +1,7 @@
 //! What was spent, and whether more may be. Pure.
 //!
 //! What an action may cost is written down before it is carried out, under its key, and replaced by what it cost. So
-//! nothing is counted twice, and nothing that was begun is forgotten. Spans are the last 24 hours and the last 30 days:
+//! nothing is counted twice, and nothing that was begun is forgotten; what was never begun stays set aside. Spans are the last 24 hours and the last 30 days:
 //! no time zone decides how much there is.
 
 use std::collections::BTreeMap;
@@ -64,6 +64,13 @@ impl Ledger {
                 // One that failed before anybody measured it may have cost all that it might.
                 _ => {}
             }
+        }
+    }
+
+    /// No charge is later than this.
+    pub(crate) fn not_after(&mut self, now: WallTime) {
+        for charge in self.0.values_mut() {
+            charge.at = charge.at.min(now);
         }
     }
 

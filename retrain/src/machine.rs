@@ -1,7 +1,10 @@
 //! What follows from what is known: the step of a model's loop.
 
 mod asked;
+mod letting_out;
 mod stages;
+mod watching;
+mod work;
 
 use tern_protocol::{
     codec::{self, DecodeError},
@@ -11,6 +14,7 @@ use tern_protocol::{
 use crate::{
     action::{Act, Action, Key, Step},
     fact::{Facts, Work},
+    ledger::DAY,
     policy::Policy,
     state::{
         Answered, Baseline, FORMAT, LESSONS_MAX, Lesson, Loop, Measure, Outcome, Round, Stage,
@@ -56,6 +60,9 @@ pub enum RestoreError {
     },
 }
 
+/// A clock that was set back by less stands still until it has caught up; one that was set back by more had been wrong.
+const CLOCK_BACK: i64 = DAY;
+
 impl Loop {
     /// As it was stored by [`Self::to_bytes`].
     pub fn restore(bytes: &[u8]) -> Result<Self, RestoreError> {
@@ -76,7 +83,7 @@ impl Loop {
     #[must_use]
     pub fn step(&self, policy: Option<&Policy>, facts: &Facts, now: WallTime) -> Stepped {
         let mut known = self.clone();
-        known.latest = known.latest.max(now);
+        known.tell_time(now);
         let now = known.latest;
         known.ledger.settle(facts, now);
         let mut look = Look {
@@ -86,17 +93,14 @@ impl Loop {
             actions: Vec::new(),
             ended: None,
         };
-        let waits = match policy {
-            Some(policy) => look.advance(policy),
-            None => {
-                if let Some(round) = look.known.open.take() {
-                    look.end(
-                        round,
-                        Outcome::Superseded("its policy was taken away".into()),
-                    );
-                }
-                "there is no policy".into()
+        let waits = if let Some(policy) = policy {
+            look.advance(policy)
+        } else {
+            if let Some(round) = look.known.open.take() {
+                let why = "its policy was taken away".into();
+                look.end(round, Outcome::Superseded(why));
             }
+            "there is no policy".into()
         };
         look.stop_what_nobody_waits_for();
         Stepped {
@@ -104,6 +108,25 @@ impl Loop {
             actions: look.actions,
             ended: look.ended,
             waits,
+        }
+    }
+
+    /// It is so late. A clock that was far ahead and is set right would otherwise stand still for as long, and no round
+    /// would end meanwhile: then what was seen to be later than now is taken for now. So the cool-down and the limits
+    /// begin anew, and are never cut short.
+    fn tell_time(&mut self, now: WallTime) {
+        if self.latest.0.saturating_sub(now.0) <= CLOCK_BACK {
+            self.latest = self.latest.max(now);
+            return;
+        }
+        self.latest = now;
+        self.ended = self.ended.map(|ended| ended.min(now));
+        self.cut = self.cut.map(|cut| cut.min(now));
+        self.ledger.not_after(now);
+        if let Some(round) = &mut self.open {
+            round.opened = round.opened.min(now);
+            round.since = round.since.min(now);
+            round.not_before = round.not_before.min(now);
         }
     }
 }

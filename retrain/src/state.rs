@@ -31,7 +31,7 @@ pub struct Loop {
     /// [`FORMAT`].
     #[n(0)]
     pub(crate) format: u16,
-    /// The latest time that was seen. A clock that was set back stands still in here.
+    /// The latest time that was seen. A clock that was set back a little stands still in here.
     #[n(1)]
     pub(crate) latest: WallTime,
     /// Rounds that were opened; the number of the last one.

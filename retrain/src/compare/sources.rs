@@ -69,8 +69,9 @@ struct Apart {
 pub(super) fn deviating(rows: &[Row<'_>], bounds: &Bounds) -> Vec<Source> {
     let mean: WeightedMean = {
         let mut mean = WeightedMean::default();
-        rows.iter()
-            .for_each(|row| mean.add(row.champion, row.weight.recip()));
+        for row in rows {
+            mean.add(row.champion, row.weight.recip());
+        }
         mean
     };
     // Of classes losses are shares already.
@@ -90,6 +91,18 @@ pub(super) fn deviating(rows: &[Row<'_>], bounds: &Bounds) -> Vec<Source> {
         named.push(next);
     }
     named
+}
+
+/// Labels that can be held against no other source's at the same site.
+pub(super) fn unchecked(rows: &[Row<'_>]) -> u64 {
+    let mut sites: BTreeMap<Option<&SiteName>, (BTreeSet<&str>, u64)> = BTreeMap::new();
+    for row in rows {
+        let (sources, n) = sites.entry(row.sample.site.as_ref()).or_default();
+        sources.extend(row.sample.source.as_deref());
+        *n += 1;
+    }
+    let alone = sites.values().filter(|(sources, _)| sources.len() < 2);
+    alone.map(|(_, n)| n).sum()
 }
 
 /// The one that deviates most among those that are not named yet, if any does.

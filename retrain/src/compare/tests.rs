@@ -71,6 +71,9 @@ fn verdicts_take_both_magnitude_and_certainty() {
         (paired(Part::Recent, 4_000, 12, 12), Verdict::NoWorse),
         (paired(Part::Recent, 400, 10, 60), Verdict::Worse),
         (paired(Part::Recent, 60, 6, 8), Verdict::Unknown),
+        // Sixty that both are right about do not show that one in fifty would not be lost.
+        (paired(Part::Recent, 60, 0, 0), Verdict::Unknown),
+        (paired(Part::Recent, 400, 0, 0), Verdict::NoWorse),
     ] {
         let all = compared(&[held.clone(), recent].concat());
         assert_eq!(all.verdict, expected, "{:?}", all.sentences);
@@ -95,7 +98,7 @@ fn verdicts_take_both_magnitude_and_certainty() {
     ]
     .concat();
     let mut site = apart.clone();
-    site.iter_mut().for_each(|one| {
+    for one in &mut site {
         one.answers = match one.answers {
             // Of many classes, so that none of them is shown to be worse by itself.
             Answers::Class {
@@ -108,8 +111,8 @@ fn verdicts_take_both_magnitude_and_certainty() {
                 challenger: f64::from(challenger) + 1.0,
             },
             other => other,
-        }
-    });
+        };
+    }
     let site = compared(&site);
     assert_eq!(site.verdict, Verdict::Unknown, "{:?}", site.sentences);
     assert!(site.sentences[0].contains("labels disagree"));
@@ -127,8 +130,9 @@ fn a_site_that_becomes_worse_is_named_and_one_that_moved_has_to_be_known() {
         } else {
             paired(Part::Recent, 60, 12, 1)
         };
-        here.iter_mut()
-            .for_each(|one| one.site = Some(name.clone()));
+        for one in &mut here {
+            one.site = Some(name.clone());
+        }
         samples.extend(here);
     }
     let moved: Vec<SiteName> = vec!["site-3".parse().unwrap()];
@@ -164,6 +168,37 @@ fn a_site_that_becomes_worse_is_named_and_one_that_moved_has_to_be_known() {
         "{:?}",
         unknown.sentences
     );
+}
+
+/// Of two models that are equally good at 300 sites, none is called worse more often than in one of twenty comparisons.
+#[test]
+fn of_many_sites_none_is_called_worse_by_chance() {
+    let (mut called, rounds) = (0, 100);
+    for seed in 0..rounds {
+        let mut chance = Chance::new(seed);
+        let mut samples = Vec::new();
+        for site in 0..300 {
+            let mut here = paired(Part::Recent, 40, 0, 0);
+            for one in &mut here {
+                one.site = Some(format!("site-{site}").parse().unwrap());
+                let drawn = chance.uniform();
+                if let Answers::Class {
+                    champion,
+                    challenger,
+                    ..
+                } = &mut one.answers
+                {
+                    *champion = u16::from(drawn < 0.1);
+                    *challenger = u16::from(drawn > 0.9);
+                }
+            }
+            samples.extend(here);
+        }
+        let all = compared(&samples);
+        called += u32::from(all.slices.iter().any(|one| one.verdict == Verdict::Worse));
+        assert_eq!((all.slices_known, all.slices.len()), (301, SLICES_MAX));
+    }
+    assert!(called <= 10, "{called} of {rounds}");
 }
 
 #[test]

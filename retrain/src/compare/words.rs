@@ -1,7 +1,8 @@
 //! Comparisons in words, with their numbers.
 
 use super::{
-    Comparison, PartResult, Reason, Slice, SliceOf, Source, Terms, Verdict, paired::Difference,
+    Comparison, Part, PartResult, Reason, Slice, SliceOf, Source, Terms, Verdict,
+    paired::Difference,
 };
 
 /// Slices that are named.
@@ -154,23 +155,33 @@ fn slice(one: &Slice, terms: &Terms<'_>) -> String {
 }
 
 fn name(one: &Slice, terms: &Terms<'_>) -> String {
+    let part = match one.part {
+        Part::HeldOut => "of the held-out part",
+        Part::Recent => "of recent labels",
+    };
     match &one.of {
-        SliceOf::Site(site) => format!("site {site}"),
+        SliceOf::Site(site) => format!("site {site} {part}"),
         SliceOf::Class(class) => match terms.classes.get(usize::from(*class)) {
-            Some(name) => format!("class {name}"),
-            None => format!("class {class}"),
+            Some(name) => format!("class {name} {part}"),
+            None => format!("class {class} {part}"),
         },
     }
 }
 
 fn source(one: &Source) -> String {
+    let more = if one.contradicts < 0.0 {
+        "less"
+    } else {
+        "more"
+    };
+    let better = if one.favours < 0.0 { "worse" } else { "better" };
     format!(
-        "Labels of {}: {} that others know the sites of as well; they contradict both models {} more often, and find the challenger {} points better, than {} labels of others there.",
-        one.name,
+        "Beside {} labels of others at the same sites, the {} of {} contradict both models {} {more} often, and find the challenger {} {better}.",
+        one.others,
         one.n,
-        points(one.contradicts),
-        signed(one.favours),
-        one.others
+        one.name,
+        points(one.contradicts.abs()),
+        points(one.favours.abs())
     )
 }
 

@@ -114,10 +114,10 @@ impl Policy {
                     }
                 }
                 Trigger::AccuracyBelow(share) => {
-                    share_is_right(found, at("accuracy-below"), *share)
+                    share_is_right(found, at("accuracy-below"), *share);
                 }
                 Trigger::EstimateBelow(share) => {
-                    share_is_right(found, at("estimate-below"), *share)
+                    share_is_right(found, at("estimate-below"), *share);
                 }
                 Trigger::ErrorAbove(error) => {
                     if !(error.is_finite() && *error > 0.0) {

@@ -42,7 +42,7 @@ fn story(kill: Option<Kill>) -> (World, BTreeSet<Stage>) {
                 world.label(queued, 0);
             }
             Stage::Proposed | Stage::AskedRegistration | Stage::AskedRollout => {
-                world.say("anna", Say::Agree)
+                world.say("anna", Say::Agree);
             }
             Stage::Unknown => {
                 let say = if asked_again { Say::Agree } else { Say::Again };
