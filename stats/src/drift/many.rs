@@ -1,4 +1,4 @@
-//! Which of many: the share of wrong ones among those named is kept small, whatever they have to do with each other.
+//! Which of many: how often wrong ones are named is kept small, whatever they have to do with each other.
 
 /// The claims that are refuted at a false discovery rate of `alpha`, by index, the strongest evidence first. `ln` are
 /// natural logarithms of e-values; what is no number is none.
@@ -20,6 +20,25 @@ pub fn discoveries(ln: &[f64], alpha: f64) -> Vec<usize> {
     order
 }
 
+/// The claims that are refuted while the chance that any of them is true stays below `alpha`, by index, the smallest
+/// p-value first. What is no number is not refuted.
+///
+/// Source: S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6(2),
+/// 1979: the smallest is held against α/K, the next against α/(K−1), until one is not small enough. No assumption on
+/// how they depend.
+pub fn refuted(p: &[f64], alpha: f64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..p.len()).filter(|at| !p[*at].is_nan()).collect();
+    order.sort_by(|a, b| p[*a].total_cmp(&p[*b]).then(a.cmp(b)));
+    let small = |rank: usize, at: usize| p[at] <= alpha / (p.len() - rank) as f64;
+    let named = order
+        .iter()
+        .enumerate()
+        .take_while(|(rank, at)| small(*rank, **at));
+    let named = named.count();
+    order.truncate(named);
+    order
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,5 +52,14 @@ mod tests {
         assert_eq!(discoveries(&e, 0.05), [3, 1]);
         assert!(discoveries(&[], 0.05).is_empty());
         assert!(discoveries(&[0.0, 0.0], 0.0).is_empty());
+    }
+
+    #[test]
+    fn the_next_one_is_held_against_less() {
+        assert_eq!(refuted(&[0.04, 0.01, 0.03, f64::NAN], 0.05), [1]);
+        // 0.05/4, 0.05/3, 0.05/2, 0.05.
+        assert_eq!(refuted(&[0.016, 0.012, 0.024, 0.05], 0.05), [1, 0, 2, 3]);
+        assert!(refuted(&[], 0.05).is_empty());
+        assert!(refuted(&[f64::NAN], 1.0).is_empty());
     }
 }
