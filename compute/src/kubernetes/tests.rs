@@ -4,7 +4,10 @@ use serde_json::{Value, json};
 use tern_protocol::id::JobId;
 
 use super::*;
-use crate::job::{Secret, Variable};
+use crate::{
+    job::{Ended, Evidence, LostBecause, Secret, Variable},
+    seen::{Seen, Taken},
+};
 
 const KEY: AttemptKey = AttemptKey {
     job: JobId(12),

@@ -84,14 +84,11 @@ impl LogWriter {
     /// Adds bytes. A disk that is full costs words and not the job: they count as left out.
     pub(crate) fn write(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let written = match self.some(bytes) {
-                Ok(written) => written,
-                Err(_) => {
-                    // The next words are tried in a new piece, whose name says that these are missing.
-                    self.piece = None;
-                    bytes.len()
-                }
-            };
+            let written = self.some(bytes).unwrap_or_else(|_| {
+                // The next words are tried in a new piece, whose name says that these are missing.
+                self.piece = None;
+                bytes.len()
+            });
             self.total += written as u64;
             bytes = &bytes[written..];
         }

@@ -231,11 +231,8 @@ impl Project {
         });
         for (name, value) in given {
             if !entry.parameters.contains_key(name) {
-                command.push_str(&format!(
-                    " {} {}",
-                    quoted(&format!("--{name}")),
-                    quoted(value)
-                ));
+                let option = quoted(&format!("--{name}"));
+                command.extend([" ", &option, " ", &quoted(value)]);
             }
         }
         if !problems.is_empty() {

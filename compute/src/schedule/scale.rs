@@ -80,7 +80,7 @@ mod tests {
         min: 1,
         max: 5,
         up_after: Duration::from_secs(30),
-        idle_after: Duration::from_secs(300),
+        idle_after: Duration::from_mins(5),
     };
 
     /// Demands at seconds, and the units that follow.

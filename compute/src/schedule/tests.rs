@@ -1,5 +1,7 @@
 //! A small world in which jobs come, run and end, with a clock that is turned by hand.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use tern_protocol::id::JobId;
 
@@ -278,7 +280,7 @@ fn a_queue_grows_a_compute_and_its_end_shrinks_it() {
         min: 0,
         max: 3,
         up_after: Duration::from_secs(20),
-        idle_after: Duration::from_secs(60),
+        idle_after: Duration::from_mins(1),
     };
     let mut world = World::new(vec![compute]);
     let ada = owner("lab", "ada");

@@ -179,7 +179,7 @@ impl Supervisor {
                 (_, Some(_)) => MemoryKeeper::Group,
                 (_, None) => MemoryKeeper::Supervisor,
             },
-            artifacts: artifacts.unwrap_or_default(),
+            artifacts,
             log_bytes: self.log.total(),
             survivors: self.survivors,
         };
@@ -229,6 +229,8 @@ impl Supervisor {
         let until = Instant::now() + LAST_WORD;
         loop {
             match self.attempt.end(exit) {
+                // Somebody has taken its directory away: nobody wants to know.
+                Err(_) if !self.attempt.path().exists() => return Ok(()),
                 Err(_) if Instant::now() < until => {
                     std::thread::sleep(Duration::from_secs(1));
                 }

@@ -78,7 +78,7 @@ impl Supervisor {
         for (name, value) in &self.variables {
             let name = name.to_string_lossy();
             if name.starts_with("PIP_") || name.starts_with("UV_") {
-                all.push_str(&format!("{name}={}\0", value.to_string_lossy()));
+                all.extend([&name, "=", &value.to_string_lossy(), "\0"]);
             }
         }
         Digest::of(all.as_bytes()).to_string()

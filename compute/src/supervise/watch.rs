@@ -20,7 +20,10 @@ use super::{
 };
 use crate::{
     job::{Ended, Evidence},
-    local::process::{Process, held, tree},
+    local::{
+        Group,
+        process::{Process, held, tree},
+    },
 };
 
 /// How often memory and the wish to end are looked at when nothing else happens.
@@ -89,11 +92,7 @@ impl Supervisor {
                 None if kept => self.order.memory.saturating_mul(2),
                 _ => 0,
             },
-            group: self
-                .group
-                .as_ref()
-                .filter(|_| kept)
-                .map(|group| group.path()),
+            group: self.group.as_ref().filter(|_| kept).map(Group::path),
         };
         // The file of this process, whatever has become of its name.
         let child = Command::new("/proc/self/exe")
@@ -244,7 +243,8 @@ impl Supervisor {
         let Some(output) = &mut running.output else {
             return;
         };
-        let mut buffer = [0; 64 * 1024];
+        // What a pipe holds by itself, in four.
+        let mut buffer = [0; 16 * 1024];
         match output.read(&mut buffer) {
             Ok(0) => running.output = None,
             Err(err) if err.kind() != io::ErrorKind::Interrupted => running.output = None,

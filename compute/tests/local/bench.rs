@@ -14,7 +14,7 @@ use tern_compute::{
 use tern_protocol::id::JobId;
 
 /// How long anything may take on a machine that is busy with much else.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_mins(2);
 
 /// Waits until something is there, and says what was waited for if it never is.
 #[track_caller]
