@@ -189,6 +189,8 @@ names! {
     ModelName;
     /// A rule by which something is an alert.
     RuleName;
+    /// A place where jobs run.
+    ComputeName;
 }
 
 names! {
@@ -227,6 +229,8 @@ counters! {
     AlertId(u64);
     /// One silence in which alerts are not told.
     SilenceId(u64);
+    /// One job: a command that runs on a compute.
+    JobId(u64);
 }
 
 /// 1, 2, 3 …; never reused, not even after deletion.

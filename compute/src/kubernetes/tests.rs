@@ -1,0 +1,237 @@
+//! Manifests against what the API demands of them; answers as clusters give them.
+
+use serde_json::{Value, json};
+use tern_protocol::id::JobId;
+
+use super::*;
+use crate::{
+    job::{Ended, Evidence, LostBecause, Secret, Variable},
+    seen::{Seen, Taken},
+};
+
+const KEY: AttemptKey = AttemptKey {
+    job: JobId(12),
+    number: 2,
+};
+
+fn cluster() -> Cluster {
+    serde_json::from_value(json!({"namespace": "training", "image": "python:3.12-slim"})).unwrap()
+}
+
+/// The rules of the API that a manifest of ours could break, by the reference of Kubernetes: names and label values are
+/// DNS labels, quantities have their form, a Job's pods never restart by themselves, limits of extended resources are
+/// whole, a variable has one source.
+#[track_caller]
+fn valid(job: &Value) {
+    let dns_label = |text: &str| {
+        let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        (1..=63).contains(&text.len())
+            && text.bytes().all(inner)
+            && !text.starts_with('-')
+            && !text.ends_with('-')
+    };
+    let whole = |value: &Value| value.as_u64().is_some();
+    assert_eq!(
+        (&job["apiVersion"], &job["kind"]),
+        (&json!("batch/v1"), &json!("Job"))
+    );
+    assert!(dns_label(job["metadata"]["name"].as_str().unwrap()));
+    let spec = &job["spec"];
+    for field in [
+        "parallelism",
+        "completions",
+        "backoffLimit",
+        "activeDeadlineSeconds",
+        "ttlSecondsAfterFinished",
+    ] {
+        assert!(whole(&spec[field]), "{field}");
+    }
+    assert!(spec["activeDeadlineSeconds"].as_u64().unwrap() > 0);
+    for labels in [
+        &job["metadata"]["labels"],
+        &spec["template"]["metadata"]["labels"],
+    ] {
+        for (key, value) in labels.as_object().unwrap() {
+            let name = key.rsplit('/').next().unwrap();
+            assert!(
+                dns_label(name) && dns_label(value.as_str().unwrap()),
+                "{key}: {value}"
+            );
+        }
+    }
+    let pod = &spec["template"]["spec"];
+    assert_eq!(pod["restartPolicy"], "Never");
+    for container in pod["containers"].as_array().unwrap() {
+        assert!(dns_label(container["name"].as_str().unwrap()));
+        assert!(!container["image"].as_str().unwrap().is_empty());
+        let mut names = std::collections::BTreeSet::new();
+        for variable in container["env"].as_array().unwrap() {
+            let name = variable["name"].as_str().unwrap();
+            assert!(names.insert(name.to_owned()), "{name} twice");
+            let (value, from) = (variable.get("value"), variable.get("valueFrom"));
+            assert!(value.is_some() != from.is_some(), "{variable}");
+            assert!(value.is_none_or(Value::is_string));
+        }
+        let resources = &container["resources"];
+        for (name, quantity) in resources["limits"].as_object().unwrap() {
+            let quantity = quantity.as_str().unwrap();
+            assert!(quantity.parse::<u64>().is_ok(), "{name}: {quantity}");
+            let request = &resources["requests"][name];
+            assert!(
+                request.is_null() || request == quantity,
+                "{name}: request over limit"
+            );
+        }
+        let cpu = resources["requests"]["cpu"].as_str().unwrap();
+        assert!(cpu.strip_suffix('m').unwrap().parse::<u32>().unwrap() > 0);
+    }
+}
+
+#[test]
+fn a_job_becomes_a_manifest_that_the_api_takes() {
+    let mut spec = JobSpec::of(["python", "train.py", "$(HOME)"]);
+    spec.resources.memory = 1 << 30;
+    spec.resources.gpus = 2;
+    spec.dataset = Some("s3://data/set".into());
+    let plain = crate::job::Variable::Plain("5$".into());
+    spec.variables.insert("PRICE".into(), plain);
+    let secret = Secret::new("swordfish");
+    spec.variables
+        .insert("KEY".into(), Variable::Secret { secret });
+    let (secret, job) = manifests(KEY, &spec, &cluster()).unwrap();
+    let job = serde_json::to_value(job).unwrap();
+    valid(&job);
+    assert!(!job.to_string().contains("swordfish"));
+    let secret = serde_json::to_value(secret.unwrap()).unwrap();
+    assert_eq!(secret["stringData"], json!({"KEY": "swordfish"}));
+    assert_eq!(secret["metadata"]["name"], "tern-job-12-2");
+    let container = &job["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(
+        container["command"],
+        json!(["python", "train.py", "$$(HOME)"])
+    );
+    assert_eq!(
+        container["resources"],
+        json!({
+            "requests": {"cpu": "1000m", "memory": "1073741824"},
+            "limits": {"memory": "1073741824", "nvidia.com/gpu": "2"},
+        })
+    );
+    let of = |name: &str| {
+        let all = container["env"].as_array().unwrap();
+        all.iter().find(|one| one["name"] == name).unwrap().clone()
+    };
+    assert_eq!(of("PRICE")["value"], "5$$");
+    assert_eq!(
+        of("KEY")["valueFrom"]["secretKeyRef"],
+        json!({"name": "tern-job-12-2", "key": "KEY"})
+    );
+    spec.environment = Environment::Requirements {
+        text: "numpy\n".into(),
+        python: None,
+    };
+    valid(&serde_json::to_value(manifests(KEY, &spec, &cluster()).unwrap().1).unwrap());
+    let largest = AttemptKey {
+        job: JobId(u64::MAX),
+        number: u32::MAX,
+    };
+    valid(&serde_json::to_value(manifests(largest, &spec, &cluster()).unwrap().1).unwrap());
+}
+
+#[test]
+fn what_a_pod_cannot_do_is_refused_by_field() {
+    let mut spec = JobSpec::of(["true"]);
+    spec.artifacts = vec!["*.onnx".into()];
+    spec.environment = Environment::Requirements {
+        text: String::new(),
+        python: Some("3.11".into()),
+    };
+    let problems = manifests(KEY, &spec, &cluster()).err().unwrap();
+    let places: Vec<&str> = problems.iter().map(|one| one.at.as_str()).collect();
+    assert_eq!(places, ["artifacts", "environment.requirements.python"]);
+}
+
+#[test]
+fn creating_twice_is_creating_once() {
+    let exists = r#"{"kind": "Status", "reason": "AlreadyExists", "code": 409}"#;
+    assert_eq!(taken(201, "{}"), Taken::Now);
+    assert_eq!(taken(409, exists), Taken::Before);
+    assert!(matches!(taken(422, "Invalid"), Taken::Refused(_)));
+    assert!(matches!(taken(403, "exceeded quota"), Taken::Unclear(_)));
+    assert!(matches!(taken(500, ""), Taken::Unclear(_)));
+}
+
+#[test]
+fn answers_are_told_as_they_are() {
+    let condition = |kind: &str, reason: &str| {
+        let condition = json!({"type": kind, "status": "True", "reason": reason});
+        json!({"status": {"conditions": [condition]}}).to_string()
+    };
+    let pods = |terminated: Value| {
+        let container = json!({"state": {"terminated": terminated}});
+        json!({"items": [{"status": {"containerStatuses": [container]}}]}).to_string()
+    };
+    let failed = |terminated: Value| match seen(
+        200,
+        &condition("Failed", "BackoffLimitExceeded"),
+        &pods(terminated),
+        false,
+    ) {
+        Seen::Ended(ended) => ended,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        seen(200, &condition("Complete", ""), "", false),
+        Seen::Ended(Ended::Exited(0))
+    );
+    let late = seen(200, &condition("Failed", "DeadlineExceeded"), "", false);
+    assert_eq!(late, Seen::Ended(Ended::TimeLimit));
+    assert_eq!(failed(json!({"exitCode": 3})), Ended::Exited(3));
+    assert_eq!(failed(json!({"exitCode": 139})), Ended::Signalled(11));
+    let oom = failed(json!({"exitCode": 137, "reason": "OOMKilled"}));
+    assert_eq!(oom, Ended::OutOfMemory(Evidence::Kernel));
+    assert!(matches!(
+        failed(json!({"exitCode": 120})),
+        Ended::Environment(_)
+    ));
+    let lost_pod = seen(
+        200,
+        &condition("Failed", "BackoffLimitExceeded"),
+        "{}",
+        false,
+    );
+    assert_eq!(
+        lost_pod,
+        Seen::Ended(Ended::Lost(LostBecause::EngineForgot))
+    );
+    assert_eq!(
+        seen(200, r#"{"status": {"active": 1, "ready": 1}}"#, "", false),
+        Seen::Running
+    );
+    assert_eq!(
+        seen(200, r#"{"status": {"active": 1, "ready": 0}}"#, "", false),
+        Seen::Waiting
+    );
+    assert_eq!(seen(200, "{}", "", false), Seen::Waiting);
+    assert_eq!(seen(404, "", "", false), Seen::Unknown);
+    assert_eq!(seen(404, "", "", true), Seen::Ended(Ended::Cancelled));
+    assert!(matches!(seen(503, "busy", "", false), Seen::Unclear(_)));
+}
+
+#[test]
+fn a_shell_enters_a_venv_that_is_named() {
+    let mut spec = JobSpec::of(["sh", "-c", "echo $VIRTUAL_ENV ${PATH%%:*}"]);
+    spec.environment = Environment::Venv("/opt/it's mine".into());
+    let words: Vec<String> = command(&spec)
+        .iter()
+        .map(|word| word.replace("$$", "$"))
+        .collect();
+    let out = std::process::Command::new(&words[0])
+        .args(&words[1..])
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8(out.stdout).unwrap(),
+        "/opt/it's mine /opt/it's mine/bin\n"
+    );
+}

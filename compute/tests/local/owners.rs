@@ -1,0 +1,256 @@
+//! Owners that are killed, supervisors that are killed, machines that were started again: nothing runs twice, and what
+//! is not known is called lost.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
+};
+
+use rustix::process::Signal;
+use tern_compute::{
+    job::{Ended, LostBecause, Phase},
+    local::{
+        Local, Observed, Started,
+        process::{Process, boot_id},
+    },
+};
+
+use crate::{
+    bench::{Bench, gone, key, lives, settings, shell, wait_for},
+    programs,
+};
+
+/// Adds a line to a file for each time it runs, and waits until somebody opens the gate.
+const GATED: &str = "echo ran >> ../ran; mkfifo gate; echo $$ > pid; read word < gate; echo $word";
+
+/// An owner in a process of its own, which has started job 1.
+fn owner_of(bench: &Bench, script: &str) -> Child {
+    let [program, args @ ..] = programs::words();
+    let mut owner = Command::new(program)
+        .args(args)
+        .env(programs::WHICH, "owner")
+        .env(programs::ROOT, bench.dir.path())
+        .env(programs::SCRIPT, script)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(owner.stdout.take().unwrap()).lines();
+    let started = lines
+        .map_while(Result::ok)
+        .any(|line| line.contains("started"));
+    assert!(started);
+    owner
+}
+
+/// Ends a process at once, as a power cut would.
+fn kill(mut child: Child) {
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+fn times_run(bench: &Bench) -> usize {
+    let ran = fs::read_to_string(bench.attempt(key(1)).join("ran"));
+    ran.unwrap_or_default().lines().count()
+}
+
+fn supervisor(bench: &Bench) -> Process {
+    let claim = fs::read(bench.attempt(key(1)).join("claim")).unwrap();
+    let claim: serde_json::Value = serde_json::from_slice(&claim).unwrap();
+    serde_json::from_value(claim["supervisor"].clone()).unwrap()
+}
+
+/// A claim by somebody.
+fn claim_by(bench: &Bench, process: Process, boot: &str) {
+    fs::create_dir_all(bench.attempt(key(1))).unwrap();
+    let claim = serde_json::json!({
+        "supervisor": process, "boot": boot, "mark": "of-this-test", "at": 0,
+    });
+    fs::write(bench.attempt(key(1)).join("claim"), claim.to_string()).unwrap();
+}
+
+fn bystander() -> (Child, Process) {
+    let child = Command::new("sleep").arg("600").spawn().unwrap();
+    let process = Process::now(i32::try_from(child.id()).unwrap()).unwrap();
+    (child, process)
+}
+
+#[test]
+fn a_job_outlives_its_owner_and_is_found_again() {
+    let bench = Bench::new();
+    kill(owner_of(&bench, GATED));
+    let process = bench.process_in(key(1), "pid");
+    let after = Local::open(settings(bench.dir.path())).unwrap();
+    let Observed::Running { phase, .. } = after.observe(key(1)).unwrap() else {
+        panic!("{:?}", after.observe(key(1)));
+    };
+    assert_eq!(phase, Phase::Running);
+    assert_eq!(
+        after.start(key(1), &shell(GATED), &[]).unwrap(),
+        Started::Before
+    );
+    assert_eq!(after.attempts().unwrap(), [key(1)]);
+    after.settle(key(1)).unwrap();
+    assert!(lives(process), "what runs is not settled");
+    fs::write(bench.work(key(1)).join("gate"), "on\n").unwrap();
+    assert_eq!(bench.end_of(key(1)).ended, Ended::Exited(0));
+    assert_eq!((bench.log(key(1)).as_str(), times_run(&bench)), ("on\n", 1));
+}
+
+#[test]
+fn a_job_that_was_found_again_can_be_cancelled() {
+    let bench = Bench::new();
+    kill(owner_of(&bench, GATED));
+    let process = bench.process_in(key(1), "pid");
+    bench.local.cancel(key(1)).unwrap();
+    assert_eq!(bench.end_of(key(1)).ended, Ended::Cancelled);
+    gone(process);
+}
+
+#[test]
+fn a_job_that_ended_meanwhile_has_ended() {
+    let bench = Bench::new();
+    let owner = owner_of(&bench, GATED);
+    let process = bench.process_in(key(1), "pid");
+    kill(owner);
+    fs::write(bench.work(key(1)).join("gate"), "on\n").unwrap();
+    gone(process);
+    assert_eq!(bench.end_of(key(1)).ended, Ended::Exited(0));
+    let again = bench.local.start(key(1), &shell(GATED), &[]);
+    assert_eq!((again.unwrap(), times_run(&bench)), (Started::Before, 1));
+}
+
+#[test]
+fn a_supervisor_that_is_killed_takes_its_job_along_and_it_is_lost() {
+    let bench = Bench::new();
+    let script = format!("(setsid sh -c 'echo $$ > deep; exec sleep 600' &) ; {GATED}");
+    bench.start(key(1), &shell(&script));
+    let (main, deep) = (
+        bench.process_in(key(1), "pid"),
+        bench.process_in(key(1), "deep"),
+    );
+    assert!(supervisor(&bench).signal(Signal::KILL).unwrap());
+    gone(main);
+    let lost = Observed::Lost(LostBecause::SupervisorGone);
+    wait_for("the loss", || {
+        (bench.local.observe(key(1)).unwrap() == lost).then_some(())
+    });
+    let again = bench.local.start(key(1), &shell(&script), &[]);
+    assert_eq!(again.unwrap(), Started::Before);
+    assert!(
+        lives(deep),
+        "it has left its parents, so nobody has ended it yet"
+    );
+    bench.local.settle(key(1)).unwrap();
+    gone(deep);
+    let exit = bench.end_of(key(1));
+    assert_eq!(exit.ended, Ended::Lost(LostBecause::SupervisorGone));
+    assert_eq!((exit.survivors, times_run(&bench)), (0, 1));
+}
+
+#[test]
+fn a_supervisor_that_is_told_to_stop_says_so() {
+    let bench = Bench::new();
+    bench.start(key(1), &shell(GATED));
+    let process = bench.process_in(key(1), "pid");
+    assert!(supervisor(&bench).signal(Signal::TERM).unwrap());
+    assert_eq!(bench.end_of(key(1)).ended, Ended::Interrupted);
+    gone(process);
+}
+
+#[test]
+fn what_was_claimed_and_never_started_is_not_started_again() {
+    let bench = Bench::new();
+    // A process that has been and is no more.
+    let (child, process) = bystander();
+    kill(child);
+    claim_by(&bench, process, &boot_id().unwrap());
+    let lost = Observed::Lost(LostBecause::SupervisorGone);
+    assert_eq!(bench.local.observe(key(1)).unwrap(), lost);
+    let again = bench.local.start(key(1), &shell(GATED), &[]);
+    assert_eq!((again.unwrap(), times_run(&bench)), (Started::Before, 0));
+}
+
+#[test]
+fn what_was_prepared_and_not_claimed_is_started() {
+    let bench = Bench::new();
+    fs::create_dir_all(bench.attempt(key(1))).unwrap();
+    fs::write(
+        bench.attempt(key(1)).join("claim.9-ThreadId(1).tmp"),
+        "half",
+    )
+    .unwrap();
+    assert_eq!(bench.local.observe(key(1)).unwrap(), Observed::Unclaimed);
+    assert_eq!(bench.run(1, &shell("true")).ended, Ended::Exited(0));
+}
+
+#[test]
+fn many_owners_at_once_start_it_once() {
+    let bench = Bench::new();
+    let spec = shell(GATED);
+    let started: Vec<Started> = std::thread::scope(|scope| {
+        let each = || scope.spawn(|| bench.local.start(key(1), &spec, &[]).unwrap());
+        let all: Vec<_> = (0..8).map(|_| each()).collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert_eq!(
+        started.iter().filter(|one| **one == Started::Now).count(),
+        1
+    );
+    bench.process_in(key(1), "pid");
+    fs::write(bench.work(key(1)).join("gate"), "on\n").unwrap();
+    assert_eq!(bench.end_of(key(1)).ended, Ended::Exited(0));
+    assert_eq!(times_run(&bench), 1);
+}
+
+#[test]
+fn a_number_that_was_given_again_is_not_the_supervisor() {
+    let bench = Bench::new();
+    let (child, process) = bystander();
+    let earlier = Process {
+        start: process.start - 1,
+        ..process
+    };
+    claim_by(&bench, earlier, &boot_id().unwrap());
+    let lost = Observed::Lost(LostBecause::SupervisorGone);
+    assert_eq!(bench.local.observe(key(1)).unwrap(), lost);
+    bench.local.cancel(key(1)).unwrap();
+    bench.local.settle(key(1)).unwrap();
+    assert!(lives(process), "it is somebody else's");
+    kill(child);
+}
+
+#[test]
+fn after_another_start_of_the_machine_it_is_lost_and_nobody_is_ended_for_it() {
+    let bench = Bench::new();
+    let (child, process) = bystander();
+    claim_by(&bench, process, "another-boot");
+    let lost = Observed::Lost(LostBecause::OtherBoot);
+    assert_eq!(bench.local.observe(key(1)).unwrap(), lost);
+    bench.local.cancel(key(1)).unwrap();
+    bench.local.settle(key(1)).unwrap();
+    assert_eq!(
+        bench.end_of(key(1)).ended,
+        Ended::Lost(LostBecause::OtherBoot)
+    );
+    assert!(lives(process));
+    kill(child);
+}
+
+#[test]
+fn damaged_files_are_a_loss_and_no_second_run() {
+    let bench = Bench::new();
+    fs::create_dir_all(bench.attempt(key(1))).unwrap();
+    fs::write(bench.attempt(key(1)).join("claim"), "{").unwrap();
+    let lost = Observed::Lost(LostBecause::FilesGone);
+    assert_eq!(bench.local.observe(key(1)).unwrap(), lost);
+    assert_eq!(
+        bench.local.start(key(1), &shell(GATED), &[]).unwrap(),
+        Started::Before
+    );
+    bench.local.settle(key(1)).unwrap();
+    assert_eq!(
+        bench.end_of(key(1)).ended,
+        Ended::Lost(LostBecause::FilesGone)
+    );
+}
