@@ -1,8 +1,8 @@
 //! What is not run a second time with a Mosquitto beside each hub, and why.
 
 /// Suites that run once: `brokers` starts the brokers that it is about by itself; what `watching` looks at is the same
-/// whichever broker a window came through, which `loop` runs on both.
-pub(super) const SUITES_ONCE: [&str; 2] = ["brokers", "watching"];
+/// whichever broker a window came through, which `loop` runs on both; `lifecycle` speaks to the hub by HTTP.
+pub(super) const SUITES_ONCE: [&str; 3] = ["brokers", "lifecycle", "watching"];
 
 /// Tests about the broker inside the hub, or about its door: their names or the beginnings of them, each
 /// with what is different on another broker.
