@@ -135,7 +135,7 @@ pub(super) fn line(curve: &MetricCurve) -> Markup {
         label(values.high)
     );
     html! {
-        div.curve role="img" aria-label=(text) {
+        div.trace role="img" aria-label=(text) {
             svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } aria-hidden="true" focusable="false" {
                 (grid(&scale, y))
                 g.axis.times {
@@ -171,7 +171,7 @@ pub(super) fn beside(axes: &[Axis], names: &[&str]) -> Markup {
     // The first is drawn last, above all others.
     let runs: Vec<usize> = (0..names.len().min(LINES)).rev().collect();
     html! {
-        div.curve.beside role="img" aria-label={ (names.len()) " runs compared by " (axes.len()) " quantities; the list above has all values" } {
+        div.trace.beside role="img" aria-label={ (names.len()) " runs compared by " (axes.len()) " quantities; the list above has all values" } {
             svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } aria-hidden="true" focusable="false" {
                 @for (i, axis) in axes.iter().enumerate() {
                     @let x = LEFT + gap * i as f64;
@@ -204,7 +204,7 @@ pub(super) fn dots(all: &[Dot], across: &str, upwards: &str) -> Markup {
     let x = |value: f64| LEFT + 10.0 + xs.place(value) * (RIGHT - LEFT - 20.0);
     let y = |value: f64| BOTTOM - 8.0 - ys.place(value) * (BOTTOM - TOP - 16.0);
     html! {
-        div.curve role="img" aria-label={ (all.len()) " runs by " (across) " and " (upwards) "; the table above has all values" } {
+        div.trace role="img" aria-label={ (all.len()) " runs by " (across) " and " (upwards) "; the table above has all values" } {
             svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } aria-hidden="true" focusable="false" {
                 g.rules {
                     line x1=(LEFT) x2=(RIGHT) y1=(BOTTOM) y2=(BOTTOM) {}

@@ -96,7 +96,12 @@ where
     let quota = app.tracking.quota;
     // First without a lock, so that what has no room does not travel.
     let room = |used: i64| quota.saturating_sub(used.max(0).unsigned_abs());
-    let limit = room(used(app.store.read(), workspace).await?.0).min(limits::BLOB);
+    let there = entry(app.store.read(), workspace, path).await?;
+    let there = there
+        .and_then(|entry| entry.file)
+        .map_or(0, |file| file.len);
+    let taken = used(app.store.read(), workspace).await?.0;
+    let limit = room(taken.saturating_sub(there as i64)).min(limits::BLOB);
     let full = |need: u64| {
         TrackingError::Invalid(format!(
             "no room for {need} bytes: artifacts of workspace {workspace} take at most {quota} bytes; delete \

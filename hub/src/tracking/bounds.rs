@@ -46,6 +46,12 @@ pub fn required(name: &str, text: &str) -> Result<(), TrackingError> {
 
 /// A text of at most so many characters.
 pub fn length(what: &str, text: &str, most: usize) -> Result<(), TrackingError> {
+    // PostgreSQL has no texts with it.
+    if text.contains('\0') {
+        return Err(TrackingError::Invalid(format!(
+            "'{what}' cannot contain a NUL character"
+        )));
+    }
     // Bytes first: nearly all texts are short.
     if text.len() > most && text.chars().count() > most {
         let text = format!(

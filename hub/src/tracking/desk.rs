@@ -7,7 +7,7 @@ use std::{
 
 use tern_protocol::id::WorkspaceId;
 
-use super::{TrackingError, experiment};
+use super::{TrackingError, experiment, turns::Turns};
 use crate::app::App;
 
 /// Bytes of artifacts of one workspace, unless the operator says otherwise.
@@ -17,6 +17,7 @@ pub const QUOTA: u64 = 64 * 1024 * 1024 * 1024;
 #[derive(Debug, Clone)]
 pub struct Desk {
     begun: Arc<Mutex<HashSet<WorkspaceId>>>,
+    pub(super) turns: Turns,
     /// Bytes of artifacts of one workspace.
     pub quota: u64,
 }
@@ -32,6 +33,7 @@ impl Desk {
     pub fn new(quota: u64) -> Self {
         Self {
             begun: Arc::default(),
+            turns: Turns::default(),
             quota,
         }
     }

@@ -76,6 +76,28 @@ impl Batch {
     }
 }
 
+impl Batch {
+    /// Writes it within a transaction.
+    pub(super) async fn write(
+        &self,
+        txn: &impl ConnectionTrait,
+        workspace: &WorkspaceId,
+        run_id: &str,
+    ) -> Result<Info, TrackingError> {
+        let params = self.params()?;
+        let info = run::active(txn, workspace, run_id).await?;
+        write_params(txn, &info, &params).await?;
+        write_metrics(txn, info.row, &self.metrics).await?;
+        let tags: Texts = self.tags.iter().cloned().collect();
+        if let Some(name) = tags.get(NAME_TAG).filter(|name| !name.is_empty()) {
+            let sql = "UPDATE tracking_run SET name = $2 WHERE id = $1";
+            exec(txn, sql, [info.row.into(), name.as_str().into()]).await?;
+        }
+        run::write_tags(txn, info.row, &tags).await?;
+        Ok(info)
+    }
+}
+
 fn changed(key: &str, old: &str, new: &str) -> TrackingError {
     let [key, old, new] = [key, old, new].map(bounds::shown);
     TrackingError::Invalid(format!(
@@ -104,18 +126,8 @@ pub async fn log(
     batch: Batch,
 ) -> Result<(), TrackingError> {
     batch.check()?;
-    let params = batch.params()?;
-    let txn = begin(&app.store).await?;
-    let info = run::active(&txn, workspace, run_id).await?;
-    write_params(&txn, &info, &params).await?;
-    write_metrics(&txn, info.row, &batch.metrics).await?;
-    let tags: Texts = batch.tags.into_iter().collect();
-    if let Some(name) = tags.get(NAME_TAG).filter(|name| !name.is_empty()) {
-        let sql = "UPDATE tracking_run SET name = $2 WHERE id = $1";
-        exec(&txn, sql, [info.row.into(), name.as_str().into()]).await?;
-    }
-    run::write_tags(&txn, info.row, &tags).await?;
-    commit(txn).await?;
+    let info = app.tracking.turns.write(app, workspace, run_id, batch);
+    let info = info.await?;
     app.changes
         .send(workspace, Change::Run { run: info.run_id });
     app.changes.send(

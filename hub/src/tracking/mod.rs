@@ -36,6 +36,7 @@ mod sql;
 pub mod summary;
 #[cfg(test)]
 mod tests;
+mod turns;
 pub mod version;
 
 use std::collections::BTreeMap;

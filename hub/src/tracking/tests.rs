@@ -129,6 +129,58 @@ async fn what_is_sent_again_is_there_once_and_what_is_refused_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn batches_that_come_together_are_each_kept_or_refused_by_themselves() {
+    let (_dir, app, workspace) = begun().await;
+    let mut ids = Vec::new();
+    for start in 0..4 {
+        ids.push(new_run(&app, &workspace, 0, start).await.info.run_id);
+    }
+    let (app, workspace) = (&app, &workspace);
+    let all = (0..80_i64).map(|i| {
+        let id = ids[i as usize % 4].clone();
+        async move {
+            // Every tenth names a run that is not there, or says another value of a param.
+            match i % 10 {
+                3 => log(app, workspace, "nobody", metrics(vec![point("x", i, 1.0)])).await,
+                7 => {
+                    let batch = Batch {
+                        metrics: vec![point("refused", i, 1.0)],
+                        ..params(&[("same", if i < 40 { "a" } else { "b" })])
+                    };
+                    log(app, workspace, &id, batch).await
+                }
+                _ => log(app, workspace, &id, metrics(vec![point("x", i, 1.0)])).await,
+            }
+        }
+    });
+    log(app, workspace, &ids[3], params(&[("same", "c")]))
+        .await
+        .expect("logs");
+    log(app, workspace, &ids[1], params(&[("same", "c")]))
+        .await
+        .expect("logs");
+    let done = futures::future::join_all(all).await;
+    let refused = done.iter().filter(|result| result.is_err()).count();
+    assert_eq!(refused, 16, "{done:?}");
+    let mut kept = 0;
+    for id in &ids {
+        let window = Window::new(None, 1_000, 1_000, "").expect("a window");
+        let points = history::history(&app.store, workspace, id, "x", window)
+            .await
+            .expect("reads");
+        kept += points.items.len();
+        let read = run::get(app.store.read(), workspace, id)
+            .await
+            .expect("reads");
+        assert!(
+            read.metrics.iter().all(|point| point.key != "refused"),
+            "{read:?}"
+        );
+    }
+    assert_eq!(kept, 64);
+}
+
+#[tokio::test]
 async fn a_deleted_experiment_takes_its_runs_with_it_and_brings_those_back() {
     let (_dir, app, workspace) = begun().await;
     let id = experiment::create(&app, &by(), &workspace, "digits", "", &Texts::new())

@@ -129,7 +129,7 @@ fn table(frame: Frame, asked: &Asked, id: i64, runs: &[RunView]) -> Markup {
     let metrics = usual(runs.iter().flat_map(|run| run.metrics.keys()), COLUMNS);
     let params = usual(runs.iter().flat_map(|run| run.params.keys()), COLUMNS);
     html! {
-        table {
+        table.runs {
             thead { tr {
                 (heading(frame, asked, id, "attributes.run_name", "Run", false))
                 th scope="col" { "Status" }

@@ -73,7 +73,7 @@ pub(in crate::dashboard) fn page(frame: Frame, shown: &Shown) -> Markup {
         section #curves data-live {
             h2 { "Metrics" }
             @if run.metrics.is_empty() { div.card { (parts::empty(&html! { "Nothing was logged yet. Curves appear here while the run trains." })) } }
-            div.grid {
+            div.grid.two {
                 @for one in shown.curves {
                     figure.chart data-key=(one.metric) {
                         figcaption.row {
