@@ -162,6 +162,10 @@ fn the_verdict_decides_and_unknown_takes_a_person() {
             world.look_until_quiet();
             assert_eq!(world.outcomes(), [&Outcome::Declined(name("anna"))]);
             assert!(world.facts.versions.is_empty());
+            // It is the challenger that was declined: the finding still calls for a round.
+            world.wait(8 * DAY);
+            world.look_until_quiet();
+            assert_eq!(world.stage(), Some(Stage::Waiting));
         }
     }
 }
@@ -204,6 +208,23 @@ fn what_holds_later_joins_the_round_that_is_open() {
     assert_eq!((round.number, round.evidence.len()), (1, 3));
     assert!(round.evidence[2].joined > round.evidence[0].joined);
     assert_eq!(world.opened.len(), 1);
+}
+
+#[test]
+fn a_site_that_joins_late_is_not_asked_of_the_comparison() {
+    let mut world = moved(Mode::Propose);
+    world.look_until_quiet();
+    world.find(Attribution::Sites, &[8]);
+    until(&mut world, Stage::Comparing);
+    world.facts.comparisons.clear();
+    let stepped = world
+        .known()
+        .step(world.policy.as_ref(), &world.facts, world.now);
+    let Act::Compare(order) = &stepped.actions[0].act else {
+        panic!("{:?}", stepped.actions)
+    };
+    assert_eq!(order.sites, [site(1)]);
+    assert_eq!(world.known().open().unwrap().evidence.len(), 2);
 }
 
 #[test]
