@@ -7,7 +7,7 @@ use tern_retrain::{
     policy::{Approval, Before, Mode, OnUnknown, Recent, Trigger},
 };
 
-use crate::world::{DAY, HOUR, Kill, World, moved, name, site, until, version};
+use crate::world::{DAY, HOUR, Kill, MINUTE, World, moved, name, site, until, version};
 
 #[test]
 fn a_proposal_says_what_moved_and_what_would_happen() {
@@ -87,7 +87,7 @@ fn approvals_count_those_who_are_named_by_their_last_word() {
     let of = ["anna", "ben", "cem"].map(name).into();
     world.policy.as_mut().unwrap().approvals = vec![Approval {
         before: Before::Training,
-        people: 2,
+        people: 3,
         of,
     }];
     world.look_until_quiet();
@@ -95,6 +95,10 @@ fn approvals_count_those_who_are_named_by_their_last_word() {
         world.say(by, Say::Agree);
     }
     world.say("eve", Say::Decline);
+    // Said by mistake, and put right before anybody looked.
+    world.say("cem", Say::Decline);
+    world.wait(MINUTE);
+    world.say("cem", Say::Agree);
     let stepped = world.look(Kill::Never);
     assert_eq!(stepped.waits, "1 more people have to agree to the proposal");
     world.say("ben", Say::Agree);
@@ -103,7 +107,14 @@ fn approvals_count_those_who_are_named_by_their_last_word() {
     // Who agreed goes with the version.
     until(&mut world, Stage::Registering);
     let lineage = world.known().open().unwrap().agreed.clone();
-    assert_eq!(lineage, ["anna to the training", "ben to the training"]);
+    assert_eq!(
+        lineage,
+        [
+            "anna to the training",
+            "ben to the training",
+            "cem to the training"
+        ]
+    );
 }
 
 #[test]
