@@ -136,8 +136,9 @@ pub struct DatasetOrder {
     pub base: ModelVersion,
     /// Labels that were stored after this are not in it.
     pub until: WallTime,
-    /// Share of the captures that are kept out of training, to compare on; all captures of a device on one side, since
-    /// what one device sees is alike.
+    /// Share of the captures that are kept out of training, to compare on. All captures of a device are on one side,
+    /// since what one device sees is alike; of a site that has one device alone the latest are kept out, so that something
+    /// is known of it.
     pub keep_out: Share,
     /// Devices that are at fault: what they see is not what the model is for.
     pub without: Vec<DeviceId>,

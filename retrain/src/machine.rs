@@ -219,12 +219,19 @@ impl Look<'_> {
             agreed: Vec::new(),
             cost: None,
             compared: 0,
+            moved: Vec::new(),
         })
     }
 
     /// A round is over.
     fn end(&mut self, round: Round, outcome: Outcome) {
-        if matches!(outcome, Outcome::Recovered | Outcome::Declined(_)) {
+        let answered = match outcome {
+            Outcome::Recovered => true,
+            // Who declines a challenger does not say that nothing is to be done.
+            Outcome::Declined(_) => round.cut.is_none(),
+            _ => false,
+        };
+        if answered {
             for one in &round.evidence {
                 if let Cause::Finding(id) = one.cause {
                     let answered = Answered {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tern_protocol::{
     id::{ModelName, ModelVersion, SiteName},
     time::WallTime,
@@ -22,7 +22,7 @@ const LESSONS: usize = 3;
 const NAMED: usize = 3;
 
 /// A round that is proposed.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Proposal {
     /// The model.
@@ -54,7 +54,7 @@ pub struct Proposal {
 }
 
 /// Labels that there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct LabelCount {
     /// That may be trained on.
@@ -66,7 +66,7 @@ pub struct LabelCount {
 }
 
 /// What trainings took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Cost {
     /// Core-seconds in the mean.

@@ -46,7 +46,8 @@ pub struct Loop {
     /// Labels that were stored until then were in the last dataset.
     #[n(5)]
     pub(crate) cut: Option<WallTime>,
-    /// Open findings that were answered: by a new model after which all was well, or by a person who declined.
+    /// Open findings that were answered: by a new model after which all was well, or by a person who declined
+    /// the proposal.
     #[n(6)]
     pub(crate) answered: BTreeMap<i64, Answered>,
     /// What was spent.
@@ -166,6 +167,9 @@ pub struct Round {
     /// Attempts of comparisons that came to an end: a person may ask for another.
     #[n(16)]
     pub compared: u16,
+    /// Sites that moved and of which its dataset has labels: of each something has to be known in the comparison.
+    #[n(17)]
+    pub moved: Vec<SiteName>,
 }
 
 /// How good a model was.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use tern_protocol::{
-    id::DeviceId,
+    id::{DeviceId, SiteName},
     rest::{Attribution, Span},
 };
 
@@ -95,10 +95,9 @@ impl Look<'_> {
         };
         let lacks = dataset::lacking_in_words(&order);
         let mut asked = key(round, Step::Labels);
-        if let Some(charge) = self.known.ledger.of(asked)
-            && self.facts.told.contains(&asked)
-            && self.now >= later(charge.at, DAY as u64)
-        {
+        let charged = self.known.ledger.of(asked);
+        let long_ago = charged.is_none_or(|charge| self.now >= later(charge.at, DAY as u64));
+        if self.facts.told.contains(&asked) && long_ago {
             // Asked a day ago, and they still lack: ask for what is not asked for already.
             round.attempt = round.attempt.saturating_add(1);
             asked = key(round, Step::Labels);
@@ -166,6 +165,9 @@ impl Look<'_> {
 
     fn building(&mut self, policy: &Policy, round: &mut Round) -> Next {
         let asked = key(round, Step::Build);
+        if round.cut.is_none() {
+            round.moved = self.moved(policy, round);
+        }
         let until = *round.cut.get_or_insert(self.now);
         match self.facts.datasets.get(&asked) {
             Some(Work::Done(made)) => {
@@ -253,24 +255,32 @@ impl Look<'_> {
                 else {
                     return Next::End(missing(round.stage, "a challenger"));
                 };
-                let moved = round
-                    .evidence
-                    .iter()
-                    .flat_map(|one| one.sites.iter().cloned());
-                let mut sites: Vec<_> = moved.collect();
-                sites.sort();
-                sites.dedup();
                 let order = CompareOrder {
                     champion: round.champion,
                     challenger,
                     dataset,
-                    sites,
+                    sites: round.moved.clone(),
                     bounds: policy.bounds,
                 };
                 self.when_due(round, asked, Act::Compare(order))
             }
             Some(work) => self.not_done(policy, round, &describe(work)),
         }
+    }
+
+    /// Sites that moved of which there are labels enough. One that joined after people had been asked may have none, and
+    /// would make every comparison unknown; it calls for the next round if it does not recover.
+    fn moved(&self, policy: &Policy, round: &Round) -> Vec<SiteName> {
+        let there = |site: &SiteName| self.facts.labels.by_site.get(site).copied().unwrap_or(0);
+        let sites: BTreeSet<_> = round
+            .evidence
+            .iter()
+            .flat_map(|one| one.sites.iter().cloned())
+            .collect();
+        sites
+            .into_iter()
+            .filter(|site| there(site) >= policy.minimum.per_site)
+            .collect()
     }
 
     /// Devices that are at fault.

@@ -1,5 +1,7 @@
 //! Whether what called for a round is over now that the new version serves.
 
+use tern_protocol::id::ModelVersion;
+
 use super::{Look, Next, later};
 use crate::{
     ledger::DAY,
@@ -37,60 +39,49 @@ impl Look<'_> {
         let Some(version) = round.version else {
             return false;
         };
-        let figure = |measure: Measure| measure.of(self.facts, version);
-        let bound = |find: &dyn Fn(&Trigger) -> Option<f64>| policy.triggers.iter().find_map(find);
+        let bound = policy
+            .triggers
+            .iter()
+            .find_map(|trigger| match (trigger, one.cause) {
+                (Trigger::AccuracyBelow(share), Cause::Accuracy)
+                | (Trigger::EstimateBelow(share), Cause::Estimate) => Some(share.of_one()),
+                (Trigger::ErrorAbove(error), Cause::Error) => Some(*error),
+                _ => None,
+            });
+        // A trigger that was taken out of the policy calls for nothing.
+        let is_within = |measure: Measure| {
+            bound.is_none_or(|bound| self.is_as_good(policy, version, measure, bound))
+        };
         match one.cause {
             Cause::Finding(id) => {
                 let open = self.facts.findings.iter().any(|open| open.id == id);
-                !open || (one.inputs && self.is_as_good(policy, round))
+                // Inputs that moved stay where they are, whatever serves: then the new version has to be as good on them
+                // as the one before was.
+                let answered = |before: Baseline| {
+                    self.is_as_good(policy, version, before.measure, before.figure.value)
+                };
+                !open || (one.inputs && round.before.is_some_and(answered))
             }
-            Cause::Accuracy => {
-                let least = bound(&|one| match one {
-                    Trigger::AccuracyBelow(share) => Some(share.of_one()),
-                    _ => None,
-                });
-                least.is_none_or(|least| {
-                    figure(Measure::Accuracy).is_some_and(|now| now.high >= least)
-                })
-            }
-            Cause::Estimate => {
-                let least = bound(&|one| match one {
-                    Trigger::EstimateBelow(share) => Some(share.of_one()),
-                    _ => None,
-                });
-                least.is_none_or(|least| {
-                    figure(Measure::Estimate).is_some_and(|now| now.high >= least)
-                })
-            }
-            Cause::Error => {
-                let most = bound(&|one| match one {
-                    Trigger::ErrorAbove(most) => Some(*most),
-                    _ => None,
-                });
-                most.is_none_or(|most| figure(Measure::Error).is_some_and(|now| now.low <= most))
-            }
+            Cause::Accuracy => is_within(Measure::Accuracy),
+            Cause::Estimate => is_within(Measure::Estimate),
+            Cause::Error => is_within(Measure::Error),
             Cause::NewLabels | Cause::Schedule => true,
         }
     }
 
-    /// Inputs that moved stay where they are. The round is answered when the new version is known to be no worse on
-    /// them than the one before was.
-    fn is_as_good(&self, policy: &Policy, round: &Round) -> bool {
-        let (
-            Some(Baseline {
-                measure,
-                figure: before,
-            }),
-            Some(version),
-        ) = (round.before, round.version)
-        else {
-            return false;
-        };
+    /// Whether a version is known to be as good as this, of samples enough.
+    fn is_as_good(
+        &self,
+        policy: &Policy,
+        version: ModelVersion,
+        measure: Measure,
+        than: f64,
+    ) -> bool {
         let now = measure.of(self.facts, version);
-        now.filter(|now| now.n >= policy.bounds.samples)
-            .is_some_and(|now| match measure {
-                Measure::Accuracy | Measure::Estimate => now.value >= before.value,
-                Measure::Error => now.value <= before.value,
-            })
+        let now = now.filter(|now| now.n >= policy.bounds.samples);
+        now.is_some_and(|now| match measure {
+            Measure::Accuracy | Measure::Estimate => now.value >= than,
+            Measure::Error => now.value <= than,
+        })
     }
 }

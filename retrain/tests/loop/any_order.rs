@@ -149,7 +149,7 @@ fn happen(world: &mut World, what: &Happens, mode: Mode) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_500, max_shrink_iters: 4_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 800, max_shrink_iters: 4_000, ..ProptestConfig::default() })]
 
     /// Whatever happens in whatever order, with kills anywhere: what must hold holds at every look, and when everything
     /// stays silent the round that is open ends within the limits.

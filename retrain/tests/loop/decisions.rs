@@ -7,7 +7,7 @@ use tern_retrain::{
     policy::{Approval, Before, Mode, OnUnknown, Recent, Trigger},
 };
 
-use crate::world::{DAY, HOUR, Kill, World, moved, name, site, until, version};
+use crate::world::{DAY, HOUR, Kill, MINUTE, World, moved, name, site, until, version};
 
 #[test]
 fn a_proposal_says_what_moved_and_what_would_happen() {
@@ -87,7 +87,7 @@ fn approvals_count_those_who_are_named_by_their_last_word() {
     let of = ["anna", "ben", "cem"].map(name).into();
     world.policy.as_mut().unwrap().approvals = vec![Approval {
         before: Before::Training,
-        people: 2,
+        people: 3,
         of,
     }];
     world.look_until_quiet();
@@ -95,6 +95,10 @@ fn approvals_count_those_who_are_named_by_their_last_word() {
         world.say(by, Say::Agree);
     }
     world.say("eve", Say::Decline);
+    // Said by mistake, and put right before anybody looked.
+    world.say("cem", Say::Decline);
+    world.wait(MINUTE);
+    world.say("cem", Say::Agree);
     let stepped = world.look(Kill::Never);
     assert_eq!(stepped.waits, "1 more people have to agree to the proposal");
     world.say("ben", Say::Agree);
@@ -103,7 +107,14 @@ fn approvals_count_those_who_are_named_by_their_last_word() {
     // Who agreed goes with the version.
     until(&mut world, Stage::Registering);
     let lineage = world.known().open().unwrap().agreed.clone();
-    assert_eq!(lineage, ["anna to the training", "ben to the training"]);
+    assert_eq!(
+        lineage,
+        [
+            "anna to the training",
+            "ben to the training",
+            "cem to the training"
+        ]
+    );
 }
 
 #[test]
@@ -162,6 +173,10 @@ fn the_verdict_decides_and_unknown_takes_a_person() {
             world.look_until_quiet();
             assert_eq!(world.outcomes(), [&Outcome::Declined(name("anna"))]);
             assert!(world.facts.versions.is_empty());
+            // It is the challenger that was declined: the finding still calls for a round.
+            world.wait(8 * DAY);
+            world.look_until_quiet();
+            assert_eq!(world.stage(), Some(Stage::Waiting));
         }
     }
 }
@@ -204,6 +219,23 @@ fn what_holds_later_joins_the_round_that_is_open() {
     assert_eq!((round.number, round.evidence.len()), (1, 3));
     assert!(round.evidence[2].joined > round.evidence[0].joined);
     assert_eq!(world.opened.len(), 1);
+}
+
+#[test]
+fn a_site_that_joins_late_is_not_asked_of_the_comparison() {
+    let mut world = moved(Mode::Propose);
+    world.look_until_quiet();
+    world.find(Attribution::Sites, &[8]);
+    until(&mut world, Stage::Comparing);
+    world.facts.comparisons.clear();
+    let stepped = world
+        .known()
+        .step(world.policy.as_ref(), &world.facts, world.now);
+    let Act::Compare(order) = &stepped.actions[0].act else {
+        panic!("{:?}", stepped.actions)
+    };
+    assert_eq!(order.sites, [site(1)]);
+    assert_eq!(world.known().open().unwrap().evidence.len(), 2);
 }
 
 #[test]

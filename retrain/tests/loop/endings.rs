@@ -10,7 +10,7 @@ use tern_retrain::{
     policy::{Approval, Before, Mode},
 };
 
-use crate::world::{DAY, HOUR, Kill, MINUTE, moved, name, until, version};
+use crate::world::{DAY, HOUR, Kill, MINUTE, World, moved, name, until, version};
 
 #[test]
 fn a_proposal_that_nobody_answers_expires_and_a_cause_that_ends_ends_it() {
@@ -291,4 +291,32 @@ fn a_clock_that_was_far_ahead_does_not_stop_everything() {
     world.wait(-HOUR);
     world.look_until_quiet();
     assert_eq!(world.stage(), Some(Stage::Training));
+}
+
+#[test]
+fn accuracy_has_recovered_when_labels_enough_say_so() {
+    for (value, n, expected) in [
+        (0.93, 90, Outcome::Recovered),
+        (0.93, 9, Outcome::NotRecovered),
+        (0.88, 90, Outcome::NotRecovered),
+    ] {
+        let mut world = World::new(Mode::Automatic);
+        world.label(400, 1);
+        world.accuracy(0.8);
+        until(&mut world, Stage::Watching);
+        let version = world.facts.champion.unwrap().version;
+        let (low, high) = (value - 0.05, value + 0.05);
+        world.facts.accuracy = Some(Figure {
+            version,
+            value,
+            low,
+            high,
+            n,
+        });
+        world.wait(DAY);
+        world.look_until_quiet();
+        world.wait(14 * DAY);
+        world.look_until_quiet();
+        assert_eq!(world.outcomes(), [&expected], "{value} of {n}");
+    }
 }
