@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tern_protocol::time::WallTime;
 
 use super::{
-    Exit, clock, durable,
+    Exit, Group, clock, durable,
     process::{self, Process},
 };
 use crate::job::{Ended, LostBecause, Phase};
@@ -225,7 +225,7 @@ impl AttemptDir {
     }
 
     /// Ends what is left of a lost attempt and makes it final.
-    pub(crate) fn settle(&self, because: LostBecause) -> io::Result<()> {
+    pub(crate) fn settle(&self, because: LostBecause, group: Option<&Group>) -> io::Result<()> {
         // Whoever has the lock is alive after all, or settles it already.
         let Some(_lock) = self.lock(|| false)? else {
             return Ok(());
@@ -233,7 +233,7 @@ impl AttemptDir {
         let exit = match (because, read::<Claim>(&self.claim_file())?) {
             // Numbers of another start of the machine mean nothing in this one.
             (LostBecause::SupervisorGone, Some(Ok(claim))) => Exit {
-                survivors: end_marked(&mark(&claim)),
+                survivors: end_left(&format!("{MARK}={}", claim.mark), group),
                 ..Exit::lost(because, clock::wall())
             },
             _ => Exit::lost(because, clock::wall()),
@@ -242,23 +242,25 @@ impl AttemptDir {
     }
 }
 
-/// The environment variable by which processes of an attempt are known, and its value.
-pub(crate) fn mark(claim: &Claim) -> String {
-    format!("{MARK}={}", claim.mark)
-}
-
+/// The environment variable by which processes of an attempt are known.
 pub(crate) const MARK: &str = "TERN_ATTEMPT_MARK";
 
-/// Ends all that carry a mark; the number of those that do not end.
-fn end_marked(mark: &str) -> usize {
+/// Ends all that carry a mark or are in a group; the number of those that do not end.
+fn end_left(mark: &str, group: Option<&Group>) -> usize {
     let until = Instant::now() + LOOK;
     loop {
-        let left = process::tree(None, mark);
+        if let Some(group) = group {
+            group.end();
+        }
+        let left = process::marked(mark);
         for one in &left {
             // One that is not ours to end counts as one that is left.
             let _ = one.signal(Signal::KILL);
         }
         if left.is_empty() || Instant::now() >= until {
+            if let Some(group) = group {
+                group.remove();
+            }
             return left.len();
         }
         std::thread::sleep(Duration::from_millis(5));

@@ -16,7 +16,8 @@ pub struct Exit {
     /// Processor time that all of its processes took, its environment's making included, in thousandths of a
     /// core-second. A process whose parent did not ask how it ended is missing, unless a control group counts.
     pub core_millis: u64,
-    /// Most bytes of memory that were seen in use. Without a limit and a control group: by its largest process.
+    /// Most bytes of memory that were seen in use. Without a limit and a control group: by its largest process, which
+    /// may be one that made its environment.
     pub peak_memory: u64,
     /// Who kept it to its memory.
     pub memory_kept_by: MemoryKeeper,

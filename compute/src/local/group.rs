@@ -25,7 +25,7 @@ impl Group {
         for controller in ["+memory", "+cpu"] {
             let _ = fs::write(base.join("cgroup.subtree_control"), controller);
         }
-        let group = Self(base.join(format!("tern-job-{key}")));
+        let group = Self::named(base, key);
         match fs::create_dir(&group.0) {
             Err(err) if err.kind() != io::ErrorKind::AlreadyExists => return Err(err),
             _ => {}
@@ -35,6 +35,15 @@ impl Group {
             return Err(err);
         }
         Ok(group)
+    }
+
+    fn named(base: &Path, key: AttemptKey) -> Self {
+        Self(base.join(format!("tern-job-{key}")))
+    }
+
+    /// The group of an attempt that was made before, if it is still there.
+    pub(crate) fn of(base: &Path, key: AttemptKey) -> Option<Self> {
+        Some(Self::named(base, key)).filter(|group| group.0.is_dir())
     }
 
     fn limit(&self, memory: u64, cpu_millis: u32) -> io::Result<()> {

@@ -29,7 +29,7 @@ pub use log::{LogLimits, LogPart};
 pub use order::Order;
 
 pub(crate) use artifacts::find;
-pub(crate) use attempt::{AttemptDir, Claim, Claimed, MARK, mark};
+pub(crate) use attempt::{AttemptDir, Claim, Claimed, MARK};
 pub(crate) use clock::wall;
 pub(crate) use durable::replace;
 pub(crate) use group::Group;
@@ -261,7 +261,11 @@ impl Local {
     pub fn settle(&self, key: AttemptKey) -> io::Result<()> {
         let attempt = self.attempt(key);
         match attempt.observe_if_there()? {
-            Observed::Lost(because) => attempt.settle(because),
+            Observed::Lost(because) => {
+                let base = self.settings.cgroup.as_deref();
+                let group = base.and_then(|base| Group::of(base, key));
+                attempt.settle(because, group.as_ref())
+            }
             _ => Ok(()),
         }
     }

@@ -103,35 +103,38 @@ fn all() -> BTreeMap<i32, Stat> {
         .collect()
 }
 
-/// Those that come from this one, and those that carry this mark in their environment: a process that has left its
-/// parents has it still. Without those that have ended.
-pub(crate) fn tree(root: Option<i32>, mark: &str) -> Vec<Process> {
+/// Those that come from this one, at whatever distance, without those that have ended.
+pub(crate) fn descendants(root: i32) -> Vec<Process> {
     let all = all();
-    let own = rustix::process::getpid().as_raw_nonzero().get();
-    let comes_from = |pid: i32| {
+    let comes_from_root = |pid: i32| {
         let mut at = pid;
         // A parent is older than its child, but numbers wrap: so no more steps than there are processes.
         for _ in 0..all.len() {
-            let Some(parent) = all.get(&at).map(|one| one.parent) else {
-                return false;
-            };
-            if Some(parent) == root {
-                return true;
+            match all.get(&at) {
+                Some(one) if one.parent == root => return true,
+                Some(one) => at = one.parent,
+                None => return false,
             }
-            at = parent;
         }
         false
     };
-    let living = all
-        .iter()
-        .filter(|(pid, one)| !one.zombie && **pid != own && Some(**pid) != root);
-    living
-        .filter(|(pid, _)| root.is_some() && comes_from(**pid) || carries(**pid, mark))
-        .map(|(pid, one)| Process {
-            pid: *pid,
-            start: one.start,
-        })
+    living(&all)
+        .filter(|one| comes_from_root(one.pid))
         .collect()
+}
+
+/// Those that carry this mark in their environment, also if they have left their parents, without those that have ended.
+pub(crate) fn marked(mark: &str) -> Vec<Process> {
+    let all = all();
+    living(&all).filter(|one| carries(one.pid, mark)).collect()
+}
+
+fn living(all: &BTreeMap<i32, Stat>) -> impl Iterator<Item = Process> {
+    let living = all.iter().filter(|(_, one)| !one.zombie);
+    living.map(|(pid, one)| Process {
+        pid: *pid,
+        start: one.start,
+    })
 }
 
 fn carries(pid: i32, mark: &str) -> bool {

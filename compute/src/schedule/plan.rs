@@ -38,22 +38,33 @@ pub fn plan(view: &View, rules: &Rules, now: WallTime) -> Plan {
         }
     }
     let given: BTreeSet<AttemptKey> = view.placed.iter().map(|placed| placed.key).collect();
-    let mut waiting: BTreeMap<AttemptKey, &Waiting> = view
+    let by_key: BTreeMap<AttemptKey, &Waiting> = view
         .waiting
         .iter()
         .filter(|one| !given.contains(&one.key))
         .map(|one| (one.key, one))
         .collect();
-    while let Some(next) = next(&waiting, &standing, rules, now) {
-        waiting.remove(&next.key);
-        match place(next, &mut rooms, rules, now) {
-            Ok(placed) => {
-                standing.add(&placed.owner, all.share(placed.needs) * HORIZON);
-                plan.starts.push(placed);
+    let mut waiting: Vec<&Waiting> = by_key.into_values().collect();
+    loop {
+        // What does not start changes nobody's turn; what starts does.
+        waiting = in_turn(&waiting, &standing, rules, now);
+        let mut started = None;
+        for (index, next) in waiting.iter().enumerate() {
+            match place(next, &mut rooms, rules, now) {
+                Ok(placed) => {
+                    started = Some(index);
+                    standing.add(&placed.owner, all.share(placed.needs) * HORIZON);
+                    plan.starts.push(placed);
+                    break;
+                }
+                Err(why) => {
+                    plan.waits.insert(next.key, why);
+                }
             }
-            Err(why) => {
-                plan.waits.insert(next.key, why);
-            }
+        }
+        match started {
+            Some(index) => drop(waiting.drain(..=index)),
+            None => break,
         }
     }
     for compute in &view.computes {
@@ -66,31 +77,40 @@ pub fn plan(view: &View, rules: &Rules, now: WallTime) -> Plan {
     plan
 }
 
-/// Whose turn it is.
-fn next<'a>(
-    waiting: &BTreeMap<AttemptKey, &'a Waiting>,
+/// In the order of their turns.
+fn in_turn<'a>(
+    waiting: &[&'a Waiting],
     standing: &Standing,
     rules: &Rules,
     now: WallTime,
-) -> Option<&'a Waiting> {
+) -> Vec<&'a Waiting> {
     let by_workspace = |workspace: &WorkspaceId| {
         let weight = rules.weights.get(workspace).copied().unwrap_or(1).max(1);
         standing.workspace(workspace) / f64::from(weight)
     };
-    let in_order = |a: &&Waiting, b: &&Waiting| {
-        let (of_a, of_b) = (&a.owner.workspace, &b.owner.workspace);
-        by_workspace(of_a)
-            .total_cmp(&by_workspace(of_b))
+    // What decides is worked out once for each.
+    let mut turns: Vec<(f64, u64, f64, &Waiting)> = waiting
+        .iter()
+        .map(|one| {
+            let (workspace, person) = (&one.owner.workspace, &one.owner);
+            (
+                by_workspace(workspace),
+                urgency(one, rules, now),
+                standing.person(person),
+                *one,
+            )
+        })
+        .collect();
+    turns.sort_by(|a, b| {
+        let (of_a, of_b) = (&a.3.owner.workspace, &b.3.owner.workspace);
+        a.0.total_cmp(&b.0)
             .then_with(|| of_a.cmp(of_b))
-            .then_with(|| urgency(b, rules, now).cmp(&urgency(a, rules, now)))
-            .then_with(|| {
-                let (of_a, of_b) = (standing.person(&a.owner), standing.person(&b.owner));
-                of_a.total_cmp(&of_b)
-            })
-            .then_with(|| a.since.cmp(&b.since))
-            .then_with(|| a.key.cmp(&b.key))
-    };
-    waiting.values().copied().min_by(in_order)
+            .then_with(|| b.1.cmp(&a.1))
+            .then_with(|| a.2.total_cmp(&b.2))
+            .then_with(|| a.3.since.cmp(&b.3.since))
+            .then_with(|| a.3.key.cmp(&b.3.key))
+    });
+    turns.into_iter().map(|turn| turn.3).collect()
 }
 
 /// Its priority, and one more for each [`Rules::ageing`] that it has waited.

@@ -35,7 +35,7 @@ use crate::{
     job::{Ended, Phase},
     local::{
         AttemptDir, CLAIMED, Claim, Claimed, Exit, Group, LogWriter, MARK, Mask, MemoryKeeper,
-        Order, TAKEN, find, mark, process::Process, wall,
+        Order, TAKEN, find, process::Process, wall,
     },
 };
 use signals::Signals;
@@ -104,8 +104,6 @@ struct Supervisor {
     signals: Signals,
     log: LogWriter,
     mask: Mask,
-    /// What all processes of the attempt carry in their environment.
-    mark: String,
     variables: BTreeMap<OsString, OsString>,
     group: Option<Group>,
     peak: u64,
@@ -128,7 +126,6 @@ impl Supervisor {
         });
         let mut this = Self {
             variables: variables(&order, claim),
-            mark: mark(claim),
             attempt,
             order,
             signals,

@@ -22,7 +22,7 @@ use crate::{
     job::{Ended, Evidence},
     local::{
         Group,
-        process::{Process, held, tree},
+        process::{Process, descendants, held},
     },
 };
 
@@ -165,7 +165,7 @@ impl Supervisor {
         if memory == Memory::Free || limit == 0 || self.group.is_some() {
             return;
         }
-        let bytes = held(&self.processes(), limit);
+        let bytes = held(&processes(), limit);
         self.peak = self.peak.max(bytes);
         if bytes > limit {
             self.begin_to_end(running, Ended::OutOfMemory(Evidence::Held(bytes)));
@@ -184,7 +184,7 @@ impl Supervisor {
         running.ending = Some(Ending { why, kill_at });
         // The group at once, and then those that have left it. What is gone already needs nothing.
         let _ = kill_process_group(running.pid, Signal::TERM);
-        for one in self.processes() {
+        for one in processes() {
             let in_group = Pid::from_raw(one.pid)
                 .and_then(|pid| rustix::process::getpgid(Some(pid)).ok())
                 == Some(running.pid);
@@ -194,17 +194,12 @@ impl Supervisor {
         }
     }
 
-    fn processes(&self) -> Vec<Process> {
-        let this = rustix::process::getpid().as_raw_nonzero().get();
-        tree(Some(this), &self.mark)
-    }
-
     /// Ends all of it, once; the number of those that were there.
     fn kill_all(&self) -> usize {
         if let Some(group) = &self.group {
             group.end();
         }
-        let all = self.processes();
+        let all = processes();
         for one in &all {
             let _ = one.signal(Signal::KILL);
         }
@@ -285,6 +280,11 @@ impl Supervisor {
         }
         ended
     }
+}
+
+/// All that came from the command: what loses its parents is ours.
+fn processes() -> Vec<Process> {
+    descendants(rustix::process::getpid().as_raw_nonzero().get())
 }
 
 /// Asks how children ended, until there is none that has; how `main` did, if it was among them.

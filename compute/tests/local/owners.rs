@@ -24,17 +24,22 @@ use crate::{
 /// Adds a line to a file for each time it runs, and waits until somebody opens the gate.
 const GATED: &str = "echo ran >> ../ran; mkfifo gate; echo $$ > pid; read word < gate; echo $word";
 
-/// An owner in a process of its own, which has started job 1.
-fn owner_of(bench: &Bench, script: &str) -> Child {
+/// An owner in a process of its own, which is about to start job 1.
+fn owner_about_to(bench: &Bench, script: &str) -> Child {
     let [program, args @ ..] = programs::words();
-    let mut owner = Command::new(program)
+    Command::new(program)
         .args(args)
         .env(programs::WHICH, "owner")
         .env(programs::ROOT, bench.dir.path())
         .env(programs::SCRIPT, script)
         .stdout(Stdio::piped())
         .spawn()
-        .unwrap();
+        .unwrap()
+}
+
+/// An owner in a process of its own, which has started job 1.
+fn owner_of(bench: &Bench, script: &str) -> Child {
+    let mut owner = owner_about_to(bench, script);
     let lines = BufReader::new(owner.stdout.take().unwrap()).lines();
     let started = lines
         .map_while(Result::ok)
@@ -252,5 +257,79 @@ fn damaged_files_are_a_loss_and_no_second_run() {
     assert_eq!(
         bench.end_of(key(1)).ended,
         Ended::Lost(LostBecause::FilesGone)
+    );
+}
+
+/// Supervisors of job 1 that there are now, claimed or not.
+fn supervisors(bench: &Bench) -> Vec<Process> {
+    let command = format!("supervise\0{}\0", bench.attempt(key(1)).display());
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    numbers
+        .filter(|pid: &i32| {
+            let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&words).ends_with(&command)
+        })
+        .filter_map(Process::now)
+        .collect()
+}
+
+/// At each step of a start somebody is killed, and somebody else comes and does what owners do.
+#[test]
+fn whoever_is_killed_whenever_it_runs_once_at_most() {
+    const SCRIPT: &str = "echo ran >> ../ran";
+    let steps = [
+        "",
+        "supervisor",
+        "lock",
+        "claim",
+        "log",
+        "phase",
+        "work",
+        "ran",
+        "exit",
+    ];
+    let (mut ran, mut lost) = (0, 0);
+    for (step, kill_supervisor) in steps.iter().flat_map(|step| [(step, false), (step, true)]) {
+        let bench = Bench::new();
+        let owner = owner_about_to(&bench, SCRIPT);
+        wait_for("a step of the start", || {
+            bench.attempt(key(1)).join(step).exists().then_some(())
+        });
+        kill(owner);
+        if kill_supervisor {
+            for one in supervisors(&bench) {
+                one.signal(Signal::KILL).unwrap();
+            }
+        }
+        let exit = wait_for("the end", || match bench.local.observe(key(1)).unwrap() {
+            Observed::Ended(exit) => Some(exit),
+            Observed::Running { .. } => None,
+            Observed::Lost(_) => {
+                bench.local.settle(key(1)).unwrap();
+                None
+            }
+            Observed::Unclaimed => {
+                bench.local.start(key(1), &shell(SCRIPT), &[]).unwrap();
+                None
+            }
+        });
+        let times = times_run(&bench);
+        match exit.ended {
+            Ended::Exited(0) => {
+                assert_eq!(times, 1, "at {step:?}");
+                ran += 1;
+            }
+            Ended::Lost(LostBecause::SupervisorGone) if kill_supervisor => {
+                assert!(times <= 1, "at {step:?}");
+                lost += 1;
+            }
+            other => panic!("at {step:?}: {other:?}"),
+        }
+    }
+    assert_eq!(ran + lost, 2 * steps.len());
+    assert!(
+        ran >= steps.len(),
+        "an owner alone that is killed loses nothing"
     );
 }
