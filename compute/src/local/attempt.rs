@@ -257,11 +257,11 @@ fn end_left(mark: &str, group: Option<&Group>) -> usize {
             // One that is not ours to end counts as one that is left.
             let _ = one.signal(Signal::KILL);
         }
-        if left.is_empty() || Instant::now() >= until {
-            if let Some(group) = group {
-                group.remove();
-            }
-            return left.len();
+        // A group with somebody in it cannot be removed.
+        let in_group = group.is_some_and(|group| !group.remove());
+        let left = left.len().max(usize::from(in_group));
+        if left == 0 || Instant::now() >= until {
+            return left;
         }
         std::thread::sleep(Duration::from_millis(5));
     }

@@ -90,9 +90,10 @@ impl Group {
         let _ = self.set("cgroup.kill", "1");
     }
 
-    /// Takes it away. One with processes that hang stays, which is where they belong.
-    pub(crate) fn remove(&self) {
-        let _ = fs::remove_dir(&self.0);
+    /// Takes it away, once it is empty; whether it is gone.
+    pub(crate) fn remove(&self) -> bool {
+        let removed = fs::remove_dir(&self.0);
+        removed.is_ok() || !self.0.exists()
     }
 
     fn keyed(&self, file: &str, key: &str) -> Option<u64> {

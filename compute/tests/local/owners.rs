@@ -74,10 +74,21 @@ fn claim_by(bench: &Bench, process: Process, boot: &str) {
     fs::write(bench.attempt(key(1)).join("claim"), claim.to_string()).unwrap();
 }
 
-fn bystander() -> (Child, Process) {
+/// A process that has nothing to do with any job.
+struct Bystander(Child);
+
+fn bystander() -> (Bystander, Process) {
     let child = Command::new("sleep").arg("600").spawn().unwrap();
     let process = Process::now(i32::try_from(child.id()).unwrap()).unwrap();
-    (child, process)
+    (Bystander(child), process)
+}
+
+impl Drop for Bystander {
+    fn drop(&mut self) {
+        // One that a bug has ended needs no end.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 #[test]
@@ -168,7 +179,7 @@ fn what_was_claimed_and_never_started_is_not_started_again() {
     let bench = Bench::new();
     // A process that has been and is no more.
     let (child, process) = bystander();
-    kill(child);
+    drop(child);
     claim_by(&bench, process, &boot_id().unwrap());
     let lost = Observed::Lost(LostBecause::SupervisorGone);
     assert_eq!(bench.local.observe(key(1)).unwrap(), lost);
@@ -211,7 +222,7 @@ fn many_owners_at_once_start_it_once() {
 #[test]
 fn a_number_that_was_given_again_is_not_the_supervisor() {
     let bench = Bench::new();
-    let (child, process) = bystander();
+    let (_child, process) = bystander();
     let earlier = Process {
         start: process.start - 1,
         ..process
@@ -222,13 +233,12 @@ fn a_number_that_was_given_again_is_not_the_supervisor() {
     bench.local.cancel(key(1)).unwrap();
     bench.local.settle(key(1)).unwrap();
     assert!(lives(process), "it is somebody else's");
-    kill(child);
 }
 
 #[test]
 fn after_another_start_of_the_machine_it_is_lost_and_nobody_is_ended_for_it() {
     let bench = Bench::new();
-    let (child, process) = bystander();
+    let (_child, process) = bystander();
     claim_by(&bench, process, "another-boot");
     let lost = Observed::Lost(LostBecause::OtherBoot);
     assert_eq!(bench.local.observe(key(1)).unwrap(), lost);
@@ -239,7 +249,6 @@ fn after_another_start_of_the_machine_it_is_lost_and_nobody_is_ended_for_it() {
         Ended::Lost(LostBecause::OtherBoot)
     );
     assert!(lives(process));
-    kill(child);
 }
 
 #[test]
