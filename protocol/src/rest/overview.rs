@@ -1,4 +1,3 @@
-#[cfg(feature = "schema")]
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
