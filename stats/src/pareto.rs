@@ -5,8 +5,8 @@
 /// figure that is no number is never on it.
 pub fn front<const N: usize>(points: &[[f64; N]]) -> Vec<usize> {
     let beats = |one: &[f64; N], other: &[f64; N]| {
-        let mut pairs = one.iter().zip(other);
-        pairs.all(|(a, b)| a <= b) && one != other
+        let pairs = || one.iter().zip(other);
+        pairs().all(|(a, b)| a <= b) && pairs().any(|(a, b)| a < b)
     };
     let known = |point: &[f64; N]| point.iter().all(|figure| !figure.is_nan());
     // By the first figure, what beats a point stands before it, so each is compared with the front so far alone.
@@ -59,7 +59,8 @@ mod tests {
             let on = front(&points);
             for (i, one) in points.iter().enumerate() {
                 let beaten = points.iter().any(|other| {
-                    other != one && other.iter().zip(one).all(|(a, b)| a <= b)
+                    let pairs = || other.iter().zip(one);
+                    pairs().all(|(a, b)| a <= b) && pairs().any(|(a, b)| a < b)
                 });
                 prop_assert_eq!(on.contains(&i), !beaten);
             }

@@ -55,15 +55,14 @@ struct Span {
 impl Span {
     fn of(values: impl Iterator<Item = f64>) -> Option<Self> {
         let values = values.filter(|value| value.is_finite());
-        let span = values.fold(None, |span: Option<Self>, value| {
+        values.fold(None, |span: Option<Self>, value| {
             let value = value.clamp(-LARGEST, LARGEST);
             let (low, high) = span.map_or((value, value), |span| (span.low, span.high));
             Some(Self {
                 low: low.min(value),
                 high: high.max(value),
             })
-        });
-        span
+        })
     }
 
     /// From 0 to 1; all of one value lie in the middle.

@@ -97,7 +97,11 @@ fn tried(frame: Frame, runs: u64) -> Vec<Drawn> {
         ),
         (
             "experiments/2",
-            tracking::experiment::page(frame, &Default::default(), &shown(&none)),
+            tracking::experiment::page(
+                frame,
+                &tracking::experiment::Asked::default(),
+                &shown(&none),
+            ),
         ),
         ("runs/1", tracking::run::page(frame, &run)),
     ]

@@ -47,14 +47,12 @@ pub(super) fn interface(onnx: &[u8]) -> Result<Interface, Unfit> {
 fn spec(what: &str, of: &ValueInfoProto) -> Result<TensorSpec, Unfit> {
     let name = of.name.chars().take(80).collect::<String>();
     let unfit = |why: String| Unfit(format!("{what} `{name}` {why}"));
-    let tensor = match of.r#type.as_ref().and_then(|of| of.value.as_ref()) {
-        Some(type_proto::Value::TensorType(tensor)) => tensor,
+    let value = of.r#type.as_ref().and_then(|of| of.value.as_ref());
+    let Some(type_proto::Value::TensorType(tensor)) = value else {
         // Classifiers of scikit-learn say probabilities as a list of dictionaries unless told otherwise.
-        _ => {
-            return Err(unfit(
-                "is no tensor; convert scikit-learn models with `options={'zipmap': False}`".into(),
-            ));
-        }
+        return Err(unfit(
+            "is no tensor; convert scikit-learn models with `options={'zipmap': False}`".into(),
+        ));
     };
     let dtype = match DataType::try_from(tensor.elem_type) {
         Ok(DataType::Float) => Dtype::F32,

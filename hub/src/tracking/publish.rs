@@ -43,6 +43,7 @@ pub enum Outcome {
 }
 
 #[derive(Debug, Deserialize)]
+#[expect(clippy::zero_sized_map_values, reason = "only the names are asked for")]
 struct Described {
     #[serde(default)]
     flavors: BTreeMap<String, IgnoredAny>,

@@ -229,6 +229,9 @@ struct Facts {
     start: i64,
 }
 
+/// Whether a filter takes a run.
+type Holds = fn(&Facts) -> bool;
+
 async fn found(app: &App, workspace: &WorkspaceId, filter: &str, order: &str) -> Vec<String> {
     let asked = Asked {
         experiments: vec![0],
@@ -290,14 +293,13 @@ async fn a_search_finds_what_its_filter_says_in_its_order_page_by_page() {
     app.tracking.begin(&app, &elsewhere).await.expect("begins");
     new_run(&app, &elsewhere, 0, 5).await;
 
-    type Holds = fn(&Facts) -> bool;
     let filters: [(&str, Holds); 11] = [
         ("", |_| true),
         ("metrics.`val/acc` >= 0.3", |f| {
             f.acc.is_some_and(|acc| acc >= 0.3)
         }),
         ("metrics.`val/acc` != 0.3", |f| {
-            f.acc.is_some_and(|acc| acc < 0.3 || acc > 0.3)
+            f.acc.is_some_and(|acc| acc.total_cmp(&0.3).is_ne())
         }),
         ("params.depth = '3'", |f| f.depth == Some("3")),
         ("params.depth != '3'", |f| f.depth.is_some_and(|d| d != "3")),
@@ -454,7 +456,7 @@ async fn files_lie_where_they_were_put_in_their_own_workspace() {
     assert!(matches!(other, Err(TrackingError::NotFound(_))));
 
     // What rows name is no garbage, whatever its age.
-    let old = std::time::SystemTime::now() + std::time::Duration::from_secs(3_600);
+    let old = std::time::SystemTime::now() + std::time::Duration::from_hours(1);
     let gone = crate::garbage::collect(&app.store, &app.blobs, old, crate::garbage::Mode::Remove)
         .await
         .expect("collects");

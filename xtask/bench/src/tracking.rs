@@ -34,7 +34,7 @@ const METRICS: usize = 100;
 const ROUNDS: usize = 5;
 
 /// How long MLflow's server may take to start: it makes its database by dozens of steps.
-const START: Duration = Duration::from_secs(180);
+const START: Duration = Duration::from_mins(3);
 
 /// Something that speaks MLflow's protocol.
 struct Side {

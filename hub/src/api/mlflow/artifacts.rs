@@ -139,14 +139,14 @@ pub(super) async fn download(
     let asked = headers.get(header::RANGE).filter(|_| !changed);
     let (status, range) = match asked {
         None => (StatusCode::OK, 0..blob.len),
-        Some(range) => match downloads::asked(range, blob.len) {
-            Ok(range) => (StatusCode::PARTIAL_CONTENT, range),
-            Err(_) => {
+        Some(range) => {
+            let Ok(range) = downloads::asked(range, blob.len) else {
                 let none = format!("bytes */{}", blob.len);
                 let status = StatusCode::RANGE_NOT_SATISFIABLE;
                 return Ok((status, [(header::CONTENT_RANGE, none)]).into_response());
-            }
-        },
+            };
+            (StatusCode::PARTIAL_CONTENT, range)
+        }
     };
     answer.insert(header::CONTENT_LENGTH, (range.end - range.start).into());
     if status == StatusCode::PARTIAL_CONTENT {

@@ -143,14 +143,6 @@ impl<'a> Parser<'a> {
         placed.map_or(&Token::End, |placed| &placed.token)
     }
 
-    fn take(&mut self) -> Token {
-        let token = self.peek().clone();
-        if token != Token::End {
-            self.next += 1;
-        }
-        token
-    }
-
     fn take_word(&mut self, word: &str) -> bool {
         let found = matches!(self.peek(), Token::Word(found) if found.eq_ignore_ascii_case(word));
         self.next += usize::from(found);
@@ -308,12 +300,10 @@ impl FromStr for Filter {
             if parser.take_word("and") {
                 continue;
             }
-            return match parser.take() {
-                Token::End => Ok(Self(all)),
-                _ => {
-                    parser.next -= 1;
-                    parser.expected("`AND` or the end")
-                }
+            return if *parser.peek() == Token::End {
+                Ok(Self(all))
+            } else {
+                parser.expected("`AND` or the end")
             };
         }
     }
