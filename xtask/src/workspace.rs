@@ -46,7 +46,16 @@ pub(crate) fn binary(profile: Profile, name: &str) -> PathBuf {
 pub(crate) fn cargo<I: IntoIterator<Item = S>, S: AsRef<std::ffi::OsStr>>(args: I) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root()).args(args);
-    // What `cargo run` told us about xtask is not for the cargo that we call.
-    command.env_remove("CARGO_MANIFEST_DIR");
+    // What `cargo run` told us about xtask is not for the cargo that we call: build scripts that look at such words (that
+    // of ring does) would run again, and all that stands on them, after each call from elsewhere.
+    let ours = env::vars_os().map(|(name, _)| name).filter(|name| {
+        let name = name.to_string_lossy();
+        ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_BIN_", "CARGO_CRATE_"]
+            .iter()
+            .any(|begin| name.starts_with(begin))
+    });
+    for name in ours {
+        command.env_remove(name);
+    }
     command
 }
