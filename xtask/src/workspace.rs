@@ -50,9 +50,14 @@ pub(crate) fn cargo<I: IntoIterator<Item = S>, S: AsRef<std::ffi::OsStr>>(args: 
     // of ring does) would run again, and all that stands on them, after each call from elsewhere.
     let ours = env::vars_os().map(|(name, _)| name).filter(|name| {
         let name = name.to_string_lossy();
-        ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_BIN_", "CARGO_CRATE_"]
-            .iter()
-            .any(|begin| name.starts_with(begin))
+        [
+            "CARGO_MANIFEST_",
+            "CARGO_PKG_",
+            "CARGO_BIN_",
+            "CARGO_CRATE_",
+        ]
+        .iter()
+        .any(|begin| name.starts_with(begin))
     });
     for name in ours {
         command.env_remove(name);

@@ -294,7 +294,7 @@ fn each_row_is_counted_once_whatever_happens_meanwhile() {
         }
     }
     // On a busy machine the shadow may have had no turn yet.
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let until = std::time::Instant::now() + std::time::Duration::from_mins(1);
     let compared = |windows: &[ShadowWindow], number| {
         let mut of = windows.iter().filter(|w| w.live_version.get() == number);
         of.any(|w| w.compared > 0)

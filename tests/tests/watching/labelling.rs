@@ -350,11 +350,17 @@ fn captured_numbers_are_labelled_by_a_table_and_by_typing() {
 
     // A table, as a program sends it: asked first, then stored.
     let url = format!("{}/api/v1/w/default/labels", fleet.hub.url());
-    let mut table = String::from("truth,device,prediction,note\n");
-    for (at, (id, _)) in made[..3].iter().enumerate() {
-        table += &format!("{}.5,meter-01,{id},x\n", at + 1);
-    }
-    table += &format!("much,meter-01,{},x\n", made[3].0);
+    let named = made[..3].iter().zip(["1.5", "2.5", "3.5"]);
+    let wrong = [("much", &made[3].0)];
+    let rows = named
+        .map(|((id, _), truth)| (truth, id))
+        .chain(wrong)
+        .map(|(truth, id)| format!("{truth},meter-01,{id},x"));
+    let rows: Vec<_> = ["truth,device,prediction,note".to_owned()]
+        .into_iter()
+        .chain(rows)
+        .collect();
+    let table = rows.join("\n") + "\n";
     let send = |query: &str| {
         let (http, url) = (fleet.hub.http(), format!("{url}{query}"));
         let answer = http.send(

@@ -1,7 +1,10 @@
 //! Asking devices for captures, and deleting them: what was asked, what was deleted, and forms for those who may.
 
 use maud::{Markup, html};
-use tern_protocol::rest::{CaptureRequestState, CaptureRequestView, DeletionView};
+use tern_protocol::{
+    id::{ModelName, SiteName},
+    rest::{CaptureRequestState, CaptureRequestView, DeletionView},
+};
 
 use super::{Held, Which, receipt};
 use crate::{
@@ -48,8 +51,8 @@ pub(super) fn requests(frame: Frame, which: &Which, held: &Held) -> Markup {
 }
 
 fn ask(frame: Frame, which: &Which) -> Markup {
-    let model = which.model.as_ref().map(|model| model.as_str());
-    let site = which.site.as_ref().map(|site| site.as_str());
+    let model = which.model.as_ref().map(ModelName::as_str);
+    let site = which.site.as_ref().map(SiteName::as_str);
     html! {
         details.card {
             summary { "Ask devices for their next inputs" }
