@@ -299,7 +299,8 @@ async fn a_search_finds_what_its_filter_says_in_its_order_page_by_page() {
             f.acc.is_some_and(|acc| acc >= 0.3)
         }),
         ("metrics.`val/acc` != 0.3", |f| {
-            f.acc.is_some_and(|acc| acc.total_cmp(&0.3).is_ne())
+            f.acc
+                .is_some_and(|acc| !acc.is_nan() && acc.total_cmp(&0.3).is_ne())
         }),
         ("params.depth = '3'", |f| f.depth == Some("3")),
         ("params.depth != '3'", |f| f.depth.is_some_and(|d| d != "3")),
