@@ -1,12 +1,13 @@
 //! What is not run a second time with a Mosquitto beside each hub, and why.
 
-/// Suites that run once: `brokers` starts the brokers that it is about by itself; what `watching` looks at is the same
-/// whichever broker a window came through, which `loop` runs on both; `lifecycle` speaks to the hub by HTTP.
-pub(super) const SUITES_ONCE: [&str; 3] = ["brokers", "lifecycle", "watching"];
+/// Suites that run once: `brokers` starts the brokers that it is about by itself; what `rollouts` decide by and `watching`
+/// looks at is the same whichever broker it came through, which `loop`, `identity` and `delivery` run on both; `lifecycle`
+/// speaks to the hub by HTTP.
+pub(super) const SUITES_ONCE: [&str; 4] = ["brokers", "lifecycle", "rollouts", "watching"];
 
 /// Tests about the broker inside the hub, or about its door: their names or the beginnings of them, each
 /// with what is different on another broker.
-pub(super) const EMBEDDED_ONLY: [(&str, &str); 24] = [
+pub(super) const EMBEDDED_ONLY: [(&str, &str); 19] = [
     (
         "broken_links::an_agent_that_starts_without_its_hub_serves_at_once",
         "without its hub an agent is offline only if the broker is inside it",
@@ -42,20 +43,6 @@ pub(super) const EMBEDDED_ONLY: [(&str, &str); 24] = [
     ("killed::", "the same: it is about the device's own calls"),
     ("hub_full_disk::", "it is about the hub's disk"),
     ("hub_damage::", "the same"),
-    (
-        "clicks::",
-        "a browser steers the hub, whichever broker is beside it",
-    ),
-    (
-        "accuracy::",
-        "what a rollout decides by came through a broker; which one, `decisions` tells apart",
-    ),
-    ("signals::", "the same"),
-    (
-        "webhook::",
-        "the same, and the program that is asked knows no broker",
-    ),
-    ("rehearsal::", "nothing of it goes through a broker"),
     (
         "joining::a_new_key_waits_beside_the_old_one_and_takes_its_place_when_accepted",
         "the session of the old key stays until it breaks",
