@@ -1,6 +1,6 @@
 //! Uploads and downloads by content address.
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
 use axum::{
     body::Body,
@@ -8,6 +8,8 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
+use futures::Stream;
 use serde::Deserialize;
 use tern_protocol::{blob::BlobRef, digest::Digest, limits};
 use tokio_stream::StreamExt as _;
@@ -53,26 +55,11 @@ pub(super) async fn put_blob(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let announced = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|len| len.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|len: u64| len > limits::BLOB) {
+    if is_too_long(&headers) {
         let text = format!("a blob has at most {} bytes", limits::BLOB);
         return Err(ApiError::too_large(text));
     }
-    let pieces = body
-        .into_data_stream()
-        .timeout(PAUSE)
-        .map(|piece| match piece {
-            Ok(piece) => {
-                piece.map_err(|err| Box::new(err) as Box<dyn std::error::Error + Send + Sync>)
-            }
-            Err(late) => Err(Box::new(late) as _),
-        });
-    let put = app
-        .blobs
-        .put(Box::pin(pieces), digest, limits::BLOB)
-        .await?;
+    let put = app.blobs.put(pieces(body), digest, limits::BLOB).await?;
     let status = match put {
         Put::Stored(blob) => {
             tracing::info!(%workspace, digest = %blob.digest, bytes = blob.len, "stored a blob");
@@ -115,6 +102,25 @@ pub(super) async fn get_blob(
 ) -> Result<Response, ApiError> {
     let (len, stream) = app.blobs.stream(digest).await?;
     Ok((facts(BlobRef { digest, len }), Body::from_stream(stream)).into_response())
+}
+
+/// Whether an upload says that it is longer than a blob may be.
+pub(super) fn is_too_long(headers: &HeaderMap) -> bool {
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|len| len.to_str().ok()?.parse().ok());
+    announced.is_some_and(|len: u64| len > limits::BLOB)
+}
+
+/// The bytes of an upload as they come; a long pause is an error.
+pub(super) fn pieces(
+    body: Body,
+) -> impl Stream<Item = Result<Bytes, Box<dyn Error + Send + Sync>>> + Unpin {
+    let pieces = body.into_data_stream().timeout(PAUSE);
+    Box::pin(pieces.map(|piece| match piece {
+        Ok(piece) => piece.map_err(|err| Box::new(err) as _),
+        Err(late) => Err(Box::new(late) as _),
+    }))
 }
 
 /// A blob never changes, and a browser that is shown one must not take it for a page.

@@ -95,18 +95,7 @@ pub(super) async fn download(
     app.counters.downloads.one();
     let mut answer = facts(blob);
     let range = asked.clone().unwrap_or(0..blob.len);
-    answer.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    answer.insert(header::CONTENT_LENGTH, (range.end - range.start).into());
-    let status = match asked {
-        None => StatusCode::OK,
-        Some(Range { start, end }) => {
-            let text = format!("bytes {start}-{}/{}", end - 1, blob.len);
-            if let Ok(text) = HeaderValue::from_str(&text) {
-                answer.insert(header::CONTENT_RANGE, text);
-            }
-            StatusCode::PARTIAL_CONTENT
-        }
-    };
+    let status = part(&mut answer, asked.as_ref(), blob.len);
     let (pieces, body) = mpsc::channel(PIECES);
     let counted = Counted {
         key: (workspace, digest),
@@ -120,6 +109,20 @@ pub(super) async fn download(
     tokio::spawn(send(app, counted, range, place, still, pieces));
     let body = Body::from_stream(ReceiverStream::new(body));
     Ok((status, answer, body).into_response())
+}
+
+/// Says which part of so many bytes follows, all of them if none was asked for.
+pub(super) fn part(headers: &mut HeaderMap, asked: Option<&Range<u64>>, len: u64) -> StatusCode {
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    let Some(Range { start, end }) = asked else {
+        headers.insert(header::CONTENT_LENGTH, len.into());
+        return StatusCode::OK;
+    };
+    headers.insert(header::CONTENT_LENGTH, (end - start).into());
+    if let Ok(text) = HeaderValue::from_str(&format!("bytes {start}-{}/{len}", end - 1)) {
+        headers.insert(header::CONTENT_RANGE, text);
+    }
+    StatusCode::PARTIAL_CONTENT
 }
 
 /// Whose download of what it is.

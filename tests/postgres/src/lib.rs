@@ -91,24 +91,24 @@ impl Postgres {
     /// Starts it (again) and waits until it lets somebody in.
     pub fn run(&mut self) -> Result<()> {
         ensure!(self.process.is_none(), "PostgreSQL runs already");
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let mut child = self.spawn()?;
-            while child.try_wait()?.is_none() {
-                if TcpStream::connect(self.address).is_ok() && self.psql("postgres", "").is_ok() {
-                    self.process = Some(child);
-                    return Ok(());
-                }
-                if Instant::now() > deadline {
-                    child.kill()?;
-                    child.wait()?;
-                    bail!("PostgreSQL lets nobody in: {}", self.log());
-                }
-                thread::sleep(LOOK);
+        let mut child = self.spawn()?;
+        let lets_in = within(PATIENCE, || {
+            // What is left of one that was killed may be in its way for a moment.
+            if child.try_wait()?.is_some() {
+                child = self.spawn()?;
             }
-            ensure!(Instant::now() < deadline, "PostgreSQL ends: {}", self.log());
-            thread::sleep(LOOK);
+            let open = TcpStream::connect(self.address).is_ok();
+            Ok(open && self.psql("postgres", "").is_ok())
+        });
+        if !matches!(lets_in, Ok(true)) {
+            // It may have ended by itself.
+            let _ = child.kill();
+            child.wait()?;
+            lets_in?;
+            bail!("PostgreSQL lets nobody in: {}", self.log());
         }
+        self.process = Some(child);
+        Ok(())
     }
 
     fn spawn(&self) -> Result<Child> {
@@ -183,16 +183,24 @@ impl Drop for Postgres {
         };
         // At once, and yet it tidies its shared memory up.
         let _ = kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGQUIT);
-        let deadline = Instant::now() + PATIENCE;
-        while matches!(child.try_wait(), Ok(None)) {
-            if Instant::now() > deadline {
-                let _ = child.kill();
-                let _ = child.wait();
-                return;
-            }
-            thread::sleep(LOOK);
+        let ended = within(PATIENCE, || Ok(child.try_wait()?.is_some()));
+        if !matches!(ended, Ok(true)) {
+            let _ = child.kill();
+            let _ = child.wait();
         }
     }
+}
+
+/// Looks again and again whether something holds; whether it did before the deadline.
+fn within(deadline: Duration, mut holds: impl FnMut() -> Result<bool>) -> Result<bool> {
+    let until = Instant::now() + deadline;
+    while !holds()? {
+        if Instant::now() > until {
+            return Ok(false);
+        }
+        thread::park_timeout(LOOK);
+    }
+    Ok(true)
 }
 
 /// An address of loopback where nobody listens now.

@@ -1,6 +1,6 @@
 //! Files of runs and of logged models: up, down from anywhere, listed, deleted.
 
-use std::{ops::Range, time::Duration};
+use std::ops::Range;
 
 use axum::{
     Json,
@@ -13,10 +13,12 @@ use futures::stream;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tern_protocol::limits;
-use tokio_stream::StreamExt as _;
 
 use super::{
-    super::{blobs::facts, downloads},
+    super::{
+        blobs::{facts, is_too_long, pieces},
+        downloads,
+    },
     Caller,
     error::MlflowError,
     extract::{Asked, run_id},
@@ -28,9 +30,6 @@ use crate::{
         run,
     },
 };
-
-/// Longest pause in the middle of an upload.
-const PAUSE: Duration = Duration::from_mins(1);
 
 /// Bytes read at once.
 const PIECE: u64 = 256 * 1024;
@@ -99,23 +98,11 @@ pub(super) async fn upload(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, MlflowError> {
-    let announced = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|len| len.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|len: u64| len > limits::BLOB) {
+    if is_too_long(&headers) {
         let text = format!("an artifact has at most {} bytes", limits::BLOB);
         return Err(MlflowError::invalid(text));
     }
-    let pieces = body
-        .into_data_stream()
-        .timeout(PAUSE)
-        .map(|piece| match piece {
-            Ok(piece) => {
-                piece.map_err(|err| Box::new(err) as Box<dyn std::error::Error + Send + Sync>)
-            }
-            Err(late) => Err(Box::new(late) as _),
-        });
-    artifact::put(&app, &caller.workspace, &path, Box::pin(pieces)).await?;
+    artifact::put(&app, &caller.workspace, &path, pieces(body)).await?;
     Ok(StatusCode::OK.into_response())
 }
 
@@ -131,30 +118,22 @@ pub(super) async fn download(
     let mut answer = facts(blob);
     // The bytes of a path may change; those of a digest, which the tag is, never do.
     answer.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    answer.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     // A range of another file than the one whose beginning somebody has is no help to them.
     let changed = headers
         .get(header::IF_RANGE)
         .is_some_and(|tag| Some(tag) != answer.get(header::ETAG));
     let asked = headers.get(header::RANGE).filter(|_| !changed);
-    let (status, range) = match asked {
-        None => (StatusCode::OK, 0..blob.len),
-        Some(range) => {
-            let Ok(range) = downloads::asked(range, blob.len) else {
-                let none = format!("bytes */{}", blob.len);
-                let status = StatusCode::RANGE_NOT_SATISFIABLE;
-                return Ok((status, [(header::CONTENT_RANGE, none)]).into_response());
-            };
-            (StatusCode::PARTIAL_CONTENT, range)
+    let asked = match asked.map(|range| downloads::asked(range, blob.len)) {
+        Some(Err(_)) => {
+            let none = format!("bytes */{}", blob.len);
+            let status = StatusCode::RANGE_NOT_SATISFIABLE;
+            return Ok((status, [(header::CONTENT_RANGE, none)]).into_response());
         }
+        Some(Ok(range)) => Some(range),
+        None => None,
     };
-    answer.insert(header::CONTENT_LENGTH, (range.end - range.start).into());
-    if status == StatusCode::PARTIAL_CONTENT {
-        let text = format!("bytes {}-{}/{}", range.start, range.end - 1, blob.len);
-        if let Ok(text) = HeaderValue::from_str(&text) {
-            answer.insert(header::CONTENT_RANGE, text);
-        }
-    }
+    let status = downloads::part(&mut answer, asked.as_ref(), blob.len);
+    let range = asked.unwrap_or(0..blob.len);
     let blobs = app.blobs.clone();
     let pieces = stream::try_unfold(range, move |Range { start, end }| {
         let blobs = blobs.clone();

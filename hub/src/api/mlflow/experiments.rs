@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Caller,
+    Answer, Caller,
     error::MlflowError,
     extract::Asked,
     wire::{self, Experiment, Pair},
@@ -19,8 +19,6 @@ use crate::{
         search,
     },
 };
-
-type Answer = Result<Json<Value>, MlflowError>;
 
 /// Experiments on a page.
 const PAGE: i64 = 1_000;

@@ -5,11 +5,10 @@ use axum::{
     extract::{Path, State},
 };
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
-    Caller,
-    error::MlflowError,
+    Answer, Caller,
     experiments::list,
     extract::Asked,
     wire::{self, LoggedModel, Pair},
@@ -24,8 +23,6 @@ use crate::{
         search::{self, LoggedOrder},
     },
 };
-
-type Answer = Result<Json<Value>, MlflowError>;
 
 /// Logged models on a page.
 const PAGE: i64 = 100;

@@ -2,10 +2,10 @@
 
 use axum::{Json, extract::State};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
-    Caller,
+    Answer, Caller,
     error::MlflowError,
     experiments::list,
     extract::{Asked, run_id},
@@ -15,8 +15,6 @@ use crate::{
     app::App,
     tracking::{self, About, Batch, Point, history, page::Window},
 };
-
-type Answer = Result<Json<Value>, MlflowError>;
 
 /// Runs whose histories are asked for at once.
 const RUNS: usize = 100;

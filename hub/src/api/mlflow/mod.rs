@@ -42,6 +42,9 @@ use crate::{
     app::App,
 };
 
+/// What most routes answer.
+type Answer = Result<axum::Json<serde_json::Value>, MlflowError>;
+
 /// Base of MLflow's routes.
 const BASE: &str = "/api/2.0/mlflow";
 

@@ -9,8 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Caller, Door,
-    error::MlflowError,
+    Answer, Caller, Door,
     experiments::list,
     extract::Asked,
     wire::{self, ModelVersion, Pair, RegisteredModel},
@@ -25,8 +24,6 @@ use crate::{
         version::{self, NewVersion, number},
     },
 };
-
-type Answer = Result<Json<Value>, MlflowError>;
 
 /// Registered models on a page, and at most.
 const MODELS: (i64, i64) = (100, 1_000);

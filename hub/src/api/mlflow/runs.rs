@@ -2,10 +2,10 @@
 
 use axum::{Json, extract::State, response::Response};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
-    Caller,
+    Answer, Caller,
     error::MlflowError,
     experiments::stages,
     extract::{Asked, run_id},
@@ -22,8 +22,6 @@ use crate::{
         search,
     },
 };
-
-type Answer = Result<Json<Value>, MlflowError>;
 
 /// Runs on a page, unless asked otherwise.
 const PAGE: i64 = 1_000;
