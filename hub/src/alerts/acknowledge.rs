@@ -7,7 +7,7 @@ use tern_protocol::{
 
 use super::{
     AlertError, rows, silences,
-    sql::{begin, commit, exec, number},
+    sql::{SQL, number},
     views,
 };
 use crate::{
@@ -25,7 +25,7 @@ pub async fn acknowledge(
 ) -> Result<AlertView, AlertError> {
     let comment = silences::comment(&said.comment)?;
     let now = app.clock.now();
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let before = views::find(&txn, workspace, id, now).await?;
     if before.state == AlertState::Resolved {
         return Err(AlertError::Over(format!(
@@ -39,7 +39,7 @@ pub async fn acknowledge(
         comment.as_str().into(),
         number(id.0),
     ];
-    exec(&txn, sql, values).await?;
+    SQL.exec(&txn, sql, values).await?;
     let text = if comment.is_empty() {
         by.name.clone()
     } else {
@@ -51,7 +51,7 @@ pub async fn acknowledge(
         .within(workspace)
         .detail(format!("{}: {comment}", after.facts.summary));
     audit::record(&txn, &app.clock, by, deed).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     app.relaying.notify();
     app.changes.send(workspace, Change::Alerts);
     Ok(after)

@@ -25,7 +25,7 @@ use super::{
     round::{Bundle, Entry, Key, Round, Told, round},
     rows::{self, Live},
     rules, silences,
-    sql::{begin, commit},
+    sql::SQL,
 };
 use crate::{
     app::App,
@@ -94,13 +94,13 @@ async fn look_at(app: &App, workspace: &WorkspaceId, up: WallTime) -> Result<(),
     if !plan.changes(now) {
         return Ok(());
     }
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     // A rule may have changed since it was looked at: then its next look decides.
     let current = rules::effective(&txn, workspace).await?;
     sights.retain(|name, _| current.get(name) == known.get(name));
     let plan = Plan::read(&txn, workspace, &sights, &current, now).await?;
     let told = plan.write(&txn, workspace, now).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     if told > 0 {
         app.courier.wake();
     }

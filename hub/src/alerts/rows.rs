@@ -14,7 +14,7 @@ use tern_protocol::{
 use super::{
     machine::{Held, Phase},
     round::Key,
-    sql::{column, count, exec, json, number, rows, time, to_json},
+    sql::{SQL, json, number, to_json},
 };
 use crate::store::{StoreError, parsed};
 
@@ -62,7 +62,7 @@ pub(super) async fn live(
 ) -> Result<Vec<Live>, StoreError> {
     let sql =
         "SELECT * FROM alert WHERE workspace = $1 AND state IN ('pending', 'firing') ORDER BY id";
-    let found = rows(db, sql, [workspace.as_str().into()]).await?;
+    let found = SQL.rows(db, sql, [workspace.as_str().into()]).await?;
     found.iter().map(read_live).collect()
 }
 
@@ -75,49 +75,49 @@ fn read_live(row: &QueryResult) -> Result<Live, StoreError> {
     Ok(Live {
         id: view.id,
         rule: view.rule,
-        group: column(row, "grp")?,
+        group: SQL.column(row, "grp")?,
         state: view.state,
-        condition: column(row, "condition")?,
+        condition: SQL.column(row, "condition")?,
         held: Held {
             phase,
             since: view.since,
-            well: time(row, "well")?,
-            unknown: time(row, "unknown")?,
+            well: SQL.time(row, "well")?,
+            unknown: SQL.time(row, "unknown")?,
             told: view.told,
-            said: column(row, "said")?,
+            said: SQL.column(row, "said")?,
         },
         facts: view.facts,
         acknowledged: view.acknowledged,
-        written: WallTime(column(row, "written")?),
+        written: WallTime(SQL.column(row, "written")?),
     })
 }
 
 /// An alert as it is shown, but for silences.
 pub(super) fn view(row: &QueryResult) -> Result<AlertView, StoreError> {
-    let word: String = column(row, "state")?;
+    let word: String = SQL.column(row, "state")?;
     let state = word.parse().map_err(|_| StoreError::Value {
         what: "state of an alert",
         value: word,
     })?;
-    let word: String = column(row, "severity")?;
+    let word: String = SQL.column(row, "severity")?;
     let severity: AlertSeverity = word.parse().map_err(|_| StoreError::Value {
         what: "severity of an alert",
         value: word,
     })?;
-    let by: Option<String> = column(row, "acked_by")?;
-    let at = time(row, "acked_at")?;
-    let comment: Option<String> = column(row, "ack_comment")?;
+    let by: Option<String> = SQL.column(row, "acked_by")?;
+    let at = SQL.time(row, "acked_at")?;
+    let comment: Option<String> = SQL.column(row, "ack_comment")?;
     Ok(AlertView {
-        id: AlertId(count(row, "id")?),
-        rule: parsed("name of a rule", &column::<String>(row, "rule")?)?,
+        id: AlertId(SQL.count(row, "id")?),
+        rule: parsed("name of a rule", &SQL.column::<String>(row, "rule")?)?,
         severity,
         state,
-        facts: json("facts of an alert", &column::<String>(row, "body")?)?,
-        since: WallTime(column(row, "since")?),
-        fired: time(row, "fired")?,
-        resolved: time(row, "resolved")?,
-        end: column(row, "ended")?,
-        told: time(row, "told")?,
+        facts: json("facts of an alert", &SQL.column::<String>(row, "body")?)?,
+        since: WallTime(SQL.column(row, "since")?),
+        fired: SQL.time(row, "fired")?,
+        resolved: SQL.time(row, "resolved")?,
+        end: SQL.column(row, "ended")?,
+        told: SQL.time(row, "told")?,
         acknowledged: by.zip(at).map(|(by, at)| Acknowledged {
             by,
             at,
@@ -135,13 +135,15 @@ pub(super) async fn last_told(
 ) -> Result<Vec<(Key, WallTime)>, StoreError> {
     let sql = "SELECT rule, grp, MAX(told) AS told FROM alert \
                WHERE workspace = $1 AND told > $2 GROUP BY rule, grp";
-    let found = rows(db, sql, [workspace.as_str().into(), since.0.into()]).await?;
+    let found = SQL
+        .rows(db, sql, [workspace.as_str().into(), since.0.into()])
+        .await?;
     let each = found.iter().map(|row| {
         let key = Key {
-            rule: parsed("name of a rule", &column::<String>(row, "rule")?)?,
-            group: column(row, "grp")?,
+            rule: parsed("name of a rule", &SQL.column::<String>(row, "rule")?)?,
+            group: SQL.column(row, "grp")?,
         };
-        Ok((key, WallTime(column(row, "told")?)))
+        Ok((key, WallTime(SQL.column(row, "told")?)))
     });
     each.collect()
 }
@@ -202,8 +204,8 @@ pub(super) async fn insert(
     let sql = "INSERT INTO alert (workspace, rule, grp, severity, model, site, state, condition, since, fired, \
                well, unknown, told, said, body, written) \
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) RETURNING id";
-    let made = rows(db, sql, values).await?;
-    let id = made.first().map(|row| count(row, "id")).transpose()?;
+    let made = SQL.rows(db, sql, values).await?;
+    let id = made.first().map(|row| SQL.count(row, "id")).transpose()?;
     Ok(AlertId(id.unwrap_or_default()))
 }
 
@@ -232,7 +234,7 @@ pub(super) async fn update(
         severity.word().into(),
         number(id.0),
     ];
-    exec(db, sql, values).await.map(drop)
+    SQL.exec(db, sql, values).await.map(drop)
 }
 
 /// It is over.
@@ -243,7 +245,7 @@ pub(super) async fn resolve(
     now: WallTime,
 ) -> Result<(), StoreError> {
     let sql = "UPDATE alert SET state = 'resolved', resolved = $1, ended = $2 WHERE id = $3";
-    exec(db, sql, [now.0.into(), why.into(), number(id.0)])
+    SQL.exec(db, sql, [now.0.into(), why.into(), number(id.0)])
         .await
         .map(drop)
 }
@@ -254,7 +256,7 @@ pub(super) async fn forget(db: &impl ConnectionTrait, id: AlertId) -> Result<(),
         "DELETE FROM alert_event WHERE alert = $1",
         "DELETE FROM alert WHERE id = $1",
     ] {
-        exec(db, sql, [number(id.0)]).await?;
+        SQL.exec(db, sql, [number(id.0)]).await?;
     }
     Ok(())
 }
@@ -269,7 +271,7 @@ pub(super) async fn note(
 ) -> Result<(), StoreError> {
     let sql = "INSERT INTO alert_event (alert, at, what, text) VALUES ($1, $2, $3, $4)";
     let values = [number(id.0), now.0.into(), what.word().into(), text.into()];
-    exec(db, sql, values).await.map(drop)
+    SQL.exec(db, sql, values).await.map(drop)
 }
 
 /// What happened to one, the oldest first; of very many the newest.
@@ -278,18 +280,18 @@ pub(super) async fn history(
     id: AlertId,
 ) -> Result<Vec<AlertEvent>, StoreError> {
     let sql = "SELECT at, what, text FROM alert_event WHERE alert = $1 ORDER BY id DESC LIMIT 200";
-    let found = rows(db, sql, [number(id.0)]).await?;
+    let found = SQL.rows(db, sql, [number(id.0)]).await?;
     let each = found.iter().rev().map(|row| {
-        let word: String = column(row, "what")?;
+        let word: String = SQL.column(row, "what")?;
         let mut known = AlertEventKind::ALL.into_iter();
         let what = known.find(|kind| kind.word() == word);
         Ok(AlertEvent {
-            at: WallTime(column(row, "at")?),
+            at: WallTime(SQL.column(row, "at")?),
             what: what.ok_or(StoreError::Value {
                 what: "event of an alert",
                 value: word,
             })?,
-            text: column(row, "text")?,
+            text: SQL.column(row, "text")?,
         })
     });
     each.collect()
@@ -299,11 +301,11 @@ pub(super) async fn history(
 pub(super) async fn sweep(db: &impl ConnectionTrait, now: WallTime) -> Result<(), StoreError> {
     let before = now.0.saturating_sub(KEPT_MS);
     let sql = "DELETE FROM alert WHERE state = 'resolved' AND resolved < $1";
-    exec(db, sql, [before.into()]).await?;
+    SQL.exec(db, sql, [before.into()]).await?;
     let sql = "DELETE FROM alert WHERE id IN (SELECT id FROM (SELECT id, \
                ROW_NUMBER() OVER (PARTITION BY workspace ORDER BY id DESC) AS place \
                FROM alert WHERE state = 'resolved') AS done WHERE done.place > $1)";
-    exec(db, sql, [number(OVER_MOST)]).await?;
+    SQL.exec(db, sql, [number(OVER_MOST)]).await?;
     let sql = "DELETE FROM alert_event WHERE alert NOT IN (SELECT id FROM alert)";
-    exec(db, sql, []).await.map(drop)
+    SQL.exec(db, sql, []).await.map(drop)
 }

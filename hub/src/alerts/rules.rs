@@ -17,7 +17,7 @@ use super::{
     file::{self, DEFAULTS, RULES},
     machine::Seen,
     observe, rows as alerts,
-    sql::{begin, column, commit, exec, json, rows, to_json},
+    sql::{SQL, json, to_json},
 };
 use crate::{
     access::audit::{self, Actor, Deed},
@@ -36,13 +36,13 @@ async fn stored(
     workspace: &WorkspaceId,
 ) -> Result<BTreeMap<RuleName, Stored>, StoreError> {
     let sql = "SELECT name, body, updated, actor FROM alert_rule WHERE workspace = $1";
-    let found = rows(db, sql, [workspace.as_str().into()]).await?;
+    let found = SQL.rows(db, sql, [workspace.as_str().into()]).await?;
     let each = found.iter().map(|row: &QueryResult| {
-        let name = parsed("name of a rule", &column::<String>(row, "name")?)?;
+        let name = parsed("name of a rule", &SQL.column::<String>(row, "name")?)?;
         let stored = Stored {
-            rule: json("rule of alerts", &column::<String>(row, "body")?)?,
-            updated: WallTime(column(row, "updated")?),
-            by: column(row, "actor")?,
+            rule: json("rule of alerts", &SQL.column::<String>(row, "body")?)?,
+            updated: WallTime(SQL.column(row, "updated")?),
+            by: SQL.column(row, "actor")?,
         };
         Ok((name, stored))
     });
@@ -115,7 +115,7 @@ async fn write(
         now.0.into(),
         by.name.as_str().into(),
     ];
-    exec(db, sql, values).await.map(drop)
+    SQL.exec(db, sql, values).await.map(drop)
 }
 
 async fn delete(
@@ -124,7 +124,8 @@ async fn delete(
     name: &RuleName,
 ) -> Result<u64, StoreError> {
     let sql = "DELETE FROM alert_rule WHERE workspace = $1 AND name = $2";
-    exec(db, sql, [workspace.as_str().into(), name.as_str().into()]).await
+    SQL.exec(db, sql, [workspace.as_str().into(), name.as_str().into()])
+        .await
 }
 
 /// Writes one; that of the same name is replaced.
@@ -160,7 +161,7 @@ async fn change(
     prune: bool,
 ) -> Result<RulesApplied, AlertError> {
     let now = app.clock.now();
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let before = effective(&txn, workspace).await?;
     let own: BTreeSet<RuleName> = stored(&txn, workspace).await?.into_keys().collect();
     let mut done = RulesApplied {
@@ -195,7 +196,7 @@ async fn change(
             "a workspace has at most {RULES} rules; remove some, or apply the file with `prune`"
         )));
     }
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     app.alerting.notify();
     app.changes.send(workspace, Change::Alerts);
     Ok(done)
@@ -227,7 +228,7 @@ pub async fn remove(
     workspace: &WorkspaceId,
     name: &RuleName,
 ) -> Result<(), AlertError> {
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     if !stored(&txn, workspace).await?.contains_key(name) {
         return Err(AlertError::NotFound(match default_of(name) {
             Some(_) => format!(
@@ -239,7 +240,7 @@ pub async fn remove(
         }));
     }
     remove_in(app, &txn, by, workspace, name).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     app.alerting.notify();
     app.changes.send(workspace, Change::Alerts);
     Ok(())

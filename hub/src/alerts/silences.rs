@@ -11,7 +11,7 @@ use tern_protocol::{
 
 use super::{
     AlertError, rows as alerts,
-    sql::{begin, column, commit, count, exec, json, number, rows, to_json},
+    sql::{SQL, json, number, to_json},
 };
 use crate::{
     access::audit::{self, Actor, Deed},
@@ -56,18 +56,23 @@ pub(super) async fn read(
 ) -> Result<Vec<SilenceView>, StoreError> {
     let sql = "SELECT id, matchers, begins, until, actor, comment FROM alert_silence \
                WHERE workspace = $1 AND until > $2 ORDER BY id DESC LIMIT 1000";
-    let found = rows(db, sql, [workspace.as_str().into(), since.0.into()]).await?;
+    let found = SQL
+        .rows(db, sql, [workspace.as_str().into(), since.0.into()])
+        .await?;
     found.iter().map(view).collect()
 }
 
 fn view(row: &QueryResult) -> Result<SilenceView, StoreError> {
     Ok(SilenceView {
-        id: SilenceId(count(row, "id")?),
-        matchers: json("matchers of a silence", &column::<String>(row, "matchers")?)?,
-        from: WallTime(column(row, "begins")?),
-        until: WallTime(column(row, "until")?),
-        by: column(row, "actor")?,
-        comment: column(row, "comment")?,
+        id: SilenceId(SQL.count(row, "id")?),
+        matchers: json(
+            "matchers of a silence",
+            &SQL.column::<String>(row, "matchers")?,
+        )?,
+        from: WallTime(SQL.column(row, "begins")?),
+        until: WallTime(SQL.column(row, "until")?),
+        by: SQL.column(row, "actor")?,
+        comment: SQL.column(row, "comment")?,
         alerts: 0,
     })
 }
@@ -115,7 +120,7 @@ pub async fn silence(
         from.0
             .saturating_add(i64::try_from(lasting.as_millis()).unwrap_or(far)),
     );
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     if read(&txn, workspace, now).await?.len() >= MOST {
         return Err(AlertError::TooMany(format!(
             "a workspace has at most {MOST} silences; end some"
@@ -131,15 +136,16 @@ pub async fn silence(
         by.name.as_str().into(),
         comment.as_str().into(),
     ];
-    let made = rows(&txn, sql, values).await?;
+    let made = SQL.rows(&txn, sql, values).await?;
     let id = made
         .first()
-        .map(|row| count(row, "id"))
+        .map(|row| SQL.count(row, "id"))
         .transpose()?
         .unwrap_or_default();
     let sql = "DELETE FROM alert_silence WHERE workspace = $1 AND until < $2";
     let old = now.0.saturating_sub(KEPT_MS);
-    exec(&txn, sql, [workspace.as_str().into(), old.into()]).await?;
+    SQL.exec(&txn, sql, [workspace.as_str().into(), old.into()])
+        .await?;
     let view = SilenceView {
         id: SilenceId(id),
         matchers: new.matchers,
@@ -160,7 +166,7 @@ pub async fn silence(
             view.comment
         ));
     audit::record(&txn, &app.clock, by, deed).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     app.alerting.notify();
     app.changes.send(workspace, Change::Alerts);
     Ok(view)
@@ -174,7 +180,7 @@ pub async fn end(
     id: SilenceId,
 ) -> Result<(), AlertError> {
     let now = app.clock.now();
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let known = read(&txn, workspace, now).await?;
     let Some(before) = known.into_iter().find(|one| one.id == id) else {
         return Err(AlertError::NotFound(format!(
@@ -182,12 +188,12 @@ pub async fn end(
         )));
     };
     let sql = "UPDATE alert_silence SET until = $1 WHERE id = $2";
-    exec(&txn, sql, [now.0.into(), number(id.0)]).await?;
+    SQL.exec(&txn, sql, [now.0.into(), number(id.0)]).await?;
     let deed = Deed::new("alert.silence-end", format!("silence {id}"))
         .within(workspace)
         .before(&before);
     audit::record(&txn, &app.clock, by, deed).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     app.alerting.notify();
     app.changes.send(workspace, Change::Alerts);
     Ok(())

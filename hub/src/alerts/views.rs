@@ -11,7 +11,7 @@ use tern_protocol::{
 
 use super::{
     AlertError, rows, silences,
-    sql::{column, count, number, rows as query},
+    sql::{SQL, number},
 };
 use crate::{
     app::App,
@@ -89,7 +89,7 @@ pub async fn alerts(
     values.push(number(limit + 1));
     let _ = write!(sql, " ORDER BY id DESC LIMIT ${}", values.len());
     let db = app.store.read();
-    let found = query(db, &sql, values).await?;
+    let found = SQL.rows(db, &sql, values).await?;
     let now = app.clock.now();
     let held_back = silences::read(db, workspace, now).await?;
     let each = found.iter().take(limit as usize).map(|row| {
@@ -128,7 +128,9 @@ pub(super) async fn find(
     now: WallTime,
 ) -> Result<AlertView, AlertError> {
     let sql = "SELECT * FROM alert WHERE workspace = $1 AND id = $2";
-    let found = query(db, sql, [workspace.as_str().into(), number(id.0)]).await?;
+    let found = SQL
+        .rows(db, sql, [workspace.as_str().into(), number(id.0)])
+        .await?;
     let Some(row) = found.first() else {
         return Err(AlertError::NotFound(format!(
             "there is no alert {id}; `tern alert list` shows those there are"
@@ -167,16 +169,18 @@ pub struct Counted {
 pub async fn counts(store: &Store, workspace: &WorkspaceId) -> Result<Vec<Counted>, StoreError> {
     let sql = "SELECT state, severity, COUNT(*) AS alerts FROM alert \
                WHERE workspace = $1 AND state IN ('pending', 'firing') GROUP BY state, severity";
-    let found = query(store.read(), sql, [workspace.as_str().into()]).await?;
+    let found = SQL
+        .rows(store.read(), sql, [workspace.as_str().into()])
+        .await?;
     let mut all = Vec::new();
     for state in [AlertState::Firing, AlertState::Pending] {
         for severity in AlertSeverity::ALL {
             let mut alerts = 0;
             for row in &found {
-                let same = column::<String>(row, "state")? == state.word()
-                    && column::<String>(row, "severity")? == severity.word();
+                let same = SQL.column::<String>(row, "state")? == state.word()
+                    && SQL.column::<String>(row, "severity")? == severity.word();
                 if same {
-                    alerts = count(row, "alerts")?;
+                    alerts = SQL.count(row, "alerts")?;
                 }
             }
             all.push(Counted {

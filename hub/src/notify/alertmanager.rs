@@ -19,7 +19,7 @@ use super::{
     address::Target,
     message::Message,
     retry::{self, Next},
-    sql::{column, count, exec, number, rows},
+    sql::{SQL, number},
     subscription::{Way, stored_way},
 };
 use crate::store::{Store, StoreError, parsed};
@@ -156,16 +156,16 @@ pub async fn receivers(store: &Store) -> Result<Vec<Receiver>, StoreError> {
                COALESCE(a.attempts, 0) AS attempts, COALESCE(a.due_at, 0) AS due_at \
                FROM notify_subscription s LEFT JOIN alertmanager a ON a.subscription = s.id \
                WHERE s.kind = 'alertmanager' ORDER BY s.id";
-    let found = rows(store.read(), sql, []).await?;
+    let found = SQL.rows(store.read(), sql, []).await?;
     let each = found.iter().map(|row| {
-        let sent_at: Option<i64> = column(row, "sent_at")?;
+        let sent_at: Option<i64> = SQL.column(row, "sent_at")?;
         Ok(Receiver {
-            subscription: SubscriptionId(count(row, "id")?),
-            workspace: parsed("workspace id", &column::<String>(row, "workspace")?)?,
-            took: column(row, "took")?,
+            subscription: SubscriptionId(SQL.count(row, "id")?),
+            workspace: parsed("workspace id", &SQL.column::<String>(row, "workspace")?)?,
+            took: SQL.column(row, "took")?,
             sent_at: sent_at.map(WallTime),
-            attempts: u32::try_from(count(row, "attempts")?).unwrap_or(u32::MAX),
-            due_at: WallTime(column(row, "due_at")?),
+            attempts: u32::try_from(SQL.count(row, "attempts")?).unwrap_or(u32::MAX),
+            due_at: WallTime(SQL.column(row, "due_at")?),
             way: stored_way(row)?,
         })
     });
@@ -223,7 +223,7 @@ impl Courier {
                    ON CONFLICT (subscription) DO UPDATE SET took = excluded.took, sent_at = excluded.sent_at, \
                    attempts = excluded.attempts, due_at = excluded.due_at, error = excluded.error";
         let values = [number(to.subscription.0)].into_iter().chain(values);
-        exec(store.write(), sql, values).await?;
+        SQL.exec(store.write(), sql, values).await?;
         Ok(done.is_ok())
     }
 }
@@ -236,7 +236,7 @@ pub(super) async fn unreached(
     let sql = "SELECT s.id, s.kind, s.url, s.secret, s.plain, s.addresses, a.attempts AS notices \
                FROM notify_subscription s JOIN alertmanager a ON a.subscription = s.id \
                WHERE s.workspace = $1 AND a.attempts >= $2 ORDER BY s.id";
-    rows(
+    SQL.rows(
         store.read(),
         sql,
         [workspace.as_str().into(), number(UNREACHED)],

@@ -19,7 +19,7 @@ use tern_protocol::{
 use super::{
     Courier, Notice,
     outbox::enqueue_for,
-    sql::{begin, column, commit, count, exec, number, rows},
+    sql::{SQL, number},
     subscription::stored_kinds,
 };
 use crate::{
@@ -95,11 +95,11 @@ impl Courier {
 pub async fn workspaces(store: &Store) -> Result<BTreeSet<WorkspaceId>, StoreError> {
     let sql = "SELECT workspace, notices FROM notify_subscription";
     let mut all = BTreeSet::new();
-    for row in rows(store.read(), sql, []).await? {
-        if stored_kinds(&column::<String>(&row, "notices")?)?.contains(&NoticeKind::Attention) {
+    for row in SQL.rows(store.read(), sql, []).await? {
+        if stored_kinds(&SQL.column::<String>(&row, "notices")?)?.contains(&NoticeKind::Attention) {
             all.insert(parsed(
                 "workspace id",
-                &column::<String>(&row, "workspace")?,
+                &SQL.column::<String>(&row, "workspace")?,
             )?);
         }
     }
@@ -120,14 +120,14 @@ pub async fn tell(
     if told.values().all(quiet) {
         return Ok(());
     }
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let mut new = 0;
     for (subscription, told) in all_told(&txn, workspace).await? {
         for step in difference(&told, &items, now) {
             new += take(&txn, workspace, subscription, standing, step, now).await?;
         }
     }
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     if new > 0 {
         app.courier.wake();
     }
@@ -147,7 +147,7 @@ async fn take<C: ConnectionTrait>(
     match step {
         Step::Tell(item) => {
             let sql = "INSERT INTO notify_told (subscription, item) VALUES ($1, $2)";
-            exec(db, sql, of(item)).await?;
+            SQL.exec(db, sql, of(item)).await?;
             let Some(one) = standing.iter().find(|one| one.item == item) else {
                 return Ok(0);
             };
@@ -165,15 +165,16 @@ async fn take<C: ConnectionTrait>(
         Step::Gone(item) => {
             let sql = "UPDATE notify_told SET gone_at = $3 WHERE subscription = $1 AND item = $2";
             let [subscription, item] = of(item);
-            exec(db, sql, [subscription, item, now.0.into()]).await?;
+            SQL.exec(db, sql, [subscription, item, now.0.into()])
+                .await?;
         }
         Step::Back(item) => {
             let sql = "UPDATE notify_told SET gone_at = NULL WHERE subscription = $1 AND item = $2";
-            exec(db, sql, of(item)).await?;
+            SQL.exec(db, sql, of(item)).await?;
         }
         Step::Forget(item) => {
             let sql = "DELETE FROM notify_told WHERE subscription = $1 AND item = $2";
-            exec(db, sql, of(item)).await?;
+            SQL.exec(db, sql, of(item)).await?;
         }
     }
     Ok(0)
@@ -187,13 +188,16 @@ async fn all_told<C: ConnectionTrait>(
     let sql = "SELECT s.id, s.notices, t.item, t.gone_at FROM notify_subscription s \
                LEFT JOIN notify_told t ON t.subscription = s.id WHERE s.workspace = $1";
     let mut all: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
-    for row in rows(db, sql, [workspace.as_str().into()]).await? {
-        if !stored_kinds(&column::<String>(&row, "notices")?)?.contains(&NoticeKind::Attention) {
+    for row in SQL.rows(db, sql, [workspace.as_str().into()]).await? {
+        if !stored_kinds(&SQL.column::<String>(&row, "notices")?)?.contains(&NoticeKind::Attention)
+        {
             continue;
         }
-        let told = all.entry(SubscriptionId(count(&row, "id")?)).or_default();
-        if let Some(item) = column::<Option<String>>(&row, "item")? {
-            let gone: Option<i64> = column(&row, "gone_at")?;
+        let told = all
+            .entry(SubscriptionId(SQL.count(&row, "id")?))
+            .or_default();
+        if let Some(item) = SQL.column::<Option<String>>(&row, "item")? {
+            let gone: Option<i64> = SQL.column(&row, "gone_at")?;
             told.insert(item, gone.map(WallTime));
         }
     }

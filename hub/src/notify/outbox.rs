@@ -11,7 +11,7 @@ use super::{
     Notice, alertmanager, fresh_name,
     message::{self, Message},
     retry,
-    sql::{column, count, exec, number, rows},
+    sql::{SQL, number},
     subscription::{Way, stored_kinds, stored_way},
 };
 use crate::{
@@ -51,9 +51,9 @@ pub async fn enqueue<C: ConnectionTrait>(
     let sql = "SELECT id, notices FROM notify_subscription \
                WHERE workspace = $1 AND kind <> 'alertmanager' ORDER BY id";
     let mut written = 0;
-    for row in rows(db, sql, [workspace.as_str().into()]).await? {
-        if stored_kinds(&column::<String>(&row, "notices")?)?.contains(&notice.kind) {
-            let id = SubscriptionId(count(&row, "id")?);
+    for row in SQL.rows(db, sql, [workspace.as_str().into()]).await? {
+        if stored_kinds(&SQL.column::<String>(&row, "notices")?)?.contains(&notice.kind) {
+            let id = SubscriptionId(SQL.count(&row, "id")?);
             written += enqueue_for(db, workspace, id, notice).await?;
         }
     }
@@ -70,7 +70,7 @@ pub(super) async fn enqueue_for<C: ConnectionTrait>(
     let name = fresh_name();
     let name = name.map_err(|err| sea_orm::DbErr::Custom(err.to_string()));
     let name = name.doing("naming a notice")?;
-    let written = exec(
+    let written = SQL.exec(
         db,
         "INSERT INTO notification (name, workspace, subscription, same, kind, subject, text, path, at, \
          state, attempts, due_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'waiting', 0, $9) \
@@ -102,10 +102,10 @@ async fn drop_excess<C: ConnectionTrait>(
     let sql = "SELECT subscription, COUNT(*) AS waiting FROM notification \
                WHERE workspace = $1 AND state = 'waiting' GROUP BY subscription \
                ORDER BY waiting DESC, subscription";
-    let waiting = rows(db, sql, [workspace.as_str().into()]).await?;
+    let waiting = SQL.rows(db, sql, [workspace.as_str().into()]).await?;
     let mut all = 0;
     for row in &waiting {
-        all += count(row, "waiting")?;
+        all += SQL.count(row, "waiting")?;
     }
     let (excess, Some(most)) = (all.saturating_sub(WAITING_MOST), waiting.first()) else {
         return Ok(());
@@ -113,12 +113,15 @@ async fn drop_excess<C: ConnectionTrait>(
     if excess == 0 {
         return Ok(());
     }
-    let subscription: i64 = column(most, "subscription")?;
+    let subscription: i64 = SQL.column(most, "subscription")?;
     let sql = "DELETE FROM notification WHERE id IN (SELECT id FROM notification \
                WHERE subscription = $1 AND state = 'waiting' ORDER BY id LIMIT $2)";
-    let dropped = exec(db, sql, [subscription.into(), number(excess)]).await?;
+    let dropped = SQL
+        .exec(db, sql, [subscription.into(), number(excess)])
+        .await?;
     let sql = "UPDATE notify_subscription SET dropped = dropped + $1 WHERE id = $2";
-    exec(db, sql, [number(dropped), subscription.into()]).await?;
+    SQL.exec(db, sql, [number(dropped), subscription.into()])
+        .await?;
     Ok(())
 }
 
@@ -152,40 +155,40 @@ pub(super) async fn next(
                JOIN notify_subscription s ON s.id = n.subscription \
                WHERE n.place = 1 ORDER BY n.due, n.id LIMIT $2";
     let values = [retry::latest(now).0.into(), number(most)];
-    let found = rows(store.read(), sql, values).await?;
+    let found = SQL.rows(store.read(), sql, values).await?;
     let due = found.iter().map(|row| {
         let workspace = workspace(row)?;
-        let path: String = column(row, "path")?;
+        let path: String = SQL.column(row, "path")?;
         let due = Due {
-            id: column(row, "row")?,
-            subscription: SubscriptionId(count(row, "subscription")?),
+            id: SQL.column(row, "row")?,
+            subscription: SubscriptionId(SQL.count(row, "subscription")?),
             way: stored_way(row)?,
             attempts: attempts(row)?,
             message: Message {
-                name: column(row, "notice_name")?,
+                name: SQL.column(row, "notice_name")?,
                 kind: kind(row, "about")?,
-                subject: column(row, "subject")?,
-                text: column(row, "text")?,
+                subject: SQL.column(row, "subject")?,
+                text: SQL.column(row, "text")?,
                 link: message::link(reach, &workspace, &path),
-                at: WallTime(column(row, "at")?),
+                at: WallTime(SQL.column(row, "at")?),
                 workspace,
             },
         };
-        Ok((WallTime(column(row, "due")?), due))
+        Ok((WallTime(SQL.column(row, "due")?), due))
     });
     due.collect()
 }
 
 fn workspace(row: &QueryResult) -> Result<WorkspaceId, StoreError> {
-    parsed("workspace id", &column::<String>(row, "workspace")?)
+    parsed("workspace id", &SQL.column::<String>(row, "workspace")?)
 }
 
 fn kind(row: &QueryResult, name: &str) -> Result<NoticeKind, StoreError> {
-    parsed("kind of notice", &column::<String>(row, name)?)
+    parsed("kind of notice", &SQL.column::<String>(row, name)?)
 }
 
 fn attempts(row: &QueryResult) -> Result<u32, StoreError> {
-    Ok(u32::try_from(count(row, "attempts")?).unwrap_or(u32::MAX))
+    Ok(u32::try_from(SQL.count(row, "attempts")?).unwrap_or(u32::MAX))
 }
 
 /// What became of an attempt.
@@ -207,7 +210,7 @@ pub(super) async fn mark(store: &Store, id: i64, mark: &Mark) -> Result<(), Stor
         Mark::Again(at, error) => ("waiting", *at, None, Some(shown(error))),
         Mark::Failed(at, error) => ("failed", *at, Some(at.0), Some(shown(error))),
     };
-    exec(
+    SQL.exec(
         store.write(),
         "UPDATE notification SET state = $2, attempts = attempts + 1, due_at = $3, finished_at = $4, \
          error = $5 WHERE id = $1 AND state = 'waiting'",
@@ -227,21 +230,24 @@ pub(super) async fn mark(store: &Store, id: i64, mark: &Mark) -> Result<(), Stor
 pub(super) async fn sweep(store: &Store, now: WallTime) -> Result<(), StoreError> {
     let sql = "DELETE FROM notification WHERE state <> 'waiting' AND finished_at < $1";
     let before = now.0.saturating_sub(KEPT_MS);
-    exec(store.write(), sql, [before.into()]).await?;
+    SQL.exec(store.write(), sql, [before.into()]).await?;
     let sql = "DELETE FROM notification WHERE id IN (SELECT id FROM (SELECT id, \
                ROW_NUMBER() OVER (PARTITION BY workspace ORDER BY id DESC) AS place \
                FROM notification WHERE state <> 'waiting') over WHERE over.place > $1)";
-    exec(store.write(), sql, [number(OVER_MOST)]).await?;
+    SQL.exec(store.write(), sql, [number(OVER_MOST)]).await?;
     Ok(())
 }
 
 /// How many notices were dropped of each subscription.
 pub(super) async fn dropped(store: &Store) -> Result<Vec<(SubscriptionId, u64)>, StoreError> {
     let sql = "SELECT id, dropped FROM notify_subscription WHERE dropped > 0";
-    let found = rows(store.read(), sql, []).await?;
-    let each = found
-        .iter()
-        .map(|row| Ok((SubscriptionId(count(row, "id")?), count(row, "dropped")?)));
+    let found = SQL.rows(store.read(), sql, []).await?;
+    let each = found.iter().map(|row| {
+        Ok((
+            SubscriptionId(SQL.count(row, "id")?),
+            SQL.count(row, "dropped")?,
+        ))
+    });
     each.collect()
 }
 
@@ -263,11 +269,11 @@ pub async fn notifications(
         number(after.unwrap_or(u64::MAX)),
         number(limit + 1),
     ];
-    let found = rows(app.store.read(), sql, values).await?;
+    let found = SQL.rows(app.store.read(), sql, values).await?;
     let mut items = Vec::new();
     let mut last = None;
     for row in found.iter().take(limit as usize) {
-        last = Some(column::<i64>(row, "row")?);
+        last = Some(SQL.column::<i64>(row, "row")?);
         items.push(view(app, row)?);
     }
     let next = last.filter(|_| found.len() as u64 > limit);
@@ -278,7 +284,7 @@ pub async fn notifications(
 }
 
 fn view(app: &App, row: &QueryResult) -> Result<NotificationView, StoreError> {
-    let state: String = column(row, "state")?;
+    let state: String = SQL.column(row, "state")?;
     let state = match state.as_str() {
         "waiting" => NotificationState::Waiting,
         "sent" => NotificationState::Sent,
@@ -290,23 +296,23 @@ fn view(app: &App, row: &QueryResult) -> Result<NotificationView, StoreError> {
             });
         }
     };
-    let due: i64 = column(row, "due_at")?;
-    let finished: Option<i64> = column(row, "finished_at")?;
-    let path: String = column(row, "path")?;
+    let due: i64 = SQL.column(row, "due_at")?;
+    let finished: Option<i64> = SQL.column(row, "finished_at")?;
+    let path: String = SQL.column(row, "path")?;
     Ok(NotificationView {
-        id: column(row, "notice_name")?,
-        subscription: SubscriptionId(count(row, "subscription")?),
+        id: SQL.column(row, "notice_name")?,
+        subscription: SubscriptionId(SQL.count(row, "subscription")?),
         target: stored_way(row)?.shown(),
         kind: kind(row, "about")?,
-        subject: column(row, "subject")?,
-        text: column(row, "text")?,
+        subject: SQL.column(row, "subject")?,
+        text: SQL.column(row, "text")?,
         link: message::link(&app.reach, &workspace(row)?, &path),
-        at: WallTime(column(row, "at")?),
+        at: WallTime(SQL.column(row, "at")?),
         state,
         attempts: attempts(row)?,
         due_at: (state == NotificationState::Waiting).then_some(WallTime(due)),
         finished_at: finished.map(WallTime),
-        error: column(row, "error")?,
+        error: SQL.column(row, "error")?,
     })
 }
 
@@ -332,13 +338,15 @@ pub async fn undelivered(
                  AND n.finished_at > COALESCE((SELECT MAX(o.finished_at) FROM notification o \
                    WHERE o.subscription = n.subscription AND o.state = 'sent'), 0) \
                GROUP BY s.id, s.kind, s.url, s.secret, s.plain, s.addresses ORDER BY s.id";
-    let mut found = rows(store.read(), sql, [workspace.as_str().into()]).await?;
+    let mut found = SQL
+        .rows(store.read(), sql, [workspace.as_str().into()])
+        .await?;
     found.extend(alertmanager::unreached(store, workspace).await?);
     let each = found.iter().map(|row| {
         Ok(Undelivered {
-            subscription: SubscriptionId(count(row, "id")?),
+            subscription: SubscriptionId(SQL.count(row, "id")?),
             target: stored_way(row)?.shown(),
-            notices: count(row, "notices")?,
+            notices: SQL.count(row, "notices")?,
         })
     });
     each.collect()
@@ -358,7 +366,7 @@ pub(super) async fn record<C: ConnectionTrait>(
         Mark::Again(at, error) | Mark::Failed(at, error) => ("failed", *at, Some(error)),
     };
     let error = error.map(|error| error.chars().take(ERROR).collect::<String>());
-    exec(
+    SQL.exec(
         db,
         "INSERT INTO notification (name, workspace, subscription, same, kind, subject, text, path, at, \
          state, attempts, due_at, finished_at, error) \

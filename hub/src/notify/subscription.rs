@@ -11,7 +11,7 @@ use super::{
     NotifyError,
     address::{Plain, Target},
     alertmanager, mail,
-    sql::{begin, column, commit, count, exec, number, rows},
+    sql::{SQL, number},
 };
 use crate::{
     access::{
@@ -113,12 +113,17 @@ pub async fn add(
         Way::Email { addresses } => (None, None, &*addresses.join(",")),
         Way::Alertmanager { target, token } => (Some(target.secret()), token.as_deref(), ""),
     };
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let sql = "SELECT id FROM notify_subscription WHERE workspace = $1";
-    if rows(&txn, sql, [workspace.as_str().into()]).await?.len() >= MOST {
+    if SQL
+        .rows(&txn, sql, [workspace.as_str().into()])
+        .await?
+        .len()
+        >= MOST
+    {
         return Err(NotifyError::TooMany);
     }
-    let inserted = rows(
+    let inserted = SQL.rows(
         &txn,
         "INSERT INTO notify_subscription (workspace, kind, name, url, secret, plain, addresses, notices, \
          created_by, created_at, dropped) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0) RETURNING id",
@@ -137,7 +142,7 @@ pub async fn add(
     );
     let inserted = inserted.await?;
     let id = match inserted.first() {
-        Some(row) => SubscriptionId(count(row, "id")?),
+        Some(row) => SubscriptionId(SQL.count(row, "id")?),
         None => SubscriptionId::default(),
     };
     let view = one(&txn, workspace, id).await?;
@@ -146,7 +151,7 @@ pub async fn add(
         .after(&view)
         .detail(format!("{} to {}", view.kind.word(), view.target));
     audit::record(&txn, &app.clock, actor, deed).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     app.courier.look();
     app.relaying.notify();
     app.changes.send(workspace, Change::Notifications);
@@ -245,7 +250,9 @@ pub async fn subscriptions(
     workspace: &WorkspaceId,
 ) -> Result<Vec<SubscriptionView>, StoreError> {
     let sql = format!("{SELECT} WHERE s.workspace = $1 ORDER BY s.id");
-    let found = rows(store.read(), &sql, [workspace.as_str().into()]).await?;
+    let found = SQL
+        .rows(store.read(), &sql, [workspace.as_str().into()])
+        .await?;
     found.iter().map(view).collect()
 }
 
@@ -256,7 +263,9 @@ pub(super) async fn one<C: ConnectionTrait>(
     id: SubscriptionId,
 ) -> Result<SubscriptionView, NotifyError> {
     let sql = format!("{SELECT} WHERE s.workspace = $1 AND s.id = $2");
-    let found = rows(db, &sql, [workspace.as_str().into(), number(id.0)]).await?;
+    let found = SQL
+        .rows(db, &sql, [workspace.as_str().into(), number(id.0)])
+        .await?;
     let row = found.first().ok_or(NotifyError::NotFound(id))?;
     Ok(view(row)?)
 }
@@ -268,7 +277,7 @@ pub async fn remove(
     id: SubscriptionId,
     actor: &Actor,
 ) -> Result<(), NotifyError> {
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let before = one(&txn, workspace, id).await?;
     for sql in [
         "DELETE FROM notification WHERE subscription = $1",
@@ -276,14 +285,14 @@ pub async fn remove(
         "DELETE FROM alertmanager WHERE subscription = $1",
         "DELETE FROM notify_subscription WHERE id = $1",
     ] {
-        exec(&txn, sql, [number(id.0)]).await?;
+        SQL.exec(&txn, sql, [number(id.0)]).await?;
     }
     let deed = Deed::new("notify.unsubscribe", format!("subscription {id}"))
         .within(workspace)
         .before(&before)
         .detail(format!("{} to {}", before.kind.word(), before.target));
     audit::record(&txn, &app.clock, actor, deed).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     app.changes.send(workspace, Change::Notifications);
     Ok(())
 }
@@ -305,21 +314,21 @@ const SELECT: &str = "\
 
 fn view(row: &QueryResult) -> Result<SubscriptionView, StoreError> {
     let way = stored_way(row)?;
-    let sent_at: Option<i64> = column(row, "sent_at")?;
-    let relayed_at: Option<i64> = column(row, "relayed_at")?;
-    let relay_error: Option<String> = column(row, "relay_error")?;
-    let error: Option<String> = column(row, "error")?;
+    let sent_at: Option<i64> = SQL.column(row, "sent_at")?;
+    let relayed_at: Option<i64> = SQL.column(row, "relayed_at")?;
+    let relay_error: Option<String> = SQL.column(row, "relay_error")?;
+    let error: Option<String> = SQL.column(row, "error")?;
     Ok(SubscriptionView {
-        id: SubscriptionId(count(row, "id")?),
+        id: SubscriptionId(SQL.count(row, "id")?),
         kind: way.channel(),
-        name: column(row, "name")?,
+        name: SQL.column(row, "name")?,
         target: way.shown(),
-        notices: stored_kinds(&column::<String>(row, "notices")?)?,
-        created_by: column(row, "created_by")?,
-        created_at: WallTime(column(row, "created_at")?),
-        waiting: count(row, "waiting")?,
-        failed: count(row, "failed")?,
-        dropped: count(row, "dropped")?,
+        notices: stored_kinds(&SQL.column::<String>(row, "notices")?)?,
+        created_by: SQL.column(row, "created_by")?,
+        created_at: WallTime(SQL.column(row, "created_at")?),
+        waiting: SQL.count(row, "waiting")?,
+        failed: SQL.count(row, "failed")?,
+        dropped: SQL.count(row, "dropped")?,
         sent_at: sent_at.max(relayed_at).map(WallTime),
         error: relay_error.or(error),
     })
@@ -327,8 +336,8 @@ fn view(row: &QueryResult) -> Result<SubscriptionView, StoreError> {
 
 /// An address that was taken once: it stays readable, and the error has no place for a secret.
 fn stored_target(row: &QueryResult, what: &'static str) -> Result<Target, StoreError> {
-    let url: Option<String> = column(row, "url")?;
-    let plain: bool = column(row, "plain")?;
+    let url: Option<String> = SQL.column(row, "url")?;
+    let plain: bool = SQL.column(row, "plain")?;
     let plain = if plain {
         Plain::Anywhere
     } else {
@@ -343,21 +352,21 @@ fn stored_target(row: &QueryResult, what: &'static str) -> Result<Target, StoreE
 
 /// Where a row of subscriptions says that notices go.
 pub(super) fn stored_way(row: &QueryResult) -> Result<Way, StoreError> {
-    let kind: String = column(row, "kind")?;
+    let kind: String = SQL.column(row, "kind")?;
     match kind.as_str() {
         "webhook" => {
             let target = stored_target(row, "address of a webhook")?;
-            let secret: Option<String> = column(row, "secret")?;
+            let secret: Option<String> = SQL.column(row, "secret")?;
             let secret = secret.unwrap_or_default();
             Ok(Way::Webhook { target, secret })
         }
         "alertmanager" => {
             let target = stored_target(row, "address of an Alertmanager")?;
-            let token = column(row, "secret")?;
+            let token = SQL.column(row, "secret")?;
             Ok(Way::Alertmanager { target, token })
         }
         "email" => {
-            let addresses: String = column(row, "addresses")?;
+            let addresses: String = SQL.column(row, "addresses")?;
             let addresses = addresses.split(',').map(str::to_owned).collect();
             Ok(Way::Email { addresses })
         }

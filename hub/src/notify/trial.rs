@@ -9,7 +9,7 @@ use super::{
     Notice, NotifyError, driver, fresh_name,
     message::{self, Message},
     outbox::{self, Mark},
-    sql::{begin, commit, number, rows},
+    sql::{SQL, number},
     subscription::{self, stored_way},
 };
 use crate::{
@@ -31,7 +31,7 @@ pub async fn test(
     let sql = "SELECT kind, url, secret, plain, addresses FROM notify_subscription \
                WHERE workspace = $1 AND id = $2";
     let values = [workspace.as_str().into(), number(id.0)];
-    let found = rows(app.store.read(), sql, values).await?;
+    let found = SQL.rows(app.store.read(), sql, values).await?;
     let way = stored_way(found.first().ok_or(NotifyError::NotFound(id))?)?;
     let now = app.clock.now();
     let notice = Notice {
@@ -64,7 +64,7 @@ pub async fn test(
     if arrived {
         app.counters.notices_sent.one();
     }
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     // Its subscription may have been removed meanwhile.
     subscription::one(&txn, workspace, id).await?;
     outbox::record(&txn, workspace, id, &notice, &name, &mark).await?;
@@ -76,7 +76,7 @@ pub async fn test(
             "it did not arrive"
         });
     audit::record(&txn, &app.clock, actor, deed).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     app.changes.send(workspace, Change::Notifications);
     Ok(TestOutcome {
         id: name,

@@ -20,6 +20,7 @@ mod postgres;
 pub mod raw;
 pub mod schema;
 mod sqlite;
+mod statements;
 mod tenure;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ pub(crate) use self::place::testing;
 pub use self::{
     error::{Doing, StoreError, chain, parsed, storable},
     place::{Place, Server, ServerError},
+    statements::Statements,
 };
 pub(crate) use self::{place::is_used, sqlite::FILE};
 use self::{

@@ -38,6 +38,11 @@ pub async fn row<C: ConnectionTrait>(
     db.query_one_raw(statement).await.doing(doing)
 }
 
+/// A number as the database keeps it.
+pub fn number(value: u64) -> Value {
+    i64::try_from(value).unwrap_or(i64::MAX).into()
+}
+
 /// The text of bytes in a column, as digests are written.
 pub fn hex(backend: DatabaseBackend, column: &str) -> String {
     match backend {

@@ -13,10 +13,7 @@ use futures::Stream;
 use sea_orm::ConnectionTrait;
 use tern_protocol::{blob::BlobRef, digest::Digest, id::WorkspaceId, limits};
 
-use super::{
-    TrackingError, bounds,
-    sql::{begin, column, commit, exec, row, rows},
-};
+use super::{TrackingError, bounds, sql::SQL};
 use crate::{
     access::audit::{self, Actor, Deed},
     app::App,
@@ -112,7 +109,7 @@ where
         Err(BlobError::TooLarge { limit }) if limit < limits::BLOB => return Err(full(limit)),
         put => put?,
     };
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let before = entry(&txn, workspace, path).await?;
     if before.as_ref().is_some_and(|entry| entry.file.is_none()) {
         let path = bounds::shown(path);
@@ -145,8 +142,8 @@ where
         (blob.len as i64).into(),
         app.clock.now().0.into(),
     ];
-    exec(&txn, sql, values).await?;
-    commit(txn).await?;
+    SQL.exec(&txn, sql, values).await?;
+    SQL.commit(txn).await?;
     Ok(blob)
 }
 
@@ -180,7 +177,7 @@ async fn directories(
             parent(dir).into(),
             now.into(),
         ];
-        exec(txn, sql, values).await?;
+        SQL.exec(txn, sql, values).await?;
         below = dir;
     }
 }
@@ -192,11 +189,11 @@ async fn used(
 ) -> Result<(i64, i64), StoreError> {
     let sql = "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) AS used, COUNT(*) AS files \
                FROM tracking_artifact WHERE workspace = $1";
-    let found = row(db, sql, [workspace.as_str().into()]).await?;
+    let found = SQL.row(db, sql, [workspace.as_str().into()]).await?;
     let Some(found) = found else {
         return Ok((0, 0));
     };
-    Ok((column(&found, "used")?, column(&found, "files")?))
+    Ok((SQL.column(&found, "used")?, SQL.column(&found, "files")?))
 }
 
 /// What is at a path.
@@ -207,13 +204,15 @@ pub async fn entry(
 ) -> Result<Option<Entry>, StoreError> {
     let sql =
         "SELECT path, digest, bytes FROM tracking_artifact WHERE workspace = $1 AND path = $2";
-    let found = row(db, sql, [workspace.as_str().into(), path.into()]).await?;
+    let found = SQL
+        .row(db, sql, [workspace.as_str().into(), path.into()])
+        .await?;
     found.as_ref().map(read).transpose()
 }
 
 fn read(row: &sea_orm::QueryResult) -> Result<Entry, StoreError> {
-    let digest: String = column(row, "digest")?;
-    let bytes: i64 = column(row, "bytes")?;
+    let digest: String = SQL.column(row, "digest")?;
+    let bytes: i64 = SQL.column(row, "bytes")?;
     let file = match digest.as_str() {
         "" => None,
         text => Some(BlobRef {
@@ -222,7 +221,7 @@ fn read(row: &sea_orm::QueryResult) -> Result<Entry, StoreError> {
         }),
     };
     Ok(Entry {
-        path: column(row, "path")?,
+        path: SQL.column(row, "path")?,
         file,
     })
 }
@@ -252,7 +251,7 @@ pub async fn list(
     let sql = "SELECT path, digest, bytes FROM tracking_artifact WHERE workspace = $1 AND parent = $2 \
                ORDER BY path LIMIT $3";
     let values = [workspace.as_str().into(), dir.into(), LISTED.into()];
-    let found = rows(db, sql, values).await?;
+    let found = SQL.rows(db, sql, values).await?;
     let entries: Result<_, StoreError> = found.iter().map(read).collect();
     Ok(entries?)
 }
@@ -265,7 +264,7 @@ pub async fn delete(
     path: &str,
 ) -> Result<(), TrackingError> {
     check(path)?;
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     if entry(&txn, workspace, path).await?.is_none() {
         return Err(TrackingError::NotFound(format!(
             "No such artifact: {}",
@@ -276,23 +275,26 @@ pub async fn delete(
     let mut removed = 0;
     while let Some(dir) = dirs.pop() {
         let below = "SELECT path FROM tracking_artifact WHERE workspace = $1 AND parent = $2 AND digest = ''";
-        let below = rows(
-            &txn,
-            below,
-            [workspace.as_str().into(), dir.as_str().into()],
-        )
-        .await?;
+        let below = SQL
+            .rows(
+                &txn,
+                below,
+                [workspace.as_str().into(), dir.as_str().into()],
+            )
+            .await?;
         for row in &below {
-            dirs.push(column(row, "path")?);
+            dirs.push(SQL.column(row, "path")?);
         }
         let sql = "DELETE FROM tracking_artifact WHERE workspace = $1 AND (path = $2 OR (parent = $2 AND digest <> ''))";
-        removed += exec(&txn, sql, [workspace.as_str().into(), dir.into()]).await?;
+        removed += SQL
+            .exec(&txn, sql, [workspace.as_str().into(), dir.into()])
+            .await?;
     }
     let deed = Deed::new("artifact.delete", format!("artifact {path}"))
         .within(workspace)
         .detail(format!("{removed} files and directories"));
     audit::record(&txn, &app.clock, by, deed).await?;
-    Ok(commit(txn).await?)
+    Ok(SQL.commit(txn).await?)
 }
 
 #[cfg(test)]

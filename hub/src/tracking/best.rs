@@ -18,7 +18,7 @@ use super::{
     page::Window,
     run::Info,
     search,
-    sql::{Sql, at, column, rows},
+    sql::{SQL, Sql},
 };
 use crate::store::{Store, StoreError, parsed};
 
@@ -142,8 +142,8 @@ async fn values(
             .bind(metric)
             .push(" AND run IN ")
             .list(some.iter().map(|info| info.row));
-        for row in rows(store.read(), &sql.text, sql.values).await? {
-            values.insert(at(&row, 0)?, at(&row, 1)?);
+        for row in SQL.rows(store.read(), &sql.text, sql.values).await? {
+            values.insert(SQL.at(&row, 0)?, SQL.at(&row, 1)?);
         }
     }
     Ok(values)
@@ -167,9 +167,9 @@ async fn costs(
         .push(" AND v.run_id IN ")
         .list(some.iter().map(|info| info.run_id.as_str()))
         .push(" ORDER BY v.created, v.version");
-        for row in rows(store.read(), &sql.text, sql.values).await? {
+        for row in SQL.rows(store.read(), &sql.text, sql.values).await? {
             if let Some(cost) = cost(&row)? {
-                costs.insert(column(&row, "run_id")?, cost);
+                costs.insert(SQL.column(&row, "run_id")?, cost);
             }
         }
     }
@@ -177,7 +177,7 @@ async fn costs(
 }
 
 fn cost(row: &QueryResult) -> Result<Option<CandidateCost>, StoreError> {
-    let text: String = column(row, "measured")?;
+    let text: String = SQL.column(row, "measured")?;
     let measured: Vec<Measured> = serde_json::from_str(&text).map_err(|_| StoreError::Value {
         what: "measurement",
         value: text.chars().take(80).collect(),
@@ -185,9 +185,11 @@ fn cost(row: &QueryResult) -> Result<Option<CandidateCost>, StoreError> {
     let Some(latency) = measured.iter().map(|one| one.latency_us).max() else {
         return Ok(None);
     };
-    let (model, version): (String, i64) =
-        (column(row, "tern_model")?, column(row, "tern_version")?);
-    let size: i64 = column(row, "onnx_len")?;
+    let (model, version): (String, i64) = (
+        SQL.column(row, "tern_model")?,
+        SQL.column(row, "tern_version")?,
+    );
+    let size: i64 = SQL.column(row, "onnx_len")?;
     // Where a class of target was not measured, nothing is known of all of them.
     let all = |of: fn(&Measured) -> Option<u64>| {
         let values: Option<Vec<u64>> = measured.iter().map(of).collect();

@@ -7,7 +7,7 @@ use tern_protocol::{id::WorkspaceId, rest::Change};
 
 use super::{
     Stage, Texts, TrackingError, bounds,
-    sql::{Sql, begin, column, commit, exec, insert, row, rows},
+    sql::{SQL, Sql, insert},
 };
 use crate::{
     access::audit::{self, Actor, Deed},
@@ -54,7 +54,9 @@ fn missing(id: &str) -> TrackingError {
 /// Makes experiment 0, unless it is there.
 pub(super) async fn make_default(app: &App, workspace: &WorkspaceId) -> Result<(), TrackingError> {
     let there = "SELECT 1 AS one FROM tracking_experiment WHERE workspace = $1 AND id = 0";
-    let there = row(app.store.read(), there, [workspace.as_str().into()]).await?;
+    let there = SQL
+        .row(app.store.read(), there, [workspace.as_str().into()])
+        .await?;
     if there.is_some() {
         return Ok(());
     }
@@ -62,7 +64,7 @@ pub(super) async fn make_default(app: &App, workspace: &WorkspaceId) -> Result<(
     let sql = "INSERT INTO tracking_experiment (workspace, id, name, artifact_location, stage, created, updated) \
                VALUES ($1, 0, 'Default', 'mlflow-artifacts:/0', 'active', $2, $2) ON CONFLICT DO NOTHING";
     let values = [workspace.as_str().into(), now.into()];
-    exec(app.store.write(), sql, values).await?;
+    SQL.exec(app.store.write(), sql, values).await?;
     Ok(())
 }
 
@@ -81,11 +83,11 @@ pub async fn create(
     for (key, value) in tags {
         bounds::pair("tag", key, value, bounds::EXPERIMENT_TAG)?;
     }
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     free(&txn, workspace, name).await?;
     let last = "SELECT COALESCE(MAX(id), 0) AS last FROM tracking_experiment WHERE workspace = $1";
-    let last = row(&txn, last, [workspace.as_str().into()]).await?;
-    let last: i64 = last.map_or(Ok(0), |row| column(&row, "last"))?;
+    let last = SQL.row(&txn, last, [workspace.as_str().into()]).await?;
+    let last: i64 = last.map_or(Ok(0), |row| SQL.column(&row, "last"))?;
     if last >= MOST {
         let text = format!("a workspace has at most {MOST} experiments");
         return Err(TrackingError::Invalid(text));
@@ -104,13 +106,13 @@ pub async fn create(
         location.as_str().into(),
         now.into(),
     ];
-    exec(&txn, sql, values).await?;
+    SQL.exec(&txn, sql, values).await?;
     write_tags(&txn, workspace, id, tags).await?;
     let deed = Deed::new("experiment.create", format!("experiment {id}"))
         .within(workspace)
         .detail(name);
     audit::record(&txn, &app.clock, by, deed).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     app.changes.send(workspace, Change::Experiments);
     Ok(id)
 }
@@ -145,9 +147,11 @@ async fn free(
     name: &str,
 ) -> Result<(), TrackingError> {
     let taken = "SELECT stage FROM tracking_experiment WHERE workspace = $1 AND name = $2";
-    let taken = row(db, taken, [workspace.as_str().into(), name.into()]).await?;
+    let taken = SQL
+        .row(db, taken, [workspace.as_str().into(), name.into()])
+        .await?;
     let Some(taken) = taken else { return Ok(()) };
-    let stage: String = column(&taken, "stage")?;
+    let stage: String = SQL.column(&taken, "stage")?;
     let name = bounds::shown(name);
     Err(TrackingError::Exists(match Stage::of(&stage) {
         Stage::Active => format!("Experiment {name} already exists."),
@@ -165,7 +169,9 @@ pub async fn get(
 ) -> Result<Experiment, TrackingError> {
     let sql =
         format!("SELECT {COLUMNS} FROM tracking_experiment e WHERE e.workspace = $1 AND e.id = $2");
-    let found = row(db, &sql, [workspace.as_str().into(), id.into()]).await?;
+    let found = SQL
+        .row(db, &sql, [workspace.as_str().into(), id.into()])
+        .await?;
     let found = found.ok_or_else(|| missing(&id.to_string()))?;
     let mut all = with_tags(db, workspace, vec![read(&found)?]).await?;
     Ok(all.remove(0))
@@ -196,7 +202,9 @@ pub async fn get_by_name(
     let sql = format!(
         "SELECT {COLUMNS} FROM tracking_experiment e WHERE e.workspace = $1 AND e.name = $2"
     );
-    let found = row(db, &sql, [workspace.as_str().into(), name.into()]).await?;
+    let found = SQL
+        .row(db, &sql, [workspace.as_str().into(), name.into()])
+        .await?;
     let found = found.ok_or_else(|| {
         TrackingError::NotFound(format!(
             "Could not find experiment with name {}",
@@ -209,14 +217,14 @@ pub async fn get_by_name(
 
 /// Without its tags.
 pub(super) fn read(row: &QueryResult) -> Result<Experiment, StoreError> {
-    let stage: String = column(row, "stage")?;
+    let stage: String = SQL.column(row, "stage")?;
     Ok(Experiment {
-        id: column(row, "id")?,
-        name: column(row, "name")?,
-        artifact_location: column(row, "artifact_location")?,
+        id: SQL.column(row, "id")?,
+        name: SQL.column(row, "name")?,
+        artifact_location: SQL.column(row, "artifact_location")?,
         stage: Stage::of(&stage),
-        created: column(row, "created")?,
-        updated: column(row, "updated")?,
+        created: SQL.column(row, "created")?,
+        updated: SQL.column(row, "updated")?,
         tags: Texts::new(),
     })
 }
@@ -234,11 +242,11 @@ pub(super) async fn with_tags(
             .list(some.iter().map(|one| one.id));
         let places: BTreeMap<i64, usize> =
             some.iter().enumerate().map(|(i, e)| (e.id, i)).collect();
-        for row in rows(db, &sql.text, sql.values).await? {
-            let id: i64 = column(&row, "experiment")?;
+        for row in SQL.rows(db, &sql.text, sql.values).await? {
+            let id: i64 = SQL.column(&row, "experiment")?;
             if let Some(place) = places.get(&id) {
                 let tags = &mut some[*place].tags;
-                tags.insert(column(&row, "key")?, column(&row, "value")?);
+                tags.insert(SQL.column(&row, "key")?, SQL.column(&row, "value")?);
             }
         }
     }
@@ -254,7 +262,7 @@ pub async fn rename(
     name: &str,
 ) -> Result<(), TrackingError> {
     bounds::experiment_name(name)?;
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let before = active(&txn, workspace, id).await?;
     if before.name != name {
         free(&txn, workspace, name).await?;
@@ -268,12 +276,12 @@ pub async fn rename(
         name.into(),
         now.into(),
     ];
-    exec(&txn, sql, values).await?;
+    SQL.exec(&txn, sql, values).await?;
     let deed = Deed::new("experiment.rename", format!("experiment {id}"))
         .within(workspace)
         .detail(format!("{} to {name}", before.name));
     audit::record(&txn, &app.clock, by, deed).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     app.changes.send(workspace, Change::Experiments);
     Ok(())
 }
@@ -309,7 +317,7 @@ async fn turn(
     id: i64,
     to: Stage,
 ) -> Result<(), TrackingError> {
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let before = get(&txn, workspace, id).await?;
     if before.stage == to {
         let state = to.word();
@@ -325,7 +333,7 @@ async fn turn(
         to.word().into(),
         app.clock.now().0.into(),
     ];
-    exec(&txn, sql, values).await?;
+    SQL.exec(&txn, sql, values).await?;
     let (runs, action) = match to {
         Stage::Deleted => (
             "UPDATE tracking_run SET stage = 'deleted', deleted_with = TRUE \
@@ -338,12 +346,14 @@ async fn turn(
             "experiment.restore",
         ),
     };
-    let runs = exec(&txn, runs, [workspace.as_str().into(), id.into()]).await?;
+    let runs = SQL
+        .exec(&txn, runs, [workspace.as_str().into(), id.into()])
+        .await?;
     let deed = Deed::new(action, format!("experiment {id}"))
         .within(workspace)
         .detail(format!("{}, {runs} runs", before.name));
     audit::record(&txn, &app.clock, by, deed).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     app.changes.send(workspace, Change::Experiments);
     Ok(())
 }
@@ -357,11 +367,11 @@ pub async fn set_tag(
     value: &str,
 ) -> Result<(), TrackingError> {
     bounds::pair("tag", key, value, bounds::EXPERIMENT_TAG)?;
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     active(&txn, workspace, id).await?;
     let tags = Texts::from([(key.to_owned(), value.to_owned())]);
     write_tags(&txn, workspace, id, &tags).await?;
-    Ok(commit(txn).await?)
+    Ok(SQL.commit(txn).await?)
 }
 
 /// Takes a tag away.
@@ -371,18 +381,18 @@ pub async fn delete_tag(
     id: i64,
     key: &str,
 ) -> Result<(), TrackingError> {
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     active(&txn, workspace, id).await?;
     let sql =
         "DELETE FROM tracking_experiment_tag WHERE workspace = $1 AND experiment = $2 AND key = $3";
     let values = [workspace.as_str().into(), id.into(), key.into()];
-    if exec(&txn, sql, values).await? == 0 {
+    if SQL.exec(&txn, sql, values).await? == 0 {
         let key = bounds::shown(key);
         return Err(TrackingError::NotFound(format!(
             "No tag with name {key} in experiment with id {id}"
         )));
     }
-    Ok(commit(txn).await?)
+    Ok(SQL.commit(txn).await?)
 }
 
 async fn write_tags(

@@ -7,7 +7,7 @@ use super::{
     Point, TrackingError, bounds,
     page::{Page, Window},
     run,
-    sql::{at, rows},
+    sql::SQL,
 };
 use crate::store::{Store, StoreError};
 
@@ -35,7 +35,7 @@ pub async fn history(
         window.rows().into(),
         window.offset.into(),
     ];
-    let found = rows(store.read(), sql, values).await?;
+    let found = SQL.rows(store.read(), sql, values).await?;
     let points: Result<_, StoreError> = found.iter().map(point).collect();
     Ok(window.page(points?))
 }
@@ -50,18 +50,20 @@ pub async fn curve(
     let info = run::info(store.read(), workspace, run_id).await?;
     let sql = "SELECT key, value, nan, at, step FROM tracking_metric WHERE run = $1 AND key = $2 \
                AND NOT nan ORDER BY step DESC, at DESC LIMIT 200000";
-    let found = rows(store.read(), sql, [info.row.into(), key.into()]).await?;
+    let found = SQL
+        .rows(store.read(), sql, [info.row.into(), key.into()])
+        .await?;
     let points: Result<Vec<Point>, StoreError> = found.iter().rev().map(point).collect();
     Ok(thinned(&points?, CURVE))
 }
 
 fn point(row: &QueryResult) -> Result<Point, StoreError> {
     Ok(Point::read(
-        at(row, 0)?,
-        at(row, 1)?,
-        at(row, 2)?,
-        at(row, 3)?,
-        at(row, 4)?,
+        SQL.at(row, 0)?,
+        SQL.at(row, 1)?,
+        SQL.at(row, 2)?,
+        SQL.at(row, 3)?,
+        SQL.at(row, 4)?,
     ))
 }
 

@@ -9,7 +9,7 @@ use tern_protocol::id::WorkspaceId;
 use super::{
     Texts, TrackingError, bounds, logged,
     run::{self, Run},
-    sql::{Sql, at, begin, commit, insert, rows},
+    sql::{SQL, Sql, insert},
 };
 use crate::{app::App, store::StoreError};
 
@@ -72,7 +72,7 @@ pub async fn log_inputs(
             bounds::length("dataset tag value", value, bounds::NAME)?;
         }
     }
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let info = run::active(&txn, workspace, run_id).await?;
     let mut before = vec![Run::without(info.clone())];
     read_into(&txn, &mut before, &HashMap::from([(info.row, 0)])).await?;
@@ -107,7 +107,7 @@ pub async fn log_inputs(
         models.iter().map(|id| (id, 0)),
     )
     .await?;
-    Ok(commit(txn).await?)
+    Ok(SQL.commit(txn).await?)
 }
 
 /// Notes which logged models a run made.
@@ -117,11 +117,11 @@ pub async fn log_outputs(
     run_id: &str,
     models: &[(String, i64)],
 ) -> Result<(), TrackingError> {
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let info = run::active(&txn, workspace, run_id).await?;
     let all = models.iter().map(|(id, step)| (id, *step));
     write_models(&txn, workspace, info.row, "out", all).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     run::changed(app, workspace, &info);
     Ok(())
 }
@@ -158,13 +158,13 @@ pub(super) async fn read_into(
     sql.push("SELECT run, body FROM tracking_input WHERE run IN ")
         .list(places.keys().copied())
         .push(" ORDER BY run, name, digest");
-    for row in rows(db, &sql.text, sql.values).await? {
-        let body: String = at(&row, 1)?;
+    for row in SQL.rows(db, &sql.text, sql.values).await? {
+        let body: String = SQL.at(&row, 1)?;
         let read = serde_json::from_str(&body).map_err(|_| StoreError::Value {
             what: "data set",
             value: body.chars().take(80).collect(),
         })?;
-        if let Some(place) = places.get(&at(&row, 0)?) {
+        if let Some(place) = places.get(&SQL.at(&row, 0)?) {
             runs[*place].inputs.datasets.push(read);
         }
     }
@@ -172,14 +172,14 @@ pub(super) async fn read_into(
     sql.push("SELECT run, direction, model_id, step FROM tracking_run_model WHERE run IN ")
         .list(places.keys().copied())
         .push(" ORDER BY run, step, model_id");
-    for row in rows(db, &sql.text, sql.values).await? {
-        let direction: String = at(&row, 1)?;
-        if let Some(place) = places.get(&at(&row, 0)?) {
+    for row in SQL.rows(db, &sql.text, sql.values).await? {
+        let direction: String = SQL.at(&row, 1)?;
+        if let Some(place) = places.get(&SQL.at(&row, 0)?) {
             let inputs = &mut runs[*place].inputs;
             if direction == "in" {
-                inputs.models.push(at(&row, 2)?);
+                inputs.models.push(SQL.at(&row, 2)?);
             } else {
-                inputs.outputs.push((at(&row, 2)?, at(&row, 3)?));
+                inputs.outputs.push((SQL.at(&row, 2)?, SQL.at(&row, 3)?));
             }
         }
     }

@@ -8,7 +8,7 @@ use tern_protocol::{id::WorkspaceId, rest::Change};
 use super::{
     Point, Texts, TrackingError, bounds, is_later, logged,
     run::{self, Info, NAME_TAG},
-    sql::{Sql, begin, column, commit, exec, insert, rows},
+    sql::{SQL, Sql, insert},
 };
 use crate::{app::App, store::StoreError};
 
@@ -91,7 +91,8 @@ impl Batch {
         let tags: Texts = self.tags.iter().cloned().collect();
         if let Some(name) = tags.get(NAME_TAG).filter(|name| !name.is_empty()) {
             let sql = "UPDATE tracking_run SET name = $2 WHERE id = $1";
-            exec(txn, sql, [info.row.into(), name.as_str().into()]).await?;
+            SQL.exec(txn, sql, [info.row.into(), name.as_str().into()])
+                .await?;
         }
         run::write_tags(txn, info.row, &tags).await?;
         Ok(info)
@@ -152,8 +153,8 @@ async fn write_params(
         .bind(info.row)
         .push(" AND key IN ")
         .list(params.keys().map(String::as_str));
-    for row in rows(txn, &sql.text, sql.values).await? {
-        let (key, old): (String, String) = (column(&row, "key")?, column(&row, "value")?);
+    for row in SQL.rows(txn, &sql.text, sql.values).await? {
+        let (key, old): (String, String) = (SQL.column(&row, "key")?, SQL.column(&row, "value")?);
         if let Some(new) = params.get(&key).filter(|new| **new != old) {
             return Err(changed(&key, &old, new));
         }
@@ -218,7 +219,7 @@ pub async fn log_about_model(
     if about.is_empty() {
         return Ok(());
     }
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     for (about, point) in about {
         let model = logged::row_of(&txn, workspace, &about.model_id).await?;
         let (value, nan) = point.stored();
@@ -237,7 +238,7 @@ pub async fn log_about_model(
                     dataset_digest)";
         insert(&txn, into, vec![row], "ON CONFLICT DO NOTHING").await?;
     }
-    Ok(commit(txn).await?)
+    Ok(SQL.commit(txn).await?)
 }
 
 #[cfg(test)]

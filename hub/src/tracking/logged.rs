@@ -7,7 +7,7 @@ use tern_protocol::id::WorkspaceId;
 
 use super::{
     Point, Texts, TrackingError, bounds, experiment, random, run,
-    sql::{Sql, begin, column, commit, exec, insert, row, rows},
+    sql::{SQL, Sql, insert},
 };
 use crate::{
     access::audit::{self, Actor, Deed},
@@ -129,22 +129,22 @@ pub(super) const COLUMNS: &str = "m.id, m.model_id, m.experiment, m.name, m.arti
                                   m.model_type, m.source_run, m.created, m.updated";
 
 pub(super) fn read(row: &QueryResult) -> Result<Logged, StoreError> {
-    let word: String = column(row, "status")?;
+    let word: String = SQL.column(row, "status")?;
     let status = word.parse().map_err(|_| StoreError::Value {
         what: "status of a logged model",
         value: word,
     })?;
     Ok(Logged {
-        row: column(row, "id")?,
-        model_id: column(row, "model_id")?,
-        experiment: column(row, "experiment")?,
-        name: column(row, "name")?,
-        artifact_uri: column(row, "artifact_uri")?,
+        row: SQL.column(row, "id")?,
+        model_id: SQL.column(row, "model_id")?,
+        experiment: SQL.column(row, "experiment")?,
+        name: SQL.column(row, "name")?,
+        artifact_uri: SQL.column(row, "artifact_uri")?,
         status,
-        model_type: column(row, "model_type")?,
-        source_run: column(row, "source_run")?,
-        created: column(row, "created")?,
-        updated: column(row, "updated")?,
+        model_type: SQL.column(row, "model_type")?,
+        source_run: SQL.column(row, "source_run")?,
+        created: SQL.column(row, "created")?,
+        updated: SQL.column(row, "updated")?,
         params: Texts::new(),
         tags: Texts::new(),
         metrics: Vec::new(),
@@ -165,7 +165,7 @@ pub async fn create(
     bounds::length("model_type", &new.model_type, bounds::NAME)?;
     check(&new.params, &new.tags)?;
     let model_id = format!("m-{}", random::id()?);
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let experiment = experiment::active(&txn, workspace, new.experiment).await?;
     if !new.source_run.is_empty() {
         run::info(&txn, workspace, &new.source_run).await?;
@@ -190,11 +190,11 @@ pub async fn create(
         new.source_run.as_str().into(),
         now.into(),
     ];
-    let made = row(&txn, sql, values).await?;
-    let id: i64 = made.map_or(Ok(0), |row| column(&row, "id"))?;
+    let made = SQL.row(&txn, sql, values).await?;
+    let id: i64 = made.map_or(Ok(0), |row| SQL.column(&row, "id"))?;
     write(&txn, "tracking_logged_param", id, &new.params).await?;
     write(&txn, "tracking_logged_tag", id, &new.tags).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     get(app.store.read(), workspace, &model_id).await
 }
 
@@ -236,14 +236,16 @@ pub(super) async fn row_of(
 ) -> Result<i64, TrackingError> {
     bounds::required("model_id", model_id)?;
     let sql = "SELECT id FROM tracking_logged WHERE model_id = $1 AND workspace = $2 AND stage = 'active'";
-    let found = row(db, sql, [model_id.into(), workspace.as_str().into()]).await?;
+    let found = SQL
+        .row(db, sql, [model_id.into(), workspace.as_str().into()])
+        .await?;
     let found = found.ok_or_else(|| {
         TrackingError::NotFound(format!(
             "Logged model with ID {} not found.",
             bounds::shown(model_id)
         ))
     })?;
-    Ok(column(&found, "id")?)
+    Ok(SQL.column(&found, "id")?)
 }
 
 /// One, by its id.
@@ -254,7 +256,7 @@ pub async fn get(
 ) -> Result<Logged, TrackingError> {
     let id = row_of(db, workspace, model_id).await?;
     let sql = format!("SELECT {COLUMNS} FROM tracking_logged m WHERE m.id = $1");
-    let found = rows(db, &sql, [id.into()]).await?;
+    let found = SQL.rows(db, &sql, [id.into()]).await?;
     let models: Result<Vec<_>, _> = found.iter().map(read).collect();
     let mut models = with_data(db, models?).await?;
     models.pop().ok_or_else(|| {
@@ -283,16 +285,16 @@ pub(super) async fn with_data(
     };
     let params = of("SELECT model, key, value FROM tracking_logged_param", "");
     let tags = of("SELECT model, key, value FROM tracking_logged_tag", "");
-    for row in rows(db, &params.text, params.values).await? {
-        if let Some(place) = places.get(&column(&row, "model")?) {
+    for row in SQL.rows(db, &params.text, params.values).await? {
+        if let Some(place) = places.get(&SQL.column(&row, "model")?) {
             let params = &mut models[*place].params;
-            params.insert(column(&row, "key")?, column(&row, "value")?);
+            params.insert(SQL.column(&row, "key")?, SQL.column(&row, "value")?);
         }
     }
-    for row in rows(db, &tags.text, tags.values).await? {
-        if let Some(place) = places.get(&column(&row, "model")?) {
+    for row in SQL.rows(db, &tags.text, tags.values).await? {
+        if let Some(place) = places.get(&SQL.column(&row, "model")?) {
             let tags = &mut models[*place].tags;
-            tags.insert(column(&row, "key")?, column(&row, "value")?);
+            tags.insert(SQL.column(&row, "key")?, SQL.column(&row, "value")?);
         }
     }
     let metrics = of(
@@ -300,20 +302,20 @@ pub(super) async fn with_data(
          FROM tracking_logged_metric",
         " ORDER BY model, key, run_id, dataset_name, dataset_digest, step, at, value LIMIT 100000",
     );
-    for row in rows(db, &metrics.text, metrics.values).await? {
+    for row in SQL.rows(db, &metrics.text, metrics.values).await? {
         let measured = Measured {
             point: Point::read(
-                column(&row, "key")?,
-                column(&row, "value")?,
-                column(&row, "nan")?,
-                column(&row, "at")?,
-                column(&row, "step")?,
+                SQL.column(&row, "key")?,
+                SQL.column(&row, "value")?,
+                SQL.column(&row, "nan")?,
+                SQL.column(&row, "at")?,
+                SQL.column(&row, "step")?,
             ),
-            run_id: column(&row, "run_id")?,
-            dataset_name: column(&row, "dataset_name")?,
-            dataset_digest: column(&row, "dataset_digest")?,
+            run_id: SQL.column(&row, "run_id")?,
+            dataset_name: SQL.column(&row, "dataset_name")?,
+            dataset_digest: SQL.column(&row, "dataset_digest")?,
         };
-        let Some(place) = places.get(&column(&row, "model")?) else {
+        let Some(place) = places.get(&SQL.column(&row, "model")?) else {
             continue;
         };
         let metrics = &mut models[*place].metrics;
@@ -340,12 +342,12 @@ pub async fn finish(
     model_id: &str,
     status: Status,
 ) -> Result<Logged, TrackingError> {
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let id = row_of(&txn, workspace, model_id).await?;
     let sql = "UPDATE tracking_logged SET status = $2, updated = $3 WHERE id = $1";
     let values = [id.into(), status.word().into(), app.clock.now().0.into()];
-    exec(&txn, sql, values).await?;
-    commit(txn).await?;
+    SQL.exec(&txn, sql, values).await?;
+    SQL.commit(txn).await?;
     get(app.store.read(), workspace, model_id).await
 }
 
@@ -358,12 +360,12 @@ pub async fn add(
     tags: &Texts,
 ) -> Result<(), TrackingError> {
     check(params, tags)?;
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let id = row_of(&txn, workspace, model_id).await?;
     write(&txn, "tracking_logged_param", id, params).await?;
     write(&txn, "tracking_logged_tag", id, tags).await?;
     touch(&txn, id, app.clock.now().0).await?;
-    Ok(commit(txn).await?)
+    Ok(SQL.commit(txn).await?)
 }
 
 /// Takes a tag away.
@@ -373,22 +375,22 @@ pub async fn delete_tag(
     model_id: &str,
     key: &str,
 ) -> Result<(), TrackingError> {
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let id = row_of(&txn, workspace, model_id).await?;
     let sql = "DELETE FROM tracking_logged_tag WHERE model = $1 AND key = $2";
-    if exec(&txn, sql, [id.into(), key.into()]).await? == 0 {
+    if SQL.exec(&txn, sql, [id.into(), key.into()]).await? == 0 {
         let key = bounds::shown(key);
         return Err(TrackingError::NotFound(format!(
             "No tag with key {key} found for model with ID '{model_id}'."
         )));
     }
     touch(&txn, id, app.clock.now().0).await?;
-    Ok(commit(txn).await?)
+    Ok(SQL.commit(txn).await?)
 }
 
 async fn touch(txn: &impl ConnectionTrait, id: i64, now: i64) -> Result<(), StoreError> {
     let sql = "UPDATE tracking_logged SET updated = $2 WHERE id = $1";
-    exec(txn, sql, [id.into(), now.into()]).await.map(drop)
+    SQL.exec(txn, sql, [id.into(), now.into()]).await.map(drop)
 }
 
 /// Marks it deleted; nothing finds it any more.
@@ -398,12 +400,13 @@ pub async fn delete(
     workspace: &WorkspaceId,
     model_id: &str,
 ) -> Result<(), TrackingError> {
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let id = row_of(&txn, workspace, model_id).await?;
     let sql = "UPDATE tracking_logged SET stage = 'deleted', updated = $2 WHERE id = $1";
-    exec(&txn, sql, [id.into(), app.clock.now().0.into()]).await?;
+    SQL.exec(&txn, sql, [id.into(), app.clock.now().0.into()])
+        .await?;
     let deed =
         Deed::new("logged-model.delete", format!("logged model {model_id}")).within(workspace);
     audit::record(&txn, &app.clock, by, deed).await?;
-    Ok(commit(txn).await?)
+    Ok(SQL.commit(txn).await?)
 }

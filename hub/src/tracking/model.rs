@@ -5,7 +5,7 @@ use tern_protocol::{id::WorkspaceId, rest::Change};
 
 use super::{
     Texts, TrackingError, bounds,
-    sql::{begin, column, commit, exec, insert, row, rows},
+    sql::{SQL, insert},
     version::{self, Version},
 };
 use crate::{
@@ -57,10 +57,10 @@ pub async fn create(
     for (key, value) in tags {
         bounds::pair("tag", key, value, bounds::REGISTRY_TAG)?;
     }
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let count = "SELECT COUNT(*) AS n FROM tracking_model WHERE workspace = $1";
-    let count = row(&txn, count, [workspace.as_str().into()]).await?;
-    let count: i64 = count.map_or(Ok(0), |row| column(&row, "n"))?;
+    let count = SQL.row(&txn, count, [workspace.as_str().into()]).await?;
+    let count: i64 = count.map_or(Ok(0), |row| SQL.column(&row, "n"))?;
     if count >= MOST {
         let text = format!("a workspace has at most {MOST} registered models");
         return Err(TrackingError::Invalid(text));
@@ -74,11 +74,11 @@ pub async fn create(
         description.into(),
         app.clock.now().0.into(),
     ];
-    exec(&txn, sql, values).await?;
+    SQL.exec(&txn, sql, values).await?;
     write_tags(&txn, workspace, name, tags).await?;
     let deed = Deed::new("registry.create", subject(name)).within(workspace);
     audit::record(&txn, &app.clock, by, deed).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     app.changes.send(workspace, Change::Experiments);
     get(app.store.read(), workspace, name).await
 }
@@ -93,7 +93,9 @@ async fn free(
     name: &str,
 ) -> Result<(), TrackingError> {
     let sql = "SELECT 1 AS one FROM tracking_model WHERE workspace = $1 AND name = $2";
-    let taken = row(db, sql, [workspace.as_str().into(), name.into()]).await?;
+    let taken = SQL
+        .row(db, sql, [workspace.as_str().into(), name.into()])
+        .await?;
     if taken.is_none() {
         return Ok(());
     }
@@ -111,7 +113,9 @@ pub(super) async fn there(
 ) -> Result<(), TrackingError> {
     bounds::model_name(name)?;
     let sql = "SELECT 1 AS one FROM tracking_model WHERE workspace = $1 AND name = $2";
-    let found = row(db, sql, [workspace.as_str().into(), name.into()]).await?;
+    let found = SQL
+        .row(db, sql, [workspace.as_str().into(), name.into()])
+        .await?;
     found.map(drop).ok_or_else(|| missing(name))
 }
 
@@ -124,7 +128,9 @@ pub async fn get(
     there(db, workspace, name).await?;
     let sql =
         format!("SELECT {COLUMNS} FROM tracking_model m WHERE m.workspace = $1 AND m.name = $2");
-    let found = row(db, &sql, [workspace.as_str().into(), name.into()]).await?;
+    let found = SQL
+        .row(db, &sql, [workspace.as_str().into(), name.into()])
+        .await?;
     let found = found.ok_or_else(|| missing(name))?;
     Ok(whole(db, workspace, &found).await?)
 }
@@ -135,22 +141,22 @@ pub(super) async fn whole(
     workspace: &WorkspaceId,
     row: &QueryResult,
 ) -> Result<Registered, StoreError> {
-    let name: String = column(row, "name")?;
+    let name: String = SQL.column(row, "name")?;
     let key = || [workspace.as_str().into(), name.as_str().into()];
     let mut tags = Texts::new();
     let sql = "SELECT key, value FROM tracking_model_tag WHERE workspace = $1 AND model = $2";
-    for row in rows(db, sql, key()).await? {
-        tags.insert(column(&row, "key")?, column(&row, "value")?);
+    for row in SQL.rows(db, sql, key()).await? {
+        tags.insert(SQL.column(&row, "key")?, SQL.column(&row, "value")?);
     }
     let mut aliases = Vec::new();
     let sql = "SELECT alias, version FROM tracking_alias WHERE workspace = $1 AND model = $2 ORDER BY alias";
-    for row in rows(db, sql, key()).await? {
-        aliases.push((column(&row, "alias")?, column(&row, "version")?));
+    for row in SQL.rows(db, sql, key()).await? {
+        aliases.push((SQL.column(&row, "alias")?, SQL.column(&row, "version")?));
     }
     Ok(Registered {
-        description: column(row, "description")?,
-        created: column(row, "created")?,
-        updated: column(row, "updated")?,
+        description: SQL.column(row, "description")?,
+        created: SQL.column(row, "created")?,
+        updated: SQL.column(row, "updated")?,
         latest: version::latest(db, workspace, &name).await?,
         name,
         tags,
@@ -166,7 +172,7 @@ pub async fn describe(
     description: &str,
 ) -> Result<Registered, TrackingError> {
     bounds::length("description", description, bounds::DESCRIPTION)?;
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     there(&txn, workspace, name).await?;
     let sql = "UPDATE tracking_model SET description = $3, updated = $4 WHERE workspace = $1 AND name = $2";
     let values = [
@@ -175,8 +181,8 @@ pub async fn describe(
         description.into(),
         app.clock.now().0.into(),
     ];
-    exec(&txn, sql, values).await?;
-    commit(txn).await?;
+    SQL.exec(&txn, sql, values).await?;
+    SQL.commit(txn).await?;
     get(app.store.read(), workspace, name).await
 }
 
@@ -197,7 +203,7 @@ pub async fn rename(
     to: &str,
 ) -> Result<Registered, TrackingError> {
     bounds::model_name(to)?;
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     there(&txn, workspace, name).await?;
     if name != to {
         free(&txn, workspace, to).await?;
@@ -210,17 +216,17 @@ pub async fn rename(
         to.into(),
         app.clock.now().0.into(),
     ];
-    exec(&txn, sql, values).await?;
+    SQL.exec(&txn, sql, values).await?;
     for table in NAMING {
         let sql = format!("UPDATE {table} SET model = $3 WHERE workspace = $1 AND model = $2");
         let values = [workspace.as_str().into(), name.into(), to.into()];
-        exec(&txn, &sql, values).await?;
+        SQL.exec(&txn, &sql, values).await?;
     }
     let deed = Deed::new("registry.rename", subject(name))
         .within(workspace)
         .detail(format!("{name} to {to}"));
     audit::record(&txn, &app.clock, by, deed).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     app.changes.send(workspace, Change::Experiments);
     get(app.store.read(), workspace, to).await
 }
@@ -232,17 +238,19 @@ pub async fn delete(
     workspace: &WorkspaceId,
     name: &str,
 ) -> Result<(), TrackingError> {
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     there(&txn, workspace, name).await?;
     for table in NAMING {
         let sql = format!("DELETE FROM {table} WHERE workspace = $1 AND model = $2");
-        exec(&txn, &sql, [workspace.as_str().into(), name.into()]).await?;
+        SQL.exec(&txn, &sql, [workspace.as_str().into(), name.into()])
+            .await?;
     }
     let sql = "DELETE FROM tracking_model WHERE workspace = $1 AND name = $2";
-    exec(&txn, sql, [workspace.as_str().into(), name.into()]).await?;
+    SQL.exec(&txn, sql, [workspace.as_str().into(), name.into()])
+        .await?;
     let deed = Deed::new("registry.delete", subject(name)).within(workspace);
     audit::record(&txn, &app.clock, by, deed).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     app.changes.send(workspace, Change::Experiments);
     Ok(())
 }
@@ -276,11 +284,11 @@ pub async fn set_tag(
     value: &str,
 ) -> Result<(), TrackingError> {
     bounds::pair("tag", key, value, bounds::REGISTRY_TAG)?;
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     there(&txn, workspace, name).await?;
     let tags = Texts::from([(key.to_owned(), value.to_owned())]);
     write_tags(&txn, workspace, name, &tags).await?;
-    Ok(commit(txn).await?)
+    Ok(SQL.commit(txn).await?)
 }
 
 /// Takes a tag away, if it is there.
@@ -290,12 +298,12 @@ pub async fn delete_tag(
     name: &str,
     key: &str,
 ) -> Result<(), TrackingError> {
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     there(&txn, workspace, name).await?;
     let sql = "DELETE FROM tracking_model_tag WHERE workspace = $1 AND model = $2 AND key = $3";
     let values = [workspace.as_str().into(), name.into(), key.into()];
-    exec(&txn, sql, values).await?;
-    Ok(commit(txn).await?)
+    SQL.exec(&txn, sql, values).await?;
+    Ok(SQL.commit(txn).await?)
 }
 
 /// Lets an alias mean a version.
@@ -308,7 +316,7 @@ pub async fn set_alias(
     to: i64,
 ) -> Result<(), TrackingError> {
     bounds::new_alias(alias)?;
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     version::get(&txn, workspace, name, to).await?;
     let sql = "INSERT INTO tracking_alias (workspace, model, alias, version) VALUES ($1, $2, $3, $4) \
                ON CONFLICT (workspace, model, alias) DO UPDATE SET version = excluded.version";
@@ -318,12 +326,12 @@ pub async fn set_alias(
         alias.into(),
         to.into(),
     ];
-    exec(&txn, sql, values).await?;
+    SQL.exec(&txn, sql, values).await?;
     let deed = Deed::new("registry.alias", subject(name))
         .within(workspace)
         .detail(format!("{alias} is version {to}"));
     audit::record(&txn, &app.clock, by, deed).await?;
-    Ok(commit(txn).await?)
+    Ok(SQL.commit(txn).await?)
 }
 
 /// Takes an alias away, if it is there.
@@ -335,17 +343,17 @@ pub async fn delete_alias(
     alias: &str,
 ) -> Result<(), TrackingError> {
     bounds::alias(alias)?;
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     there(&txn, workspace, name).await?;
     let sql = "DELETE FROM tracking_alias WHERE workspace = $1 AND model = $2 AND alias = $3";
     let values = [workspace.as_str().into(), name.into(), alias.into()];
-    if exec(&txn, sql, values).await? > 0 {
+    if SQL.exec(&txn, sql, values).await? > 0 {
         let deed = Deed::new("registry.alias-delete", subject(name))
             .within(workspace)
             .detail(alias);
         audit::record(&txn, &app.clock, by, deed).await?;
     }
-    Ok(commit(txn).await?)
+    Ok(SQL.commit(txn).await?)
 }
 
 /// The version that an alias means.
@@ -360,11 +368,11 @@ pub async fn by_alias(
     let sql =
         "SELECT version FROM tracking_alias WHERE workspace = $1 AND model = $2 AND alias = $3";
     let values = [workspace.as_str().into(), name.into(), alias.into()];
-    let Some(found) = row(db, sql, values).await? else {
+    let Some(found) = SQL.row(db, sql, values).await? else {
         let alias = bounds::shown(alias);
         return Err(TrackingError::Invalid(format!(
             "Registered model alias {alias} not found."
         )));
     };
-    version::get(db, workspace, name, column(&found, "version")?).await
+    version::get(db, workspace, name, SQL.column(&found, "version")?).await
 }

@@ -9,7 +9,7 @@ use super::{
     Point, Stage, Texts, TrackingError, bounds, experiment,
     input::{self, Inputs},
     random,
-    sql::{Sql, at, begin, column, commit, exec, insert, row, rows},
+    sql::{SQL, Sql, insert},
 };
 use crate::{
     access::audit::{self, Actor, Deed},
@@ -151,23 +151,23 @@ pub(super) const COLUMNS: &str = "r.id, r.run_id, r.experiment, r.name, r.user_i
                                   r.end_time, r.stage, r.artifact_uri";
 
 pub(super) fn read(row: &QueryResult) -> Result<Info, StoreError> {
-    let word: String = at(row, 5)?;
+    let word: String = SQL.at(row, 5)?;
     let status = word.parse().map_err(|_| StoreError::Value {
         what: "status of a run",
         value: word,
     })?;
-    let stage: String = at(row, 8)?;
+    let stage: String = SQL.at(row, 8)?;
     Ok(Info {
-        row: at(row, 0)?,
-        run_id: at(row, 1)?,
-        experiment: at(row, 2)?,
-        name: at(row, 3)?,
-        user_id: at(row, 4)?,
+        row: SQL.at(row, 0)?,
+        run_id: SQL.at(row, 1)?,
+        experiment: SQL.at(row, 2)?,
+        name: SQL.at(row, 3)?,
+        user_id: SQL.at(row, 4)?,
         status,
-        start_time: at(row, 6)?,
-        end_time: at(row, 7)?,
+        start_time: SQL.at(row, 6)?,
+        end_time: SQL.at(row, 7)?,
         stage: Stage::of(&stage),
-        artifact_uri: at(row, 9)?,
+        artifact_uri: SQL.at(row, 9)?,
     })
 }
 
@@ -198,7 +198,7 @@ pub async fn create(
     bounds::length("run_name", &name, bounds::TAG)?;
     new.tags.insert(NAME_TAG.into(), name.clone());
     let run_id = random::id()?;
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let experiment = experiment::active(&txn, workspace, new.experiment).await?;
     let artifact_uri = format!(
         "{}/{run_id}/artifacts",
@@ -220,10 +220,10 @@ pub async fn create(
         start_time.into(),
         artifact_uri.as_str().into(),
     ];
-    let made = row(&txn, sql, values).await?;
-    let id: i64 = made.map_or(Ok(0), |row| column(&row, "id"))?;
+    let made = SQL.row(&txn, sql, values).await?;
+    let id: i64 = made.map_or(Ok(0), |row| SQL.column(&row, "id"))?;
     write_tags(&txn, id, &new.tags).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     app.changes.send(
         workspace,
         Change::Runs {
@@ -272,7 +272,9 @@ pub async fn info(
     bounds::required("run_id", run_id)?;
     let sql =
         format!("SELECT {COLUMNS} FROM tracking_run r WHERE r.run_id = $1 AND r.workspace = $2");
-    let found = row(db, &sql, [run_id.into(), workspace.as_str().into()]).await?;
+    let found = SQL
+        .row(db, &sql, [run_id.into(), workspace.as_str().into()])
+        .await?;
     let found = found.ok_or_else(|| {
         TrackingError::NotFound(format!("Run with id={} not found", bounds::shown(run_id)))
     })?;
@@ -329,24 +331,26 @@ pub(super) async fn with_data(
             "SELECT run, key, value, nan, at, step FROM tracking_latest",
             " ORDER BY run, key",
         );
-        for row in rows(db, &params.text, params.values).await? {
-            if let Some(place) = places.get(&at(&row, 0)?) {
-                some[*place].params.insert(at(&row, 1)?, at(&row, 2)?);
+        for row in SQL.rows(db, &params.text, params.values).await? {
+            if let Some(place) = places.get(&SQL.at(&row, 0)?) {
+                some[*place]
+                    .params
+                    .insert(SQL.at(&row, 1)?, SQL.at(&row, 2)?);
             }
         }
-        for row in rows(db, &tags.text, tags.values).await? {
-            if let Some(place) = places.get(&at(&row, 0)?) {
-                some[*place].tags.insert(at(&row, 1)?, at(&row, 2)?);
+        for row in SQL.rows(db, &tags.text, tags.values).await? {
+            if let Some(place) = places.get(&SQL.at(&row, 0)?) {
+                some[*place].tags.insert(SQL.at(&row, 1)?, SQL.at(&row, 2)?);
             }
         }
-        for row in rows(db, &latest.text, latest.values).await? {
-            if let Some(place) = places.get(&at(&row, 0)?) {
+        for row in SQL.rows(db, &latest.text, latest.values).await? {
+            if let Some(place) = places.get(&SQL.at(&row, 0)?) {
                 let point = Point::read(
-                    at(&row, 1)?,
-                    at(&row, 2)?,
-                    at(&row, 3)?,
-                    at(&row, 4)?,
-                    at(&row, 5)?,
+                    SQL.at(&row, 1)?,
+                    SQL.at(&row, 2)?,
+                    SQL.at(&row, 3)?,
+                    SQL.at(&row, 4)?,
+                    SQL.at(&row, 5)?,
                 );
                 some[*place].metrics.push(point);
             }
@@ -374,7 +378,7 @@ pub async fn update(
     run_id: &str,
     update: Update,
 ) -> Result<Info, TrackingError> {
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let mut info = active(&txn, workspace, run_id).await?;
     if let Some(status) = update.status {
         info.status = status;
@@ -397,8 +401,8 @@ pub async fn update(
         info.end_time.into(),
         info.name.as_str().into(),
     ];
-    exec(&txn, sql, values).await?;
-    commit(txn).await?;
+    SQL.exec(&txn, sql, values).await?;
+    SQL.commit(txn).await?;
     changed(app, workspace, &info);
     Ok(info)
 }
@@ -438,10 +442,11 @@ async fn turn(
     run_id: &str,
     to: Stage,
 ) -> Result<(), TrackingError> {
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let before = info(&txn, workspace, run_id).await?;
     let sql = "UPDATE tracking_run SET stage = $2, deleted_with = FALSE WHERE id = $1";
-    exec(&txn, sql, [before.row.into(), to.word().into()]).await?;
+    SQL.exec(&txn, sql, [before.row.into(), to.word().into()])
+        .await?;
     let action = match to {
         Stage::Active => "run.restore",
         Stage::Deleted => "run.delete",
@@ -450,7 +455,7 @@ async fn turn(
         .within(workspace)
         .detail(before.name.as_str());
     audit::record(&txn, &app.clock, by, deed).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     changed(app, workspace, &before);
     Ok(())
 }
@@ -462,14 +467,14 @@ pub async fn delete_tag(
     run_id: &str,
     key: &str,
 ) -> Result<(), TrackingError> {
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let info = active(&txn, workspace, run_id).await?;
     let sql = "DELETE FROM tracking_tag WHERE run = $1 AND key = $2";
-    if exec(&txn, sql, [info.row.into(), key.into()]).await? == 0 {
+    if SQL.exec(&txn, sql, [info.row.into(), key.into()]).await? == 0 {
         let key = bounds::shown(key);
         return Err(TrackingError::NotFound(format!(
             "No tag with name {key} in run with id {run_id}"
         )));
     }
-    Ok(commit(txn).await?)
+    Ok(SQL.commit(txn).await?)
 }

@@ -1,60 +1,14 @@
-//! The few shapes of statement that the tables of tracking need.
+//! The statements of the tables of tracking: many rows at once, and SQL that grows with what it binds.
 
-use sea_orm::{
-    ConnectionTrait, DatabaseBackend, DatabaseTransaction, QueryResult, TransactionTrait as _,
-    TryGetable, Value,
-};
+use sea_orm::{ConnectionTrait, DatabaseBackend, Value};
 
-use crate::store::{Doing as _, Store, StoreError, raw};
+use crate::store::{Statements, StoreError};
 
-const DOING: &str = "reading or writing experiments and runs";
+pub(super) const SQL: Statements = Statements::of("reading or writing experiments and runs");
 
 /// Rows that one statement inserts at most. SQLite takes 32,766 values in a statement; the widest row of ours has
 /// nine.
 const ROWS: usize = 1_000;
-
-pub(super) async fn exec<C: ConnectionTrait>(
-    db: &C,
-    sql: &str,
-    values: impl IntoIterator<Item = Value>,
-) -> Result<u64, StoreError> {
-    raw::exec(db, DOING, sql, values).await
-}
-
-pub(super) async fn rows<C: ConnectionTrait>(
-    db: &C,
-    sql: &str,
-    values: impl IntoIterator<Item = Value>,
-) -> Result<Vec<QueryResult>, StoreError> {
-    raw::rows(db, DOING, sql, values).await
-}
-
-pub(super) async fn row<C: ConnectionTrait>(
-    db: &C,
-    sql: &str,
-    values: impl IntoIterator<Item = Value>,
-) -> Result<Option<QueryResult>, StoreError> {
-    raw::row(db, DOING, sql, values).await
-}
-
-pub(super) fn column<T: TryGetable>(row: &QueryResult, name: &str) -> Result<T, StoreError> {
-    row.try_get("", name).doing(DOING)
-}
-
-/// A column by its place, which is cheaper by much where there are many rows.
-pub(super) fn at<T: TryGetable>(row: &QueryResult, place: usize) -> Result<T, StoreError> {
-    row.try_get_by_index(place).doing(DOING)
-}
-
-/// Begins a transaction of the one writer.
-pub(super) async fn begin(store: &Store) -> Result<DatabaseTransaction, StoreError> {
-    store.write().begin().await.doing(DOING)
-}
-
-/// Ends it.
-pub(super) async fn commit(txn: DatabaseTransaction) -> Result<(), StoreError> {
-    txn.commit().await.doing(DOING)
-}
 
 /// `INSERT INTO {into} VALUES ($1, …), … {then}` for as many rows as there are, in as few statements as may be.
 pub(super) async fn insert<C: ConnectionTrait, const N: usize>(
@@ -80,7 +34,7 @@ pub(super) async fn insert<C: ConnectionTrait, const N: usize>(
             sql.push(")");
         }
         sql.push(" ").push(then);
-        changed += exec(db, &sql.text, sql.values).await?;
+        changed += SQL.exec(db, &sql.text, sql.values).await?;
     }
     Ok(changed)
 }

@@ -13,7 +13,7 @@ use super::{
     page::Window,
     run::{self, PARENT_TAG, Run},
     search,
-    sql::{Sql, column, rows},
+    sql::{SQL, Sql},
 };
 use crate::{
     app::App,
@@ -39,10 +39,13 @@ pub async fn experiments(
                COUNT(CASE WHEN status = 'RUNNING' THEN 1 END) AS running FROM tracking_run \
                WHERE workspace = $1 AND stage = 'active' GROUP BY experiment";
     let mut counts: HashMap<i64, (i64, i64, Option<i64>)> = HashMap::new();
-    for row in rows(store.read(), sql, [workspace.as_str().into()]).await? {
-        let (runs, running): (i64, i64) = (column(&row, "runs")?, column(&row, "running")?);
-        let last: Option<i64> = column(&row, "last")?;
-        counts.insert(column(&row, "experiment")?, (runs, running, last));
+    for row in SQL
+        .rows(store.read(), sql, [workspace.as_str().into()])
+        .await?
+    {
+        let (runs, running): (i64, i64) = (SQL.column(&row, "runs")?, SQL.column(&row, "running")?);
+        let last: Option<i64> = SQL.column(&row, "last")?;
+        counts.insert(SQL.column(&row, "experiment")?, (runs, running, last));
     }
     let view = |one: experiment::Experiment| {
         let (runs, running, last) = counts.get(&one.id).copied().unwrap_or_default();
@@ -162,9 +165,9 @@ async fn views(
         .push(" AND run_id IN ")
         .list(some.iter().map(|run| run.info.run_id.as_str()))
         .push(" ORDER BY model, version");
-        for row in rows(store.read(), &sql.text, sql.values).await? {
-            let name: Option<String> = column(&row, "tern_model")?;
-            let number: Option<i64> = column(&row, "tern_version")?;
+        for row in SQL.rows(store.read(), &sql.text, sql.values).await? {
+            let name: Option<String> = SQL.column(&row, "tern_model")?;
+            let number: Option<i64> = SQL.column(&row, "tern_version")?;
             let deployable = match name.zip(number) {
                 None => None,
                 Some((name, number)) => Some(VersionRef {
@@ -172,12 +175,12 @@ async fn views(
                     version: parsed("version", &number.to_string())?,
                 }),
             };
-            let run: String = column(&row, "run_id")?;
+            let run: String = SQL.column(&row, "run_id")?;
             models.entry(run).or_default().push(RunModel {
-                name: column(&row, "model")?,
-                version: column(&row, "version")?,
+                name: SQL.column(&row, "model")?,
+                version: SQL.column(&row, "version")?,
                 deployable,
-                message: column(&row, "status_message")?,
+                message: SQL.column(&row, "status_message")?,
             });
         }
     }

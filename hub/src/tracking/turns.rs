@@ -12,12 +12,7 @@ use sea_orm::{DatabaseTransaction, DbErr, TransactionTrait as _};
 use tern_protocol::id::WorkspaceId;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
-use super::{
-    TrackingError,
-    log::Batch,
-    run::Info,
-    sql::{begin, commit},
-};
+use super::{TrackingError, log::Batch, run::Info, sql::SQL};
 use crate::{
     app::App,
     store::{Doing as _, StoreError, chain},
@@ -100,12 +95,12 @@ fn failed(why: &str) -> StoreError {
 async fn together(app: App, group: Vec<Waiting>) {
     let mut done = Vec::with_capacity(group.len());
     let written = async {
-        let txn = begin(&app.store).await?;
+        let txn = SQL.begin(&app.store).await?;
         for one in group {
             let result = within(&txn, &one).await;
             done.push((one.told, result));
         }
-        commit(txn).await
+        SQL.commit(txn).await
     };
     let written: Result<(), StoreError> = written.await;
     let why = written.err().map(|err| chain(&err));

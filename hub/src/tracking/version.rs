@@ -12,7 +12,7 @@ use super::{
     Texts, TrackingError, artifact, bounds, logged, model,
     publish::{self, Outcome},
     run,
-    sql::{begin, column, commit, exec, insert, row, rows},
+    sql::{SQL, insert},
 };
 use crate::{
     access::audit::{self, Actor, Deed},
@@ -107,8 +107,8 @@ pub(super) const COLUMNS: &str = "v.model, v.version, v.description, v.source, v
                                   v.updated, v.tern_model, v.tern_version";
 
 fn read(row: &QueryResult) -> Result<Version, StoreError> {
-    let name: Option<String> = column(row, "tern_model")?;
-    let number: Option<i64> = column(row, "tern_version")?;
+    let name: Option<String> = SQL.column(row, "tern_model")?;
+    let number: Option<i64> = SQL.column(row, "tern_version")?;
     let deployable = match name.zip(number) {
         None => None,
         Some((name, number)) => Some((
@@ -117,20 +117,20 @@ fn read(row: &QueryResult) -> Result<Version, StoreError> {
         )),
     };
     Ok(Version {
-        model: column(row, "model")?,
-        version: column(row, "version")?,
-        description: column(row, "description")?,
-        source: column(row, "source")?,
-        location: column(row, "location")?,
-        run_id: column(row, "run_id")?,
-        run_link: column(row, "run_link")?,
-        model_id: column(row, "model_id")?,
-        user_id: column(row, "user_id")?,
-        stage: column(row, "stage")?,
-        status: column(row, "status")?,
-        status_message: column(row, "status_message")?,
-        created: column(row, "created")?,
-        updated: column(row, "updated")?,
+        model: SQL.column(row, "model")?,
+        version: SQL.column(row, "version")?,
+        description: SQL.column(row, "description")?,
+        source: SQL.column(row, "source")?,
+        location: SQL.column(row, "location")?,
+        run_id: SQL.column(row, "run_id")?,
+        run_link: SQL.column(row, "run_link")?,
+        model_id: SQL.column(row, "model_id")?,
+        user_id: SQL.column(row, "user_id")?,
+        stage: SQL.column(row, "stage")?,
+        status: SQL.column(row, "status")?,
+        status_message: SQL.column(row, "status_message")?,
+        created: SQL.column(row, "created")?,
+        updated: SQL.column(row, "updated")?,
         deployable,
         tags: Texts::new(),
         aliases: Vec::new(),
@@ -152,16 +152,16 @@ pub(super) async fn whole(
         ]
     };
     let sql = "SELECT key, value FROM tracking_version_tag WHERE workspace = $1 AND model = $2 AND version = $3";
-    let tags = rows(db, sql, key()).await?;
+    let tags = SQL.rows(db, sql, key()).await?;
     let sql = "SELECT alias FROM tracking_alias WHERE workspace = $1 AND model = $2 AND version = $3 \
                ORDER BY alias";
-    let aliases = rows(db, sql, key()).await?;
+    let aliases = SQL.rows(db, sql, key()).await?;
     for row in &tags {
-        let (key, value) = (column(row, "key")?, column(row, "value")?);
+        let (key, value) = (SQL.column(row, "key")?, SQL.column(row, "value")?);
         version.tags.insert(key, value);
     }
     for row in &aliases {
-        version.aliases.push(column(row, "alias")?);
+        version.aliases.push(SQL.column(row, "alias")?);
     }
     Ok(version)
 }
@@ -178,7 +178,7 @@ pub async fn get(
         "SELECT {COLUMNS} FROM tracking_version v WHERE v.workspace = $1 AND v.model = $2 AND v.version = $3"
     );
     let values = [workspace.as_str().into(), name.into(), number.into()];
-    let Some(found) = row(db, &sql, values).await? else {
+    let Some(found) = SQL.row(db, &sql, values).await? else {
         let name = bounds::shown(name);
         return Err(TrackingError::NotFound(format!(
             "Model Version (name={name}, version={number}) not found"
@@ -198,7 +198,9 @@ pub(super) async fn latest(
          (SELECT MAX(version) FROM tracking_version WHERE workspace = $1 AND model = $2 GROUP BY stage) \
          ORDER BY v.version"
     );
-    let found = rows(db, &sql, [workspace.as_str().into(), name.into()]).await?;
+    let found = SQL
+        .rows(db, &sql, [workspace.as_str().into(), name.into()])
+        .await?;
     let mut all = Vec::with_capacity(found.len());
     for row in &found {
         all.push(whole(db, workspace, row).await?);
@@ -364,9 +366,11 @@ async fn of_run(
     source: &str,
 ) -> Result<bool, StoreError> {
     let sql = "SELECT artifact_uri FROM tracking_logged WHERE workspace = $1 AND source_run = $2";
-    let found = rows(db, sql, [workspace.as_str().into(), run_id.into()]).await?;
+    let found = SQL
+        .rows(db, sql, [workspace.as_str().into(), run_id.into()])
+        .await?;
     for row in &found {
-        let uri: String = column(row, "artifact_uri")?;
+        let uri: String = SQL.column(row, "artifact_uri")?;
         let rest = source.strip_prefix(uri.as_str());
         if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
             return Ok(true);
@@ -389,7 +393,7 @@ pub async fn create(
         bounds::pair("tag", key, value, bounds::REGISTRY_TAG)?;
     }
     let origin = origin(app.store.read(), workspace, &new).await?;
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     model::there(&txn, workspace, &new.model).await?;
     let last = "UPDATE tracking_model SET last_version = last_version + 1, updated = $3 \
                 WHERE workspace = $1 AND name = $2 RETURNING last_version";
@@ -399,8 +403,8 @@ pub async fn create(
         new.model.as_str().into(),
         now.into(),
     ];
-    let last = row(&txn, last, values).await?;
-    let number: i64 = last.map_or(Ok(1), |row| column(&row, "last_version"))?;
+    let last = SQL.row(&txn, last, values).await?;
+    let number: i64 = last.map_or(Ok(1), |row| SQL.column(&row, "last_version"))?;
     if number > MOST {
         let text = format!("a registered model has at most {MOST} versions");
         return Err(TrackingError::Invalid(text));
@@ -421,7 +425,7 @@ pub async fn create(
         new.user_id.as_str().into(),
         now.into(),
     ];
-    exec(&txn, sql, values).await?;
+    SQL.exec(&txn, sql, values).await?;
     write_tags(&txn, workspace, &new.model, number, &new.tags).await?;
     let deed = Deed::new(
         "registry.version",
@@ -430,7 +434,7 @@ pub async fn create(
     .within(workspace)
     .detail(new.source.as_str());
     audit::record(&txn, &app.clock, by, deed).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     settle(app, by, workspace, &new.model, number).await
 }
 
@@ -468,7 +472,7 @@ pub(super) async fn settle(
             ("FAILED_REGISTRATION", "refused", message, None)
         }
     };
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let sql = "UPDATE tracking_version SET status = $4, status_message = $5, tern_model = $6, tern_version = $7 \
                WHERE workspace = $1 AND model = $2 AND version = $3";
     let (model, of) = deployable.clone().unzip();
@@ -481,13 +485,13 @@ pub(super) async fn settle(
         model.map(|model| model.to_string()).into(),
         of.map(|of| i64::from(of.get())).into(),
     ];
-    exec(&txn, sql, values).await?;
+    SQL.exec(&txn, sql, values).await?;
     let mut tags = Texts::from([(FATE.to_owned(), fate.to_owned())]);
     if let Some((model, version)) = deployable {
         tags.insert(DEPLOYABLE.into(), format!("{model}/{version}"));
     }
     write_tags(&txn, workspace, name, number, &tags).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     app.changes.send(workspace, Change::Experiments);
     get(app.store.read(), workspace, name, number).await
 }
@@ -511,10 +515,11 @@ pub async fn run(app: App, stop: CancellationToken) {
 
 async fn settle_all(app: &App) -> Result<(), TrackingError> {
     let sql = "SELECT workspace, model, version FROM tracking_version WHERE status = 'PENDING_REGISTRATION'";
-    for row in rows(app.store.read(), sql, []).await? {
-        let workspace: String = column(&row, "workspace")?;
+    for row in SQL.rows(app.store.read(), sql, []).await? {
+        let workspace: String = SQL.column(&row, "workspace")?;
         let workspace = parsed("workspace id", &workspace)?;
-        let (name, number): (String, i64) = (column(&row, "model")?, column(&row, "version")?);
+        let (name, number): (String, i64) =
+            (SQL.column(&row, "model")?, SQL.column(&row, "version")?);
         settle(app, &Actor::hub(), &workspace, &name, number).await?;
     }
     Ok(())
@@ -562,7 +567,7 @@ async fn change(
     column: &'static str,
     value: &str,
 ) -> Result<Version, TrackingError> {
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     get(&txn, workspace, name, number).await?;
     let sql = format!(
         "UPDATE tracking_version SET {column} = $4, updated = $5 \
@@ -575,8 +580,8 @@ async fn change(
         value.into(),
         app.clock.now().0.into(),
     ];
-    exec(&txn, &sql, values).await?;
-    commit(txn).await?;
+    SQL.exec(&txn, &sql, values).await?;
+    SQL.commit(txn).await?;
     get(app.store.read(), workspace, name, number).await
 }
 
@@ -591,7 +596,7 @@ pub async fn transition(
     archive: bool,
 ) -> Result<Version, TrackingError> {
     let to = stage(to)?;
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     get(&txn, workspace, name, number).await?;
     let now = app.clock.now().0;
     if archive && matches!(to, "Staging" | "Production") {
@@ -603,7 +608,7 @@ pub async fn transition(
             to.into(),
             now.into(),
         ];
-        exec(&txn, sql, values).await?;
+        SQL.exec(&txn, sql, values).await?;
     }
     let sql = "UPDATE tracking_version SET stage = $4, updated = $5 \
                WHERE workspace = $1 AND model = $2 AND version = $3";
@@ -614,7 +619,7 @@ pub async fn transition(
         to.into(),
         now.into(),
     ];
-    exec(&txn, sql, values).await?;
+    SQL.exec(&txn, sql, values).await?;
     let deed = Deed::new(
         "registry.stage",
         format!("{} version {number}", model::subject(name)),
@@ -622,7 +627,7 @@ pub async fn transition(
     .within(workspace)
     .detail(to);
     audit::record(&txn, &app.clock, by, deed).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     get(app.store.read(), workspace, name, number).await
 }
 
@@ -634,13 +639,13 @@ pub async fn delete(
     name: &str,
     number: i64,
 ) -> Result<(), TrackingError> {
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     get(&txn, workspace, name, number).await?;
     for table in ["tracking_version_tag", "tracking_alias", "tracking_version"] {
         let sql =
             format!("DELETE FROM {table} WHERE workspace = $1 AND model = $2 AND version = $3");
         let values = [workspace.as_str().into(), name.into(), number.into()];
-        exec(&txn, &sql, values).await?;
+        SQL.exec(&txn, &sql, values).await?;
     }
     let deed = Deed::new(
         "registry.version-delete",
@@ -648,7 +653,7 @@ pub async fn delete(
     )
     .within(workspace);
     audit::record(&txn, &app.clock, by, deed).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     app.changes.send(workspace, Change::Experiments);
     Ok(())
 }
@@ -663,11 +668,11 @@ pub async fn set_tag(
     value: &str,
 ) -> Result<(), TrackingError> {
     bounds::pair("tag", key, value, bounds::REGISTRY_TAG)?;
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     get(&txn, workspace, name, number).await?;
     let tags = Texts::from([(key.to_owned(), value.to_owned())]);
     write_tags(&txn, workspace, name, number, &tags).await?;
-    Ok(commit(txn).await?)
+    Ok(SQL.commit(txn).await?)
 }
 
 /// Takes a tag away, if it is there.
@@ -678,7 +683,7 @@ pub async fn delete_tag(
     number: i64,
     key: &str,
 ) -> Result<(), TrackingError> {
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     get(&txn, workspace, name, number).await?;
     let sql = "DELETE FROM tracking_version_tag WHERE workspace = $1 AND model = $2 AND version = $3 AND key = $4";
     let values = [
@@ -687,6 +692,6 @@ pub async fn delete_tag(
         number.into(),
         key.into(),
     ];
-    exec(&txn, sql, values).await?;
-    Ok(commit(txn).await?)
+    SQL.exec(&txn, sql, values).await?;
+    Ok(SQL.commit(txn).await?)
 }

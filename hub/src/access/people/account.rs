@@ -9,11 +9,7 @@ use tern_protocol::{
     time::WallTime,
 };
 
-use super::{
-    PeopleError, link, second_factor, session,
-    sql::{begin, column, commit, exec, row, rows},
-    throttle::Subject,
-};
+use super::{PeopleError, link, second_factor, session, sql::SQL, throttle::Subject};
 use crate::{
     access::{
         audit::{self, Actor, Deed},
@@ -46,17 +42,17 @@ const SELECT: &str = "SELECT name, hub_admin, enabled, login, password, factor, 
                       created_at, last_login_at FROM account";
 
 fn stored(row: &QueryResult) -> Result<Stored, StoreError> {
-    let login: String = column(row, "login")?;
-    let last: Option<i64> = column(row, "last_login_at")?;
+    let login: String = SQL.column(row, "login")?;
+    let last: Option<i64> = SQL.column(row, "last_login_at")?;
     Ok(Stored {
-        name: parsed("account's name", &column::<String>(row, "name")?)?,
-        hub_admin: column(row, "hub_admin")?,
-        enabled: column(row, "enabled")?,
+        name: parsed("account's name", &SQL.column::<String>(row, "name")?)?,
+        hub_admin: SQL.column(row, "hub_admin")?,
+        enabled: SQL.column(row, "enabled")?,
         login: login_kind(&login)?,
-        password: column(row, "password")?,
-        factor: column(row, "factor")?,
-        factor_pending: column(row, "factor_pending")?,
-        created_at: WallTime(column(row, "created_at")?),
+        password: SQL.column(row, "password")?,
+        factor: SQL.column(row, "factor")?,
+        factor_pending: SQL.column(row, "factor_pending")?,
+        created_at: WallTime(SQL.column(row, "created_at")?),
         last_login_at: last.map(WallTime),
     })
 }
@@ -77,7 +73,9 @@ pub(super) async fn find<C: ConnectionTrait>(
     db: &C,
     name: &str,
 ) -> Result<Option<Stored>, StoreError> {
-    let found = row(db, &format!("{SELECT} WHERE name = $1"), [name.into()]).await?;
+    let found = SQL
+        .row(db, &format!("{SELECT} WHERE name = $1"), [name.into()])
+        .await?;
     found.as_ref().map(stored).transpose()
 }
 
@@ -128,18 +126,22 @@ async fn memberships<C: ConnectionTrait>(
     let found = match user {
         Some(user) => {
             let select = "SELECT * FROM membership WHERE \"user\" = $1 ORDER BY workspace";
-            rows(db, select, [user.into()]).await?
+            SQL.rows(db, select, [user.into()]).await?
         }
-        None => rows(db, "SELECT * FROM membership ORDER BY workspace", []).await?,
+        None => {
+            SQL.rows(db, "SELECT * FROM membership ORDER BY workspace", [])
+                .await?
+        }
     };
     let read = found.iter().map(|row| {
-        let role: String = column(row, "role")?;
+        let role: String = SQL.column(row, "role")?;
         let role = role_named(&role).ok_or(StoreError::Value {
             what: "role",
             value: role,
         })?;
-        let workspace: WorkspaceId = parsed("workspace id", &column::<String>(row, "workspace")?)?;
-        Ok((column(row, "user")?, Membership { workspace, role }))
+        let workspace: WorkspaceId =
+            parsed("workspace id", &SQL.column::<String>(row, "workspace")?)?;
+        Ok((SQL.column(row, "user")?, Membership { workspace, role }))
     });
     read.collect()
 }
@@ -147,7 +149,7 @@ async fn memberships<C: ConnectionTrait>(
 /// All accounts, by name.
 pub async fn users(store: &Store) -> Result<Vec<UserView>, StoreError> {
     let db = store.read();
-    let found = rows(db, &format!("{SELECT} ORDER BY name"), []).await?;
+    let found = SQL.rows(db, &format!("{SELECT} ORDER BY name"), []).await?;
     let mut of: BTreeMap<String, Vec<Membership>> = BTreeMap::new();
     for (user, membership) in memberships(db, None).await? {
         of.entry(user).or_default().push(membership);
@@ -170,7 +172,7 @@ pub async fn users(store: &Store) -> Result<Vec<UserView>, StoreError> {
 
 /// Makes an account and the link with which its owner sets a password.
 pub async fn create(app: &App, by: &Actor, new: &NewUser) -> Result<SetupLink, PeopleError> {
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     if find(&txn, new.name.as_str()).await?.is_some() {
         return Err(PeopleError::Exists {
             what: "account",
@@ -190,14 +192,14 @@ pub async fn create(app: &App, by: &Actor, new: &NewUser) -> Result<SetupLink, P
     let code = link::for_account(&txn, app.clock.now(), &new.name).await?;
     let deed = Deed::new("user.create", format!("user {}", new.name)).after(new);
     audit::record(&txn, &app.clock, by, deed).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     Ok(code.link(app, &new.name))
 }
 
 /// Whether the hub takes another account.
 pub(super) async fn room_for_one_more<C: ConnectionTrait>(db: &C) -> Result<(), PeopleError> {
-    let count = row(db, "SELECT count(*) AS n FROM account", []).await?;
-    let count: i64 = count.as_ref().map_or(Ok(0), |row| column(row, "n"))?;
+    let count = SQL.row(db, "SELECT count(*) AS n FROM account", []).await?;
+    let count: i64 = count.as_ref().map_or(Ok(0), |row| SQL.column(row, "n"))?;
     if count as u64 >= ACCOUNTS {
         let text = format!("a hub has at most {ACCOUNTS} accounts; nobody can be added");
         return Err(PeopleError::Bounds(text));
@@ -244,14 +246,14 @@ pub(super) async fn insert<C: ConnectionTrait>(
         password.into(),
         now.0.into(),
     ];
-    exec(db, insert, values).await.map(drop)
+    SQL.exec(db, insert, values).await.map(drop)
 }
 
 /// A new link for an account: its password, second factor and sessions are gone.
 pub async fn new_link(app: &App, by: &Actor, name: &UserName) -> Result<SetupLink, PeopleError> {
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let code = reset(&txn, &app.clock, by, name).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     Ok(code.link(app, name))
 }
 
@@ -266,9 +268,9 @@ pub(super) async fn reset<C: ConnectionTrait>(
     by_hand(&found.ok_or_else(|| not_found(name))?)?;
     let reset = "UPDATE account SET password = NULL, factor = NULL, factor_pending = NULL, \
                  login = 'invited' WHERE name = $1";
-    exec(txn, reset, [name.as_str().into()]).await?;
+    SQL.exec(txn, reset, [name.as_str().into()]).await?;
     let codes = "DELETE FROM recovery_code WHERE \"user\" = $1";
-    exec(txn, codes, [name.as_str().into()]).await?;
+    SQL.exec(txn, codes, [name.as_str().into()]).await?;
     session::end_all(txn, name).await?;
     let code = link::for_account(txn, clock.now(), name).await?;
     let deed = Deed::new("user.link", format!("user {name}"));
@@ -292,7 +294,7 @@ pub async fn set_standing(
     name: &UserName,
     standing: Standing,
 ) -> Result<(), PeopleError> {
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let found = find(&txn, name.as_str()).await?;
     let found = found.ok_or_else(|| not_found(name))?;
     let enabled = standing == Standing::Enabled;
@@ -301,7 +303,8 @@ pub async fn set_standing(
         return Err(PeopleError::LastHubAdmin(name.to_string()));
     }
     let update = "UPDATE account SET enabled = $2 WHERE name = $1";
-    exec(&txn, update, [name.as_str().into(), enabled.into()]).await?;
+    SQL.exec(&txn, update, [name.as_str().into(), enabled.into()])
+        .await?;
     if !enabled {
         session::end_all(&txn, name).await?;
     }
@@ -312,7 +315,7 @@ pub async fn set_standing(
     };
     let deed = Deed::new(action, format!("user {name}"));
     audit::record(&txn, &app.clock, by, deed).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     Ok(())
 }
 
@@ -321,8 +324,8 @@ pub async fn set_standing(
 pub(super) async fn hub_admins<C: ConnectionTrait>(db: &C) -> Result<i64, StoreError> {
     let count = "SELECT count(*) AS n FROM account \
                  WHERE hub_admin AND enabled AND login <> 'oidc'";
-    let found = row(db, count, []).await?;
-    found.as_ref().map_or(Ok(0), |row| column(row, "n"))
+    let found = SQL.row(db, count, []).await?;
+    found.as_ref().map_or(Ok(0), |row| SQL.column(row, "n"))
 }
 
 /// Whose name, password and second factor these are. Failures are counted, written down, and slow
@@ -356,7 +359,7 @@ pub async fn check(app: &App, from: &Actor, login: &Login) -> Result<UserName, P
         Ok(name) => app.people.throttle().succeeded(name.as_str()),
         Err(PeopleError::Wrong) => {
             app.people.throttle().failed(&subjects, now);
-            let txn = begin(&app.store).await?;
+            let txn = SQL.begin(&app.store).await?;
             // The name as it was typed may be a password that was typed into the wrong field.
             let known = find(&txn, &login.user).await?;
             let subject = known.map_or("an account that does not exist".into(), |known| {
@@ -369,7 +372,7 @@ pub async fn check(app: &App, from: &Actor, login: &Login) -> Result<UserName, P
                 Deed::new("session.login-failed", subject),
             )
             .await?;
-            commit(txn).await?;
+            SQL.commit(txn).await?;
         }
         Err(_) => {}
     }
@@ -385,12 +388,12 @@ pub async fn change_password(
 ) -> Result<(), PeopleError> {
     confirm(app, by, user, &change.old).await?;
     let hash = app.people.hasher.hash(change.new).await?;
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     set_password(&txn, user, hash).await?;
     session::end_all(&txn, user).await?;
     let deed = Deed::new("user.password", format!("user {user}"));
     audit::record(&txn, &app.clock, by, deed).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     Ok(())
 }
 
@@ -427,7 +430,7 @@ pub(super) async fn set_password<C: ConnectionTrait>(
     hash: String,
 ) -> Result<(), StoreError> {
     let update = "UPDATE account SET password = $2, login = 'password' WHERE name = $1";
-    exec(db, update, [user.as_str().into(), hash.into()])
+    SQL.exec(db, update, [user.as_str().into(), hash.into()])
         .await
         .map(drop)
 }

@@ -16,10 +16,7 @@ use tern_protocol::{
     time::WallTime,
 };
 
-use super::{
-    PeopleError, account, secret,
-    sql::{begin, column, commit, exec, row},
-};
+use super::{PeopleError, account, secret, sql::SQL};
 use crate::{
     access::audit::{self, Actor, Deed},
     app::App,
@@ -60,21 +57,22 @@ fn after(now: WallTime, life: Duration) -> WallTime {
 
 /// The code with which the first account is made, or nothing if there is one. Earlier codes are void.
 pub async fn for_first_account(app: &App) -> Result<Option<String>, PeopleError> {
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     if account::hub_admins(&txn).await? > 0 {
         return Ok(None);
     }
-    exec(&txn, "DELETE FROM setup_link WHERE \"user\" IS NULL", []).await?;
+    SQL.exec(&txn, "DELETE FROM setup_link WHERE \"user\" IS NULL", [])
+        .await?;
     let code = secret::new("")?;
     let expires = after(app.clock.now(), FIRST_LIFE);
     let insert = "INSERT INTO setup_link (hash, expires_at) VALUES ($1, $2)";
-    exec(
+    SQL.exec(
         &txn,
         insert,
         [secret::hashed(&code).into(), expires.0.into()],
     )
     .await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     Ok(Some(code))
 }
 
@@ -101,7 +99,7 @@ pub(super) async fn for_account<C: ConnectionTrait>(
     now: WallTime,
     user: &UserName,
 ) -> Result<Code, PeopleError> {
-    exec(
+    SQL.exec(
         db,
         "DELETE FROM setup_link WHERE \"user\" = $1",
         [user.as_str().into()],
@@ -115,7 +113,7 @@ pub(super) async fn for_account<C: ConnectionTrait>(
         user.as_str().into(),
         expires_at.0.into(),
     ];
-    exec(db, insert, values).await?;
+    SQL.exec(db, insert, values).await?;
     Ok(Code { code, expires_at })
 }
 
@@ -128,9 +126,9 @@ pub async fn redeem(app: &App, by: &Actor, setup: Setup) -> Result<UserName, Peo
     // Before the password is hashed, so that guessing links costs the hub nothing.
     good(app.store.read(), &hash, app.clock.now()).await?;
     let password = app.people.hasher.hash(setup.password).await?;
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let user = good(&txn, &hash, app.clock.now()).await?;
-    exec(
+    SQL.exec(
         &txn,
         "DELETE FROM setup_link WHERE hash = $1",
         [hash.into()],
@@ -161,7 +159,7 @@ pub async fn redeem(app: &App, by: &Actor, setup: Setup) -> Result<UserName, Peo
     }
     let deed = Deed::new("user.set-up", format!("user {name}"));
     audit::record(&txn, &app.clock, by, deed).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     Ok(name)
 }
 
@@ -171,9 +169,11 @@ async fn good<C: ConnectionTrait>(
     now: WallTime,
 ) -> Result<Option<UserName>, PeopleError> {
     let select = "SELECT \"user\" FROM setup_link WHERE hash = $1 AND expires_at > $2";
-    let found = row(db, select, [hash.to_vec().into(), now.0.into()]).await?;
+    let found = SQL
+        .row(db, select, [hash.to_vec().into(), now.0.into()])
+        .await?;
     let found = found.ok_or(PeopleError::Link)?;
-    let user: Option<String> = column(&found, "user")?;
+    let user: Option<String> = SQL.column(&found, "user")?;
     let user = user.map(|user| crate::store::parsed("account's name", &user));
     Ok(user.transpose()?)
 }

@@ -5,10 +5,7 @@ use tern_protocol::{
     rest::{MemberView, Role},
 };
 
-use super::{
-    PeopleError, account,
-    sql::{begin, column, commit, exec, row, rows},
-};
+use super::{PeopleError, account, sql::SQL};
 use crate::{
     access::{
         audit::{self, Actor, Deed},
@@ -23,13 +20,15 @@ pub async fn list(store: &Store, workspace: &WorkspaceId) -> Result<Vec<MemberVi
     let select = "SELECT a.name AS name, a.hub_admin AS hub_admin, m.role AS role FROM account a \
                   LEFT JOIN membership m ON m.user = a.name AND m.workspace = $1 \
                   WHERE m.role IS NOT NULL OR a.hub_admin ORDER BY a.name";
-    let found = rows(store.read(), select, [workspace.as_str().into()]).await?;
+    let found = SQL
+        .rows(store.read(), select, [workspace.as_str().into()])
+        .await?;
     let members = found.iter().map(|row| {
-        let role: Option<String> = column(row, "role")?;
-        let hub_admin: bool = column(row, "hub_admin")?;
+        let role: Option<String> = SQL.column(row, "role")?;
+        let hub_admin: bool = SQL.column(row, "hub_admin")?;
         let role = role.as_deref().and_then(role_named);
         Ok(MemberView {
-            user: parsed("account's name", &column::<String>(row, "name")?)?,
+            user: parsed("account's name", &SQL.column::<String>(row, "name")?)?,
             role: if hub_admin {
                 Role::Admin
             } else {
@@ -48,8 +47,11 @@ async fn role<C: sea_orm::ConnectionTrait>(
 ) -> Result<Option<Role>, StoreError> {
     let select = "SELECT role FROM membership WHERE \"user\" = $1 AND workspace = $2";
     let values = [user.as_str().into(), workspace.as_str().into()];
-    let found = row(db, select, values).await?;
-    let role: Option<String> = found.as_ref().map(|row| column(row, "role")).transpose()?;
+    let found = SQL.row(db, select, values).await?;
+    let role: Option<String> = found
+        .as_ref()
+        .map(|row| SQL.column(row, "role"))
+        .transpose()?;
     Ok(role.as_deref().and_then(role_named))
 }
 
@@ -67,7 +69,7 @@ pub(super) async fn write<C: sea_orm::ConnectionTrait>(
         workspace.as_str().into(),
         role_name(role).into(),
     ];
-    exec(db, upsert, values).await.map(drop)
+    SQL.exec(db, upsert, values).await.map(drop)
 }
 
 /// Deletes one.
@@ -78,7 +80,7 @@ pub(super) async fn delete<C: sea_orm::ConnectionTrait>(
 ) -> Result<(), StoreError> {
     let delete = "DELETE FROM membership WHERE \"user\" = $1 AND workspace = $2";
     let values = [user.as_str().into(), workspace.as_str().into()];
-    exec(db, delete, values).await.map(drop)
+    SQL.exec(db, delete, values).await.map(drop)
 }
 
 /// Makes an account a member, or changes its role.
@@ -89,7 +91,7 @@ pub async fn set(
     user: &UserName,
     new: Role,
 ) -> Result<MemberView, PeopleError> {
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let account = account::find(&txn, user.as_str()).await?;
     let account = account.ok_or_else(|| account::not_found(user))?;
     account::by_hand(&account)?;
@@ -103,7 +105,7 @@ pub async fn set(
         deed = deed.before(&old);
     }
     audit::record(&txn, &app.clock, by, deed).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     Ok(MemberView {
         user: user.clone(),
         role: if account.hub_admin { Role::Admin } else { new },
@@ -118,7 +120,7 @@ pub async fn remove(
     workspace: &WorkspaceId,
     user: &UserName,
 ) -> Result<(), PeopleError> {
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let old = role(&txn, workspace, user).await?;
     let old = old.ok_or_else(|| PeopleError::NotFound {
         what: "member",
@@ -132,6 +134,6 @@ pub async fn remove(
         .within(workspace)
         .before(&old);
     audit::record(&txn, &app.clock, by, deed).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     Ok(())
 }

@@ -14,7 +14,7 @@ use super::{
     PeopleError,
     account::{self, Stored},
     secret,
-    sql::{begin, commit, exec},
+    sql::SQL,
 };
 use crate::{
     access::audit::{self, Actor, Deed},
@@ -56,7 +56,7 @@ pub async fn propose(app: &App, user: &UserName) -> Result<SecondFactor, PeopleE
         .build();
     let update = "UPDATE account SET factor_pending = $2 WHERE name = $1 AND factor IS NULL";
     let values = [user.as_str().into(), secret.clone().into()];
-    if exec(app.store.write(), update, values).await? == 0 {
+    if SQL.exec(app.store.write(), update, values).await? == 0 {
         return Err(PeopleError::State(
             "this account has a second factor; remove it first",
         ));
@@ -75,7 +75,7 @@ pub async fn confirm(
     user: &UserName,
     code: &str,
 ) -> Result<RecoveryCodes, PeopleError> {
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let found = account::find(&txn, user.as_str()).await?;
     let found = found.ok_or_else(|| account::not_found(user))?;
     let text = "no second factor is being set up; begin again";
@@ -83,8 +83,9 @@ pub async fn confirm(
     let step = step_of(app, &pending, user, code)?.ok_or(PeopleError::Wrong)?;
     let update = "UPDATE account SET factor = factor_pending, factor_pending = NULL, \
                   factor_step = $2 WHERE name = $1";
-    exec(&txn, update, [user.as_str().into(), step.into()]).await?;
-    exec(
+    SQL.exec(&txn, update, [user.as_str().into(), step.into()])
+        .await?;
+    SQL.exec(
         &txn,
         "DELETE FROM recovery_code WHERE \"user\" = $1",
         [user.as_str().into()],
@@ -100,21 +101,21 @@ pub async fn confirm(
             .to_lowercase();
         let insert = "INSERT INTO recovery_code (\"user\", hash) VALUES ($1, $2)";
         let values = [user.as_str().into(), secret::hashed(&code).into()];
-        exec(&txn, insert, values).await?;
+        SQL.exec(&txn, insert, values).await?;
         codes.push(code);
     }
     let deed = Deed::new("user.second-factor", format!("user {user}"));
     audit::record(&txn, &app.clock, by, deed).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     Ok(RecoveryCodes { codes })
 }
 
 /// Takes it away.
 pub async fn remove(app: &App, by: &Actor, user: &UserName) -> Result<(), PeopleError> {
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let update = "UPDATE account SET factor = NULL, factor_pending = NULL WHERE name = $1";
-    exec(&txn, update, [user.as_str().into()]).await?;
-    exec(
+    SQL.exec(&txn, update, [user.as_str().into()]).await?;
+    SQL.exec(
         &txn,
         "DELETE FROM recovery_code WHERE \"user\" = $1",
         [user.as_str().into()],
@@ -122,7 +123,7 @@ pub async fn remove(app: &App, by: &Actor, user: &UserName) -> Result<(), People
     .await?;
     let deed = Deed::new("user.second-factor-removed", format!("user {user}"));
     audit::record(&txn, &app.clock, by, deed).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     Ok(())
 }
 
@@ -145,7 +146,7 @@ pub(super) async fn check(
         account.name.as_str().into(),
         secret::hashed(&code.to_lowercase()).into(),
     ];
-    match exec(app.store.write(), delete, values).await? {
+    match SQL.exec(app.store.write(), delete, values).await? {
         0 => Err(PeopleError::Wrong),
         _ => Ok(()),
     }
@@ -158,7 +159,10 @@ async fn use_step<C: ConnectionTrait>(
     step: i64,
 ) -> Result<(), PeopleError> {
     let update = "UPDATE account SET factor_step = $2 WHERE name = $1 AND factor_step < $2";
-    match exec(db, update, [account.name.as_str().into(), step.into()]).await? {
+    match SQL
+        .exec(db, update, [account.name.as_str().into(), step.into()])
+        .await?
+    {
         0 => Err(PeopleError::Wrong),
         _ => Ok(()),
     }

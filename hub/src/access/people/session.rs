@@ -8,10 +8,7 @@ use std::time::Duration;
 use sea_orm::ConnectionTrait;
 use tern_protocol::{id::UserName, time::WallTime};
 
-use super::{
-    PeopleError, account, secret,
-    sql::{begin, column, commit, exec, row},
-};
+use super::{PeopleError, account, secret, sql::SQL};
 use crate::{
     access::{
         audit::{self, Actor, Deed},
@@ -49,9 +46,9 @@ pub async fn begin_for(
 ) -> Result<String, PeopleError> {
     let now = app.clock.now();
     let new = secret::new("")?;
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     if let Some(old) = old {
-        exec(
+        SQL.exec(
             &txn,
             "DELETE FROM session WHERE hash = $1",
             [secret::hashed(old).into()],
@@ -60,7 +57,7 @@ pub async fn begin_for(
     }
     let over = "DELETE FROM session WHERE created_at < $1 OR seen_at < $2";
     let (life, idle) = (ago(now, LIFE), ago(now, IDLE));
-    exec(&txn, over, [life.into(), idle.into()]).await?;
+    SQL.exec(&txn, over, [life.into(), idle.into()]).await?;
     let insert =
         "INSERT INTO session (hash, \"user\", created_at, seen_at) VALUES ($1, $2, $3, $3)";
     let values = [
@@ -68,15 +65,16 @@ pub async fn begin_for(
         user.as_str().into(),
         now.0.into(),
     ];
-    exec(&txn, insert, values).await?;
+    SQL.exec(&txn, insert, values).await?;
     let login = "UPDATE account SET last_login_at = $2 WHERE name = $1";
-    exec(&txn, login, [user.as_str().into(), now.0.into()]).await?;
+    SQL.exec(&txn, login, [user.as_str().into(), now.0.into()])
+        .await?;
     let mut deed = Deed::new("session.login", format!("user {user}"));
     if way == Way::Oidc {
         deed = deed.detail("oidc");
     }
     audit::record(&txn, &app.clock, &by.as_user(user), deed).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     Ok(new)
 }
 
@@ -98,32 +96,37 @@ pub async fn account_of(app: &App, secret: &str) -> Result<Option<Account>, Stor
         ago(now, LIFE).into(),
         ago(now, IDLE).into(),
     ];
-    let Some(found) = row(app.store.read(), select, values).await? else {
+    let Some(found) = SQL.row(app.store.read(), select, values).await? else {
         return Ok(None);
     };
-    let seen: i64 = column(&found, "seen_at")?;
+    let seen: i64 = SQL.column(&found, "seen_at")?;
     if seen < ago(now, SEEN_EVERY) {
         let update = "UPDATE session SET seen_at = $2 WHERE hash = $1";
-        exec(app.store.write(), update, [hash.into(), now.0.into()]).await?;
+        SQL.exec(app.store.write(), update, [hash.into(), now.0.into()])
+            .await?;
     }
-    account::enabled(app.store.read(), &column::<String>(&found, "user")?).await
+    account::enabled(app.store.read(), &SQL.column::<String>(&found, "user")?).await
 }
 
 /// Ends a session.
 pub async fn end(app: &App, by: &Actor, secret: &str) -> Result<(), PeopleError> {
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let delete = "DELETE FROM session WHERE hash = $1";
-    if exec(&txn, delete, [secret::hashed(secret).into()]).await? > 0 {
+    if SQL
+        .exec(&txn, delete, [secret::hashed(secret).into()])
+        .await?
+        > 0
+    {
         let deed = Deed::new("session.logout", by.name.clone());
         audit::record(&txn, &app.clock, by, deed).await?;
     }
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     Ok(())
 }
 
 /// Ends all sessions of an account.
 pub(super) async fn end_all<C: ConnectionTrait>(db: &C, user: &UserName) -> Result<(), StoreError> {
-    exec(
+    SQL.exec(
         db,
         "DELETE FROM session WHERE \"user\" = $1",
         [user.as_str().into()],

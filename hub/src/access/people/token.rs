@@ -9,10 +9,7 @@ use tern_protocol::{
     time::WallTime,
 };
 
-use super::{
-    PeopleError, account, secret,
-    sql::{begin, column, commit, exec, row, rows},
-};
+use super::{PeopleError, account, secret, sql::SQL};
 use crate::{
     access::{
         audit::{self, Actor, Deed},
@@ -68,11 +65,13 @@ pub async fn create(
     let now = app.clock.now();
     let expires_at = WallTime(now.0 + new.expires_in_s as i64 * 1_000);
     let token = secret::new(PREFIX)?;
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let live = "SELECT count(*) AS n FROM api_token \
                 WHERE workspace = $1 AND expires_at > $2 AND revoked_at IS NULL";
-    let live = row(&txn, live, [workspace.as_str().into(), now.0.into()]).await?;
-    let live: i64 = live.as_ref().map_or(Ok(0), |row| column(row, "n"))?;
+    let live = SQL
+        .row(&txn, live, [workspace.as_str().into(), now.0.into()])
+        .await?;
+    let live: i64 = live.as_ref().map_or(Ok(0), |row| SQL.column(row, "n"))?;
     if live >= TOKENS {
         let text = format!("a workspace has at most {TOKENS} tokens; revoke some");
         return Err(PeopleError::Bounds(text));
@@ -89,8 +88,8 @@ pub async fn create(
         expires_at.0.into(),
         new.hub.into(),
     ];
-    let made = row(&txn, insert, values).await?;
-    let id: i64 = made.as_ref().map_or(Ok(0), |row| column(row, "id"))?;
+    let made = SQL.row(&txn, insert, values).await?;
+    let id: i64 = made.as_ref().map_or(Ok(0), |row| SQL.column(row, "id"))?;
     let view = TokenView {
         id: TokenId(id as u64),
         name,
@@ -108,7 +107,7 @@ pub async fn create(
         .after(&view)
         .detail(format!("{}, {}", view.name, role_name(role)));
     audit::record(&txn, &app.clock, by, deed).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     Ok(Minted { view, token })
 }
 
@@ -135,28 +134,28 @@ pub async fn list(
         "SELECT * FROM api_token WHERE workspace = $1 AND {condition} ORDER BY id DESC LIMIT 2000"
     );
     let values = [workspace.as_str().into(), user.into()];
-    let found = rows(store.read(), &select, values).await?;
+    let found = SQL.rows(store.read(), &select, values).await?;
     found.iter().map(view).collect()
 }
 
 fn view(row: &QueryResult) -> Result<TokenView, StoreError> {
-    let time = |name| Ok::<_, StoreError>(column::<Option<i64>>(row, name)?.map(WallTime));
+    let time = |name| Ok::<_, StoreError>(SQL.column::<Option<i64>>(row, name)?.map(WallTime));
     Ok(TokenView {
-        id: TokenId(column::<i64>(row, "id")? as u64),
-        name: column(row, "name")?,
-        user: parsed("account's name", &column::<String>(row, "user")?)?,
-        workspace: parsed("workspace id", &column::<String>(row, "workspace")?)?,
+        id: TokenId(SQL.column::<i64>(row, "id")? as u64),
+        name: SQL.column(row, "name")?,
+        user: parsed("account's name", &SQL.column::<String>(row, "user")?)?,
+        workspace: parsed("workspace id", &SQL.column::<String>(row, "workspace")?)?,
         role: role_of(row)?,
-        hub: column(row, "hub")?,
-        created_at: WallTime(column(row, "created_at")?),
-        expires_at: WallTime(column(row, "expires_at")?),
+        hub: SQL.column(row, "hub")?,
+        created_at: WallTime(SQL.column(row, "created_at")?),
+        expires_at: WallTime(SQL.column(row, "expires_at")?),
         last_used_at: time("last_used_at")?,
         revoked_at: time("revoked_at")?,
     })
 }
 
 fn role_of(row: &QueryResult) -> Result<Role, StoreError> {
-    let role: String = column(row, "role")?;
+    let role: String = SQL.column(row, "role")?;
     role_named(&role).ok_or(StoreError::Value {
         what: "role",
         value: role,
@@ -175,10 +174,10 @@ pub async fn revoke(
         what: "token",
         name: id.to_string(),
     };
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let select = "SELECT * FROM api_token WHERE id = $1 AND workspace = $2";
     let values = [(id.0 as i64).into(), workspace.as_str().into()];
-    let found = row(&txn, select, values).await?.ok_or_else(not_found)?;
+    let found = SQL.row(&txn, select, values).await?.ok_or_else(not_found)?;
     let mut token = view(&found)?;
     if matches!(whose, Whose::Of(user) if *user != token.user) {
         return Err(not_found());
@@ -186,14 +185,15 @@ pub async fn revoke(
     if token.revoked_at.is_none() {
         let now = app.clock.now();
         let update = "UPDATE api_token SET revoked_at = $2 WHERE id = $1";
-        exec(&txn, update, [(id.0 as i64).into(), now.0.into()]).await?;
+        SQL.exec(&txn, update, [(id.0 as i64).into(), now.0.into()])
+            .await?;
         let subject = format!("token {id} of {}", token.user);
         let deed = Deed::new("token.revoke", subject)
             .within(workspace)
             .before(&token);
         token.revoked_at = Some(now);
         audit::record(&txn, &app.clock, by, deed.after(&token)).await?;
-        commit(txn).await?;
+        SQL.commit(txn).await?;
     }
     Ok(token)
 }
@@ -207,7 +207,7 @@ pub async fn who(app: &App, token: &str) -> Result<Option<Who>, StoreError> {
     let select = "SELECT * FROM api_token \
                   WHERE hash = $1 AND expires_at > $2 AND revoked_at IS NULL";
     let values = [secret::hashed(token).into(), now.0.into()];
-    let Some(found) = row(app.store.read(), select, values).await? else {
+    let Some(found) = SQL.row(app.store.read(), select, values).await? else {
         return Ok(None);
     };
     let token = view(&found)?;
@@ -255,7 +255,7 @@ async fn write_use(app: &App, id: TokenId, now: WallTime) -> Result<(), StoreErr
     }
     let update = "UPDATE api_token SET last_used_at = $2 WHERE id = $1";
     let values = [(id.0 as i64).into(), now.0.into()];
-    exec(app.store.write(), update, values).await.map(drop)
+    SQL.exec(app.store.write(), update, values).await.map(drop)
 }
 
 #[cfg(test)]

@@ -2,10 +2,7 @@
 
 use tern_protocol::{id::WorkspaceId, rest::WorkspaceView};
 
-use super::{
-    PeopleError,
-    sql::{begin, commit, exec},
-};
+use super::{PeopleError, sql::SQL};
 use crate::{
     access::{
         audit::{self, Actor, Deed},
@@ -35,9 +32,9 @@ pub async fn create(app: &App, by: &Actor, id: &WorkspaceId) -> Result<(), Peopl
         let text = format!("a hub has at most {WORKSPACES} workspaces");
         return Err(PeopleError::Bounds(text));
     }
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let insert = "INSERT INTO workspace (id) VALUES ($1) ON CONFLICT DO NOTHING";
-    if exec(&txn, insert, [id.as_str().into()]).await? == 0 {
+    if SQL.exec(&txn, insert, [id.as_str().into()]).await? == 0 {
         return Err(PeopleError::Exists {
             what: "workspace",
             name: id.to_string(),
@@ -45,7 +42,7 @@ pub async fn create(app: &App, by: &Actor, id: &WorkspaceId) -> Result<(), Peopl
     }
     let deed = Deed::new("workspace.create", format!("workspace {id}")).within(id);
     audit::record(&txn, &app.clock, by, deed).await?;
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     app.new_workspace.notify();
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::{
         experiment::{self, COLUMNS, Experiment},
         filter::Entity,
         page::{Page, Window},
-        sql::{Sql, rows},
+        sql::{SQL, Sql},
     },
 };
 
@@ -66,7 +66,7 @@ pub async fn experiments(
     by_columns(&mut sql, &orders, column, default)?;
     sql.push(" LIMIT ").bind(window.rows());
     sql.push(" OFFSET ").bind(window.offset);
-    let found = rows(store.read(), &sql.text, sql.values).await?;
+    let found = SQL.rows(store.read(), &sql.text, sql.values).await?;
     let read: Result<Vec<_>, StoreError> = found.iter().map(experiment::read).collect();
     let page = window.page(read?);
     Ok(Page {

@@ -14,7 +14,7 @@ use crate::{
         filter::{Comparison, Entity, Operand},
         logged::{self, COLUMNS, Logged, Status},
         page::{Page, Window},
-        sql::{Sql, rows},
+        sql::{SQL, Sql},
     },
 };
 
@@ -86,7 +86,7 @@ pub async fn logged(
     }
     sql.push("m.created DESC, m.id DESC LIMIT ");
     sql.bind(window.rows()).push(" OFFSET ").bind(window.offset);
-    let found = rows(store.read(), &sql.text, sql.values).await?;
+    let found = SQL.rows(store.read(), &sql.text, sql.values).await?;
     let read: Result<Vec<_>, StoreError> = found.iter().map(logged::read).collect();
     let page = window.page(read?);
     Ok(Page {

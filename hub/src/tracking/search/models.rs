@@ -14,7 +14,7 @@ use crate::{
         filter::Entity,
         model::{self, Registered},
         page::{Page, Window},
-        sql::{Sql, rows},
+        sql::{SQL, Sql},
         version::{self, Version},
     },
 };
@@ -61,7 +61,7 @@ pub async fn models(
     by_columns(&mut sql, &orders, column, "m.name ASC")?;
     sql.push(" LIMIT ").bind(window.rows());
     sql.push(" OFFSET ").bind(window.offset);
-    let found = window.page(rows(store.read(), &sql.text, sql.values).await?);
+    let found = window.page(SQL.rows(store.read(), &sql.text, sql.values).await?);
     let mut items = Vec::with_capacity(found.items.len());
     for row in &found.items {
         items.push(model::whole(store.read(), workspace, row).await?);
@@ -114,7 +114,7 @@ pub async fn versions(
     by_columns(&mut sql, &orders, column, default)?;
     sql.push(" LIMIT ").bind(window.rows());
     sql.push(" OFFSET ").bind(window.offset);
-    let found = window.page(rows(store.read(), &sql.text, sql.values).await?);
+    let found = window.page(SQL.rows(store.read(), &sql.text, sql.values).await?);
     let mut items = Vec::with_capacity(found.items.len());
     for row in &found.items {
         items.push(version::whole(store.read(), workspace, row).await?);

@@ -14,7 +14,7 @@ use crate::{
         filter::{Comparison, Entity, Order},
         page::{Page, Window},
         run::{self, COLUMNS, Info, Run},
-        sql::{Sql, rows},
+        sql::{SQL, Sql},
     },
 };
 
@@ -70,7 +70,7 @@ pub async fn infos(
     if asked.experiments.is_empty() {
         return Ok(window.page(Vec::new()));
     }
-    let found = rows(store.read(), &sql.text, sql.values).await?;
+    let found = SQL.rows(store.read(), &sql.text, sql.values).await?;
     let infos: Result<Vec<_>, StoreError> = found.iter().map(run::read).collect();
     Ok(window.page(infos?))
 }

@@ -12,10 +12,7 @@ use super::{OidcError, Settings, claims::Person, rules::Standing};
 use crate::{
     access::{
         audit::{self, Actor, Deed},
-        people::{
-            account, member,
-            sql::{begin, column, commit, exec, row},
-        },
+        people::{account, member, sql::SQL},
         role::role_name,
     },
     app::App,
@@ -33,7 +30,7 @@ pub(super) async fn admit(
 ) -> Result<UserName, OidcError> {
     let there = fleet::workspaces(&app.store).await?;
     let standing = settings.rules.standing(&person.groups, &there);
-    let txn = begin(&app.store).await?;
+    let txn = SQL.begin(&app.store).await?;
     let admitted = match known(&txn, settings, &person.subject).await? {
         Some(name) => again(&txn, app, by, &name, person, &standing).await?,
         None => first(&txn, app, by, settings, person, &standing).await?,
@@ -44,7 +41,7 @@ pub(super) async fn admit(
         let deed = Deed::new("session.login-failed", who).detail(why(err));
         audit::record(&txn, &app.clock, by, deed).await?;
     }
-    commit(txn).await?;
+    SQL.commit(txn).await?;
     admitted
 }
 
@@ -63,8 +60,11 @@ async fn known<C: ConnectionTrait>(
 ) -> Result<Option<UserName>, StoreError> {
     let select = "SELECT \"user\" FROM oidc_subject WHERE issuer = $1 AND subject = $2";
     let values = [settings.issuer.as_str().into(), subject.into()];
-    let found = row(db, select, values).await?;
-    let name: Option<String> = found.as_ref().map(|row| column(row, "user")).transpose()?;
+    let found = SQL.row(db, select, values).await?;
+    let name: Option<String> = found
+        .as_ref()
+        .map(|row| SQL.column(row, "user"))
+        .transpose()?;
     name.map(|name| parsed("account's name", &name)).transpose()
 }
 
@@ -91,7 +91,7 @@ async fn again<C: ConnectionTrait>(
     if account.hub_admin != standing.hub_admin {
         let update = "UPDATE account SET hub_admin = $2 WHERE name = $1";
         let values = [name.as_str().into(), standing.hub_admin.into()];
-        exec(txn, update, values).await?;
+        SQL.exec(txn, update, values).await?;
         let deed = Deed::new("user.hub-admin", format!("user {name}"))
             .before(&account.hub_admin)
             .after(&standing.hub_admin)
@@ -148,7 +148,7 @@ async fn first<C: ConnectionTrait>(
         person.subject.as_str().into(),
         name.as_str().into(),
     ];
-    exec(txn, insert, values).await?;
+    SQL.exec(txn, insert, values).await?;
     let by = by.as_user(&name);
     let deed = Deed::new("user.create", format!("user {name}"))
         .after(&standing.hub_admin)
