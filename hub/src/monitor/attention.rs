@@ -76,13 +76,20 @@ pub(super) async fn attention(
         last.text = format!("{}; so do those of {more}", last.text);
     }
     if let Some(what) = app.verdict.damage() {
+        let (remedy, command) = if app.store.is_on_server() {
+            let remedy = "stop the hub, restore the last backup of the server into another database, and start the \
+                          hub on that";
+            (remedy, None)
+        } else {
+            let remedy = "stop the hub, keep its directory, restore the last backup into another one, and start the \
+                          hub on that";
+            (remedy, Some("tern-hub restore".into()))
+        };
         all.push(Attention {
             kind: AttentionKind::DamagedDatabase,
             text: format!("the hub's database is damaged ({what}): some requests fail"),
-            remedy: "stop the hub, keep its directory, restore the last backup into another one, and start \
-                     the hub on that"
-                .into(),
-            command: Some("tern-hub restore".into()),
+            remedy: remedy.into(),
+            command,
             devices: 0,
             version: None,
         });

@@ -119,8 +119,7 @@ async fn database(app: &App) -> Result<(), StoreError> {
     if let Some(what) = &found {
         tracing::error!(
             what,
-            "the database is damaged; stop the hub and restore a backup into another directory: \
-             `tern-hub restore`"
+            "the database is damaged; the dashboard says what to do"
         );
     }
     if app.verdict.damage() != found {

@@ -131,6 +131,11 @@ impl Store {
         self.write.get_database_backend()
     }
 
+    /// Whether it is on a server, and not in the data directory.
+    pub fn is_on_server(&self) -> bool {
+        self.backend() == DatabaseBackend::Postgres
+    }
+
     /// Returns once the database may not be used any more, and says why: another hub has it. A file in the
     /// data directory is the hub's as long as it runs.
     pub async fn lost(&self) -> StoreError {
@@ -153,7 +158,7 @@ impl Store {
     /// at its pages by itself, and is asked what it has found.
     pub async fn quick_check(&self) -> Result<Result<(), String>, StoreError> {
         const DOING: &str = "asking the database for damage";
-        if self.tenure.is_none() {
+        if !self.is_on_server() {
             return sqlite::verdict(&self.read, "PRAGMA quick_check(1)").await;
         }
         let row = raw::row(&self.read, DOING, postgres::DAMAGED_PAGES, []).await?;

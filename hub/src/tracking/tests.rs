@@ -1,3 +1,6 @@
+mod registered;
+mod searched;
+
 use std::convert::Infallible;
 
 use bytes::Bytes;
@@ -62,6 +65,55 @@ fn params(params: &[(&str, &str)]) -> Batch {
         params: params.iter().map(pair).collect(),
         ..Batch::default()
     }
+}
+
+async fn found(app: &App, workspace: &WorkspaceId, filter: &str, order: &str) -> Vec<String> {
+    let asked = Asked {
+        experiments: vec![0],
+        filter: filter.into(),
+        order_by: vec![order.into()],
+        ..Asked::default()
+    };
+    let mut ids = Vec::new();
+    let mut token = String::new();
+    loop {
+        let window = Window::new(Some(7), 7, 7, &token).expect("a window");
+        let Page { items, next } = search::runs(&app.store, workspace, &asked, window)
+            .await
+            .expect(filter);
+        ids.extend(items.into_iter().map(|run| run.info.run_id));
+        match next {
+            Some(next) => token = next,
+            None => return ids,
+        }
+    }
+}
+
+/// A logged model with these files, and its id.
+async fn logged_with(
+    app: &App,
+    workspace: &WorkspaceId,
+    run: &str,
+    files: &[(&str, &[u8])],
+) -> String {
+    let new = NewLogged {
+        name: "model".into(),
+        source_run: run.into(),
+        ..NewLogged::default()
+    };
+    let made = logged::create(app, workspace, new).await.expect("makes");
+    let path = artifact::path_of(&made.artifact_uri)
+        .expect("the hub's own")
+        .to_owned();
+    for (file, bytes) in files {
+        put(app, workspace, &format!("{path}/{file}"), bytes)
+            .await
+            .expect("stores");
+    }
+    logged::finish(app, workspace, &made.model_id, logged::Status::Ready)
+        .await
+        .expect("finishes");
+    made.model_id
 }
 
 #[tokio::test]
@@ -220,164 +272,6 @@ async fn a_deleted_experiment_takes_its_runs_with_it_and_brings_those_back() {
     );
 }
 
-/// A run as a search sees it.
-#[derive(Clone)]
-struct Facts {
-    id: String,
-    acc: Option<f64>,
-    depth: Option<&'static str>,
-    start: i64,
-}
-
-/// Whether a filter takes a run.
-type Holds = fn(&Facts) -> bool;
-
-async fn found(app: &App, workspace: &WorkspaceId, filter: &str, order: &str) -> Vec<String> {
-    let asked = Asked {
-        experiments: vec![0],
-        filter: filter.into(),
-        order_by: vec![order.into()],
-        ..Asked::default()
-    };
-    let mut ids = Vec::new();
-    let mut token = String::new();
-    loop {
-        let window = Window::new(Some(7), 7, 7, &token).expect("a window");
-        let Page { items, next } = search::runs(&app.store, workspace, &asked, window)
-            .await
-            .expect(filter);
-        ids.extend(items.into_iter().map(|run| run.info.run_id));
-        match next {
-            Some(next) => token = next,
-            None => return ids,
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_search_finds_what_its_filter_says_in_its_order_page_by_page() {
-    let (_dir, app, workspace) = begun().await;
-    let mut all = Vec::new();
-    for i in 0..40_i64 {
-        let start = (i * 17) % 40;
-        let id = new_run(&app, &workspace, 0, start).await.info.run_id;
-        let acc = match i % 5 {
-            0 => None,
-            1 => Some(f64::NAN),
-            _ => Some((i % 7) as f64 / 10.0),
-        };
-        let depth = [None, Some("3"), Some("deep_5%"), Some("DEEP")][i as usize % 4];
-        if let Some(acc) = acc {
-            log(
-                &app,
-                &workspace,
-                &id,
-                metrics(vec![point("val/acc", i, acc)]),
-            )
-            .await
-            .expect("logs");
-        }
-        if let Some(depth) = depth {
-            log(&app, &workspace, &id, params(&[("depth", depth)]))
-                .await
-                .expect("logs");
-        }
-        all.push(Facts {
-            id,
-            acc,
-            depth,
-            start,
-        });
-    }
-    let elsewhere = name("other");
-    app.tracking.begin(&app, &elsewhere).await.expect("begins");
-    new_run(&app, &elsewhere, 0, 5).await;
-
-    let filters: [(&str, Holds); 11] = [
-        ("", |_| true),
-        ("metrics.`val/acc` >= 0.3", |f| {
-            f.acc.is_some_and(|acc| acc >= 0.3)
-        }),
-        ("metrics.`val/acc` != 0.3", |f| {
-            f.acc
-                .is_some_and(|acc| !acc.is_nan() && acc.total_cmp(&0.3).is_ne())
-        }),
-        ("params.depth = '3'", |f| f.depth == Some("3")),
-        ("params.depth != '3'", |f| f.depth.is_some_and(|d| d != "3")),
-        ("params.depth LIKE 'deep%'", |f| {
-            f.depth.is_some_and(|d| d.starts_with("deep"))
-        }),
-        ("params.depth ILIKE 'deep%'", |f| {
-            f.depth
-                .is_some_and(|d| d.to_lowercase().starts_with("deep"))
-        }),
-        ("params.depth IS NULL", |f| f.depth.is_none()),
-        ("start_time < 11 and params.depth IS NOT NULL", |f| {
-            f.start < 11 && f.depth.is_some()
-        }),
-        ("params.nothing = 'x'", |_| false),
-        ("status = 'RUNNING' and end_time > 1", |_| false),
-    ];
-    for (filter, holds) in filters {
-        let mut expected: Vec<&Facts> = all.iter().filter(|facts| holds(facts)).collect();
-        expected.sort_by_key(|facts| std::cmp::Reverse(facts.start));
-        let expected: Vec<String> = expected.into_iter().map(|facts| facts.id.clone()).collect();
-        assert_eq!(
-            found(&app, &workspace, filter, "start_time DESC").await,
-            expected,
-            "{filter}"
-        );
-        // By the metric: numbers first, then what is none, then what is missing, whichever way.
-        for (order, sign) in [("metrics.`val/acc` DESC", -1.0), ("metrics.`val/acc`", 1.0)] {
-            let ids = found(&app, &workspace, filter, order).await;
-            let facts = |id: &String| {
-                all.iter()
-                    .find(|facts| facts.id == *id)
-                    .expect("one of them")
-            };
-            let ranks: Vec<(u8, f64)> = ids
-                .iter()
-                .map(|id| match facts(id).acc {
-                    None => (2, 0.0),
-                    Some(acc) if acc.is_nan() => (1, 0.0),
-                    Some(acc) => (0, sign * acc),
-                })
-                .collect();
-            assert!(ranks.is_sorted(), "{filter}, {order}: {ranks:?}");
-            assert_eq!(ids.len(), expected.len(), "{filter}, {order}");
-        }
-    }
-    let ids = all
-        .iter()
-        .take(3)
-        .map(|facts| format!("'{}'", facts.id))
-        .collect::<Vec<_>>();
-    let some = format!("run_id IN ({})", ids.join(", "));
-    assert_eq!(found(&app, &workspace, &some, "").await.len(), 3);
-    let refused = async |filter: &str| {
-        let asked = Asked {
-            experiments: vec![0],
-            filter: filter.into(),
-            ..Asked::default()
-        };
-        let window = Window::new(None, 7, 7, "").expect("a window");
-        search::runs(&app.store, &workspace, &asked, window)
-            .await
-            .expect_err(filter)
-    };
-    for bad in [
-        "colour = 'red'",
-        "metrics.acc = 'high'",
-        "params.depth > 3",
-        "run_id > 5",
-    ] {
-        assert!(
-            matches!(refused(bad).await, TrackingError::Invalid(_)),
-            "{bad}"
-        );
-    }
-}
-
 async fn put(
     app: &App,
     workspace: &WorkspaceId,
@@ -489,201 +383,6 @@ async fn files_lie_where_they_were_put_in_their_own_workspace() {
     put(&app, &workspace, "a", &[1; 900])
         .await
         .expect("in place of the other");
-}
-
-/// A logged model with these files, and its id.
-async fn logged_with(
-    app: &App,
-    workspace: &WorkspaceId,
-    run: &str,
-    files: &[(&str, &[u8])],
-) -> String {
-    let new = NewLogged {
-        name: "model".into(),
-        source_run: run.into(),
-        ..NewLogged::default()
-    };
-    let made = logged::create(app, workspace, new).await.expect("makes");
-    let path = artifact::path_of(&made.artifact_uri)
-        .expect("the hub's own")
-        .to_owned();
-    for (file, bytes) in files {
-        put(app, workspace, &format!("{path}/{file}"), bytes)
-            .await
-            .expect("stores");
-    }
-    logged::finish(app, workspace, &made.model_id, logged::Status::Ready)
-        .await
-        .expect("finishes");
-    made.model_id
-}
-
-async fn register(
-    app: &App,
-    workspace: &WorkspaceId,
-    name: &str,
-    model_id: &str,
-) -> version::Version {
-    let new = NewVersion {
-        model: name.into(),
-        source: format!("models:/{model_id}"),
-        model_id: model_id.into(),
-        ..NewVersion::default()
-    };
-    version::create(app, &by(), workspace, new)
-        .await
-        .expect("registers")
-}
-
-const MLMODEL: &[u8] = b"flavors:\n  onnx:\n    data: model.onnx\n    onnx_version: 1.23\n  python_function:\n    loader_module: mlflow.onnx\nmetadata:\n  classes: ['no', 'yes']\nsaved_input_example_info:\n  artifact_path: input_example.json\n  serving_input_path: serving_input_example.json\n  type: ndarray\n";
-
-#[tokio::test]
-async fn a_registered_onnx_model_is_a_version_that_devices_get_and_others_say_why_not() {
-    let (_dir, app, workspace) = begun().await;
-    let id = new_run(&app, &workspace, 0, 1).await.info.run_id;
-    log(&app, &workspace, &id, metrics(vec![point("acc", 0, 0.9)]))
-        .await
-        .expect("logs");
-    let package = fixture::package(2.0);
-    let example = br#"{"inputs": [[0.1, 0.9], [1.0, 0.5]]}"#;
-    let good = logged_with(
-        &app,
-        &workspace,
-        &id,
-        &[
-            ("MLmodel", MLMODEL),
-            ("model.onnx", &package.onnx),
-            ("serving_input_example.json", example),
-        ],
-    )
-    .await;
-    model::create(&app, &by(), &workspace, "digits", "", &Texts::new())
-        .await
-        .expect("makes");
-    let made = register(&app, &workspace, "digits", &good).await;
-    assert_eq!(
-        (made.version, made.status.as_str()),
-        (1, "READY"),
-        "{made:?}"
-    );
-    assert_eq!(made.run_id, id, "the run is that of the logged model");
-    let (model, number) = made.deployable.clone().expect("devices get it");
-    assert_eq!(made.tags[version::DEPLOYABLE], format!("{model}/{number}"));
-    let published = crate::registry::version(&app.store, &workspace, &model, number)
-        .await
-        .expect("reads")
-        .expect("is there");
-    assert_eq!(
-        published.vetting.golden_samples, 2,
-        "the rows of the example"
-    );
-    assert_eq!(published.classes, ["no", "yes"]);
-
-    let best = |text: &'static str| {
-        let constraints = text.parse().expect(text);
-        let question = best::Question {
-            experiment: 0,
-            metric: "acc".into(),
-            direction: tern_protocol::rest::Direction::Max,
-            filter: String::new(),
-            constraints,
-        };
-        best::best(&app.store, &workspace, question)
-    };
-    let found = best("size < 200 kB and p95_ms < 1000")
-        .await
-        .expect("finds")
-        .best
-        .expect("one");
-    assert_eq!(found.run, id);
-    assert!(
-        found
-            .measured
-            .expect("vetting measured it")
-            .p95_ms
-            .expect("measured")
-            > 0.0
-    );
-    assert_eq!(best("size < 10 B").await.expect("finds").best, None);
-
-    let sklearn = b"flavors:\n  sklearn:\n    pickled_model: model.pkl\n";
-    let other = logged_with(&app, &workspace, &id, &[("MLmodel", sklearn)]).await;
-    let stays = register(&app, &workspace, "digits", &other).await;
-    assert_eq!(
-        (
-            stays.version,
-            stays.status.as_str(),
-            stays.deployable.clone()
-        ),
-        (2, "READY", None)
-    );
-    assert!(
-        stays.status_message.contains("mlflow.onnx.log_model"),
-        "{stays:?}"
-    );
-    let odd = fixture::single("Frobnicate");
-    let refused = logged_with(
-        &app,
-        &workspace,
-        &id,
-        &[("MLmodel", MLMODEL), ("model.onnx", &odd)],
-    )
-    .await;
-    let refused = register(&app, &workspace, "digits", &refused).await;
-    assert_eq!(refused.status, "FAILED_REGISTRATION", "{refused:?}");
-    assert!(refused.status_message.contains("Frobnicate"), "{refused:?}");
-
-    model::set_alias(&app, &by(), &workspace, "digits", "champion", 1)
-        .await
-        .expect("sets");
-    let champion = model::by_alias(app.store.read(), &workspace, "digits", "champion")
-        .await
-        .expect("finds");
-    assert_eq!(champion.version, 1);
-    version::delete(&app, &by(), &workspace, "digits", 3)
-        .await
-        .expect("deletes");
-    let next = register(&app, &workspace, "digits", &other).await;
-    assert_eq!(next.version, 4, "a number is not given again");
-}
-
-#[tokio::test]
-async fn a_source_that_is_not_the_runs_own_is_refused() {
-    let (_dir, app, workspace) = begun().await;
-    let own = new_run(&app, &workspace, 0, 1).await.info;
-    let other = new_run(&app, &workspace, 0, 2).await.info;
-    model::create(&app, &by(), &workspace, "m", "", &Texts::new())
-        .await
-        .expect("makes");
-    let ask = async |source: String| {
-        let new = NewVersion {
-            model: "m".into(),
-            source,
-            run_id: own.run_id.clone(),
-            ..NewVersion::default()
-        };
-        version::create(&app, &by(), &workspace, new).await
-    };
-    for bad in [
-        format!("{}/model", other.artifact_uri),
-        format!("{}/../x", own.artifact_uri),
-        "file:///etc/passwd".into(),
-        "/etc/passwd".into(),
-        "s3://bucket/elsewhere".into(),
-        format!("{}%2e%2e/x", own.artifact_uri),
-        String::new(),
-    ] {
-        let refused = ask(bad.clone()).await;
-        assert!(
-            matches!(refused, Err(TrackingError::Invalid(_))),
-            "{bad}: {refused:?}"
-        );
-    }
-    ask(format!("{}/model", own.artifact_uri))
-        .await
-        .expect("its own");
-    let unknown = ask("models:/m-00000000000000000000000000000000".into()).await;
-    assert!(matches!(unknown, Err(TrackingError::NotFound(_))));
 }
 
 #[tokio::test]
