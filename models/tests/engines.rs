@@ -206,6 +206,13 @@ fn a_package_is_whole_and_its_profile_is_right() {
         assert_eq!(feature.counts.iter().sum::<u64>(), 1000, "{}", feature.name);
     }
     assert_eq!(reference.classes.iter().sum::<u64>(), 1000);
+    // What each class is like: every sample in a bin of its own class.
+    assert!(!reference.signals.is_empty());
+    for signal in &reference.signals {
+        let of_classes = signal.by_class.iter().map(|bins| bins.iter().sum::<u64>());
+        let of_classes: Vec<_> = of_classes.collect();
+        assert_eq!(of_classes, reference.classes, "{}", signal.name);
+    }
     assert_eq!(reference.confidence.len(), CONFIDENCE_BINS);
     assert_eq!(reference.confidence.iter().sum::<u64>(), 297);
     let bins = reference.confidence.iter().zip(&reference.confidence_right);
