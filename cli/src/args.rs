@@ -23,6 +23,7 @@ use crate::commands::{
     notify::NotifyCommand,
     people::{MemberCommand, TokenCommand, UserCommand, WorkspaceCommand},
     quarantine::QuarantineArgs,
+    retrain::{ProposalCommand, RetrainCommand},
     rollout::RolloutCommand,
     run::{ExperimentCommand, RunCommand},
     setup::SetupArgs,
@@ -83,6 +84,12 @@ pub(crate) enum Command {
     /// What was tried: runs, and which of them is best
     #[command(subcommand)]
     Run(RunCommand),
+    /// When a model is trained anew by itself, how that stands, and what it taught
+    #[command(subcommand)]
+    Retrain(RetrainCommand),
+    /// What rounds of retraining ask people
+    #[command(subcommand)]
+    Proposal(ProposalCommand),
     /// Move devices to a version of a model
     #[command(subcommand)]
     Rollout(RolloutCommand),

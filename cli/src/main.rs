@@ -26,7 +26,7 @@ use args::{Args, Command};
 use commands::{
     Answer, Context, accuracy, alert, audit, authority, capture, chart, completions, delivery,
     device, distances, finding, freeze, key, label, login, model, notify, overview, people,
-    quarantine, rollout, run as runs, session, setup, tap as tap_command, truth,
+    quarantine, retrain, rollout, run as runs, session, setup, tap as tap_command, truth,
 };
 use out::{ReaderLeft, talk};
 
@@ -57,6 +57,8 @@ fn run(args: Args) -> anyhow::Result<Answer> {
     let c = &mut context;
     Ok(match command {
         Command::Model(command) => model::run(c, command)?,
+        Command::Retrain(command) => retrain::run(c, command)?,
+        Command::Proposal(command) => retrain::proposal(c, command)?,
         Command::Rollout(command) => rollout::run(c, command)?,
         Command::Experiment(command) => runs::experiment(c, &command)?,
         Command::Run(command) => runs::run(c, command)?,

@@ -9,21 +9,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::Deserialize;
 use tern_protocol::{
-    agent_version::AgentVersion,
     digest::{Digest, Hasher},
     limits,
-    metric::MetricSpec,
-    rest::{NewInputSteps, NewOutputSteps, NewVersion},
-    tensor::TensorSpec,
+    rest::{DESCRIPTION, DESCRIPTION_MAX, NewVersion, PackageDescription},
 };
-
-/// Name of the description in the directory.
-const DESCRIPTION: &str = "publish.json";
-
-/// Longest `publish.json`, in bytes: class names and shapes are a few kilobytes.
-const DESCRIPTION_BYTES: u64 = 1024 * 1024;
 
 /// Bytes hashed at once.
 const PIECE: usize = 64 * 1024;
@@ -48,6 +38,10 @@ pub(crate) enum PackageError {
         #[source]
         source: serde_json::Error,
     },
+    #[error(
+        "publish.json names no golden samples; write the inputs and outputs of some samples with the trainer"
+    )]
+    NoGolden,
     #[error("publish.json names {} as its {part}, which cannot be read", path.display())]
     Part {
         part: &'static str,
@@ -87,56 +81,20 @@ pub(crate) struct Part {
     pub(crate) len: u64,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Description {
-    onnx: PathBuf,
-    golden: PathBuf,
-    #[serde(default)]
-    reference: Option<PathBuf>,
-    inputs: Vec<TensorSpec>,
-    outputs: Vec<TensorSpec>,
-    #[serde(default)]
-    classes: Vec<String>,
-    #[serde(default)]
-    pre: Vec<NewInputSteps>,
-    #[serde(default)]
-    post: Vec<NewOutputSteps>,
-    #[serde(default)]
-    min_agent: Option<AgentVersion>,
-    #[serde(default)]
-    metrics: Vec<MetricSpec>,
-    #[serde(default)]
-    note: String,
-    #[serde(default)]
-    validation_accuracy: Option<f64>,
-}
-
 impl Package {
     /// Reads the description and hashes the files.
     pub(crate) fn read(dir: &Path) -> Result<Self, PackageError> {
         let description = describe(&dir.join(DESCRIPTION))?;
         let model = Part::read("model", dir.join(&description.onnx), limits::BLOB)?;
         let profile = limits::PROFILE as u64;
-        let golden = Part::read("golden samples", dir.join(&description.golden), profile)?;
+        let golden = description.golden.as_ref().ok_or(PackageError::NoGolden)?;
+        let golden = Part::read("golden samples", dir.join(golden), profile)?;
         let reference = description.reference.as_ref();
         let reference = reference
             .map(|path| Part::read("reference profile", dir.join(path), profile))
             .transpose()?;
-        let new = NewVersion {
-            onnx: model.digest,
-            golden: golden.digest,
-            reference: reference.as_ref().map(|part| part.digest),
-            inputs: description.inputs,
-            outputs: description.outputs,
-            classes: description.classes,
-            pre: description.pre,
-            post: description.post,
-            min_agent: description.min_agent,
-            metrics: description.metrics,
-            note: description.note,
-            validation_accuracy: description.validation_accuracy,
-        };
+        let of_reference = reference.as_ref().map(|part| part.digest);
+        let new = description.version(model.digest, golden.digest, of_reference);
         let parts = [Some(model), Some(golden), reference];
         Ok(Self {
             parts: parts.into_iter().flatten().collect(),
@@ -145,19 +103,19 @@ impl Package {
     }
 }
 
-fn describe(path: &Path) -> Result<Description, PackageError> {
+fn describe(path: &Path) -> Result<PackageDescription, PackageError> {
     let unreadable = |source| PackageError::Description {
         path: path.into(),
         source,
     };
     let mut text = Vec::new();
     let file = File::open(path).map_err(unreadable)?;
-    let mut bounded = file.take(DESCRIPTION_BYTES + 1);
+    let mut bounded = file.take(DESCRIPTION_MAX + 1);
     bounded.read_to_end(&mut text).map_err(unreadable)?;
-    if text.len() as u64 > DESCRIPTION_BYTES {
+    if text.len() as u64 > DESCRIPTION_MAX {
         return Err(PackageError::LongDescription {
             path: path.into(),
-            limit: DESCRIPTION_BYTES,
+            limit: DESCRIPTION_MAX,
         });
     }
     serde_json::from_slice(&text).map_err(|source| PackageError::Json {

@@ -24,6 +24,7 @@ use crate::{
     delivery::{egress::Egress, ledger::Ledger},
     notify::Courier,
     registry::vetting::Program,
+    retrain,
     rollout::Engines,
     scrub::Verdict,
     store::Store,
@@ -93,6 +94,8 @@ pub struct App {
     pub captures: Desk,
     /// What of experiments and runs is kept in memory.
     pub tracking: tracking::Desk,
+    /// What of retraining is kept in memory, and whom that wakes.
+    pub retraining: retrain::Desk,
 }
 
 /// Asks a driver to look again. Carries no data: whoever is woken reads all it needs from the
@@ -184,5 +187,6 @@ pub(crate) async fn over(dir: &std::path::Path, store: Store, clock: Clock) -> A
         engines: Engines::default(),
         captures: Desk::default(),
         tracking: tracking::Desk::default(),
+        retraining: retrain::Desk::default(),
     }
 }

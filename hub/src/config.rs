@@ -252,6 +252,9 @@ pub struct Config {
     /// Look at the rules of alerts this often.
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = duration)]
     pub alert_every: Duration,
+    /// Look this often at models that have a policy of retraining.
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    pub retrain_every: Duration,
     /// How log lines look, on stderr. What is logged is set by `RUST_LOG`, by default `info`.
     #[arg(long, value_enum, default_value_t)]
     pub log_format: LogFormat,

@@ -21,6 +21,7 @@ pub mod registry;
 pub mod rollout;
 pub mod transcode;
 
+pub mod retrain;
 pub mod tracking;
 
 pub mod alerts;

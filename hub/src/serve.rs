@@ -65,7 +65,7 @@ use crate::{
     monitor::{self, ingest::Ingest},
     notify::{self, Courier, mail::Mailer},
     registry::vetting::Program,
-    rollout, scrub,
+    retrain, rollout, scrub,
     store::{Store, StoreError, chain},
     tap::Tap,
     tracking, trust,
@@ -273,6 +273,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         engines: rollout::Engines::default(),
         captures: Desk::new(Keys::load(&config.capture_keys)?),
         tracking: tracking::Desk::new(config.artifact_quota),
+        retraining: retrain::Desk::default(),
     };
     app.captures.tombstones.load(&app.store).await?;
     intake::all_offline(&app).await?;
@@ -395,6 +396,11 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         config.drift.clone(),
         stop.clone(),
     ));
+    let retraining = boxed(retrain::run(
+        app.clone(),
+        config.retrain_every,
+        stop.clone(),
+    ));
     let registering = boxed(tracking::version::run(app.clone(), stop.clone()));
     let certifying = boxed(app.authorities.clone().run(stop.clone()));
     let stopped = stop.clone();
@@ -425,6 +431,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         part("Alertmanagers", relaying),
         part("notices", notifying),
         part("registered models", registering),
+        part("retraining", retraining),
         part("certificate for browsers", keeping),
     ];
     if let Some((dir, names)) = config.broker.broker_files.clone().zip(broker_names) {

@@ -191,6 +191,8 @@ names! {
     RuleName;
     /// A place where jobs run.
     ComputeName;
+    /// How challengers of a model are trained: a job that is kept under a name.
+    TrainingName;
 }
 
 names! {
@@ -231,6 +233,8 @@ counters! {
     SilenceId(u64);
     /// One job: a command that runs on a compute.
     JobId(u64);
+    /// One question that a round of retraining puts to people.
+    ProposalId(u64);
 }
 
 /// 1, 2, 3 …; never reused, not even after deletion.

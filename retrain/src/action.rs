@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use minicbor::{Decode, Encode};
 use tern_protocol::{
-    id::{DeviceId, ModelVersion, SiteName},
+    id::{DeviceId, ModelVersion, SiteName, TrainingName},
     rest::Share,
     time::WallTime,
 };
@@ -47,6 +47,20 @@ pub enum Step {
 }
 
 impl Step {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Labels,
+        Self::Propose,
+        Self::Build,
+        Self::Train,
+        Self::Compare,
+        Self::AskUnknown,
+        Self::AskRegister,
+        Self::Register,
+        Self::AskRollOut,
+        Self::RollOut,
+    ];
+
     /// As one word.
     pub const fn word(self) -> &'static str {
         match self {
@@ -147,6 +161,8 @@ pub struct DatasetOrder {
 /// A challenger to be trained.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrainOrder {
+    /// How: a job that is kept under this name.
+    pub training: TrainingName,
     /// Of which dataset.
     pub dataset: u64,
     /// Stop it when it took so many core-seconds.

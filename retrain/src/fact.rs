@@ -16,6 +16,8 @@ use crate::{action::Key, compare::Comparison};
 pub struct Facts {
     /// What the fleet is meant to have; none if nothing was published.
     pub champion: Option<Champion>,
+    /// A round that somebody asked for, if anybody did.
+    pub asked: Option<Asked>,
     /// Findings that are open.
     pub findings: Vec<OpenFinding>,
     /// Accuracy by labels.
@@ -51,6 +53,19 @@ pub struct Champion {
     pub version: ModelVersion,
     /// Since when.
     pub since: WallTime,
+}
+
+/// Somebody asked for a round.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// Which: the one after the last that was opened. So it calls for that one alone, however long it stays stored.
+    pub round: u32,
+    /// Who.
+    pub by: UserName,
+    /// When.
+    pub at: WallTime,
+    /// Why, in their words.
+    pub note: String,
 }
 
 /// A finding that is open.

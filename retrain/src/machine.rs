@@ -193,7 +193,14 @@ impl Look<'_> {
                 return Err(format!("cooling down: {left} more minutes"));
             }
         }
-        let evidence = trigger::holding(policy, &self.known, self.facts, self.now);
+        let number = self.known.round.saturating_add(1);
+        let look = trigger::Look {
+            known: &self.known,
+            facts: self.facts,
+            round: number,
+            now: self.now,
+        };
+        let evidence = trigger::holding(policy, &look);
         if evidence.is_empty() {
             return Err("nothing calls for a round".into());
         }
@@ -202,7 +209,7 @@ impl Look<'_> {
             Some(Baseline { measure, figure })
         });
         Ok(Round {
-            number: self.known.round.saturating_add(1),
+            number,
             stage: Stage::Waiting,
             opened: self.now,
             since: self.now,

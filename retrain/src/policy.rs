@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use tern_protocol::{
-    id::{ModelName, UserName},
+    id::{ModelName, TrainingName, UserName},
     rest::{Attribution, FindingKind, Share, Span},
 };
 
@@ -42,6 +42,8 @@ pub struct Policy {
     /// What a challenger has to hold.
     #[serde(default)]
     pub bounds: Bounds,
+    /// How a challenger is trained: the name of a job that is kept for that.
+    pub training: TrainingName,
     /// Name of the plan template by which a challenger is rolled out.
     pub rollout: String,
     /// Who has to agree, and before what.

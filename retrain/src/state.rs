@@ -80,6 +80,25 @@ impl Loop {
         self.open.as_ref()
     }
 
+    /// Whether they say the same but for the time at which they were looked at last.
+    pub fn is_but_later(&self, other: &Self) -> bool {
+        let later = Self {
+            latest: other.latest,
+            ..self.clone()
+        };
+        later == *other
+    }
+
+    /// The latest time that was seen.
+    pub fn latest(&self) -> WallTime {
+        self.latest
+    }
+
+    /// Rounds that were opened; the number of the last one.
+    pub fn rounds(&self) -> u32 {
+        self.round
+    }
+
     /// When the last round ended.
     pub fn ended(&self) -> Option<WallTime> {
         self.ended

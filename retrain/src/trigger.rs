@@ -48,6 +48,9 @@ pub enum Cause {
     /// The time that passed.
     #[n(5)]
     Schedule,
+    /// A person asked for it.
+    #[n(6)]
+    Person,
 }
 
 /// Something that calls for a round.
@@ -88,17 +91,36 @@ pub const fn may_need_a_model(attribution: Attribution) -> bool {
     matches!(attribution, Attribution::Sites | Attribution::Fleet)
 }
 
-/// All that calls for a round now, in the order of the policy; each cause once.
-pub(crate) fn holding(
-    policy: &Policy,
-    known: &Loop,
-    facts: &Facts,
-    now: WallTime,
-) -> Vec<Evidence> {
+/// What is looked at, and for which round.
+pub(crate) struct Look<'a> {
+    pub(crate) known: &'a Loop,
+    pub(crate) facts: &'a Facts,
+    /// The round that is open, or the next one.
+    pub(crate) round: u32,
+    pub(crate) now: WallTime,
+}
+
+/// All that calls for a round now: a person's word, then triggers in the order of the policy; each cause once.
+pub(crate) fn holding(policy: &Policy, look: &Look<'_>) -> Vec<Evidence> {
+    let Look {
+        known,
+        facts,
+        round,
+        now,
+    } = *look;
     let mut found: Vec<Evidence> = Vec::new();
     let Some(champion) = facts.champion else {
         return found;
     };
+    // It is about one round, so there is nothing to take back when that is over.
+    if let Some(asked) = facts.asked.as_ref().filter(|asked| asked.round == round) {
+        let note: String = asked.note.chars().take(TEXT_MAX).collect();
+        let text = match note.trim() {
+            "" => format!("{} asked for it", asked.by),
+            note => format!("{} asked for it: {note}", asked.by),
+        };
+        found.push(plain(Cause::Person, asked.at, now, text));
+    }
     let of_champion = |figure: Option<Figure>| figure.filter(|one| one.version == champion.version);
     for trigger in &policy.triggers {
         let held: Vec<Evidence> = match trigger {

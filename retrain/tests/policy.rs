@@ -34,7 +34,7 @@ fn the_example_of_the_documentation_is_a_policy() {
 
 #[test]
 fn the_least_that_has_to_be_written() {
-    let policy = read("model: digits\ntriggers:\n  - finding: {}\nrollout: careful\n").unwrap();
+    let policy = read("model: digits\ntriggers:\n  - finding: {}\ntraining: usual\nrollout: careful\n").unwrap();
     assert_eq!(policy.problems(), []);
     assert_eq!(
         policy.triggers,
@@ -57,12 +57,12 @@ fn the_least_that_has_to_be_written() {
 #[test]
 fn what_is_not_known_is_refused() {
     for text in [
-        "model: digits\ntriggers: []\nrollout: careful\ncooldown: 7d\n",
-        "model: digits\ntriggers:\n  - drift: {}\nrollout: careful\n",
-        "model: digits\ntriggers:\n  - finding: {kind: [input]}\nrollout: careful\n",
-        "model: digits\ntriggers:\n  - accuracy-below: 0.9\nrollout: careful\n",
-        "model: ../digits\ntriggers: []\nrollout: careful\n",
-        "model: digits\ntriggers: []\nrollout: careful\nbudget: {training: -1}\n",
+        "model: digits\ntriggers: []\ntraining: usual\nrollout: careful\ncooldown: 7d\n",
+        "model: digits\ntriggers:\n  - drift: {}\ntraining: usual\nrollout: careful\n",
+        "model: digits\ntriggers:\n  - finding: {kind: [input]}\ntraining: usual\nrollout: careful\n",
+        "model: digits\ntriggers:\n  - accuracy-below: 0.9\ntraining: usual\nrollout: careful\n",
+        "model: ../digits\ntriggers: []\ntraining: usual\nrollout: careful\n",
+        "model: digits\ntriggers: []\ntraining: usual\nrollout: careful\nbudget: {training: -1}\n",
     ] {
         assert!(read(text).is_err(), "{text}");
     }

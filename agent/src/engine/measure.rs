@@ -12,6 +12,7 @@ use super::{
     Answered, Interface, LoadError, Model, RunError,
     golden::{self, GoldenError},
 };
+use crate::telemetry::Prediction;
 
 /// Most runs for measuring latency; their median stands still long before.
 const RUNS: usize = 101;
@@ -168,6 +169,39 @@ pub fn compare(
         right_before: share(right[0]),
         right_after: share(right[1]),
     })
+}
+
+/// What a model says of each of some inputs (golden samples without outputs), as far as a truth can be compared with it:
+/// a class by its number, or a number; nothing where it says neither. As a device would say it.
+pub fn said(
+    onnx: &[u8],
+    inputs: &[u8],
+    interface: &Interface,
+) -> Result<Vec<Option<f64>>, MeasureError> {
+    let inputs: Golden = codec::decode_within(inputs, limits::PROFILE)?;
+    let model = Model::load_as(onnx, interface)?;
+    let each = inputs.samples.iter().map(|sample| {
+        let answered = model.answer(&sample.inputs)?;
+        Ok(truth_like(&model, &answered, interface.classes))
+    });
+    each.collect()
+}
+
+fn truth_like(model: &Model, answered: &Answered, classes: usize) -> Option<f64> {
+    let first = answered.outputs.first()?;
+    if classes == 0 {
+        let value = first.to_f32()?.first().copied()?;
+        return value.is_finite().then_some(value.into());
+    }
+    let scores = answered.scores.as_ref().unwrap_or(first).to_f32()?;
+    let prediction = match model.threshold() {
+        // Two sides of one score.
+        Some(threshold) if classes != scores.len() => {
+            Prediction::from_score(*scores.first()?, threshold)
+        }
+        _ => Prediction::from_probabilities(scores.get(..classes)?),
+    };
+    prediction.map(|prediction| prediction.class.into())
 }
 
 /// Which score of the first row is the largest.

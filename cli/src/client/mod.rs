@@ -15,6 +15,7 @@ mod notify;
 mod pages;
 pub mod probe;
 mod query;
+mod retrain;
 mod stream;
 mod tracking;
 mod trust;

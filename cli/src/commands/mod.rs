@@ -26,6 +26,7 @@ pub(crate) mod overview;
 pub(crate) mod people;
 pub(crate) mod plan;
 pub(crate) mod quarantine;
+pub(crate) mod retrain;
 pub(crate) mod rollout;
 pub(crate) mod run;
 pub(crate) mod session;

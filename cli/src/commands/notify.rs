@@ -102,7 +102,7 @@ pub(crate) struct What {
     )]
     name: String,
     /// Only this kind of notice: rollout-stopped, rollout-waits, rollout-advanced, rollout-complete,
-    /// fleet-frozen, attention, alert; may be given several times. All but rollout-advanced if not given
+    /// fleet-frozen, attention, alert, proposal, retrained; may be given several times. All but rollout-advanced if not given
     #[arg(long = "on", value_name = "KIND", value_delimiter = ',', value_parser = kind)]
     on: Vec<NoticeKind>,
 }

@@ -21,6 +21,7 @@ pub(crate) mod people;
 pub(crate) mod problem;
 pub(crate) mod quarantine;
 pub(crate) mod rehearsal;
+pub(crate) mod retrain;
 pub(crate) mod rollout;
 pub(crate) mod run;
 pub(crate) mod table;

@@ -52,6 +52,7 @@ fn attention(all: &[Attention], look: Look) -> String {
             | AttentionKind::DamagedBlobs
             | AttentionKind::DamagedDatabase => Tone::Bad,
             AttentionKind::RolloutWaits
+            | AttentionKind::Proposal
             | AttentionKind::Undelivered
             | AttentionKind::Quarantine
             | AttentionKind::DevelopmentKeys => Tone::Busy,

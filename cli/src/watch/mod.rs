@@ -277,6 +277,7 @@ fn follow(
             | Change::Notifications
             | Change::Alerts
             | Change::Experiments
+            | Change::Retraining { .. }
             | Change::Runs { .. }
             | Change::Run { .. } => false,
         };

@@ -88,23 +88,24 @@ pub(super) fn read(text: &str) -> Result<Vec<AlertRule>, Vec<RuleProblem>> {
 /// none, since a field may be missing.
 fn line_of(text: &str, from: u64, to: Option<u64>, at: &str) -> u64 {
     let field = at.rsplit('.').next().unwrap_or(at);
-    let names = |line: &str| {
-        let line =
-            line.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '-' | '{' | ','));
-        let line = line.trim_start_matches(['"', '\'']);
-        let rest = line.strip_prefix(field);
-        rest.is_some_and(|rest| {
-            rest.trim_start_matches(['"', '\''])
-                .trim_start()
-                .starts_with(':')
-        })
-    };
     let lines = (1_u64..).zip(text.lines());
     let mut within =
         lines.filter(|(number, _)| *number >= from && to.is_none_or(|to| *number < to));
     within
-        .find(|(_, line)| names(line))
+        .find(|(_, line)| names_field(line, field))
         .map_or(from, |(number, _)| number)
+}
+
+/// Whether a line of YAML or JSON begins with the name of this field.
+pub(crate) fn names_field(line: &str, field: &str) -> bool {
+    let line = line.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '-' | '{' | ','));
+    let line = line.trim_start_matches(['"', '\'']);
+    let rest = line.strip_prefix(field);
+    rest.is_some_and(|rest| {
+        rest.trim_start_matches(['"', '\''])
+            .trim_start()
+            .starts_with(':')
+    })
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ mod yaml;
 
 use tern_protocol::rest::RuleProblem;
 
+pub(crate) use self::file::names_field;
 pub use self::{
     acknowledge::acknowledge,
     driver::run,

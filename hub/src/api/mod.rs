@@ -39,6 +39,7 @@ mod people;
 mod plans;
 mod policy;
 mod problem;
+mod retrain;
 mod rollouts;
 mod runs;
 mod stream;
@@ -134,6 +135,25 @@ pub fn router() -> Router<App> {
             OPERATE,
             routes!(plans::save_template, plans::remove_template),
         )
+        .route(VIEW, routes!(retrain::list_retraining))
+        .route(VIEW, routes!(retrain::show_retraining))
+        .route(PUBLISH, routes!(retrain::open_round))
+        .route(VIEW, routes!(retrain::show_policy))
+        // A policy publishes models and moves devices by itself: that takes two people, or an admin.
+        .route(ADMINISTER, routes!(retrain::save_policy))
+        .route(ADMINISTER, routes!(retrain::remove_policy))
+        .route(VIEW, routes!(retrain::check_policy))
+        .route(VIEW, routes!(retrain::list_trainings))
+        .route(VIEW, routes!(retrain::show_training))
+        .route(
+            ADMINISTER,
+            routes!(retrain::save_training, retrain::remove_training),
+        )
+        .route(VIEW, routes!(retrain::list_proposals))
+        .route(VIEW, routes!(retrain::show_proposal))
+        // What is asked says who may answer.
+        .route(VIEW, routes!(retrain::answer_proposal))
+        .route(VIEW, routes!(retrain::list_lessons))
         .route(VIEW, routes!(runs::list_experiments))
         .route(VIEW, routes!(runs::list_runs))
         .route(VIEW, routes!(runs::best_run))

@@ -4,9 +4,9 @@
 use tern_protocol::rest::{
     AccuracyView, AlertRuleView, AlertView, AuditEntry, AuthorityView, CaptureRequestView,
     CaptureView, DeletionView, DeviceView, EventView, ExperimentView, FindingView, IdentityView,
-    InvitationView, MemberView, ModelView, NotificationView, Page, PlanTemplate, QuarantineView,
-    RolloutView, RunView, SilenceView, SubscriptionView, TimelineEntry, TokenView, UserView,
-    WorkspaceView,
+    InvitationView, LessonView, MemberView, ModelView, NotificationView, Page, PlanTemplate,
+    ProposalView, QuarantineView, RetrainView, RolloutView, RunView, SilenceView, SubscriptionView,
+    TimelineEntry, TokenView, TrainingView, UserView, WorkspaceView,
 };
 
 pub(super) type AccuracyPage = Page<AccuracyView>;
@@ -23,16 +23,20 @@ pub(super) type ExperimentPage = Page<ExperimentView>;
 pub(super) type FindingPage = Page<FindingView>;
 pub(super) type IdentityPage = Page<IdentityView>;
 pub(super) type InvitationPage = Page<InvitationView>;
+pub(super) type LessonPage = Page<LessonView>;
 pub(super) type MemberPage = Page<MemberView>;
 pub(super) type ModelPage = Page<ModelView>;
 pub(super) type NotificationPage = Page<NotificationView>;
 pub(super) type PlanTemplatePage = Page<PlanTemplate>;
+pub(super) type ProposalPage = Page<ProposalView>;
 pub(super) type QuarantinePage = Page<QuarantineView>;
+pub(super) type RetrainPage = Page<RetrainView>;
 pub(super) type RolloutPage = Page<RolloutView>;
 pub(super) type RunPage = Page<RunView>;
 pub(super) type SilencePage = Page<SilenceView>;
 pub(super) type SubscriptionPage = Page<SubscriptionView>;
 pub(super) type TimelinePage = Page<TimelineEntry>;
 pub(super) type TokenPage = Page<TokenView>;
+pub(super) type TrainingPage = Page<TrainingView>;
 pub(super) type UserPage = Page<UserView>;
 pub(super) type WorkspacePage = Page<WorkspaceView>;

@@ -47,7 +47,7 @@ pub(super) struct TemplatePath {
 pub(super) struct ModelPath {
     /// Name of the model.
     #[param(value_type = String)]
-    model: ModelName,
+    pub(super) model: ModelName,
 }
 
 /// Start a rollout that decides by evidence.

@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use tern_protocol::rest::{Finding, Problem};
+use tern_protocol::rest::{Finding, Problem, RuleProblem};
 
 use tern_trust::author::OfferError;
 
@@ -22,6 +22,7 @@ use crate::{
     },
     notify::NotifyError,
     registry::{ProfileError, PublishError},
+    retrain::RetrainError,
     rollout::RolloutError,
     store::{StoreError, chain},
     tracking::TrackingError,
@@ -118,6 +119,22 @@ impl ApiError {
     pub(super) const fn again_in(mut self, seconds: u64) -> Self {
         self.again_in_s = Some(seconds);
         self
+    }
+
+    /// What a person wrote is wrong, place by place.
+    fn document(check: &str, problems: &[RuleProblem]) -> Self {
+        let listed: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        let finding = |problem: &RuleProblem| Finding {
+            check: check.into(),
+            subject: match problem.line {
+                Some(line) => format!("line {line}"),
+                None => problem.at.clone(),
+            },
+            message: problem.text.clone(),
+            remedy: String::new(),
+        };
+        Self::unprocessable(format!("nothing was changed: {}", listed.join("; ")))
+            .with(problems.iter().map(finding).collect())
     }
 
     fn with(mut self, findings: Vec<Finding>) -> Self {
@@ -396,21 +413,22 @@ impl From<AlertError> for ApiError {
             AlertError::Impossible(_) => Self::unprocessable(err.to_string()),
             AlertError::NotFound(text) => Self::not_found(text),
             AlertError::Over(text) | AlertError::TooMany(text) => Self::conflict(text),
-            AlertError::Rules(problems) => {
-                let listed: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                let finding = |problem: &tern_protocol::rest::RuleProblem| Finding {
-                    check: "rule".into(),
-                    subject: match problem.line {
-                        Some(line) => format!("line {line}"),
-                        None => problem.at.clone(),
-                    },
-                    message: problem.text.clone(),
-                    remedy: String::new(),
-                };
-                Self::unprocessable(format!("nothing was changed: {}", listed.join("; ")))
-                    .with(problems.iter().map(finding).collect())
-            }
+            AlertError::Rules(problems) => Self::document("rule", &problems),
             AlertError::Store(err) => err.into(),
+        }
+    }
+}
+
+impl From<RetrainError> for ApiError {
+    fn from(err: RetrainError) -> Self {
+        match err {
+            RetrainError::NotFound(text) => Self::not_found(text),
+            RetrainError::Impossible(text) => Self::unprocessable(text),
+            RetrainError::Conflict(text) => Self::conflict(text),
+            RetrainError::Forbidden(text) => Self::forbidden(text),
+            RetrainError::Document(problems) => Self::document("retraining", &problems),
+            err @ RetrainError::Restore(_) => Self::fault(&err),
+            RetrainError::Store(err) => err.into(),
         }
     }
 }

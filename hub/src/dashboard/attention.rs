@@ -47,6 +47,7 @@ fn title(kind: AttentionKind) -> &'static str {
         AttentionKind::RolloutStopped => "Stopped by evidence of harm",
         AttentionKind::RolloutWaits => "A rollout waits for a person",
         AttentionKind::Alert => "Alert",
+        AttentionKind::Proposal => "A round of retraining waits for a person",
         AttentionKind::Frozen => "Frozen",
         AttentionKind::DamagedBlobs => "Damaged files",
         AttentionKind::DamagedDatabase => "Damaged database",
@@ -66,6 +67,7 @@ fn tone(kind: AttentionKind) -> &'static str {
         | AttentionKind::DamagedBlobs
         | AttentionKind::DamagedDatabase => "bad",
         AttentionKind::RolloutWaits
+        | AttentionKind::Proposal
         | AttentionKind::Undelivered
         | AttentionKind::Quarantine
         | AttentionKind::DevelopmentKeys => "warn",
@@ -82,6 +84,7 @@ fn leads(one: &Attention) -> Option<(String, &'static str)> {
             Some(("/devices?health=failing".into(), "These devices"))
         }
         (AttentionKind::Alert, _) => Some(("/alerts".into(), "Alerts")),
+        (AttentionKind::Proposal, _) => Some(("/proposals".into(), "Proposals")),
         (AttentionKind::Undelivered, _) => Some(("/access/notifications".into(), "Notifications")),
         (
             AttentionKind::RolloutStopped | AttentionKind::RolloutWaits | AttentionKind::Frozen,

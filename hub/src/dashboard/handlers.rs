@@ -49,6 +49,7 @@ mod captures;
 mod health;
 mod oidc;
 mod people;
+mod retrain;
 mod tracking;
 
 const VIEW: Policy = Policy::Workspace(Permission::View);
@@ -98,6 +99,17 @@ fn rooms() -> Router<App> {
         .route("/runs/{run}", room(VIEW, tracking::run_room))
         .route("/rollouts", room(VIEW, rollouts))
         .route("/rollouts/{rollout}", room(VIEW, rollout_room))
+        .route("/proposals", room(VIEW, retrain::list))
+        .route(
+            "/proposals/{proposal}",
+            get(retrain::proposal)
+                .post(retrain::say)
+                .layer(Extension(Demand(VIEW))),
+        )
+        .route("/retraining", room(VIEW, retrain::rounds))
+        .route("/retraining/lessons", room(VIEW, retrain::lessons))
+        .route("/retraining/policies", room(VIEW, retrain::written))
+        .route("/retraining/{model}", room(VIEW, retrain::model))
         .route("/delivery", room(VIEW, delivery_room))
         .route("/alerts", room(VIEW, alerts::list))
         .route("/alerts/rules", room(VIEW, alerts::rules))
@@ -167,6 +179,7 @@ struct Named {
         alias = "alert",
         alias = "experiment",
         alias = "run",
+        alias = "proposal",
         alias = "number"
     )]
     name: String,

@@ -32,6 +32,8 @@ pub(super) enum Room {
     Rollouts,
     /// `/delivery`
     Delivery,
+    /// `/proposals`, `/retraining` and below.
+    Retraining,
     /// `/alerts` and below.
     Alerts,
     /// `/access` and below.
@@ -43,12 +45,13 @@ pub(super) enum Room {
 }
 
 impl Room {
-    const DOORS: [(Self, &'static str, &'static str); 8] = [
+    const DOORS: [(Self, &'static str, &'static str); 9] = [
         (Self::Overview, "/", "Overview"),
         (Self::Devices, "/devices", "Devices"),
         (Self::Experiments, "/experiments", "Experiments"),
         (Self::Models, "/models", "Models"),
         (Self::Rollouts, "/rollouts", "Rollouts"),
+        (Self::Retraining, "/proposals", "Retraining"),
         (Self::Delivery, "/delivery", "Delivery"),
         (Self::Alerts, "/alerts", "Alerts"),
         (Self::Access, Desk::Waiting.path(), "Access"),

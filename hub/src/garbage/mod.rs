@@ -46,6 +46,9 @@ const REFERENCES: &str = "\
     UNION SELECT reference FROM model_version WHERE reference <> '' \
     UNION SELECT digest FROM delta WHERE state = 'ready' \
     UNION SELECT digest FROM tracking_artifact WHERE digest <> '' \
+    UNION SELECT onnx FROM retrain_challenger \
+    UNION SELECT golden FROM retrain_challenger WHERE golden <> '' \
+    UNION SELECT reference FROM retrain_challenger WHERE reference <> '' \
     UNION SELECT digest FROM trust_document WHERE role IN ('root', 'targets', 'snapshot')";
 
 /// Every column that names one by its bytes: table and column.

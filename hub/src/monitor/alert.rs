@@ -55,6 +55,7 @@ const fn tells_itself(kind: AttentionKind) -> bool {
         AttentionKind::RolloutStopped
             | AttentionKind::RolloutWaits
             | AttentionKind::Alert
+            | AttentionKind::Proposal
             | AttentionKind::Frozen
     )
 }

@@ -11,7 +11,7 @@ use crate::{
     fleet,
     notify::{self, Undelivered},
     registry::lacking::{self, Lacks},
-    rollout,
+    retrain, rollout,
     store::StoreError,
     trust,
 };
@@ -68,6 +68,7 @@ pub(super) async fn attention(
     }
     all.extend(firing(app, workspace).await?);
     all.extend(rollout::attention(app, workspace).await?);
+    all.extend(retrain::attention::attention(app, workspace).await?);
     let more = lacking.len().saturating_sub(LACKING);
     let told = lacking.into_iter().take(LACKING);
     all.extend(told.map(|(version, lacks)| damaged_blobs(version, lacks)));

@@ -241,6 +241,17 @@ pub async fn bundle_within(
     }))
 }
 
+/// When a version was published; nothing if there is no such version.
+pub async fn created(
+    db: &impl ConnectionTrait,
+    workspace: &WorkspaceId,
+    model: &ModelName,
+    version: ModelVersion,
+) -> Result<Option<WallTime>, StoreError> {
+    let row = row(db, workspace, model, version).await?;
+    Ok(row.map(|row| WallTime(row.created)))
+}
+
 /// What a version asks of a device; nothing if there is no such version.
 pub async fn needs(
     db: &impl ConnectionTrait,

@@ -21,7 +21,7 @@ use tern_protocol::{
 };
 use tokio::sync::Semaphore;
 
-pub(crate) use super::vetting::Pair;
+pub(crate) use super::vetting::{Pair, Question};
 use super::{
     Beside, Declared, facts, lacking, rows,
     vetting::{self, VettingError},
@@ -373,6 +373,26 @@ pub(crate) async fn compare(app: &App, pair: Pair) -> Result<Comparison, Publish
     });
     match compared.await {
         Ok(Ok(compared)) => Ok(compared),
+        Ok(Err(VettingError::Refused(findings))) => Err(PublishError::Refused(findings)),
+        Ok(Err(VettingError::Start(err))) => Err(PublishError::Start(err)),
+        Err(ended) => Err(PublishError::Start(std::io::Error::other(ended))),
+    }
+}
+
+/// Has a model answer inputs, in turn with all that is vetted.
+pub(crate) async fn said(app: &App, question: Question) -> Result<Vec<Option<f64>>, PublishError> {
+    let turn = tokio::time::timeout(VETTING_WAIT, VETTING.acquire()).await;
+    let turn = turn
+        .map_err(|_| PublishError::Busy)?
+        .expect("the semaphore is never closed");
+    let program = app.vetting.clone();
+    let said = tokio::task::spawn_blocking(move || {
+        let said = vetting::said(&program, &question, vetting::Limits::DEFAULT);
+        drop(turn);
+        said
+    });
+    match said.await {
+        Ok(Ok(said)) => Ok(said),
         Ok(Err(VettingError::Refused(findings))) => Err(PublishError::Refused(findings)),
         Ok(Err(VettingError::Start(err))) => Err(PublishError::Start(err)),
         Err(ended) => Err(PublishError::Start(std::io::Error::other(ended))),

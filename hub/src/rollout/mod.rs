@@ -26,6 +26,7 @@ pub mod step;
 
 mod evidence;
 mod fit;
+mod keys;
 pub mod freeze;
 mod notices;
 mod plan;

@@ -18,7 +18,7 @@ use tern_rollout::{
 
 use super::{
     evidence::stored as evidence,
-    fit,
+    fit, keys,
     operations::{self, RolloutError},
     plan::Rollout,
     stored, views,
@@ -28,7 +28,7 @@ use crate::{
     app::App,
     fleet::facts::{self, DeviceFacts, Target},
     registry,
-    store::Doing as _,
+    store::{Doing as _, StoreError},
 };
 
 /// What would come of a plan: nothing is changed.
@@ -161,6 +161,44 @@ pub async fn start(
     workspace: &WorkspaceId,
     plan: &Plan,
 ) -> Result<RolloutView, RolloutError> {
+    begin(app, by, workspace, plan, None).await
+}
+
+/// As [`start`], once for each key of whoever asks: the rollout that was started under the key, whatever the plan says.
+pub async fn start_once(
+    app: &App,
+    by: &Actor,
+    workspace: &WorkspaceId,
+    plan: &Plan,
+    key: &str,
+) -> Result<RolloutId, RolloutError> {
+    if let Some(known) = keys::find(app.store.read(), workspace, key).await? {
+        return Ok(known);
+    }
+    Ok(begin(app, by, workspace, plan, Some(key)).await?.id)
+}
+
+/// The rollout that was started under a key, if one was.
+pub async fn started_as(
+    app: &App,
+    workspace: &WorkspaceId,
+    key: &str,
+) -> Result<Option<RolloutView>, StoreError> {
+    let db = app.store.read();
+    let Some(id) = keys::find(db, workspace, key).await? else {
+        return Ok(None);
+    };
+    let found = stored::find(db, workspace, id).await?;
+    Ok(found.map(|rollout| views::view(&rollout)))
+}
+
+async fn begin(
+    app: &App,
+    by: &Actor,
+    workspace: &WorkspaceId,
+    plan: &Plan,
+    key: Option<&str>,
+) -> Result<RolloutView, RolloutError> {
     let mut problems = problems(plan);
     let Some(version) = plan.version else {
         problems.push(PlanProblem {
@@ -179,9 +217,20 @@ pub async fn start(
     }
     let txn = app.store.write().begin().await;
     let txn = txn.doing("beginning to start a rollout")?;
+    if let Some(key) = key
+        && let Some(known) = keys::find(&txn, workspace, key).await?
+    {
+        let known = stored::find(&txn, workspace, known).await?;
+        return known
+            .map(|rollout| views::view(&rollout))
+            .ok_or(RolloutError::NotFound { id: RolloutId(0) });
+    }
     operations::has_room(&txn, workspace, &plan.slot).await?;
     let mut rollout = rollout(app, workspace, plan, target, bytes);
     rollout.id = stored::next_id(&txn, workspace).await?;
+    if let Some(key) = key {
+        keys::note(&txn, workspace, key, rollout.id).await?;
+    }
     rollout.actor = Some(by.name.clone());
     let facts = facts::facts(&txn, workspace, &rollout.slot).await?;
     rollout.counts.selected = sizes(plan, &facts).0;

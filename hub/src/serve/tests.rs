@@ -52,6 +52,7 @@ fn config(dir: &Path) -> Config {
         artifact_quota: 1 << 30,
         blob_grace: Duration::from_hours(24),
         alert_every: Duration::from_secs(15),
+        retrain_every: Duration::from_secs(5),
         scrub: crate::config::Scrub(None),
         log_format: crate::config::LogFormat::Text,
         certificate: crate::config::CertificateArgs::default(),

@@ -38,6 +38,8 @@ pub enum AttentionKind {
     RolloutWaits,
     /// An alert fires that is worth a person's time now.
     Alert,
+    /// A round of retraining waits for a person's word.
+    Proposal,
     /// The workspace is frozen: nothing is moved.
     Frozen,
     /// The hub lacks files of a version: they are damaged on its disk, or gone.
@@ -61,6 +63,7 @@ impl AttentionKind {
             Self::RolloutStopped => "rollout-stopped",
             Self::RolloutWaits => "rollout-waits",
             Self::Alert => "alert",
+            Self::Proposal => "proposal",
             Self::Frozen => "frozen",
             Self::DamagedBlobs => "damaged-blobs",
             Self::DamagedDatabase => "damaged-database",

@@ -21,11 +21,13 @@ mod labelling;
 mod measured;
 mod notify;
 mod overview;
+mod package;
 mod plan;
 mod problem;
 mod quarantine;
 mod registry;
 mod rehearsal;
+mod retrain;
 mod rollout;
 mod tap;
 mod timeline;
@@ -36,7 +38,7 @@ mod truth;
 pub use self::{
     access::*, alert::*, attention::*, captures::*, charts::*, decision::*, delivery::*,
     distances::*, expression::*, finding::*, fleet::*, labelling::*, measured::*, notify::*,
-    overview::*, plan::*, problem::*, quarantine::*, registry::*, rehearsal::*, rollout::*, tap::*,
+    overview::*, package::*, plan::*, problem::*, quarantine::*, registry::*, rehearsal::*, retrain::*, rollout::*, tap::*,
     timeline::*, tracking::*, trust::*, truth::*,
 };
 

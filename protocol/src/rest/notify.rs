@@ -28,6 +28,10 @@ pub enum NoticeKind {
     Attention,
     /// A rule's condition holds, still holds, or is over.
     Alert,
+    /// A round of retraining asks people something, or says what it is about to do.
+    Proposal,
+    /// A round of retraining is over.
+    Retrained,
     /// Somebody asked for it, to see whether it arrives. Goes where it was asked for, whatever the
     /// filter.
     Test,
@@ -35,7 +39,7 @@ pub enum NoticeKind {
 
 impl NoticeKind {
     /// All that a subscription may ask for, in the order in which they are shown.
-    pub const CHOICES: [Self; 7] = [
+    pub const CHOICES: [Self; 9] = [
         Self::RolloutStopped,
         Self::RolloutWaits,
         Self::RolloutAdvanced,
@@ -43,6 +47,8 @@ impl NoticeKind {
         Self::FleetFrozen,
         Self::Attention,
         Self::Alert,
+        Self::Proposal,
+        Self::Retrained,
     ];
 
     /// The kind as one word.
@@ -55,6 +61,8 @@ impl NoticeKind {
             Self::FleetFrozen => "fleet-frozen",
             Self::Attention => "attention",
             Self::Alert => "alert",
+            Self::Proposal => "proposal",
+            Self::Retrained => "retrained",
             Self::Test => "test",
         }
     }
@@ -68,7 +76,9 @@ impl NoticeKind {
             | Self::RolloutComplete
             | Self::FleetFrozen
             | Self::Attention
-            | Self::Alert => true,
+            | Self::Alert
+            | Self::Proposal
+            | Self::Retrained => true,
             Self::RolloutAdvanced | Self::Test => false,
         }
     }
@@ -84,7 +94,7 @@ impl NoticeKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a kind of notice is rollout-stopped, rollout-waits, rollout-advanced, rollout-complete, \
-     fleet-frozen, attention or alert"
+     fleet-frozen, attention, alert, proposal or retrained"
 )]
 pub struct NoNoticeKind;
 

@@ -131,6 +131,11 @@ pub enum Change {
         /// Which.
         run: String,
     },
+    /// Retraining of a model: its policy, its round, what people are asked.
+    Retraining {
+        /// Which.
+        model: ModelName,
+    },
     /// Telemetry or labels were stored.
     Telemetry {
         /// When.

@@ -36,7 +36,13 @@ impl Look<'_> {
         }
         // What holds joins, as long as no version answers it yet. What is found under the new one calls for the next.
         if round.stage != Stage::Watching {
-            let holding = trigger::holding(policy, &self.known, self.facts, self.now);
+            let look = trigger::Look {
+                known: &self.known,
+                facts: self.facts,
+                round: round.number,
+                now: self.now,
+            };
+            let holding = trigger::holding(policy, &look);
             let early = matches!(round.stage, Stage::Waiting | Stage::Proposed);
             if early && holding.is_empty() {
                 return Next::End(Outcome::Superseded("what called for it is over".into()));
@@ -223,6 +229,7 @@ impl Look<'_> {
                 }
                 let charge = self.known.ledger.of(asked);
                 let order = TrainOrder {
+                    training: policy.training.clone(),
                     dataset,
                     core_seconds: charge.map_or(0, |charge| charge.amount),
                 };

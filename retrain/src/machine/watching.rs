@@ -65,7 +65,7 @@ impl Look<'_> {
             Cause::Accuracy => is_within(Measure::Accuracy),
             Cause::Estimate => is_within(Measure::Estimate),
             Cause::Error => is_within(Measure::Error),
-            Cause::NewLabels | Cause::Schedule => true,
+            Cause::NewLabels | Cause::Schedule | Cause::Person => true,
         }
     }
 

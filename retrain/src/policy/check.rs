@@ -22,6 +22,9 @@ const TEMPLATE_MAX: usize = 64;
 /// Shortest time of a stage: below it a hub that starts again would end rounds.
 const LIMIT_MIN: Span = Span::minutes(1);
 
+/// Shortest time for which a new version is watched. It ends no work, so whoever tries a policy out may write seconds.
+const WATCH_MIN: Span = Span::millis(1_000);
+
 /// Longest time of anything: a year.
 const LIMIT_MAX: Span = Span::minutes(366 * 24 * 60);
 
@@ -260,10 +263,11 @@ impl Policy {
             ("rollout", limits.rollout),
             ("watch", limits.watch),
         ] {
-            if span < LIMIT_MIN || span > LIMIT_MAX {
+            let least = if at == "watch" { WATCH_MIN } else { LIMIT_MIN };
+            if span < least || span > LIMIT_MAX {
                 found.add(
                     format!("limits.{at}"),
-                    format!("write {LIMIT_MIN} to {LIMIT_MAX}"),
+                    format!("write {least} to {LIMIT_MAX}"),
                 );
             }
         }

@@ -28,6 +28,7 @@ enum Happens {
     PolicyOff,
     PolicyOn,
     Forgets,
+    Asks(u32),
 }
 
 fn happens() -> impl Strategy<Value = Happens> {
@@ -72,6 +73,7 @@ fn happens() -> impl Strategy<Value = Happens> {
         1 => Just(Happens::PolicyOff),
         2 => Just(Happens::PolicyOn),
         1 => Just(Happens::Forgets),
+        1 => (1_u32..6).prop_map(Happens::Asks),
     ]
 }
 
@@ -140,6 +142,14 @@ fn happen(world: &mut World, what: &Happens, mode: Mode) {
         }
         Happens::PolicyOff => world.policy = None,
         Happens::PolicyOn => world.policy = Some(crate::world::policy(mode)),
+        Happens::Asks(round) => {
+            world.facts.asked = Some(tern_retrain::fact::Asked {
+                round: *round,
+                by: "anna".parse().unwrap(),
+                at: world.now,
+                note: String::new(),
+            });
+        }
         // Labels may be deleted, as captures of a person are.
         Happens::Forgets => {
             world.labels.clear();
@@ -167,6 +177,7 @@ proptest! {
         // the sum of their limits; the clock may have to catch up with where it was.
         world.policy = Some(crate::world::policy(mode));
         world.policy.as_mut().unwrap().triggers = vec![Trigger::NewLabels(u64::MAX)];
+        world.facts.asked = None;
         let mut days = 0;
         while world.known().open().is_some() {
             world.look(Kill::Never);

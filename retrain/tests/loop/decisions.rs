@@ -3,7 +3,7 @@
 use tern_protocol::rest::{Attribution, Span};
 use tern_retrain::{
     Act, Loop, Outcome, Stage, Step, Verdict,
-    fact::Say,
+    fact::{Asked, Say},
     policy::{Approval, Before, Mode, OnUnknown, Recent, Trigger},
 };
 
@@ -277,4 +277,50 @@ fn time_and_new_labels_call_for_rounds_too() {
     assert_eq!(world.look(Kill::Never).actions, []);
     world.label(1, 0);
     assert_eq!(world.look(Kill::Never).actions.len(), 1);
+}
+
+#[test]
+fn a_person_who_asks_for_a_round_gets_one_and_no_other() {
+    let mut world = World::new(Mode::Propose);
+    world.label(400, 1);
+    world.facts.asked = Some(Asked {
+        round: 1,
+        by: name("anna"),
+        at: world.now,
+        note: "the new lenses".into(),
+    });
+    let stepped = world.look(Kill::Never);
+    let Act::Propose(proposal) = &stepped.actions[0].act else {
+        panic!("{:?}", stepped.actions)
+    };
+    assert_eq!(proposal.evidence, ["anna asked for it: the new lenses"]);
+    until(&mut world, Stage::Watching);
+    world.wait(2 * DAY);
+    world.look_until_quiet();
+    assert_eq!(world.outcomes(), [&Outcome::Recovered]);
+    // What is stored still says so, and calls for nothing more.
+    world.wait(60 * DAY);
+    world.label(400, 1);
+    assert_eq!(world.look(Kill::Never).actions, []);
+    // Within the cool-down nobody gets one, and what nobody asked for any more is over.
+    world.facts.asked = Some(Asked {
+        round: 2,
+        by: name("anna"),
+        at: world.now,
+        note: String::new(),
+    });
+    world.look_until_quiet();
+    assert_eq!(world.stage(), Some(Stage::Proposed));
+    world.facts.asked = None;
+    world.look_until_quiet();
+    assert!(matches!(world.outcomes()[1], Outcome::Superseded(_)));
+    world.facts.asked = Some(Asked {
+        round: 3,
+        by: name("anna"),
+        at: world.now,
+        note: String::new(),
+    });
+    let stepped = world.look(Kill::Never);
+    assert!(stepped.waits.contains("cooling down"), "{}", stepped.waits);
+    assert_eq!(stepped.actions, []);
 }

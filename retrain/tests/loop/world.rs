@@ -77,6 +77,7 @@ pub fn policy(mode: Mode) -> Policy {
             labels_per_month: Some(2_000),
         },
         bounds: tern_retrain::policy::Bounds::default(),
+        training: "usual".parse().unwrap(),
         rollout: "careful".into(),
         approvals: Vec::new(),
         limits: Limits::default(),

@@ -139,11 +139,12 @@ async function check(button) {
   button.disabled = false;
   say(answerOf(form), "", "");
   if (!answer.ok) return refuse(form, answer);
-  const { problems, now } = answer.body;
+  const { problems, now = [], warnings } = answer.body;
   const wrong = problems.map(({ line, at, text }) => [line && `line ${line}`, at, text].filter(Boolean).join(": "));
   if (wrong.length) return listed(form, wrong, "bad");
   const says = now.flatMap(({ rule, summaries }) => summaries.map((summary) => `${rule} would say: ${summary}`));
-  listed(form, ["Nothing is wrong with it.", ...(says.length ? says : ["It would say nothing now."])], "good");
+  const more = warnings ?? (says.length ? says : ["It would say nothing now."]);
+  listed(form, ["Nothing is wrong with it.", ...more], "good");
 }
 
 async function send(form) {

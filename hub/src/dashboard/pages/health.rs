@@ -89,6 +89,7 @@ pub(in crate::dashboard) fn page(
         }
         (layout::heading(&html! { "Health of " (model.name) }, &below, &html! {
             a.button href=(super::captures::of_model(scope, &model.name)) { "Captures" }
+            a.button href=(scope.page(&format!("/retraining/{}", model.name))) { "Retraining" }
         }))
         div.row { (filter(&path, model, narrowed, &health.sites)) (narrowed.range.choice_beside(&path, &others)) }
         section aria-labelledby="findings-title" {

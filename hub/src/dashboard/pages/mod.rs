@@ -19,6 +19,7 @@ pub(super) mod model;
 pub(super) mod models;
 pub(super) mod notice;
 pub(super) mod overview;
+pub(super) mod retrain;
 pub(super) mod rollout;
 pub(super) mod rollouts;
 pub(super) mod tracking;

@@ -105,6 +105,7 @@ fn doors(frame: Frame, path: &str, model: &ModelView) -> Markup {
         @if !model.versions.is_empty() {
             div.buttons {
                 a.button href=(format!("{path}/truth")) { "Truth" }
+                a.button href=(frame.scope.page(&format!("/retraining/{}", model.name))) { "Retraining" }
                 @if frame.may(Permission::Label) { a.button href=(format!("{path}/label")) { "Label captures" } }
             }
         }

@@ -26,7 +26,7 @@ use crate::{
         rows::{self, Predicted, class_name, number_text},
         sql::Select,
     },
-    registry,
+    registry, retrain,
     store::{Doing as _, StoreError, raw},
 };
 
@@ -59,8 +59,10 @@ struct Waiting {
     device: String,
     boot: i64,
     number: i64,
+    site: String,
     model: String,
     version: i64,
+    class: i64,
     confidence: f64,
     predicted: Option<f64>,
     low: Option<f64>,
@@ -151,9 +153,11 @@ async fn open(
     let mut picks: Vec<Pick> = half.iter().take(take).map(pick).collect();
     let mut lots = in_lot.iter().map(pick);
     let left = take - picks.len();
-    let mut values = valuable(app, workspace, model, &by_value, holding, left)
-        .await?
-        .into_iter();
+    let (first, rest) = where_they_lack(app, workspace, model, by_value).await?;
+    let mut values = valuable(app, workspace, model, &first, holding, left).await?;
+    let more = left - values.len();
+    values.extend(valuable(app, workspace, model, &rest, holding, more).await?);
+    let mut values = values.into_iter();
     // One by lot among so many that one person is asked about; if one kind runs out, the other goes on.
     let asked = said_by(app, workspace, labeller, model).await? + holding.len() as u64;
     for turn in (asked..).take(left) {
@@ -165,6 +169,34 @@ async fn open(
         picks.extend(one);
     }
     Ok(picks)
+}
+
+/// Those of which a round of retraining lacks labels, and the others.
+async fn where_they_lack(
+    app: &App,
+    workspace: &WorkspaceId,
+    model: &ModelName,
+    waiting: Vec<Waiting>,
+) -> Result<(Vec<Waiting>, Vec<Waiting>), StoreError> {
+    let wanted = retrain::wanted(app, workspace, model).await?;
+    if wanted.is_empty() {
+        return Ok((Vec::new(), waiting));
+    }
+    let classes = registry::classes(app.store.read(), workspace, Some(model)).await?;
+    let mut parts = (Vec::new(), Vec::new());
+    for one in waiting {
+        let of = rows::version_ref(&one.model, one.version)?;
+        let class = match one.predicted {
+            Some(_) => String::new(),
+            None => class_name(classes.get(&of), one.class),
+        };
+        if wanted.holds(&one.site, &class) {
+            parts.0.push(one);
+        } else {
+            parts.1.push(one);
+        }
+    }
+    Ok(parts)
 }
 
 /// How much somebody has said about captures of a model, skips included.
@@ -216,7 +248,7 @@ async fn waiting(
     };
     let select = Select::new(
         format!(
-            "SELECT c.device, c.boot, c.number, c.model, c.version, c.confidence, c.predicted, c.low, c.high, \
+            "SELECT c.device, c.boot, c.number, c.site, c.model, c.version, c.class, c.confidence, c.predicted, c.low, c.high, \
              (SELECT COUNT(*) FROM verdict o WHERE {SAME} AND o.truth IS NOT NULL) AS said \
              FROM (SELECT * FROM capture WHERE workspace = $1 AND model = $2 ORDER BY id DESC LIMIT {NEWEST}) AS c \
              WHERE NOT EXISTS (SELECT 1 FROM label o WHERE {SAME}) \

@@ -58,6 +58,9 @@ struct Order {
     /// What to compare the model with, instead of measuring it; its files follow as well.
     #[serde(default)]
     compare: Option<Compare>,
+    /// Whether it is to answer the golden samples' inputs, instead of being measured by them.
+    #[serde(default)]
+    say: bool,
 }
 
 /// Another form of the model.
@@ -91,6 +94,8 @@ enum Verdict {
     Measured(Measurement),
     /// It was compared.
     Compared(Box<Compared>),
+    /// What it says of each input: a class by its number, or a number.
+    Said(Vec<Option<f64>>),
     /// It is refused.
     Refused(Finding),
 }
@@ -136,11 +141,41 @@ pub(super) fn vet(
         golden_bytes: candidate.golden.len() as u64,
         limits,
         compare: None,
+        say: false,
     };
     match parent::ask(program, &order, &[&candidate.onnx, &candidate.golden])? {
         Verdict::Measured(measured) => Ok(measured),
         Verdict::Refused(finding) => Err(VettingError::Refused(vec![finding])),
-        Verdict::Compared(_) => Err(VettingError::Start(unexpected())),
+        Verdict::Compared(_) | Verdict::Said(_) => Err(VettingError::Start(unexpected())),
+    }
+}
+
+/// A model, and inputs that it is to answer.
+pub(crate) struct Question {
+    pub(crate) facts: NewVersion,
+    pub(crate) onnx: Bytes,
+    /// As golden samples without outputs.
+    pub(crate) inputs: Bytes,
+}
+
+/// What a model says of each input, as a device would say it: a class by its number, or a number.
+pub(super) fn said(
+    program: &Program,
+    question: &Question,
+    limits: Limits,
+) -> Result<Vec<Option<f64>>, VettingError> {
+    let order = Order {
+        interface: interface(&question.facts),
+        onnx_bytes: question.onnx.len() as u64,
+        golden_bytes: question.inputs.len() as u64,
+        limits,
+        compare: None,
+        say: true,
+    };
+    match parent::ask(program, &order, &[&question.onnx, &question.inputs])? {
+        Verdict::Said(said) => Ok(said),
+        Verdict::Refused(finding) => Err(VettingError::Refused(vec![finding])),
+        Verdict::Measured(_) | Verdict::Compared(_) => Err(VettingError::Start(unexpected())),
     }
 }
 
@@ -172,12 +207,15 @@ pub(super) fn compare(
             labelled_bytes: pair.labelled.len() as u64,
             truths: pair.truths.clone(),
         }),
+        say: false,
     };
     let files = [&pair.after, &pair.golden, &pair.before, &pair.labelled];
     let compared = match parent::ask(program, &order, &files.map(|file| &file[..]))? {
         Verdict::Compared(compared) => *compared,
         Verdict::Refused(finding) => return Err(VettingError::Refused(vec![finding])),
-        Verdict::Measured(_) => return Err(VettingError::Start(unexpected())),
+        Verdict::Measured(_) | Verdict::Said(_) => {
+            return Err(VettingError::Start(unexpected()));
+        }
     };
     let golden = STANDARD.decode(&compared.golden);
     let golden = golden.map_err(|err| VettingError::Start(io::Error::other(err)))?;

@@ -90,3 +90,35 @@ fn what_hangs_or_crashes_is_refused_by_name() {
     let none = vet(&missing, &candidate(onnx), Limits::DEFAULT);
     assert!(matches!(none, Err(VettingError::Start(_))), "{none:?}");
 }
+
+#[test]
+fn a_model_says_in_a_process_of_its_own_what_a_device_would_say() {
+    let package = package(1.0);
+    let inputs = tern_protocol::manifest::Golden {
+        tolerance: 0.0,
+        samples: package
+            .golden
+            .samples
+            .iter()
+            .map(|sample| tern_protocol::manifest::GoldenSample {
+                inputs: sample.inputs.clone(),
+                outputs: Vec::new(),
+            })
+            .collect(),
+    };
+    let question = |onnx: Vec<u8>| Question {
+        facts: package.facts(),
+        onnx: onnx.into(),
+        inputs: codec::encode(&inputs).into(),
+    };
+    let asked = question(package.onnx.clone());
+    let answers = said(&Program::this(), &asked, Limits::DEFAULT).expect("it answers");
+    assert_eq!(answers.len(), package.golden.samples.len());
+    for (answer, sample) in answers.iter().zip(&package.golden.samples) {
+        let scores = sample.outputs[0].to_f32().expect("floats");
+        let best = scores.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
+        assert_eq!(*answer, best.map(|(class, _)| class as f64));
+    }
+    let broken = said(&Program::this(), &question(b"no model".to_vec()), Limits::DEFAULT);
+    assert!(matches!(broken, Err(VettingError::Refused(_))), "{broken:?}");
+}

@@ -174,6 +174,8 @@ fn words(kind: NoticeKind) -> &'static str {
         NoticeKind::FleetFrozen => "fleet frozen",
         NoticeKind::Attention => "something needs a person",
         NoticeKind::Alert => "alert",
+        NoticeKind::Proposal => "retraining asks something",
+        NoticeKind::Retrained => "round of retraining over",
         NoticeKind::Test => "test",
     }
 }
