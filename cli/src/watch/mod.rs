@@ -278,7 +278,9 @@ fn follow(
             | Change::Alerts
             | Change::Experiments
             | Change::Runs { .. }
-            | Change::Run { .. } => false,
+            | Change::Run { .. }
+            | Change::Job { .. }
+            | Change::Computes => false,
         };
         if concerns && let Err(TrySendError::Disconnected(())) = wake.try_send(()) {
             return None;

@@ -30,6 +30,8 @@ fn subject(change: &Change) -> Subject {
         Change::Experiments => (8, String::new()),
         Change::Runs { experiment } => (9, experiment.to_string()),
         Change::Run { run } => (10, run.clone()),
+        Change::Job { id } => (11, id.to_string()),
+        Change::Computes => (12, String::new()),
     }
 }
 

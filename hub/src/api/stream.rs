@@ -60,6 +60,8 @@ const fn name(change: &Change) -> &'static str {
         Change::Experiments => "experiments",
         Change::Runs { .. } => "runs",
         Change::Run { .. } => "run",
+        Change::Job { .. } => "job",
+        Change::Computes => "computes",
     }
 }
 

@@ -15,6 +15,7 @@ mod distances;
 mod expression;
 mod finding;
 mod fleet;
+mod job;
 #[cfg(feature = "tables")]
 pub mod label_table;
 mod labelling;
@@ -35,7 +36,7 @@ mod truth;
 
 pub use self::{
     access::*, alert::*, attention::*, captures::*, charts::*, decision::*, delivery::*,
-    distances::*, expression::*, finding::*, fleet::*, labelling::*, measured::*, notify::*,
+    distances::*, expression::*, finding::*, fleet::*, job::*, labelling::*, measured::*, notify::*,
     overview::*, plan::*, problem::*, quarantine::*, registry::*, rehearsal::*, rollout::*, tap::*,
     timeline::*, tracking::*, trust::*, truth::*,
 };
