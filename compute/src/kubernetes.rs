@@ -1,19 +1,22 @@
 //! Jobs as Kubernetes Jobs, and what the cluster says of them in our words. Pure: no client is in here.
 //!
-//! Called by whoever speaks to a cluster. [`manifests`] gives what is to be created, [`seen`] reads the Job and its pod.
+//! Called by whoever speaks to a cluster. [`manifests`] gives what is to be created, [`create`] and its like the requests,
+//! [`seen`] reads the Job and its pod.
 //!
 //! Must never break: an attempt has one name ([`name`]), so that creating it twice is creating it once; the cluster
 //! never tries again by itself, since attempts are ours to count; secrets are in a Secret and nowhere else.
 
 mod answer;
+mod ask;
 
-pub use answer::{seen, taken};
+pub use answer::{pod, seen, taken};
+pub use ask::{create, delete, log, pods, status};
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::{AttemptKey, Environment, JobSpec, Problem};
+use crate::job::{AttemptKey, Environment, Given, JobSpec, Problem};
 
 /// How long a command has between being asked to end and being ended, in seconds.
 const GRACE: u64 = 10;
@@ -158,31 +161,38 @@ struct ContainerResources {
     limits: BTreeMap<String, String>,
 }
 
-/// What an attempt is called in a cluster: its Job, and its Secret if it has one.
-pub fn name(key: AttemptKey) -> String {
-    format!("tern-job-{key}")
+/// What an attempt is called in a cluster: its Job, and its Secret if it has one. `mark` is drawn for each job, so that
+/// two hubs in one namespace, or one that was restored from an old copy, never take each other's attempts for their own.
+pub fn name(mark: &str, key: AttemptKey) -> String {
+    format!("tern-job-{mark}-{key}")
 }
 
-fn metadata(key: AttemptKey, cluster: &Cluster) -> Metadata {
+fn metadata(name: &str, key: AttemptKey, cluster: &Cluster) -> Metadata {
     Metadata {
-        name: name(key),
+        name: name.to_owned(),
         namespace: Some(cluster.namespace.clone()),
-        labels: labels(key),
+        labels: labels(name, key),
     }
 }
 
-fn labels(key: AttemptKey) -> BTreeMap<&'static str, String> {
+/// The label by which the pods of an attempt are found.
+const NAME_LABEL: &str = "tern/name";
+
+fn labels(name: &str, key: AttemptKey) -> BTreeMap<&'static str, String> {
     BTreeMap::from([
         ("app.kubernetes.io/managed-by", "tern".to_owned()),
+        (NAME_LABEL, name.to_owned()),
         ("tern/attempt", key.number.to_string()),
         ("tern/job", key.job.to_string()),
     ])
 }
 
-/// What is to be created, the Secret first; or which parts of the job a cluster cannot do.
+/// What is to be created under this [`name`], the Secret first; or which parts of the job a cluster cannot do.
 pub fn manifests(
+    name: &str,
     key: AttemptKey,
     spec: &JobSpec,
+    given: &Given,
     cluster: &Cluster,
 ) -> Result<(Option<SecretManifest>, JobManifest), Vec<Problem>> {
     let mut problems = spec.problems();
@@ -205,14 +215,17 @@ pub fn manifests(
     if !problems.is_empty() {
         return Err(problems);
     }
-    let secrets = spec.variables.iter().filter(|(_, value)| value.is_secret());
+    // What a person wrote stands.
+    let mut all = given.clone();
+    all.extend(spec.variables.clone());
+    let secrets = all.iter().filter(|(_, value)| value.is_secret());
     let secrets: BTreeMap<String, String> = secrets
         .map(|(name, value)| (name.clone(), value.value().to_owned()))
         .collect();
     let secret = (!secrets.is_empty()).then(|| SecretManifest {
         api_version: "v1",
         kind: "Secret",
-        metadata: metadata(key, cluster),
+        metadata: metadata(name, key, cluster),
         immutable: true,
         string_data: secrets,
     });
@@ -221,13 +234,13 @@ pub fn manifests(
         image: cluster.image.clone(),
         command: command(spec),
         working_dir: spec.project.clone(),
-        env: variables(key, spec),
+        env: variables(name, key, spec, &all),
         resources: resources(spec, cluster),
     };
     let job = JobManifest {
         api_version: "batch/v1",
         kind: "Job",
-        metadata: metadata(key, cluster),
+        metadata: metadata(name, key, cluster),
         spec: JobManifestSpec {
             parallelism: 1,
             completions: 1,
@@ -237,7 +250,7 @@ pub fn manifests(
             ttl_seconds_after_finished: KEPT,
             template: Template {
                 metadata: Labelled {
-                    labels: labels(key),
+                    labels: labels(name, key),
                 },
                 spec: Pod {
                     restart_policy: "Never",
@@ -270,9 +283,9 @@ fn command(spec: &JobSpec) -> Vec<String> {
     words.map(|word| word.replace('$', "$$")).collect()
 }
 
-fn variables(key: AttemptKey, spec: &JobSpec) -> Vec<Variable> {
-    let plain = |name: &str, value: &str| Variable {
-        name: name.to_owned(),
+fn variables(name: &str, key: AttemptKey, spec: &JobSpec, values: &Given) -> Vec<Variable> {
+    let plain = |variable: &str, value: &str| Variable {
+        name: variable.to_owned(),
         value: Some(value.replace('$', "$$")),
         value_from: None,
     };
@@ -286,14 +299,14 @@ fn variables(key: AttemptKey, spec: &JobSpec) -> Vec<Variable> {
     if let Environment::Requirements { text, .. } = &spec.environment {
         all.push(plain("TERN_REQUIREMENTS", text));
     }
-    for (variable, value) in &spec.variables {
+    for (variable, value) in values {
         all.push(if value.is_secret() {
             Variable {
                 name: variable.clone(),
                 value: None,
                 value_from: Some(ValueFrom {
                     secret_key_ref: KeyRef {
-                        name: name(key),
+                        name: name.to_owned(),
                         key: variable.clone(),
                     },
                 }),

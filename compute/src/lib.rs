@@ -7,7 +7,8 @@
 //! - [`job`]: what a person asks for, with what is wrong field by field; how attempts end; what follows. Pure.
 //! - [`schedule`]: which job starts where, fairly; how large a compute should be. Pure.
 //! - [`mlproject`]: MLproject files become jobs. Pure.
-//! - [`ray`], [`kubernetes`]: a job in the words of other engines, and their answers in ours ([`seen`]). Pure.
+//! - [`ray`], [`kubernetes`]: a job in the words of other engines ([`request`]), and their answers in ours ([`seen`]).
+//!   Pure.
 //! - [`local`]: attempts as directories and processes on this machine: start, observe, cancel, read the log.
 //! - [`supervise`]: what `tern-job` does with one attempt.
 //!
@@ -24,6 +25,7 @@ pub mod kubernetes;
 pub mod local;
 pub mod mlproject;
 pub mod ray;
+pub mod request;
 pub mod schedule;
 pub mod seen;
 pub mod supervise;

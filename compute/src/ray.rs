@@ -3,7 +3,8 @@
 //! Called by whoever speaks HTTP to a Ray cluster. Each function gives a [`Request`] or reads an answer.
 //!
 //! Must never break: an attempt has one submission id ([`submission_id`]), so that giving it twice is giving it once;
-//! what Ray shows to everybody (its dashboard shows environment variables) holds no secret.
+//! what Ray shows to everybody (its dashboard shows environment variables) holds no secret, but for what its operator
+//! said may be seen there.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    job::{AttemptKey, Ended, Environment, Evidence, JobSpec, Problem},
+    job::{AttemptKey, Ended, Environment, Evidence, Given, JobSpec, Problem},
     mlproject::quoted,
+    request::Request,
     seen::{Seen, Taken, shown},
 };
 
@@ -21,17 +23,6 @@ const GRACE: u64 = 10;
 
 /// How `timeout` says that it ended a command; and that it had to do so by force.
 const TIMED_OUT: [i32; 2] = [124, 137];
-
-/// A request to be sent.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Request {
-    /// `GET`, `POST`, `DELETE`.
-    pub method: &'static str,
-    /// Path on the cluster's dashboard.
-    pub path: String,
-    /// JSON, if there is any.
-    pub body: Option<Value>,
-}
 
 #[derive(Serialize)]
 struct Submit {
@@ -70,13 +61,20 @@ struct Logs {
     logs: String,
 }
 
-/// What an attempt is called on a Ray cluster.
-pub fn submission_id(key: AttemptKey) -> String {
-    format!("tern-{key}")
+/// What an attempt is called on a Ray cluster. `mark` is drawn for each job, so that two hubs at one cluster, or one
+/// that was restored from an old copy, never take each other's attempts for their own.
+pub fn submission_id(mark: &str, key: AttemptKey) -> String {
+    format!("tern-{mark}-{key}")
 }
 
-/// Gives an attempt to the cluster, or says which parts of the job Ray cannot do.
-pub fn submit(key: AttemptKey, spec: &JobSpec) -> Result<Request, Vec<Problem>> {
+/// Gives an attempt to the cluster, or says which parts of the job Ray cannot do. `given` is what the hub adds: Ray shows
+/// all of it, so what is secret is in it only if the cluster's operator said that it may be seen there.
+pub fn submit(
+    mark: &str,
+    key: AttemptKey,
+    spec: &JobSpec,
+    given: &Given,
+) -> Result<Request, Vec<Problem>> {
     let mut problems = spec.problems();
     let mut no = |at: String, text: &str| {
         let text = text.to_owned();
@@ -112,6 +110,7 @@ pub fn submit(key: AttemptKey, spec: &JobSpec) -> Result<Request, Vec<Problem>> 
         return Err(problems);
     }
     let values = spec.variables.iter();
+    let values = given.iter().chain(values);
     let mut env_vars: BTreeMap<String, String> = values
         .map(|(name, value)| (name.clone(), value.value().to_owned()))
         .collect();
@@ -124,7 +123,7 @@ pub fn submit(key: AttemptKey, spec: &JobSpec) -> Result<Request, Vec<Problem>> 
     let body = Submit {
         // Ray has no time limit of its own; every image of it has this program.
         entrypoint: format!("timeout -k {GRACE} {} {}", spec.time_limit, words.join(" ")),
-        submission_id: submission_id(key),
+        submission_id: submission_id(mark, key),
         runtime_env: RuntimeEnv {
             env_vars,
             pip,
@@ -154,30 +153,30 @@ fn requirements(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Asks how an attempt is.
-pub fn status(key: AttemptKey) -> Request {
-    of(key, "GET", "")
+/// Asks how an attempt is; this and what follows name it by its [`submission_id`].
+pub fn status(name: &str) -> Request {
+    of(name, "GET", "")
 }
 
 /// Asks for all of its log; Ray has no way to ask for a part.
-pub fn logs(key: AttemptKey) -> Request {
-    of(key, "GET", "/logs")
+pub fn logs(name: &str) -> Request {
+    of(name, "GET", "/logs")
 }
 
 /// Asks it to end.
-pub fn stop(key: AttemptKey) -> Request {
-    of(key, "POST", "/stop")
+pub fn stop(name: &str) -> Request {
+    of(name, "POST", "/stop")
 }
 
 /// Lets the cluster forget one that has ended.
-pub fn delete(key: AttemptKey) -> Request {
-    of(key, "DELETE", "")
+pub fn delete(name: &str) -> Request {
+    of(name, "DELETE", "")
 }
 
-fn of(key: AttemptKey, method: &'static str, rest: &str) -> Request {
+fn of(name: &str, method: &'static str, rest: &str) -> Request {
     Request {
         method,
-        path: format!("/api/jobs/{}{rest}", submission_id(key)),
+        path: format!("/api/jobs/{name}{rest}"),
         body: None,
     }
 }
@@ -263,14 +262,14 @@ mod tests {
         spec.resources.memory = 1 << 30;
         spec.resources.cpu_millis = 1500;
         spec.time_limit = 60;
-        let request = submit(KEY, &spec).unwrap();
+        let request = submit("a1", KEY, &spec, &Given::new()).unwrap();
         assert_eq!(
             (request.method, request.path.as_str()),
             ("POST", "/api/jobs/")
         );
         let expected = serde_json::json!({
             "entrypoint": "timeout -k 10 60 python train.py --note 'it'\\''s'",
-            "submission_id": "tern-12-2",
+            "submission_id": "tern-a1-12-2",
             "runtime_env": {
                 "env_vars": {"TERN_ATTEMPT": "2", "TERN_JOB": "12"},
                 "pip": ["numpy==2.1.0", "onnx"],
@@ -281,8 +280,9 @@ mod tests {
             "entrypoint_memory": 1_073_741_824,
         });
         assert_eq!(request.body, Some(expected));
-        assert_eq!(stop(KEY).path, "/api/jobs/tern-12-2/stop");
-        assert_eq!((status(KEY).method, delete(KEY).method), ("GET", "DELETE"));
+        let name = submission_id("a1", KEY);
+        assert_eq!(stop(&name).path, "/api/jobs/tern-a1-12-2/stop");
+        assert_eq!((status(&name).method, delete(&name).method), ("GET", "DELETE"));
     }
 
     #[test]
@@ -293,7 +293,7 @@ mod tests {
             .insert("KEY".into(), Variable::Secret { secret });
         spec.environment = Environment::Venv("/venv".into());
         spec.artifacts = vec!["*.onnx".into()];
-        let problems = submit(KEY, &spec).unwrap_err();
+        let problems = submit("a1", KEY, &spec, &Given::new()).unwrap_err();
         let places: Vec<&str> = problems.iter().map(|one| one.at.as_str()).collect();
         assert_eq!(places, ["variables.KEY", "environment.venv", "artifacts"]);
     }

@@ -279,7 +279,9 @@ fn follow(
             | Change::Experiments
             | Change::Retraining { .. }
             | Change::Runs { .. }
-            | Change::Run { .. } => false,
+            | Change::Run { .. }
+            | Change::Job { .. }
+            | Change::Computes => false,
         };
         if concerns && let Err(TrySendError::Disconnected(())) = wake.try_send(()) {
             return None;

@@ -130,6 +130,10 @@ impl Variable {
     }
 }
 
+/// Variables that whoever keeps jobs adds to what a person asked for: how the job reaches it, say. Those of the person
+/// come first.
+pub type Given = BTreeMap<String, Variable>;
+
 /// What a job takes of a compute while it runs, and what a compute has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -52,7 +52,15 @@ struct Pods {
 #[derive(Deserialize)]
 struct PodSeen {
     #[serde(default)]
+    metadata: PodMetadata,
+    #[serde(default)]
     status: PodStatus,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct PodMetadata {
+    name: String,
 }
 
 #[derive(Deserialize, Default)]
@@ -116,6 +124,15 @@ pub fn seen(status: u16, job: &str, pods: &str, cancelled: bool) -> Seen {
     } else {
         Seen::Waiting
     }
+}
+
+/// The pod that has the log: the last that was made, of the list of pods. A name that could not stand in an address is
+/// none.
+pub fn pod(status: u16, pods: &str) -> Option<String> {
+    let pods = serde_json::from_str::<Pods>(pods).ok().filter(|_| status == 200)?;
+    let name = pods.items.into_iter().next_back()?.metadata.name;
+    let letters = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
+    (!name.is_empty() && name.bytes().all(letters)).then_some(name)
 }
 
 fn terminated(pods: &str) -> Option<Terminated> {

@@ -98,13 +98,13 @@ fn a_job_becomes_a_manifest_that_the_api_takes() {
     let secret = Secret::new("swordfish");
     spec.variables
         .insert("KEY".into(), Variable::Secret { secret });
-    let (secret, job) = manifests(KEY, &spec, &cluster()).unwrap();
+    let (secret, job) = manifests(&name("a1", KEY), KEY, &spec, &Given::new(), &cluster()).unwrap();
     let job = serde_json::to_value(job).unwrap();
     valid(&job);
     assert!(!job.to_string().contains("swordfish"));
     let secret = serde_json::to_value(secret.unwrap()).unwrap();
     assert_eq!(secret["stringData"], json!({"KEY": "swordfish"}));
-    assert_eq!(secret["metadata"]["name"], "tern-job-12-2");
+    assert_eq!(secret["metadata"]["name"], "tern-job-a1-12-2");
     let container = &job["spec"]["template"]["spec"]["containers"][0];
     assert_eq!(
         container["command"],
@@ -124,18 +124,18 @@ fn a_job_becomes_a_manifest_that_the_api_takes() {
     assert_eq!(of("PRICE")["value"], "5$$");
     assert_eq!(
         of("KEY")["valueFrom"]["secretKeyRef"],
-        json!({"name": "tern-job-12-2", "key": "KEY"})
+        json!({"name": "tern-job-a1-12-2", "key": "KEY"})
     );
     spec.environment = Environment::Requirements {
         text: "numpy\n".into(),
         python: None,
     };
-    valid(&serde_json::to_value(manifests(KEY, &spec, &cluster()).unwrap().1).unwrap());
+    valid(&serde_json::to_value(manifests(&name("a1", KEY), KEY, &spec, &Given::new(), &cluster()).unwrap().1).unwrap());
     let largest = AttemptKey {
         job: JobId(u64::MAX),
         number: u32::MAX,
     };
-    valid(&serde_json::to_value(manifests(largest, &spec, &cluster()).unwrap().1).unwrap());
+    valid(&serde_json::to_value(manifests(&name("a1b2c3d4", largest), largest, &spec, &Given::new(), &cluster()).unwrap().1).unwrap());
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn what_a_pod_cannot_do_is_refused_by_field() {
         text: String::new(),
         python: Some("3.11".into()),
     };
-    let problems = manifests(KEY, &spec, &cluster()).err().unwrap();
+    let problems = manifests(&name("a1", KEY), KEY, &spec, &Given::new(), &cluster()).err().unwrap();
     let places: Vec<&str> = problems.iter().map(|one| one.at.as_str()).collect();
     assert_eq!(places, ["artifacts", "environment.requirements.python"]);
 }
@@ -234,4 +234,45 @@ fn a_shell_enters_a_venv_that_is_named() {
         String::from_utf8(out.stdout).unwrap(),
         "/opt/it's mine /opt/it's mine/bin\n"
     );
+}
+
+#[test]
+fn requests_name_the_attempt_and_nothing_else() {
+    let name = name("a1", KEY);
+    let spec = JobSpec::of(["true"]);
+    let url = Variable::Plain("https://hub".into());
+    let token = Secret::new("swordfish");
+    let given = Given::from([
+        ("TERN_URL".to_owned(), url),
+        ("TOKEN".to_owned(), Variable::Secret { secret: token }),
+    ]);
+    let (secret, job) = manifests(&name, KEY, &spec, &given, &cluster()).unwrap();
+    valid(&serde_json::to_value(&job).unwrap());
+    let made = create(&cluster(), secret.as_ref(), &job);
+    let paths: Vec<&str> = made.iter().map(|one| one.path.as_str()).collect();
+    assert_eq!(
+        paths,
+        [
+            "/api/v1/namespaces/training/secrets",
+            "/apis/batch/v1/namespaces/training/jobs"
+        ]
+    );
+    let bodies: Vec<String> = made.iter().map(|one| one.body.as_ref().unwrap().to_string()).collect();
+    assert!(bodies[0].contains("swordfish") && !bodies[1].contains("swordfish"));
+    assert!(bodies[1].contains("TERN_URL"));
+    assert_eq!(
+        status(&cluster(), &name).path,
+        "/apis/batch/v1/namespaces/training/jobs/tern-job-a1-12-2"
+    );
+    assert_eq!(
+        pods(&cluster(), &name).path,
+        "/api/v1/namespaces/training/pods?limit=10&labelSelector=tern%2Fname%3Dtern-job-a1-12-2"
+    );
+    let gone = delete(&cluster(), &name).map(|one| one.method);
+    assert_eq!(gone, ["DELETE", "DELETE"]);
+    let list = json!({"items": [{"metadata": {"name": "tern-job-a1-12-2-x7k2p"}}]}).to_string();
+    assert_eq!(pod(200, &list).as_deref(), Some("tern-job-a1-12-2-x7k2p"));
+    assert_eq!(pod(403, &list), None);
+    let odd = json!({"items": [{"metadata": {"name": "../secrets"}}]}).to_string();
+    assert_eq!(pod(200, &odd), None);
 }

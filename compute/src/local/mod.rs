@@ -47,7 +47,7 @@ use std::{
 
 use tern_protocol::id::JobId;
 
-use crate::job::{AttemptKey, JobSpec, Problem};
+use crate::job::{AttemptKey, Given, JobSpec, Problem};
 
 /// How the local compute is set up.
 #[derive(Debug, Clone)]
@@ -182,6 +182,17 @@ impl Local {
         spec: &JobSpec,
         gpus: &[u32],
     ) -> Result<Started, StartError> {
+        self.start_with(key, spec, gpus, &Given::new())
+    }
+
+    /// As [`Self::start`], with variables besides those of the job.
+    pub fn start_with(
+        &self,
+        key: AttemptKey,
+        spec: &JobSpec,
+        gpus: &[u32],
+        given: &Given,
+    ) -> Result<Started, StartError> {
         let problems = spec.problems();
         if !problems.is_empty() {
             return Err(StartError::Wrong(problems));
@@ -195,7 +206,7 @@ impl Local {
         if attempt.observe().map_err(directory)? != Observed::Unclaimed {
             return Ok(Started::Before);
         }
-        let order = Order::of(key, spec, gpus, &self.settings);
+        let order = Order::of(key, spec, gpus, given, &self.settings);
         self.supervisor(&attempt, &order)
     }
 

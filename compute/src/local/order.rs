@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{LogLimits, Settings};
-use crate::job::{AttemptKey, Environment, JobSpec};
+use crate::job::{AttemptKey, Environment, Given, JobSpec};
 
 /// Longest order, in bytes; what [`JobSpec::problems`] lets pass is shorter unless somebody tries.
 const LONGEST: u64 = 64 * 1024 * 1024;
@@ -39,8 +39,16 @@ pub struct Order {
 }
 
 impl Order {
-    pub(crate) fn of(key: AttemptKey, spec: &JobSpec, gpus: &[u32], settings: &Settings) -> Self {
-        let values = spec.variables.iter();
+    pub(crate) fn of(
+        key: AttemptKey,
+        spec: &JobSpec,
+        gpus: &[u32],
+        given: &Given,
+        settings: &Settings,
+    ) -> Self {
+        let mut values = given.clone();
+        values.extend(spec.variables.clone());
+        let values = values.iter();
         let secrets = values.clone().filter(|(_, value)| value.is_secret());
         Self {
             attempt: key,

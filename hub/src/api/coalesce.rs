@@ -30,7 +30,9 @@ fn subject(change: &Change) -> Subject {
         Change::Experiments => (8, String::new()),
         Change::Runs { experiment } => (9, experiment.to_string()),
         Change::Run { run } => (10, run.clone()),
-        Change::Retraining { model } => (11, model.to_string()),
+        Change::Retraining { model } => (20, model.to_string()),
+        Change::Job { id } => (11, id.to_string()),
+        Change::Computes => (12, String::new()),
     }
 }
 

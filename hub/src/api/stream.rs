@@ -61,6 +61,8 @@ const fn name(change: &Change) -> &'static str {
         Change::Runs { .. } => "runs",
         Change::Run { .. } => "run",
         Change::Retraining { .. } => "retraining",
+        Change::Job { .. } => "job",
+        Change::Computes => "computes",
     }
 }
 

@@ -15,6 +15,7 @@ mod distances;
 mod expression;
 mod finding;
 mod fleet;
+mod job;
 #[cfg(feature = "tables")]
 pub mod label_table;
 mod labelling;
@@ -37,8 +38,9 @@ mod truth;
 
 pub use self::{
     access::*, alert::*, attention::*, captures::*, charts::*, decision::*, delivery::*,
-    distances::*, expression::*, finding::*, fleet::*, labelling::*, measured::*, notify::*,
-    overview::*, package::*, plan::*, problem::*, quarantine::*, registry::*, rehearsal::*, retrain::*, rollout::*, tap::*,
+    distances::*, expression::*, finding::*, fleet::*, job::*, labelling::*, measured::*, notify::*,
+    overview::*, package::*, plan::*, problem::*, quarantine::*, registry::*, rehearsal::*,
+    retrain::*, rollout::*, tap::*,
     timeline::*, tracking::*, trust::*, truth::*,
 };
 

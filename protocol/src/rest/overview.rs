@@ -3,7 +3,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    id::{DeviceId, ModelName, RolloutId, SiteName},
+    id::{DeviceId, JobId, ModelName, RolloutId, SiteName},
     rest::{Attention, EventView, Health, RolloutView, Stages, VersionRef},
     time::WallTime,
 };
@@ -136,6 +136,13 @@ pub enum Change {
         /// Which.
         model: ModelName,
     },
+    /// A job.
+    Job {
+        /// Which.
+        id: JobId,
+    },
+    /// Computes, or the order in which jobs wait.
+    Computes,
     /// Telemetry or labels were stored.
     Telemetry {
         /// When.
