@@ -10,7 +10,8 @@ use tern_retrain::{
 const DOCUMENTATION: &str = include_str!("../../docs/retraining.md");
 
 fn example() -> &'static str {
-    let (_, rest) = DOCUMENTATION.split_once("```yaml\n").unwrap();
+    let (_, rest) = DOCUMENTATION.split_once("## A policy\n").unwrap();
+    let (_, rest) = rest.split_once("```yaml\n").unwrap();
     rest.split_once("```").unwrap().0
 }
 

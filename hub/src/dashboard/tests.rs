@@ -18,7 +18,7 @@ use super::{
         alerts::{self, list::Filter as AlertFilter},
         captures, delivery, device, devices, label,
         model::{self, Keys},
-        models, notice, overview, rollout, rollouts, tracking, truth,
+        models, notice, overview, retrain, rollout, rollouts, tracking, truth,
     },
     range::Range,
     scope::Scope,
@@ -105,6 +105,59 @@ fn tried(frame: Frame, runs: u64) -> Vec<Drawn> {
         ),
         ("runs/1", tracking::run::page(frame, &run)),
     ]
+}
+
+/// Pages of retraining with so many of each thing.
+fn retrained(frame: Frame, many: u64) -> Vec<Drawn> {
+    use fixtures::retrain as of;
+    let proposals: Vec<_> = (0..many).map(of::proposal).collect();
+    let rounds: Vec<_> = (0..many).map(of::retraining).collect();
+    let lessons: Vec<_> = (0..many).map(of::lesson).collect();
+    let policies: Vec<_> = (0..many.min(3))
+        .map(|n| of::policy(&format!("model-{n}")))
+        .collect();
+    let trainings: Vec<_> = (0..many.min(3))
+        .map(|n| of::training(&format!("training-{n}")))
+        .collect();
+    vec![
+        (
+            "proposals",
+            retrain::proposals::page(frame, &proposals, many > 3),
+        ),
+        (
+            "proposals/1",
+            retrain::proposal::page(frame, &of::proposal(many), many > 0),
+        ),
+        ("retraining", retrain::rounds::page(frame, &rounds)),
+        (
+            "retraining/digits",
+            retrain::model::page(frame, &of::retraining(many), &lessons),
+        ),
+        ("retraining/lessons", retrain::lessons::page(frame, &lessons)),
+        (
+            "retraining/policies",
+            retrain::written::page(frame, &policies, &trainings),
+        ),
+    ]
+}
+
+#[test]
+fn pages_of_retraining_stand_with_and_without_rounds() {
+    let scope = Scope::unprefixed();
+    for many in [0, 1, 5, 12, 60] {
+        let frame = Frame {
+            scope: &scope,
+            now: NOW,
+            asker: &LOOPBACK,
+        };
+        for (path, page) in retrained(frame, many) {
+            check(path, &page);
+            assert!(
+                !page.0.contains(HOSTILE),
+                "{path} of {many} has markup of somebody else's"
+            );
+        }
+    }
 }
 
 #[test]

@@ -16,7 +16,9 @@ use tern_protocol::{
     codec,
     id::{DatasetId, DeviceId, SiteName},
     manifest::{Golden, GoldenSample},
-    rest::{DatasetOrder, DatasetPick, NewVersion, Split},
+    rest::{
+        DatasetColumn, DatasetInput, DatasetOrder, DatasetPick, NewVersion, Split,
+    },
     tensor::{Dtype, Tensor, TensorSpec},
 };
 use tern_retrain::{
@@ -34,7 +36,7 @@ use super::{
 use crate::{
     app::App,
     blobs::BlobError,
-    datasets::{self, DatasetError, Input, Label, Row},
+    datasets::{self, Cell, DatasetError, Input, Label, Row},
     registry::{
         self, PublishError,
         publish::{self, ONNX, Question},
@@ -162,8 +164,14 @@ async fn run(app: &App, of: &Of, order: &CompareOrder) -> Result<Comparison, Tro
             order.champion
         )));
     }
+    let id = DatasetId(order.dataset);
+    let detail = datasets::one(app, workspace, &DatasetPick::Id(id)).await?;
+    let Some(manifest) = detail.manifest else {
+        return Err(useless("the dataset was withdrawn".into()));
+    };
     let mut bout = Bout {
         app,
+        form: manifest.input.clone(),
         names: Names::default(),
         samples: Vec::new(),
         waiting: Waiting::default(),
@@ -177,11 +185,6 @@ async fn run(app: &App, of: &Of, order: &CompareOrder) -> Result<Comparison, Tro
             facts,
             who: "challenger",
         },
-    };
-    let id = DatasetId(order.dataset);
-    let detail = datasets::one(app, workspace, &DatasetPick::Id(id)).await?;
-    let Some(manifest) = detail.manifest else {
-        return Err(useless("the dataset was withdrawn".into()));
     };
     for (split, part) in [
         (Split::HeldOut, Part::HeldOut),
@@ -260,6 +263,8 @@ struct Waiting {
 /// Both at the same inputs.
 struct Bout<'a> {
     app: &'a App,
+    /// What inputs of the dataset are.
+    form: DatasetInput,
     names: Names,
     samples: Vec<Sample>,
     waiting: Waiting,
@@ -271,7 +276,7 @@ impl Bout<'_> {
     /// Adds a row; answers what waits if there is enough of it.
     async fn add(&mut self, part: Part, mut row: Row) -> Result<(), Trouble> {
         let input = std::mem::replace(&mut row.input, Input::Tensor(Vec::new()));
-        let shaped = tensor(&self.champion.facts.inputs, input);
+        let shaped = tensor(&self.champion.facts.inputs, &self.form, input);
         let shaped = shaped.map_err(|why| Trouble::Refused(why, Again::IsUseless))?;
         self.waiting.bytes += shaped.data.len();
         self.waiting.inputs.push(GoldenSample {
@@ -347,8 +352,29 @@ fn probability(part: Part, weight: f64) -> f64 {
     }
 }
 
-/// A row's input as a request carries it: a batch of one.
-pub(super) fn tensor(inputs: &[TensorSpec], input: Input) -> Result<Tensor, String> {
+/// Cells as a device sends them: a category as its place, what is missing as no number.
+fn floats(cells: &[Cell], form: &DatasetInput) -> Vec<f32> {
+    let columns: &[DatasetColumn] = match form {
+        DatasetInput::Table { columns } => columns,
+        DatasetInput::Tensor(_) => &[],
+    };
+    let each = cells.iter().zip(columns).map(|(cell, column)| match cell {
+        Cell::Number(number) => *number as f32,
+        Cell::Category(name) => {
+            let place = column.categories.iter().position(|known| known == name);
+            place.map_or(f32::NAN, |place| place as f32)
+        }
+        Cell::Missing => f32::NAN,
+    });
+    each.collect()
+}
+
+/// A row's input as a request carries it: a batch of one. `form` is that of its dataset.
+pub(super) fn tensor(
+    inputs: &[TensorSpec],
+    form: &DatasetInput,
+    input: Input,
+) -> Result<Tensor, String> {
     let [spec] = inputs else {
         return Err(format!(
             "the model takes {} inputs, and a row of a dataset is one",
@@ -367,10 +393,7 @@ pub(super) fn tensor(inputs: &[TensorSpec], input: Input) -> Result<Tensor, Stri
             shape,
             data,
         },
-        Input::Table(cells) => {
-            let values = crate::datasets::floats(&cells);
-            Tensor::from_f32(&shape, &values)
-        }
+        Input::Table(cells) => Tensor::from_f32(&shape, &floats(&cells, form)),
     };
     if made.dtype != spec.dtype || !made.is_whole() {
         return Err(format!(

@@ -103,7 +103,7 @@ pub(super) async fn stands(
         }
         DatasetState::Failed => {
             let reason = view.reason.clone().unwrap_or_default();
-            let again = again(view.may_help_again);
+            let again = again(view.again);
             end(app, of, key, &Ended::failed(reason.clone(), again)).await?;
             return Ok(Some(failed(reason, again)));
         }
@@ -155,7 +155,8 @@ async fn made(
         }
         DatasetLabel::Number => {
             let numbers = manifest.statistics.numbers.as_ref();
-            let same = numbers.is_some_and(|of| of.min == of.max);
+            let numbers = numbers.and_then(|of| of.number.as_ref());
+            let same = numbers.is_some_and(|of| of.min.to_bits() == of.max.to_bits());
             Rows::Numbers {
                 rows: manifest.splits.train.rows,
                 different: if same { 1 } else { 2 },

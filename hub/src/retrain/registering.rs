@@ -8,7 +8,7 @@ use tern_protocol::{
     codec,
     id::{DatasetId, ModelVersion},
     manifest::{Golden, GoldenSample},
-    rest::{NewVersion, Split},
+    rest::{DatasetPick, NewVersion, Split},
     tensor::Tensor,
 };
 use tern_retrain::{Key, action::Lineage, fact::Again};
@@ -173,6 +173,10 @@ async fn golden_of(
     found: &Challenger,
     dataset: DatasetId,
 ) -> Result<tern_protocol::digest::Digest, Trouble> {
+    let detail = datasets::one(app, &of.0, &DatasetPick::Id(dataset)).await?;
+    let Some(manifest) = detail.manifest else {
+        return Err(Trouble::Refused("the dataset was withdrawn".into(), Again::IsUseless));
+    };
     let mut inputs: Vec<Tensor> = Vec::new();
     for split in [Split::HeldOut, Split::KeptOut, Split::Train] {
         let mut rows = datasets::rows(app, &of.0, dataset, split).await?;
@@ -180,7 +184,7 @@ async fn golden_of(
             && let Some(some) = rows.recv().await
         {
             for row in some? {
-                let shaped = tensor(&found.description.inputs, row.input)
+                let shaped = tensor(&found.description.inputs, &manifest.input, row.input)
                     .map_err(|why| Trouble::Refused(why, Again::IsUseless))?;
                 if inputs.len() < SAMPLES {
                     inputs.push(shaped);

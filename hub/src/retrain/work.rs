@@ -111,6 +111,8 @@ impl Row {
     /// As it is shown; `running` says whether it runs now.
     pub(super) fn view(&self, running: bool) -> RoundWork {
         let state = match self.state {
+            // What came of it its domain knows.
+            State::Ordered if self.over => "done",
             State::Ordered if running => "running",
             state => state.word(),
         };
