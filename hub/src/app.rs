@@ -22,6 +22,7 @@ use crate::{
     clock::Clock,
     counters::{Answers, Counters},
     delivery::{egress::Egress, ledger::Ledger},
+    jobs,
     notify::Courier,
     registry::vetting::Program,
     rollout::Engines,
@@ -93,6 +94,8 @@ pub struct App {
     pub captures: Desk,
     /// What of experiments and runs is kept in memory.
     pub tracking: tracking::Desk,
+    /// The machine's own compute, and what is known of jobs in memory.
+    pub jobs: jobs::Desk,
 }
 
 /// Asks a driver to look again. Carries no data: whoever is woken reads all it needs from the
@@ -184,5 +187,6 @@ pub(crate) async fn over(dir: &std::path::Path, store: Store, clock: Clock) -> A
         engines: Engines::default(),
         captures: Desk::default(),
         tracking: tracking::Desk::default(),
+        jobs: jobs::Desk::default(),
     }
 }

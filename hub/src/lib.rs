@@ -10,6 +10,7 @@
 
 mod data_dir;
 mod file_error;
+mod outgoing;
 mod serve;
 
 pub mod app;
@@ -21,6 +22,7 @@ pub mod registry;
 pub mod rollout;
 pub mod transcode;
 
+pub mod jobs;
 pub mod tracking;
 
 pub mod alerts;

@@ -17,6 +17,7 @@ mod blobs;
 mod captures;
 mod charts;
 mod coalesce;
+mod computes;
 mod delivery;
 mod devices;
 mod downloads;
@@ -26,6 +27,7 @@ mod findings;
 mod health;
 mod identities;
 mod invitations;
+mod jobs;
 mod join;
 mod labelling;
 mod login;
@@ -99,6 +101,8 @@ struct Streams(Arc<Semaphore>);
 const VIEW: Policy = Policy::Workspace(Permission::View);
 const LABEL: Policy = Policy::Workspace(Permission::Label);
 const PUBLISH: Policy = Policy::Workspace(Permission::Publish);
+const SEE_JOBS: Policy = Policy::Workspace(Permission::SeeJobs);
+const RUN_JOBS: Policy = Policy::Workspace(Permission::RunJobs);
 const OPERATE: Policy = Policy::Workspace(Permission::Operate);
 const ADMINISTER: Policy = Policy::Workspace(Permission::Administer);
 
@@ -197,6 +201,12 @@ pub fn router() -> Router<App> {
         .route(VIEW, routes!(alerts::list_silences))
         .route(OPERATE, routes!(alerts::make_silence))
         .route(OPERATE, routes!(alerts::end_silence))
+        .route(SEE_JOBS, routes!(jobs::list_jobs))
+        .route(SEE_JOBS, routes!(jobs::show_job))
+        .route(SEE_JOBS, routes!(jobs::job_log))
+        .route(RUN_JOBS, routes!(jobs::cancel_job))
+        .route(SEE_JOBS, routes!(computes::list_computes))
+        .route(SEE_JOBS, routes!(computes::show_compute))
         .into_router()
         .layer(from_fn(time_limit));
     // Vetting, uploads and streams have limits of their own; deletions read all that goes, and proofs the audit log.
@@ -209,6 +219,9 @@ pub fn router() -> Router<App> {
         .route(PUBLISH, routes!(blobs::put_blob))
         .route(VIEW, routes!(blobs::head_blob, blobs::get_blob))
         .route(Policy::Device, routes!(downloads::download))
+        .route(RUN_JOBS, routes!(jobs::submit_job))
+        .route(RUN_JOBS, routes!(jobs::retry_job))
+        .route(SEE_JOBS, routes!(jobs::job_artifact))
         .route(VIEW, routes!(stream::stream))
         .route(VIEW, routes!(tap::tap))
         .into_router();
@@ -243,6 +256,10 @@ pub fn router() -> Router<App> {
         .route(Policy::HubAdmin, routes!(people::disable_user))
         .route(Policy::HubAdmin, routes!(people::enable_user))
         .route(Policy::HubAdmin, routes!(audit::list_all_audit))
+        .route(
+            Policy::HubAdmin,
+            routes!(computes::set_compute, computes::remove_compute),
+        )
         .into_router()
         .layer(DefaultBodyLimit::max(PEOPLE_BODY))
         .layer(from_fn(time_limit));

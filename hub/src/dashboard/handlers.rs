@@ -47,11 +47,13 @@ mod access;
 mod alerts;
 mod captures;
 mod health;
+mod jobs;
 mod oidc;
 mod people;
 mod tracking;
 
 const VIEW: Policy = Policy::Workspace(Permission::View);
+const SEE_JOBS: Policy = Policy::Workspace(Permission::SeeJobs);
 
 /// Devices on one page of the list: a few screens; filters find the rest.
 const DEVICES: u64 = 100;
@@ -96,6 +98,9 @@ fn rooms() -> Router<App> {
         .route("/experiments", room(VIEW, tracking::list))
         .route("/experiments/{experiment}", room(VIEW, tracking::one))
         .route("/runs/{run}", room(VIEW, tracking::run_room))
+        .route("/jobs", room(SEE_JOBS, jobs::list))
+        .route("/jobs/{job}", room(SEE_JOBS, jobs::one))
+        .route("/computes", room(SEE_JOBS, jobs::computes))
         .route("/rollouts", room(VIEW, rollouts))
         .route("/rollouts/{rollout}", room(VIEW, rollout_room))
         .route("/delivery", room(VIEW, delivery_room))
@@ -167,6 +172,7 @@ struct Named {
         alias = "alert",
         alias = "experiment",
         alias = "run",
+        alias = "job",
         alias = "number"
     )]
     name: String,

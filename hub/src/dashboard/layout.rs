@@ -28,6 +28,8 @@ pub(super) enum Room {
     Models,
     /// `/experiments`, `/runs` and below.
     Experiments,
+    /// `/jobs`, `/computes` and below.
+    Jobs,
     /// `/rollouts` and below.
     Rollouts,
     /// `/delivery`
@@ -43,10 +45,11 @@ pub(super) enum Room {
 }
 
 impl Room {
-    const DOORS: [(Self, &'static str, &'static str); 8] = [
+    const DOORS: [(Self, &'static str, &'static str); 9] = [
         (Self::Overview, "/", "Overview"),
         (Self::Devices, "/devices", "Devices"),
         (Self::Experiments, "/experiments", "Experiments"),
+        (Self::Jobs, "/jobs", "Jobs"),
         (Self::Models, "/models", "Models"),
         (Self::Rollouts, "/rollouts", "Rollouts"),
         (Self::Delivery, "/delivery", "Delivery"),
@@ -96,8 +99,10 @@ pub(super) fn page(frame: Frame, room: Room, title: &str, main: &Markup) -> Mark
                         nav.rooms aria-label="Main" {
                             @if frame.may(Permission::View) {
                                 @for (door, path, name) in Room::DOORS {
+                                    @if door != Room::Jobs || frame.may(Permission::SeeJobs) {
                                     a href=(scope.page(path)) aria-current=[(door == room).then_some("page")] {
                                         (name)
+                                    }
                                     }
                                 }
                             }

@@ -46,6 +46,9 @@ const REFERENCES: &str = "\
     UNION SELECT reference FROM model_version WHERE reference <> '' \
     UNION SELECT digest FROM delta WHERE state = 'ready' \
     UNION SELECT digest FROM tracking_artifact WHERE digest <> '' \
+    UNION SELECT project FROM job WHERE project <> '' \
+    UNION SELECT log FROM job_attempt WHERE log <> '' \
+    UNION SELECT digest FROM job_artifact \
     UNION SELECT digest FROM trust_document WHERE role IN ('root', 'targets', 'snapshot')";
 
 /// Every column that names one by its bytes: table and column.

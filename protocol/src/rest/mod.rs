@@ -36,9 +36,9 @@ mod truth;
 
 pub use self::{
     access::*, alert::*, attention::*, captures::*, charts::*, decision::*, delivery::*,
-    distances::*, expression::*, finding::*, fleet::*, job::*, labelling::*, measured::*, notify::*,
-    overview::*, plan::*, problem::*, quarantine::*, registry::*, rehearsal::*, rollout::*, tap::*,
-    timeline::*, tracking::*, trust::*, truth::*,
+    distances::*, expression::*, finding::*, fleet::*, job::*, labelling::*, measured::*,
+    notify::*, overview::*, plan::*, problem::*, quarantine::*, registry::*, rehearsal::*,
+    rollout::*, tap::*, timeline::*, tracking::*, trust::*, truth::*,
 };
 
 use alloc::{string::String, vec::Vec};
