@@ -11,11 +11,13 @@ use crate::commands::{
     capture::CaptureCommand,
     chart::ChartArgs,
     completions::CompletionsArgs,
+    compute::ComputeCommand,
     delivery::DeliveryArgs,
     device::DeviceCommand,
     distances::DistancesArgs,
     finding::FindingCommand,
     freeze::FreezeArgs,
+    job::JobCommand,
     key::KeyCommand,
     label::LabelCommand,
     login::LoginArgs,
@@ -90,6 +92,12 @@ pub(crate) enum Command {
     /// What rounds of retraining ask people
     #[command(subcommand)]
     Proposal(ProposalCommand),
+    /// Run commands on computes, with their logs and what they make: training
+    #[command(subcommand)]
+    Job(JobCommand),
+    /// Where jobs run
+    #[command(subcommand)]
+    Compute(ComputeCommand),
     /// Move devices to a version of a model
     #[command(subcommand)]
     Rollout(RolloutCommand),

@@ -13,6 +13,7 @@ mod commands;
 mod labels;
 mod out;
 mod package;
+mod project;
 mod show;
 mod store;
 mod tap;
@@ -24,9 +25,9 @@ use clap::Parser as _;
 
 use args::{Args, Command};
 use commands::{
-    Answer, Context, accuracy, alert, audit, authority, capture, chart, completions, delivery,
-    device, distances, finding, freeze, key, label, login, model, notify, overview, people,
-    quarantine, retrain, rollout, run as runs, session, setup, tap as tap_command, truth,
+    Answer, Context, accuracy, alert, audit, authority, capture, chart, completions, compute,
+    delivery, device, distances, finding, freeze, job, key, label, login, model, notify, overview,
+    people, quarantine, retrain, rollout, run as runs, session, setup, tap as tap_command, truth,
 };
 use out::{ReaderLeft, talk};
 
@@ -62,6 +63,8 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         Command::Rollout(command) => rollout::run(c, command)?,
         Command::Experiment(command) => runs::experiment(c, &command)?,
         Command::Run(command) => runs::run(c, command)?,
+        Command::Job(command) => job::run(c, command)?,
+        Command::Compute(command) => compute::run(c, command)?,
         Command::Freeze(args) => freeze::freeze(c, args)?,
         Command::Thaw => freeze::thaw(c)?,
         Command::Device(command) => device::run(c, command)?,

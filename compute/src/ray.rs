@@ -9,7 +9,6 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::{
     job::{AttemptKey, Ended, Environment, Evidence, Given, JobSpec, Problem},
@@ -282,7 +281,10 @@ mod tests {
         assert_eq!(request.body, Some(expected));
         let name = submission_id("a1", KEY);
         assert_eq!(stop(&name).path, "/api/jobs/tern-a1-12-2/stop");
-        assert_eq!((status(&name).method, delete(&name).method), ("GET", "DELETE"));
+        assert_eq!(
+            (status(&name).method, delete(&name).method),
+            ("GET", "DELETE")
+        );
     }
 
     #[test]

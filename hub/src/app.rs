@@ -22,6 +22,7 @@ use crate::{
     clock::Clock,
     counters::{Answers, Counters},
     delivery::{egress::Egress, ledger::Ledger},
+    jobs,
     notify::Courier,
     registry::vetting::Program,
     retrain,
@@ -96,6 +97,8 @@ pub struct App {
     pub tracking: tracking::Desk,
     /// What of retraining is kept in memory, and whom that wakes.
     pub retraining: retrain::Desk,
+    /// The machine's own compute, and what is known of jobs in memory.
+    pub jobs: jobs::Desk,
 }
 
 /// Asks a driver to look again. Carries no data: whoever is woken reads all it needs from the
@@ -188,5 +191,6 @@ pub(crate) async fn over(dir: &std::path::Path, store: Store, clock: Clock) -> A
         captures: Desk::default(),
         tracking: tracking::Desk::default(),
         retraining: retrain::Desk::default(),
+        jobs: jobs::Desk::default(),
     }
 }

@@ -7,6 +7,7 @@ mod broker;
 mod certificate;
 mod database;
 mod drift;
+mod jobs;
 mod oidc;
 mod otlp;
 mod retention;
@@ -24,6 +25,7 @@ pub use self::backup::{BackupArgs, RestoreArgs};
 pub use self::broker::{BrokerArgs, BrokerSettingsError};
 pub use self::certificate::CertificateArgs;
 pub use self::database::{DatabaseArgs, DatabaseSettingsError, DatabaseUrl};
+pub use self::jobs::{JobsArgs, Switch};
 pub use self::oidc::OidcArgs;
 pub use self::otlp::{OtlpArgs, OtlpError};
 pub use self::smtp::{SmtpArgs, SmtpSettingsError};
@@ -274,6 +276,9 @@ pub struct Config {
     /// How models are watched.
     #[command(flatten)]
     pub drift: Drift,
+    /// Jobs.
+    #[command(flatten)]
+    pub jobs: JobsArgs,
     /// Where mail is handed in.
     #[command(flatten)]
     pub smtp: SmtpArgs,

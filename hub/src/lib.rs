@@ -10,6 +10,7 @@
 
 mod data_dir;
 mod file_error;
+mod outgoing;
 mod serve;
 
 pub mod app;
@@ -22,6 +23,7 @@ pub mod rollout;
 pub mod transcode;
 
 pub mod retrain;
+pub mod jobs;
 pub mod tracking;
 
 pub mod alerts;

@@ -28,7 +28,7 @@ use crate::{
         authority::{Authorities, AuthorityError},
         identity::Registry,
         people::{People, PeopleError, link, oidc},
-        reach::{Ports, Reach},
+        reach::{self, Ports, Reach},
     },
     alerts,
     api::{self, Trust},
@@ -47,7 +47,7 @@ use crate::{
     clock::Clock,
     config::{
         BrokerArgs, BrokerSettingsError, Config, DatabaseSettingsError, NotLoopback,
-        SmtpSettingsError,
+        SmtpSettingsError, Switch,
     },
     counters::{self, Answers, Counters},
     dashboard,
@@ -56,7 +56,7 @@ use crate::{
     deltas,
     door::{Behind, Door},
     fleet::intake,
-    garbage,
+    garbage, jobs,
     link::{
         inbound::{self, Sinks},
         outbound::{self, Again, Senders},
@@ -274,6 +274,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         captures: Desk::new(Keys::load(&config.capture_keys)?),
         tracking: tracking::Desk::new(config.artifact_quota),
         retraining: retrain::Desk::default(),
+        jobs: jobs::Desk::new(of_jobs(&config, data.path())),
     };
     app.captures.tombstones.load(&app.store).await?;
     intake::all_offline(&app).await?;
@@ -302,6 +303,10 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
             mqtt: mqtt.map(|address| address.port()),
         });
     }
+    app.jobs.listening(jobs::Here {
+        url: url_here(&config, http),
+        own_authority: config.certificate.is_own(),
+    });
     let addresses = Addresses {
         http,
         mqtt,
@@ -402,6 +407,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         stop.clone(),
     ));
     let registering = boxed(tracking::version::run(app.clone(), stop.clone()));
+    let running_jobs = boxed(jobs::run(app.clone(), stop.clone()));
     let certifying = boxed(app.authorities.clone().run(stop.clone()));
     let stopped = stop.clone();
     let keeping = boxed(async move {
@@ -432,6 +438,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         part("notices", notifying),
         part("registered models", registering),
         part("retraining", retraining),
+        part("jobs", running_jobs),
         part("certificate for browsers", keeping),
     ];
     if let Some((dir, names)) = config.broker.broker_files.clone().zip(broker_names) {
@@ -486,6 +493,40 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         part_ended,
         _data: data,
     })
+}
+
+/// How jobs are set up.
+fn of_jobs(config: &Config, data: &Path) -> jobs::Settings {
+    let of = &config.jobs;
+    let root = of.jobs_root.clone().unwrap_or_else(|| data.join("jobs"));
+    jobs::Settings {
+        local: of.jobs == Switch::On,
+        // Jobs have a working directory of their own.
+        root: std::path::absolute(&root).unwrap_or(root),
+        slots: of.slots(),
+        memory: of.memory(),
+        gpus: of.jobs_gpus,
+        keep: of.jobs_keep,
+        quota: of.jobs_quota,
+        url: of.jobs_url.clone(),
+        open: config.insecure_loopback,
+    }
+}
+
+/// Where somebody on this machine reaches the hub.
+fn url_here(config: &Config, http: SocketAddr) -> String {
+    if config.insecure_loopback {
+        return format!("http://{http}");
+    }
+    let own = config.certificate.is_own();
+    // The hub's own certificate holds for the address that it is bound to; others' hold for names.
+    let host = if own && !http.ip().is_unspecified() {
+        reach::host(&http.ip().to_string())
+    } else {
+        let name = config.names.first();
+        reach::host(name.map_or("localhost", String::as_str))
+    };
+    format!("https://{host}:{}", http.port())
 }
 
 /// Prints the link with which the first account is made, unless there is one. Not by the log: it is a

@@ -13,7 +13,7 @@ use nix::unistd::Uid;
 
 use crate::{
     Verdict,
-    tools::{self, CARGO_DENY, MLFLOW_PACKAGES, PACKAGED, PYTHON_PACKAGES, Packaged},
+    tools::{self, CARGO_DENY, MLFLOW_PACKAGES, PACKAGED, PYTHON_PACKAGES, Packaged, RAY_PACKAGES},
     workspace,
 };
 
@@ -22,10 +22,11 @@ type Step = fn() -> Result<String>;
 
 /// Installs what is missing and says what could not be.
 pub(crate) fn run() -> Verdict {
-    let steps: [(&str, Step); 5] = [
+    let steps: [(&str, Step); 6] = [
         ("Debian packages", packages),
         ("Python with onnxruntime and aiosmtpd", python),
         ("Python with MLflow", mlflow),
+        ("Ray", ray),
         ("OpenID provider", openid),
         ("cargo-deny", cargo_deny),
     ];
@@ -89,6 +90,17 @@ fn mlflow() -> Result<String> {
     let what = environment("mlflow", &MLFLOW_PACKAGES)?;
     if !tools::mlflow_is_complete() {
         bail!("{} cannot import mlflow", tools::mlflow().display());
+    }
+    Ok(what)
+}
+
+fn ray() -> Result<String> {
+    if tools::ray_is_complete() {
+        return Ok(format!("{} is there", tools::ray().display()));
+    }
+    let what = environment("ray", &RAY_PACKAGES)?;
+    if !tools::ray_is_complete() {
+        bail!("{} cannot import ray", tools::ray().display());
     }
     Ok(what)
 }

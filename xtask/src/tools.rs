@@ -198,6 +198,22 @@ pub(crate) const MLFLOW_PACKAGES: [&str; 5] = [
 /// What needs it.
 pub(crate) const MLFLOW_USED_FOR: &str = "tracking by the unmodified MLflow client";
 
+/// Python with Ray, in a virtual environment of its own.
+pub(crate) fn ray() -> PathBuf {
+    workspace::target().join("ray/bin/python")
+}
+
+/// Whether that Python has what the tests start.
+pub(crate) fn ray_is_complete() -> bool {
+    succeeds(&ray(), &["-c", "import ray, aiohttp"])
+}
+
+/// What is installed there: its Jobs API is in the extra.
+pub(crate) const RAY_PACKAGES: [&str; 1] = ["ray[default]==RAYVERSION"];
+
+/// What needs it.
+pub(crate) const RAY_USED_FOR: &str = "jobs on a real Ray";
+
 /// Where `setup` installs cargo's own tools: below the target folder, so that nothing outside the
 /// clone changes.
 pub(crate) fn tools() -> PathBuf {

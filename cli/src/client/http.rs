@@ -207,6 +207,17 @@ impl Http {
         body.read_to_vec().map_err(|err| self.failed(err, STALL))
     }
 
+    /// An answer of any length, written as it comes; how many bytes it had.
+    pub(super) fn download(
+        &self,
+        path: &str,
+        parameters: &[(&'static str, String)],
+        to: &mut dyn io::Write,
+    ) -> Result<u64, ClientError> {
+        let body = self.follow(path, parameters, "application/octet-stream", STALL)?;
+        io::copy(&mut body.into_reader(), to).map_err(ClientError::Source)
+    }
+
     /// An answer that goes on, to be read as it comes; silence of `silence` ends it.
     pub(super) fn follow(
         &self,

@@ -11,6 +11,7 @@ mod captures;
 mod connection;
 mod error;
 mod http;
+mod jobs;
 mod notify;
 mod pages;
 pub mod probe;
@@ -27,6 +28,7 @@ pub use self::{
     connection::{Connection, Token},
     error::ClientError,
     http::address,
+    jobs::{JobQuery, LogQuery},
     pages::Pages,
     query::{
         AccuracyQuery, CaptureQuery, ChartQuery, DeviceQuery, DistancesQuery, FindingQuery,

@@ -12,6 +12,7 @@ pub(crate) mod device;
 pub(crate) mod distances;
 pub(crate) mod evidence;
 pub(crate) mod finding;
+pub(crate) mod job;
 pub(crate) mod key;
 pub(crate) mod measured;
 pub(crate) mod model;

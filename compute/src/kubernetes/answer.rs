@@ -129,7 +129,9 @@ pub fn seen(status: u16, job: &str, pods: &str, cancelled: bool) -> Seen {
 /// The pod that has the log: the last that was made, of the list of pods. A name that could not stand in an address is
 /// none.
 pub fn pod(status: u16, pods: &str) -> Option<String> {
-    let pods = serde_json::from_str::<Pods>(pods).ok().filter(|_| status == 200)?;
+    let pods = serde_json::from_str::<Pods>(pods)
+        .ok()
+        .filter(|_| status == 200)?;
     let name = pods.items.into_iter().next_back()?.metadata.name;
     let letters = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
     (!name.is_empty() && name.bytes().all(letters)).then_some(name)

@@ -14,7 +14,11 @@ fn secrets(cluster: &Cluster) -> String {
 }
 
 /// Creates what there is to create, in this order. One that is there already is no failure.
-pub fn create(cluster: &Cluster, secret: Option<&SecretManifest>, job: &JobManifest) -> Vec<Request> {
+pub fn create(
+    cluster: &Cluster,
+    secret: Option<&SecretManifest>,
+    job: &JobManifest,
+) -> Vec<Request> {
     let post = |path: String, body: serde_json::Value| Request {
         method: "POST",
         path,

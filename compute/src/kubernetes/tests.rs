@@ -130,12 +130,32 @@ fn a_job_becomes_a_manifest_that_the_api_takes() {
         text: "numpy\n".into(),
         python: None,
     };
-    valid(&serde_json::to_value(manifests(&name("a1", KEY), KEY, &spec, &Given::new(), &cluster()).unwrap().1).unwrap());
+    valid(
+        &serde_json::to_value(
+            manifests(&name("a1", KEY), KEY, &spec, &Given::new(), &cluster())
+                .unwrap()
+                .1,
+        )
+        .unwrap(),
+    );
     let largest = AttemptKey {
         job: JobId(u64::MAX),
         number: u32::MAX,
     };
-    valid(&serde_json::to_value(manifests(&name("a1b2c3d4", largest), largest, &spec, &Given::new(), &cluster()).unwrap().1).unwrap());
+    valid(
+        &serde_json::to_value(
+            manifests(
+                &name("a1b2c3d4", largest),
+                largest,
+                &spec,
+                &Given::new(),
+                &cluster(),
+            )
+            .unwrap()
+            .1,
+        )
+        .unwrap(),
+    );
 }
 
 #[test]
@@ -146,7 +166,9 @@ fn what_a_pod_cannot_do_is_refused_by_field() {
         text: String::new(),
         python: Some("3.11".into()),
     };
-    let problems = manifests(&name("a1", KEY), KEY, &spec, &Given::new(), &cluster()).err().unwrap();
+    let problems = manifests(&name("a1", KEY), KEY, &spec, &Given::new(), &cluster())
+        .err()
+        .unwrap();
     let places: Vec<&str> = problems.iter().map(|one| one.at.as_str()).collect();
     assert_eq!(places, ["artifacts", "environment.requirements.python"]);
 }
@@ -257,7 +279,10 @@ fn requests_name_the_attempt_and_nothing_else() {
             "/apis/batch/v1/namespaces/training/jobs"
         ]
     );
-    let bodies: Vec<String> = made.iter().map(|one| one.body.as_ref().unwrap().to_string()).collect();
+    let bodies: Vec<String> = made
+        .iter()
+        .map(|one| one.body.as_ref().unwrap().to_string())
+        .collect();
     assert!(bodies[0].contains("swordfish") && !bodies[1].contains("swordfish"));
     assert!(bodies[1].contains("TERN_URL"));
     assert_eq!(

@@ -42,6 +42,9 @@ pub struct Compute {
     pub units: u32,
     /// What each of them has.
     pub unit: Resources,
+    /// Graphics processors that all units share, whatever their number.
+    #[serde(default)]
+    pub shared_gpus: u32,
     /// Whether a job may take several.
     pub together: Together,
     /// How it grows and shrinks.
@@ -65,7 +68,7 @@ impl Compute {
         Free {
             cpu: u64::from(self.unit.cpu_millis) * u64::from(units),
             memory: self.unit.memory.saturating_mul(units.into()),
-            gpus: u64::from(self.unit.gpus) * u64::from(units),
+            gpus: u64::from(self.unit.gpus) * u64::from(units) + u64::from(self.shared_gpus),
         }
     }
 

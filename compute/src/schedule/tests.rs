@@ -38,6 +38,7 @@ fn machine(cores_each: u32, units: u32) -> Compute {
             gpus: 1,
             ..cores(cores_each)
         },
+        shared_gpus: 0,
         together: Together::OneMachine,
         scaling: Scaling::fixed(units),
         wanted: Wanted::default(),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, net::IpAddr};
 
 use tern_protocol::{
-    id::{DeviceId, IdentityId, TokenId, UserName, WorkspaceId},
+    id::{DeviceId, IdentityId, JobId, TokenId, UserName, WorkspaceId},
     rest::Role,
 };
 
@@ -40,6 +40,14 @@ pub enum Who {
         role: Role,
         /// Whether it may run the hub: its user may, and it was made for that.
         hub_admin: bool,
+    },
+    /// The command of a job, by the token that it was given: it may track what it does and publish what came of it, in
+    /// its workspace, while it runs.
+    Job {
+        /// Which.
+        id: JobId,
+        /// Its workspace.
+        workspace: WorkspaceId,
     },
     /// A device, by the certificate of its connection. It is no member of anything: it may fetch what
     /// ships in its workspace, and nothing else.
@@ -87,7 +95,7 @@ impl Principal {
     /// The role in a workspace, if there is one.
     pub fn role_in(&self, workspace: &WorkspaceId) -> Option<Role> {
         match &self.who {
-            Who::Anonymous | Who::Device { .. } => None,
+            Who::Anonymous | Who::Job { .. } | Who::Device { .. } => None,
             Who::Loopback => Some(Role::Admin),
             Who::User(account) if account.hub_admin => Some(Role::Admin),
             Who::User(account) => account.roles.get(workspace).copied(),
@@ -101,6 +109,9 @@ impl Principal {
 
     /// Whether this may do something in a workspace.
     pub fn may(&self, permission: Permission, workspace: &WorkspaceId) -> bool {
+        if let Who::Job { workspace: own, .. } = &self.who {
+            return own == workspace && permits_job(permission);
+        }
         let role = self.role_in(workspace);
         role.is_some_and(|role| permits(role, permission))
     }
@@ -111,7 +122,7 @@ impl Principal {
             Who::Loopback => true,
             Who::User(account) => account.hub_admin,
             Who::Token { hub_admin, .. } => *hub_admin,
-            Who::Anonymous | Who::Device { .. } => false,
+            Who::Anonymous | Who::Job { .. } | Who::Device { .. } => false,
         }
     }
 
@@ -120,7 +131,7 @@ impl Principal {
         match &self.who {
             Who::User(account) => Some(&account.user),
             Who::Token { user, .. } => Some(user),
-            Who::Anonymous | Who::Loopback | Who::Device { .. } => None,
+            Who::Anonymous | Who::Loopback | Who::Job { .. } | Who::Device { .. } => None,
         }
     }
 
@@ -134,9 +145,10 @@ impl Principal {
                 Who::Loopback => Access::Granted,
                 Who::Device { workspace: own, .. } if Some(own) == workspace => Access::Granted,
                 Who::Device { .. } => Access::Hidden,
-                Who::User(_) | Who::Token { .. } => Access::Forbidden,
+                Who::User(_) | Who::Token { .. } | Who::Job { .. } => Access::Forbidden,
             },
             _ if !known => Access::Unknown,
+            Policy::Member if matches!(self.who, Who::Job { .. }) => Access::Forbidden,
             Policy::Member => Access::Granted,
             Policy::HubAdmin if self.is_hub_admin() => Access::Granted,
             Policy::HubAdmin => Access::Forbidden,
@@ -145,6 +157,13 @@ impl Principal {
                 let Some(workspace) = workspace else {
                     return Access::Forbidden;
                 };
+                if let Who::Job { workspace: own, .. } = &self.who {
+                    return match (own == workspace, permits_job(permission)) {
+                        (false, _) => Access::Hidden,
+                        (true, true) => Access::Granted,
+                        (true, false) => Access::Forbidden,
+                    };
+                }
                 match self.role_in(workspace) {
                     None => Access::Hidden,
                     Some(role) if permits(role, permission) => Access::Granted,
@@ -155,6 +174,11 @@ impl Principal {
     }
 }
 
+/// What the command of a job may do: what MLflow's client needs.
+const fn permits_job(permission: Permission) -> bool {
+    matches!(permission, Permission::View | Permission::Publish)
+}
+
 /// As the audit log names it.
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -163,6 +187,7 @@ impl fmt::Display for Principal {
             Who::Loopback => f.write_str("somebody on this machine"),
             Who::User(account) => write!(f, "user {}", account.user),
             Who::Token { id, user, .. } => write!(f, "token {id} of {user}"),
+            Who::Job { id, .. } => write!(f, "job {id}"),
             Who::Device { device, .. } => write!(f, "device {device}"),
         }
     }
@@ -238,6 +263,38 @@ mod tests {
         assert_eq!(ada.access(Policy::Device, Some(&own)), Access::Forbidden);
         let nobody = Principal::ANONYMOUS.access(Policy::Device, Some(&own));
         assert_eq!(nobody, Access::Unknown);
+    }
+
+    #[test]
+    fn a_job_tracks_and_publishes_in_its_workspace_and_does_nothing_else() {
+        let job = Principal {
+            who: Who::Job {
+                id: JobId(1),
+                workspace: workspace("own"),
+            },
+            from: None,
+        };
+        let (own, other) = (workspace("own"), workspace("other"));
+        for permission in Permission::ALL {
+            let may = matches!(permission, Permission::View | Permission::Publish);
+            let expected = if may {
+                Access::Granted
+            } else {
+                Access::Forbidden
+            };
+            let policy = Policy::Workspace(permission);
+            assert_eq!(job.access(policy, Some(&own)), expected, "{permission:?}");
+            assert_eq!(job.access(policy, Some(&other)), Access::Hidden);
+            assert_eq!(job.may(permission, &own), may);
+            assert!(!job.may(permission, &other));
+        }
+        for policy in [Policy::Member, Policy::HubAdmin, Policy::Device] {
+            assert_eq!(
+                job.access(policy, Some(&own)),
+                Access::Forbidden,
+                "{policy:?}"
+            );
+        }
     }
 
     #[test]

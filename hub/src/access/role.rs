@@ -20,19 +20,25 @@ pub enum Permission {
     Label,
     /// Publish models.
     Publish,
+    /// See jobs, their logs and what they made.
+    SeeJobs,
     /// Move devices, invite and revoke them.
     Operate,
+    /// Run jobs: a job on the hub's machine may do what the hub may.
+    RunJobs,
     /// Change members, see everybody's tokens and the audit log.
     Administer,
 }
 
 impl Permission {
     /// All permissions.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::View,
         Self::Label,
         Self::Publish,
+        Self::SeeJobs,
         Self::Operate,
+        Self::RunJobs,
         Self::Administer,
     ];
 
@@ -42,25 +48,28 @@ impl Permission {
             Self::View => "view",
             Self::Label => "label",
             Self::Publish => "publish",
+            Self::SeeJobs => "see-jobs",
             Self::Operate => "operate",
+            Self::RunJobs => "run-jobs",
             Self::Administer => "administer",
         }
     }
 }
 
 /// The table: whether `role` permits `permission`. Whoever publishes models does not move devices,
-/// and the other way round: a fleet's change takes two, unless an admin does both.
+/// and the other way round: a fleet's change takes two, unless an admin does both. Whoever runs jobs has the hub's own
+/// rights on its machine, so only those do who administer anyway.
 pub const fn permits(role: Role, permission: Permission) -> bool {
     match role {
         Role::Viewer => matches!(permission, Permission::View),
         Role::Labeler => matches!(permission, Permission::View | Permission::Label),
         Role::Scientist => matches!(
             permission,
-            Permission::View | Permission::Label | Permission::Publish
+            Permission::View | Permission::Label | Permission::Publish | Permission::SeeJobs
         ),
         Role::Operator => matches!(
             permission,
-            Permission::View | Permission::Label | Permission::Operate
+            Permission::View | Permission::Label | Permission::Operate | Permission::SeeJobs
         ),
         Role::Admin => true,
     }
@@ -131,6 +140,7 @@ mod tests {
             assert!(permits(role, Permission::View));
             let admin = role == Role::Admin;
             assert_eq!(permits(role, Permission::Administer), admin);
+            assert_eq!(permits(role, Permission::RunJobs), admin);
             assert_eq!(role_named(role_name(role)), Some(role));
         }
     }

@@ -25,6 +25,7 @@ use crate::{
         principal::{Principal, Who},
     },
     app::App,
+    jobs,
     store::StoreError,
 };
 
@@ -88,6 +89,9 @@ async fn who(app: &App, headers: &HeaderMap, method: &Method) -> Result<Who, Api
         // Whoever sends this is a program; a cookie beside it counts nothing.
         let token = given.to_str().ok().and_then(api_token);
         let known = match token {
+            Some(token) if token.starts_with(jobs::TOKEN_PREFIX) => {
+                jobs::who_has_token(app, &token).await?
+            }
             Some(token) => token::who(app, &token).await?,
             None => None,
         };

@@ -17,6 +17,7 @@ mod blobs;
 mod captures;
 mod charts;
 mod coalesce;
+mod computes;
 mod delivery;
 mod devices;
 mod downloads;
@@ -26,6 +27,7 @@ mod findings;
 mod health;
 mod identities;
 mod invitations;
+mod jobs;
 mod join;
 mod labelling;
 mod login;
@@ -100,6 +102,8 @@ struct Streams(Arc<Semaphore>);
 const VIEW: Policy = Policy::Workspace(Permission::View);
 const LABEL: Policy = Policy::Workspace(Permission::Label);
 const PUBLISH: Policy = Policy::Workspace(Permission::Publish);
+const SEE_JOBS: Policy = Policy::Workspace(Permission::SeeJobs);
+const RUN_JOBS: Policy = Policy::Workspace(Permission::RunJobs);
 const OPERATE: Policy = Policy::Workspace(Permission::Operate);
 const ADMINISTER: Policy = Policy::Workspace(Permission::Administer);
 
@@ -146,7 +150,7 @@ pub fn router() -> Router<App> {
         .route(VIEW, routes!(retrain::list_trainings))
         .route(VIEW, routes!(retrain::show_training))
         .route(
-            ADMINISTER,
+            RUN_JOBS,
             routes!(retrain::save_training, retrain::remove_training),
         )
         .route(VIEW, routes!(retrain::list_proposals))
@@ -217,6 +221,12 @@ pub fn router() -> Router<App> {
         .route(VIEW, routes!(alerts::list_silences))
         .route(OPERATE, routes!(alerts::make_silence))
         .route(OPERATE, routes!(alerts::end_silence))
+        .route(SEE_JOBS, routes!(jobs::list_jobs))
+        .route(SEE_JOBS, routes!(jobs::show_job))
+        .route(SEE_JOBS, routes!(jobs::job_log))
+        .route(RUN_JOBS, routes!(jobs::cancel_job))
+        .route(SEE_JOBS, routes!(computes::list_computes))
+        .route(SEE_JOBS, routes!(computes::show_compute))
         .into_router()
         .layer(from_fn(time_limit));
     // Vetting, uploads and streams have limits of their own; deletions read all that goes, and proofs the audit log.
@@ -229,6 +239,9 @@ pub fn router() -> Router<App> {
         .route(PUBLISH, routes!(blobs::put_blob))
         .route(VIEW, routes!(blobs::head_blob, blobs::get_blob))
         .route(Policy::Device, routes!(downloads::download))
+        .route(RUN_JOBS, routes!(jobs::submit_job))
+        .route(RUN_JOBS, routes!(jobs::retry_job))
+        .route(SEE_JOBS, routes!(jobs::job_artifact))
         .route(VIEW, routes!(stream::stream))
         .route(VIEW, routes!(tap::tap))
         .into_router();
@@ -263,6 +276,10 @@ pub fn router() -> Router<App> {
         .route(Policy::HubAdmin, routes!(people::disable_user))
         .route(Policy::HubAdmin, routes!(people::enable_user))
         .route(Policy::HubAdmin, routes!(audit::list_all_audit))
+        .route(
+            Policy::HubAdmin,
+            routes!(computes::set_compute, computes::remove_compute),
+        )
         .into_router()
         .layer(DefaultBodyLimit::max(PEOPLE_BODY))
         .layer(from_fn(time_limit));

@@ -3,10 +3,10 @@
 
 use tern_protocol::rest::{
     AccuracyView, AlertRuleView, AlertView, AuditEntry, AuthorityView, CaptureRequestView,
-    CaptureView, DeletionView, DeviceView, EventView, ExperimentView, FindingView, IdentityView,
-    InvitationView, LessonView, MemberView, ModelView, NotificationView, Page, PlanTemplate,
-    ProposalView, QuarantineView, RetrainView, RolloutView, RunView, SilenceView, SubscriptionView,
-    TimelineEntry, TokenView, TrainingView, UserView, WorkspaceView,
+    CaptureView, ComputeView, DeletionView, DeviceView, EventView, ExperimentView, FindingView,
+    IdentityView, InvitationView, JobView, LessonView, MemberView, ModelView, NotificationView,
+    Page, PlanTemplate, ProposalView, QuarantineView, RetrainView, RolloutView, RunView,
+    SilenceView, SubscriptionView, TimelineEntry, TokenView, TrainingView, UserView, WorkspaceView,
 };
 
 pub(super) type AccuracyPage = Page<AccuracyView>;
@@ -16,6 +16,7 @@ pub(super) type AuditPage = Page<AuditEntry>;
 pub(super) type AuthorityPage = Page<AuthorityView>;
 pub(super) type CapturePage = Page<CaptureView>;
 pub(super) type CaptureRequestPage = Page<CaptureRequestView>;
+pub(super) type ComputePage = Page<ComputeView>;
 pub(super) type DeletionPage = Page<DeletionView>;
 pub(super) type DevicePage = Page<DeviceView>;
 pub(super) type EventPage = Page<EventView>;
@@ -24,6 +25,7 @@ pub(super) type FindingPage = Page<FindingView>;
 pub(super) type IdentityPage = Page<IdentityView>;
 pub(super) type InvitationPage = Page<InvitationView>;
 pub(super) type LessonPage = Page<LessonView>;
+pub(super) type JobPage = Page<JobView>;
 pub(super) type MemberPage = Page<MemberView>;
 pub(super) type ModelPage = Page<ModelView>;
 pub(super) type NotificationPage = Page<NotificationView>;

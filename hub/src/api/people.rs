@@ -108,7 +108,7 @@ fn whose<'a>(
 
 fn no_account() -> ApiError {
     ApiError::conflict(
-        "a hub that was started with --insecure-loopback has no accounts, and needs no tokens",
+        "whoever asks has no account, and so no tokens; a hub that was started with --insecure-loopback needs none",
     )
 }
 

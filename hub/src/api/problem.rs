@@ -16,6 +16,7 @@ use crate::{
     alerts::AlertError,
     blobs::BlobError,
     captures::CaptureError,
+    jobs::JobsError,
     monitor::{
         AcceptError, ChartError, DistancesError, TruthError, labelling::LabellingError,
         labels::ImportError,
@@ -442,6 +443,32 @@ impl From<TrackingError> for ApiError {
             TrackingError::Blob(err) => err.into(),
             TrackingError::Publish(err) => err.into(),
             TrackingError::Store(err) => err.into(),
+        }
+    }
+}
+
+impl From<JobsError> for ApiError {
+    fn from(err: JobsError) -> Self {
+        let text = err.to_string();
+        match err {
+            JobsError::Wrong(problems) => {
+                let finding = |problem: tern_compute::job::Problem| Finding {
+                    check: "job".into(),
+                    subject: problem.at,
+                    message: problem.text,
+                    remedy: String::new(),
+                };
+                Self::unprocessable(text).with(problems.into_iter().map(finding).collect())
+            }
+            JobsError::NoJob(_) | JobsError::NoCompute(_) | JobsError::NotFound(_) => {
+                Self::not_found(text)
+            }
+            JobsError::State(_) => Self::conflict(text),
+            JobsError::Impossible(_) => Self::unprocessable(text),
+            JobsError::Random => Self::unavailable(text),
+            JobsError::Blob(err) => err.into(),
+            JobsError::Tracking(err) => err.into(),
+            JobsError::Store(err) => err.into(),
         }
     }
 }

@@ -133,20 +133,31 @@ impl Keys {
     }
 
     /// What is stored of `bytes`: encrypted if there is a key.
-    pub fn seal(&self, whose: &Whose<'_>, mut bytes: Vec<u8>) -> Result<Vec<u8>, SealError> {
+    pub fn seal(&self, whose: &Whose<'_>, bytes: Vec<u8>) -> Result<Vec<u8>, SealError> {
+        self.seal_bound(whose.bytes(), bytes)
+    }
+
+    /// As [`Self::seal`], of something else than an input: bound to what names it, which begins like nothing else that
+    /// is sealed.
+    pub fn seal_bound(&self, to: Vec<u8>, mut bytes: Vec<u8>) -> Result<Vec<u8>, SealError> {
         let Some(Key { name, key }) = self.0.first() else {
             return Ok(bytes);
         };
         let mut nonce = [0; NONCE_LEN];
         getrandom::fill(&mut nonce).map_err(|_| SealError)?;
         let used = Nonce::assume_unique_for_key(nonce);
-        key.seal_in_place_append_tag(used, Aad::from(whose.bytes()), &mut bytes)
+        key.seal_in_place_append_tag(used, Aad::from(to), &mut bytes)
             .map_err(|_| SealError)?;
         Ok([MAGIC, name, &nonce, &bytes].concat())
     }
 
     /// What was stored.
     pub fn open(&self, whose: &Whose<'_>, stored: Vec<u8>) -> Opened {
+        self.open_bound(whose.bytes(), stored)
+    }
+
+    /// What [`Self::seal_bound`] stored.
+    pub fn open_bound(&self, to: Vec<u8>, stored: Vec<u8>) -> Opened {
         if !is_sealed(&stored) {
             return Opened::Bytes(stored);
         }
@@ -162,7 +173,7 @@ impl Keys {
         };
         let nonce = Nonce::assume_unique_for_key(*nonce);
         let mut bytes = sealed.to_vec();
-        match key.open_in_place(nonce, Aad::from(whose.bytes()), &mut bytes) {
+        match key.open_in_place(nonce, Aad::from(to), &mut bytes) {
             Ok(opened) => Opened::Bytes(opened.to_vec()),
             Err(_) => Opened::Damaged,
         }

@@ -39,3 +39,10 @@ pub struct CertificateArgs {
     #[arg(long, value_name = "FILE", requires = "acme_domains")]
     pub acme_ca: Option<PathBuf>,
 }
+
+impl CertificateArgs {
+    /// Whether everybody sees the certificate by the hub's own authority.
+    pub fn is_own(&self) -> bool {
+        self.https_certificate.is_none() && self.acme_domains.is_empty()
+    }
+}

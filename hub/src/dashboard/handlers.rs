@@ -47,12 +47,14 @@ mod access;
 mod alerts;
 mod captures;
 mod health;
+mod jobs;
 mod oidc;
 mod people;
 mod retrain;
 mod tracking;
 
 const VIEW: Policy = Policy::Workspace(Permission::View);
+const SEE_JOBS: Policy = Policy::Workspace(Permission::SeeJobs);
 
 /// Devices on one page of the list: a few screens; filters find the rest.
 const DEVICES: u64 = 100;
@@ -97,6 +99,9 @@ fn rooms() -> Router<App> {
         .route("/experiments", room(VIEW, tracking::list))
         .route("/experiments/{experiment}", room(VIEW, tracking::one))
         .route("/runs/{run}", room(VIEW, tracking::run_room))
+        .route("/jobs", room(SEE_JOBS, jobs::list))
+        .route("/jobs/{job}", room(SEE_JOBS, jobs::one))
+        .route("/computes", room(SEE_JOBS, jobs::computes))
         .route("/rollouts", room(VIEW, rollouts))
         .route("/rollouts/{rollout}", room(VIEW, rollout_room))
         .route("/proposals", room(VIEW, retrain::list))
@@ -180,6 +185,7 @@ struct Named {
         alias = "experiment",
         alias = "run",
         alias = "proposal",
+        alias = "job",
         alias = "number"
     )]
     name: String,

@@ -28,6 +28,8 @@ pub(super) enum Room {
     Models,
     /// `/experiments`, `/runs` and below.
     Experiments,
+    /// `/jobs`, `/computes` and below.
+    Jobs,
     /// `/rollouts` and below.
     Rollouts,
     /// `/delivery`
@@ -49,6 +51,7 @@ impl Room {
         (Self::Overview, "/", "Overview"),
         (Self::Devices, "/devices", "Devices"),
         (Self::Experiments, "/experiments", "Experiments"),
+        (Self::Jobs, "/jobs", "Jobs"),
         (Self::Models, "/models", "Models"),
         (Self::Rollouts, "/rollouts", "Rollouts"),
         (Self::Retraining, "/proposals", "Retraining"),
@@ -99,8 +102,10 @@ pub(super) fn page(frame: Frame, room: Room, title: &str, main: &Markup) -> Mark
                         nav.rooms aria-label="Main" {
                             @if frame.may(Permission::View) {
                                 @for (door, path, name) in Room::DOORS {
+                                    @if door != Room::Jobs || frame.may(Permission::SeeJobs) {
                                     a href=(scope.page(path)) aria-current=[(door == room).then_some("page")] {
                                         (name)
+                                    }
                                     }
                                 }
                             }

@@ -49,6 +49,9 @@ const REFERENCES: &str = "\
     UNION SELECT onnx FROM retrain_challenger \
     UNION SELECT golden FROM retrain_challenger WHERE golden <> '' \
     UNION SELECT reference FROM retrain_challenger WHERE reference <> '' \
+    UNION SELECT project FROM job WHERE project <> '' \
+    UNION SELECT log FROM job_attempt WHERE log <> '' \
+    UNION SELECT digest FROM job_artifact \
     UNION SELECT digest FROM trust_document WHERE role IN ('root', 'targets', 'snapshot')";
 
 /// Every column that names one by its bytes: table and column.

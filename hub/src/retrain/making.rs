@@ -2,7 +2,7 @@
 
 use tern_protocol::{
     id::{DatasetId, DatasetName},
-    rest::{DatasetBuild, DatasetLabel, DatasetPick, DatasetState},
+    rest::{DatasetBuild, DatasetPick, DatasetRows, DatasetState},
 };
 use tern_retrain::{
     Key, Work,
@@ -108,18 +108,36 @@ pub(super) async fn stands(
             return Ok(Some(failed(reason, again)));
         }
         DatasetState::Removed => failed("its files were removed".into(), Again::MayHelp),
-        DatasetState::Done => match made(app, of, view.id).await? {
-            Ok(made) => {
+        DatasetState::Done => match (view.withdrawn, view.rows) {
+            (None, Some(rows)) => {
                 // Nothing runs any more; what it gave is read where it is.
                 if !row.over {
                     work::settle(app.store.write(), workspace, model, key, view.id.0).await?;
                 }
-                Work::Done(made)
+                Work::Done(made(view.id, rows))
             }
-            Err(why) => failed(why, Again::MayHelp),
+            (withdrawn, _) => {
+                let why = withdrawn.map_or_else(String::new, |one| format!(": {}", one.reason));
+                failed(format!("it was withdrawn{why}"), Again::MayHelp)
+            }
         },
     };
     Ok(Some(work))
+}
+
+/// What a dataset holds to train on.
+fn made(id: DatasetId, rows: DatasetRows) -> Dataset {
+    Dataset {
+        id: id.0,
+        rows: match rows.different {
+            Some(different) => Rows::Numbers {
+                rows: rows.splits.train,
+                different,
+            },
+            None => Rows::Classes(rows.classes),
+        },
+        kept_out: rows.splits.kept_out,
+    }
 }
 
 fn failed<T>(reason: String, again: Again) -> Work<T> {
@@ -128,46 +146,6 @@ fn failed<T>(reason: String, again: Again) -> Work<T> {
 
 async fn end(app: &App, (workspace, model): &Of, key: Key, ended: &Ended) -> Result<(), StoreError> {
     work::end(app.store.write(), workspace, model, key, ended).await
-}
-
-/// What a dataset holds to train on, or why that cannot be read.
-async fn made(
-    app: &App,
-    (workspace, _): &Of,
-    id: DatasetId,
-) -> Result<Result<Dataset, String>, StoreError> {
-    let detail = match datasets::one(app, workspace, &DatasetPick::Id(id)).await {
-        Ok(detail) => detail,
-        Err(DatasetError::Store(err)) => return Err(err),
-        Err(err) => return Ok(Err(err.causes())),
-    };
-    let Some(manifest) = detail.manifest else {
-        return Ok(Err("it was withdrawn".into()));
-    };
-    let rows = match manifest.label {
-        DatasetLabel::Classes { .. } => {
-            let classes = manifest.statistics.classes.iter();
-            Rows::Classes(
-                classes
-                    .map(|(class, counts)| (class.clone(), counts.train))
-                    .collect(),
-            )
-        }
-        DatasetLabel::Number => {
-            let numbers = manifest.statistics.numbers.as_ref();
-            let numbers = numbers.and_then(|of| of.number.as_ref());
-            let same = numbers.is_some_and(|of| of.min.to_bits() == of.max.to_bits());
-            Rows::Numbers {
-                rows: manifest.splits.train.rows,
-                different: if same { 1 } else { 2 },
-            }
-        }
-    };
-    Ok(Ok(Dataset {
-        id: id.0,
-        rows,
-        kept_out: manifest.splits.kept_out.rows,
-    }))
 }
 
 /// Stops the making of a dataset.

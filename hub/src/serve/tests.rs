@@ -58,6 +58,7 @@ fn config(dir: &Path) -> Config {
         certificate: crate::config::CertificateArgs::default(),
         retention: crate::config::Retention::default(),
         drift: crate::config::Drift::default(),
+        jobs: crate::config::JobsArgs::off(),
         capture_keys: Vec::new(),
         database: crate::config::DatabaseArgs::default(),
         smtp: crate::config::SmtpArgs::default(),

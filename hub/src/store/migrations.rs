@@ -54,6 +54,9 @@ impl MigratorTrait for Steps {
             Box::new(crate::captures::schema::Numbers),
             Box::new(crate::monitor::truth::schema::Arms),
             Box::new(crate::tracking::schema::Migration),
+            Box::new(crate::jobs::schema::Jobs),
+            Box::new(crate::jobs::schema::Computes),
+            Box::new(crate::jobs::schema::Book),
             Box::new(crate::retrain::schema::Migration),
         ]
     }

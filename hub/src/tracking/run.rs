@@ -281,6 +281,27 @@ pub async fn info(
     Ok(read(&found)?)
 }
 
+/// The newest run of an experiment that has this tag, if it is there.
+pub async fn tagged(
+    db: &impl ConnectionTrait,
+    workspace: &WorkspaceId,
+    experiment: i64,
+    key: &str,
+    value: &str,
+) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT r.run_id FROM tracking_run r JOIN tracking_tag t ON t.run = r.id AND t.key = $3 \
+               WHERE r.workspace = $1 AND r.experiment = $2 AND t.value = $4 AND r.stage = 'active' \
+               ORDER BY r.id DESC LIMIT 1";
+    let values = [
+        workspace.as_str().into(),
+        experiment.into(),
+        key.into(),
+        value.into(),
+    ];
+    let found = SQL.row(db, sql, values).await?;
+    found.map(|row| SQL.column(&row, "run_id")).transpose()
+}
+
 /// As [`info`], if it is there; for what is written into it.
 pub(super) async fn active(
     db: &impl ConnectionTrait,

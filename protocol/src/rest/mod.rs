@@ -40,8 +40,7 @@ pub use self::{
     access::*, alert::*, attention::*, captures::*, charts::*, decision::*, delivery::*,
     distances::*, expression::*, finding::*, fleet::*, job::*, labelling::*, measured::*, notify::*,
     overview::*, package::*, plan::*, problem::*, quarantine::*, registry::*, rehearsal::*,
-    retrain::*, rollout::*, tap::*,
-    timeline::*, tracking::*, trust::*, truth::*,
+    retrain::*, rollout::*, tap::*, timeline::*, tracking::*, trust::*, truth::*,
 };
 
 use alloc::{string::String, vec::Vec};

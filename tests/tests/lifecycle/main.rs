@@ -1,4 +1,6 @@
 //! From an idea to a model on devices, end to end: what is tried is tracked, what is good is registered.
 
+mod clusters;
+mod jobs;
 mod mlflow;
 mod retraining;

@@ -155,6 +155,12 @@ fn missing_programs() -> Vec<Skip> {
             missing: format!("no {} with mlflow", tools::mlflow().display()),
         });
     }
+    if !tools::ray_is_complete() {
+        skips.push(Skip {
+            what: tools::RAY_USED_FOR,
+            missing: format!("no {} with ray", tools::ray().display()),
+        });
+    }
     if !tools::openid_is_complete() {
         skips.push(Skip {
             what: tools::OPENID_USED_FOR,

@@ -307,6 +307,7 @@ fn tests_with(
         command.envs(variables);
         command.env("TERN_PYTHON", tools::python());
         command.env("TERN_MLFLOW", tools::mlflow());
+        command.env("TERN_RAY", tools::ray());
         command.env("TERN_OPENID", tools::openid());
         if env::var("CI").is_ok_and(|ci| ci == "true") {
             // A test that misses a program then fails instead of skipping.

@@ -112,7 +112,7 @@ async fn enter(permission: Permission, mut request: Request, next: Next) -> Resp
 fn workspace_of(principal: &Principal) -> Option<WorkspaceId> {
     let default: WorkspaceId = DEFAULT.parse().ok()?;
     match &principal.who {
-        Who::Token { workspace, .. } => Some(workspace.clone()),
+        Who::Token { workspace, .. } | Who::Job { workspace, .. } => Some(workspace.clone()),
         Who::Loopback => Some(default),
         Who::User(_) if principal.role_in(&default).is_some() => Some(default),
         Who::User(account) => account.roles.keys().next().cloned(),

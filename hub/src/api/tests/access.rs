@@ -54,6 +54,10 @@ fn askers() -> Vec<Principal> {
         }
     }
     for workspace in [&own, &other] {
+        all.push(Who::Job {
+            id: tern_protocol::id::JobId(1),
+            workspace: workspace.clone(),
+        });
         all.push(Who::Device {
             identity: tern_protocol::id::IdentityId(1),
             workspace: workspace.clone(),

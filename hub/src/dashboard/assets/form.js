@@ -51,6 +51,8 @@ function valueOf(field) {
   if (field.dataset.json === "flag") return field.checked;
   if (field.value === "") return undefined; // as if it were not there
   if (field.dataset.json === "number") return Number(field.value);
+  if (field.dataset.json === "thousandths") return Math.round(Number(field.value) * 1000);
+  if (field.dataset.json === "gibibytes") return Math.round(Number(field.value) * 2 ** 30);
   if (field.dataset.json === "labels") return labelsOf(field.value);
   if (field.dataset.json === "list") return field.value.split(/[,;\s]+/).filter(Boolean);
   return field.value;
@@ -62,6 +64,13 @@ function wrong(field, text) {
   if (text) field.setAttribute("aria-invalid", "true");
   else field.removeAttribute("aria-invalid");
   return Boolean(place);
+}
+
+/** `a.b` is field b of a. */
+function put(body, name, value) {
+  const [first, ...rest] = name.split(".");
+  if (rest.length) put((body[first] ??= {}), rest.join("."), value);
+  else body[first] = value;
 }
 
 /** What the form says, or null if a field is wrong: then the first such has the focus. */
@@ -79,7 +88,7 @@ export function read(form) {
         continue;
       }
       const value = field.name && !text ? valueOf(field) : undefined;
-      if (value !== undefined) body[field.name] = value;
+      if (value !== undefined) put(body, field.name, value);
     } catch (err) {
       text = err.message;
     }
@@ -150,10 +159,11 @@ async function check(button) {
 async function send(form) {
   const body = read(form);
   if (!body) return;
-  const path = form.dataset.send.replace("{user}", () => {
-    const user = encodeURIComponent(body.user ?? "");
-    delete body.user;
-    return user;
+  // What stands in the address is not said again.
+  const path = form.dataset.send.replace(/\{(user|compute)\}/, (_, name) => {
+    const value = encodeURIComponent(body[name] ?? "");
+    delete body[name];
+    return value;
   });
   const method = form.dataset.method ?? "POST";
   const buttons = form.querySelectorAll("button");

@@ -14,6 +14,7 @@ pub(super) mod door;
 mod evidence;
 pub(super) mod findings;
 pub(super) mod health;
+pub(super) mod jobs;
 pub(super) mod label;
 pub(super) mod model;
 pub(super) mod models;

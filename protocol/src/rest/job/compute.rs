@@ -129,6 +129,9 @@ pub struct ComputeView {
     pub url: Option<String>,
     /// Whether the hub shows who it is.
     pub token: bool,
+    /// Authorities that vouch for it, as PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
     /// What one of its units has.
     pub unit: JobResources,
     /// How it grows and shrinks.

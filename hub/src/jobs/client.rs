@@ -1,0 +1,117 @@
+//! How a cluster is asked: few bytes, little time, and as who its settings say.
+//!
+//! Must never break: a token is in no error and no log.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::Read as _,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tern_compute::request::Request;
+use tern_protocol::{
+    id::ComputeName,
+    rest::{ComputeSettings, ComputeToken},
+};
+use ureq::{Agent, http};
+
+use super::computes::Compute;
+use crate::outgoing;
+
+/// Longest that an answer may take.
+const TIME: Duration = Duration::from_secs(10);
+
+/// Largest answer, in bytes: a log of Ray comes whole.
+pub(super) const ANSWER: u64 = 16 * 1024 * 1024;
+
+/// Bytes of a token's file.
+const TOKEN: u64 = 16 * 1024;
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: String,
+}
+
+/// Ways to clusters. Clones share connections.
+#[derive(Clone, Default)]
+pub(super) struct Clients(Arc<Mutex<HashMap<ComputeName, (Settled, Agent)>>>);
+
+/// What a way hangs on: with other settings it is another.
+type Settled = (Option<String>, Option<String>);
+
+/// The certificates in a text.
+pub(super) fn authorities(pem: &str) -> Result<Vec<ureq::tls::Certificate<'static>>, String> {
+    outgoing::certificates(pem)
+}
+
+impl Clients {
+    fn agent(&self, compute: &Compute) -> Result<Agent, String> {
+        let settings = &compute.settings;
+        let settled = (settings.url.clone(), settings.ca.clone());
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, agent)) = all.get(&compute.name)
+            && *known == settled
+        {
+            return Ok(agent.clone());
+        }
+        let roots = settings.ca.as_deref().map(authorities).transpose()?;
+        let agent = outgoing::agent(roots.as_deref(), TIME);
+        all.insert(compute.name.clone(), (settled, agent.clone()));
+        Ok(agent)
+    }
+
+    /// Asks, on a thread that may wait.
+    pub(super) async fn ask(&self, compute: &Compute, request: Request) -> Result<Answer, String> {
+        let agent = self.agent(compute)?;
+        let settings = compute.settings.clone();
+        let asked = tokio::task::spawn_blocking(move || ask(&agent, &settings, &request));
+        asked
+            .await
+            .unwrap_or_else(|_| Err("asking it broke".into()))
+    }
+}
+
+fn ask(agent: &Agent, settings: &ComputeSettings, request: &Request) -> Result<Answer, String> {
+    let base = settings.url.as_deref().unwrap_or_default();
+    let url = format!("{}{}", base.trim_end_matches('/'), request.path);
+    let body = request.body.as_ref().map(ToString::to_string);
+    let mut building = http::Request::builder()
+        .method(request.method)
+        .uri(url)
+        .header("accept", "application/json, text/plain, */*");
+    if let Some(token) = &settings.token {
+        let token = match token {
+            ComputeToken::Token(token) => token.clone(),
+            ComputeToken::File(path) => read(path)?,
+        };
+        building = building.header("authorization", format!("Bearer {token}"));
+    }
+    let wrong = |_| "its address or token does not fit into a request".to_owned();
+    let answer = match body {
+        None => agent.run(building.body(()).map_err(wrong)?),
+        Some(body) => {
+            let building = building.header("content-type", "application/json");
+            agent.run(building.body(body).map_err(wrong)?)
+        }
+    };
+    let answer = answer.map_err(|err| format!("it does not answer: {err}"))?;
+    let status = answer.status().as_u16();
+    let mut body = answer.into_body();
+    let body = body.with_config().limit(ANSWER).read_to_vec();
+    let body = body.map_err(|err| format!("its answer: {err}"))?;
+    Ok(Answer {
+        status,
+        body: String::from_utf8_lossy(&body).into_owned(),
+    })
+}
+
+fn read(path: &str) -> Result<String, String> {
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(TOKEN).read_to_string(&mut text));
+    read.map_err(|err| format!("the token in {path}: {err}"))?;
+    Ok(text.trim().to_owned())
+}
