@@ -11,6 +11,9 @@ use crate::commands::{
     capture::CaptureCommand,
     chart::ChartArgs,
     completions::CompletionsArgs,
+    data::DataCommand,
+    dataset::DatasetCommand,
+    datastore::DatastoreCommand,
     delivery::DeliveryArgs,
     device::DeviceCommand,
     distances::DistancesArgs,
@@ -83,6 +86,15 @@ pub(crate) enum Command {
     /// What was tried: runs, and which of them is best
     #[command(subcommand)]
     Run(RunCommand),
+    /// What models are trained on, in versions that never change
+    #[command(subcommand)]
+    Dataset(DatasetCommand),
+    /// Where files to import are
+    #[command(subcommand)]
+    Datastore(DatastoreCommand),
+    /// Clean rows and make features of them
+    #[command(subcommand)]
+    Data(DataCommand),
     /// Move devices to a version of a model
     #[command(subcommand)]
     Rollout(RolloutCommand),

@@ -24,8 +24,8 @@ use clap::Parser as _;
 
 use args::{Args, Command};
 use commands::{
-    Answer, Context, accuracy, alert, audit, authority, capture, chart, completions, delivery,
-    device, distances, finding, freeze, key, label, login, model, notify, overview, people,
+    Answer, Context, accuracy, alert, audit, authority, capture, chart, completions, data, dataset,
+    datastore, delivery, device, distances, finding, freeze, key, label, login, model, notify, overview, people,
     quarantine, rollout, run as runs, session, setup, tap as tap_command, truth,
 };
 use out::{ReaderLeft, talk};
@@ -58,6 +58,9 @@ fn run(args: Args) -> anyhow::Result<Answer> {
     Ok(match command {
         Command::Model(command) => model::run(c, command)?,
         Command::Rollout(command) => rollout::run(c, command)?,
+        Command::Dataset(command) => dataset::run(c, command)?,
+        Command::Datastore(command) => datastore::run(c, command)?,
+        Command::Data(command) => data::run(c, command)?,
         Command::Experiment(command) => runs::experiment(c, &command)?,
         Command::Run(command) => runs::run(c, command)?,
         Command::Freeze(args) => freeze::freeze(c, args)?,

@@ -136,6 +136,7 @@ impl Package {
             metrics: description.metrics,
             note: description.note,
             validation_accuracy: description.validation_accuracy,
+            dataset: None,
         };
         let parts = [Some(model), Some(golden), reference];
         Ok(Self {
@@ -167,7 +168,12 @@ fn describe(path: &Path) -> Result<Description, PackageError> {
 }
 
 impl Part {
-    fn read(what: &'static str, path: PathBuf, limit: u64) -> Result<Self, PackageError> {
+    /// Hashes a file.
+    pub(crate) fn read(
+        what: &'static str,
+        path: PathBuf,
+        limit: u64,
+    ) -> Result<Self, PackageError> {
         let unreadable = |source| PackageError::Part {
             part: what,
             path: path.clone(),

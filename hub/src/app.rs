@@ -21,6 +21,7 @@ use crate::{
     changes::Changes,
     clock::Clock,
     counters::{Answers, Counters},
+    datasets,
     delivery::{egress::Egress, ledger::Ledger},
     notify::Courier,
     registry::vetting::Program,
@@ -93,6 +94,8 @@ pub struct App {
     pub captures: Desk,
     /// What of experiments and runs is kept in memory.
     pub tracking: tracking::Desk,
+    /// What makes versions of datasets.
+    pub datasets: datasets::Desk,
 }
 
 /// Asks a driver to look again. Carries no data: whoever is woken reads all it needs from the
@@ -184,5 +187,6 @@ pub(crate) async fn over(dir: &std::path::Path, store: Store, clock: Clock) -> A
         engines: Engines::default(),
         captures: Desk::default(),
         tracking: tracking::Desk::default(),
+        datasets: datasets::Desk::new(dir, Vec::new()),
     }
 }

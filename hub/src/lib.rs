@@ -21,6 +21,7 @@ pub mod registry;
 pub mod rollout;
 pub mod transcode;
 
+pub mod datasets;
 pub mod tracking;
 
 pub mod alerts;

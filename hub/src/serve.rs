@@ -51,6 +51,7 @@ use crate::{
     },
     counters::{self, Answers, Counters},
     dashboard,
+    datasets,
     data_dir::{Addresses, DataDir, DataDirError},
     delivery::{self, carousel::Limits, egress::Egress, ledger::Ledger},
     deltas,
@@ -273,6 +274,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         engines: rollout::Engines::default(),
         captures: Desk::new(Keys::load(&config.capture_keys)?),
         tracking: tracking::Desk::new(config.artifact_quota),
+        datasets: datasets::Desk::new(data.path(), config.datastore_roots.clone()),
     };
     app.captures.tombstones.load(&app.store).await?;
     intake::all_offline(&app).await?;
@@ -396,6 +398,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         stop.clone(),
     ));
     let registering = boxed(tracking::version::run(app.clone(), stop.clone()));
+    let dataset_making = boxed(datasets::worker::run(app.clone(), stop.clone()));
     let certifying = boxed(app.authorities.clone().run(stop.clone()));
     let stopped = stop.clone();
     let keeping = boxed(async move {
@@ -416,6 +419,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         part("speaking to devices", speaking),
         part("certificates", certifying),
         part("deltas", boxed(deltas)),
+        part("datasets", dataset_making),
         part("garbage", collecting),
         part("scrubs", scrubbing),
         part("roll-ups", rolling_up),

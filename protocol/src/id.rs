@@ -191,6 +191,10 @@ names! {
     RuleName;
     /// A place where jobs run.
     ComputeName;
+    /// What models are trained on; its versions are numbered.
+    DatasetName;
+    /// A place where files to import are.
+    DatastoreName;
 }
 
 names! {
@@ -231,6 +235,8 @@ counters! {
     SilenceId(u64);
     /// One job: a command that runs on a compute.
     JobId(u64);
+    /// One version of a dataset, over all datasets of a hub.
+    DatasetId(u64);
 }
 
 /// 1, 2, 3 …; never reused, not even after deletion.

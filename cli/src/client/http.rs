@@ -207,6 +207,11 @@ impl Http {
         body.read_to_vec().map_err(|err| self.failed(err, STALL))
     }
 
+    /// An answer of any length, to be read as it comes.
+    pub(super) fn download(&self, path: &str) -> Result<Body, ClientError> {
+        self.follow(path, &[], "application/octet-stream", STALL)
+    }
+
     /// An answer that goes on, to be read as it comes; silence of `silence` ends it.
     pub(super) fn follow(
         &self,

@@ -278,7 +278,8 @@ fn follow(
             | Change::Alerts
             | Change::Experiments
             | Change::Runs { .. }
-            | Change::Run { .. } => false,
+            | Change::Run { .. }
+            | Change::Datasets => false,
         };
         if concerns && let Err(TrySendError::Disconnected(())) = wake.try_send(()) {
             return None;

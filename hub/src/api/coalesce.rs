@@ -30,6 +30,7 @@ fn subject(change: &Change) -> Subject {
         Change::Experiments => (8, String::new()),
         Change::Runs { experiment } => (9, experiment.to_string()),
         Change::Run { run } => (10, run.clone()),
+        Change::Datasets => (11, String::new()),
     }
 }
 

@@ -17,6 +17,7 @@ mod blobs;
 mod captures;
 mod charts;
 mod coalesce;
+mod datasets;
 mod delivery;
 mod devices;
 mod downloads;
@@ -134,6 +135,15 @@ pub fn router() -> Router<App> {
             OPERATE,
             routes!(plans::save_template, plans::remove_template),
         )
+        .route(VIEW, routes!(datasets::list_datasets))
+        .route(PUBLISH, routes!(datasets::make_dataset))
+        .route(VIEW, routes!(datasets::show_dataset))
+        .route(PUBLISH, routes!(datasets::remove_dataset))
+        .route(PUBLISH, routes!(datasets::stop_dataset))
+        .route(VIEW, routes!(datasets::show_rows))
+        .route(VIEW, routes!(datasets::list_datastores))
+        .route(ADMINISTER, routes!(datasets::add_datastore))
+        .route(ADMINISTER, routes!(datasets::remove_datastore))
         .route(VIEW, routes!(runs::list_experiments))
         .route(VIEW, routes!(runs::list_runs))
         .route(VIEW, routes!(runs::best_run))
@@ -207,6 +217,8 @@ pub fn router() -> Router<App> {
         .route(PUBLISH, routes!(models::publish_version))
         .route(PUBLISH, routes!(models::transcode_version))
         .route(PUBLISH, routes!(blobs::put_blob))
+        .route(VIEW, routes!(datasets::get_dataset_file))
+        .route(VIEW, routes!(datasets::diff_datasets))
         .route(VIEW, routes!(blobs::head_blob, blobs::get_blob))
         .route(Policy::Device, routes!(downloads::download))
         .route(VIEW, routes!(stream::stream))

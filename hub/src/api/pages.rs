@@ -3,7 +3,7 @@
 
 use tern_protocol::rest::{
     AccuracyView, AlertRuleView, AlertView, AuditEntry, AuthorityView, CaptureRequestView,
-    CaptureView, DeletionView, DeviceView, EventView, ExperimentView, FindingView, IdentityView,
+    CaptureView, DatasetRow, DatasetView, DatastoreView, DeletionView, DeviceView, EventView, ExperimentView, FindingView, IdentityView,
     InvitationView, MemberView, ModelView, NotificationView, Page, PlanTemplate, QuarantineView,
     RolloutView, RunView, SilenceView, SubscriptionView, TimelineEntry, TokenView, UserView,
     WorkspaceView,
@@ -16,6 +16,9 @@ pub(super) type AuditPage = Page<AuditEntry>;
 pub(super) type AuthorityPage = Page<AuthorityView>;
 pub(super) type CapturePage = Page<CaptureView>;
 pub(super) type CaptureRequestPage = Page<CaptureRequestView>;
+pub(super) type DatasetPage = Page<DatasetView>;
+pub(super) type DatasetRowPage = Page<DatasetRow>;
+pub(super) type DatastorePage = Page<DatastoreView>;
 pub(super) type DeletionPage = Page<DeletionView>;
 pub(super) type DevicePage = Page<DeviceView>;
 pub(super) type EventPage = Page<EventView>;

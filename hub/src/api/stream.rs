@@ -60,6 +60,7 @@ const fn name(change: &Change) -> &'static str {
         Change::Experiments => "experiments",
         Change::Runs { .. } => "runs",
         Change::Run { .. } => "run",
+        Change::Datasets => "datasets",
     }
 }
 

@@ -35,6 +35,9 @@ const NAME: usize = 8;
 /// Bytes of a key.
 const KEY: usize = 32;
 
+/// Bytes that sealed ones are longer than what was sealed: those above, and the tag.
+pub const OVERHEAD: usize = MAGIC.len() + NAME + NONCE_LEN + 16;
+
 /// What is read of a key's file at most.
 const FILE: u64 = 1024;
 
@@ -132,21 +135,36 @@ impl Keys {
         Self(Arc::new(keys.iter().map(key).collect()))
     }
 
+    /// Whether there is a key that encrypts.
+    pub fn encrypts(&self) -> bool {
+        !self.0.is_empty()
+    }
+
     /// What is stored of `bytes`: encrypted if there is a key.
-    pub fn seal(&self, whose: &Whose<'_>, mut bytes: Vec<u8>) -> Result<Vec<u8>, SealError> {
+    pub fn seal(&self, whose: &Whose<'_>, bytes: Vec<u8>) -> Result<Vec<u8>, SealError> {
+        self.seal_bound(whose.bytes(), bytes)
+    }
+
+    /// As [`Self::seal`], of something that is no capture: it opens only where the same is said of whose it is.
+    pub fn seal_bound(&self, whose: Vec<u8>, mut bytes: Vec<u8>) -> Result<Vec<u8>, SealError> {
         let Some(Key { name, key }) = self.0.first() else {
             return Ok(bytes);
         };
         let mut nonce = [0; NONCE_LEN];
         getrandom::fill(&mut nonce).map_err(|_| SealError)?;
         let used = Nonce::assume_unique_for_key(nonce);
-        key.seal_in_place_append_tag(used, Aad::from(whose.bytes()), &mut bytes)
+        key.seal_in_place_append_tag(used, Aad::from(whose), &mut bytes)
             .map_err(|_| SealError)?;
         Ok([MAGIC, name, &nonce, &bytes].concat())
     }
 
     /// What was stored.
     pub fn open(&self, whose: &Whose<'_>, stored: Vec<u8>) -> Opened {
+        self.open_bound(whose.bytes(), stored)
+    }
+
+    /// As [`Self::open`], of what [`Self::seal_bound`] sealed.
+    pub fn open_bound(&self, whose: Vec<u8>, stored: Vec<u8>) -> Opened {
         if !is_sealed(&stored) {
             return Opened::Bytes(stored);
         }
@@ -162,7 +180,7 @@ impl Keys {
         };
         let nonce = Nonce::assume_unique_for_key(*nonce);
         let mut bytes = sealed.to_vec();
-        match key.open_in_place(nonce, Aad::from(whose.bytes()), &mut bytes) {
+        match key.open_in_place(nonce, Aad::from(whose), &mut bytes) {
             Ok(opened) => Opened::Bytes(opened.to_vec()),
             Err(_) => Opened::Damaged,
         }

@@ -46,6 +46,7 @@ use crate::{
 mod access;
 mod alerts;
 mod captures;
+mod datasets;
 mod health;
 mod oidc;
 mod people;
@@ -93,6 +94,8 @@ fn rooms() -> Router<App> {
             "/models/{model}/label",
             room(Policy::Workspace(Permission::Label), label_room),
         )
+        .route("/datasets", room(VIEW, datasets::list))
+        .route("/datasets/{dataset}", room(VIEW, datasets::one))
         .route("/experiments", room(VIEW, tracking::list))
         .route("/experiments/{experiment}", room(VIEW, tracking::one))
         .route("/runs/{run}", room(VIEW, tracking::run_room))
@@ -167,6 +170,7 @@ struct Named {
         alias = "alert",
         alias = "experiment",
         alias = "run",
+        alias = "dataset",
         alias = "number"
     )]
     name: String,

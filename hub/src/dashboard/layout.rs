@@ -28,6 +28,8 @@ pub(super) enum Room {
     Models,
     /// `/experiments`, `/runs` and below.
     Experiments,
+    /// `/datasets` and below.
+    Datasets,
     /// `/rollouts` and below.
     Rollouts,
     /// `/delivery`
@@ -43,9 +45,10 @@ pub(super) enum Room {
 }
 
 impl Room {
-    const DOORS: [(Self, &'static str, &'static str); 8] = [
+    const DOORS: [(Self, &'static str, &'static str); 9] = [
         (Self::Overview, "/", "Overview"),
         (Self::Devices, "/devices", "Devices"),
+        (Self::Datasets, "/datasets", "Datasets"),
         (Self::Experiments, "/experiments", "Experiments"),
         (Self::Models, "/models", "Models"),
         (Self::Rollouts, "/rollouts", "Rollouts"),

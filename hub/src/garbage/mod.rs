@@ -46,6 +46,7 @@ const REFERENCES: &str = "\
     UNION SELECT reference FROM model_version WHERE reference <> '' \
     UNION SELECT digest FROM delta WHERE state = 'ready' \
     UNION SELECT digest FROM tracking_artifact WHERE digest <> '' \
+    UNION SELECT digest FROM dataset_file \
     UNION SELECT digest FROM trust_document WHERE role IN ('root', 'targets', 'snapshot')";
 
 /// Every column that names one by its bytes: table and column.
@@ -112,6 +113,23 @@ pub async fn collect(
         txn.rollback().await.doing("collecting garbage")?;
     }
     Ok(gone)
+}
+
+/// Removes these blobs now, but for those that something refers to: of data that has to go.
+pub(crate) async fn discard(
+    store: &Store,
+    blobs: &Blobs,
+    gone: &[Digest],
+) -> Result<(), GarbageError> {
+    for batch in gone.chunks(BATCH) {
+        let txn = store.write().begin().await.doing("discarding blobs")?;
+        let kept = references(&txn).await?;
+        for digest in batch.iter().filter(|digest| !kept.contains(*digest)) {
+            blobs.discard(*digest).await?;
+        }
+        txn.rollback().await.doing("discarding blobs")?;
+    }
+    Ok(())
 }
 
 fn is_garbage(blob: &Unclaimed, kept: &HashSet<Digest>) -> bool {

@@ -54,6 +54,9 @@ impl MigratorTrait for Steps {
             Box::new(crate::captures::schema::Numbers),
             Box::new(crate::monitor::truth::schema::Arms),
             Box::new(crate::tracking::schema::Migration),
+            Box::new(crate::datasets::schema::Migration),
+            Box::new(crate::datasets::schema::Trained),
+            Box::new(crate::datasets::schema::Datastores),
         ]
     }
 }

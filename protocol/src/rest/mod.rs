@@ -9,6 +9,7 @@ mod alert;
 mod attention;
 mod captures;
 mod charts;
+mod dataset;
 mod decision;
 mod delivery;
 mod distances;
@@ -22,6 +23,7 @@ mod measured;
 mod notify;
 mod overview;
 mod plan;
+mod preparation;
 mod problem;
 mod quarantine;
 mod registry;
@@ -34,9 +36,9 @@ mod trust;
 mod truth;
 
 pub use self::{
-    access::*, alert::*, attention::*, captures::*, charts::*, decision::*, delivery::*,
+    access::*, alert::*, attention::*, captures::*, charts::*, dataset::*, decision::*, delivery::*,
     distances::*, expression::*, finding::*, fleet::*, labelling::*, measured::*, notify::*,
-    overview::*, plan::*, problem::*, quarantine::*, registry::*, rehearsal::*, rollout::*, tap::*,
+    overview::*, plan::*, preparation::*, problem::*, quarantine::*, registry::*, rehearsal::*, rollout::*, tap::*,
     timeline::*, tracking::*, trust::*, truth::*,
 };
 

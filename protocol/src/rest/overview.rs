@@ -131,6 +131,8 @@ pub enum Change {
         /// Which.
         run: String,
     },
+    /// Datasets, or where their files are from.
+    Datasets,
     /// Telemetry or labels were stored.
     Telemetry {
         /// When.

@@ -1,3 +1,5 @@
 //! From an idea to a model on devices, end to end: what is tried is tracked, what is good is registered.
 
+mod datasets;
 mod mlflow;
+mod prepared;
