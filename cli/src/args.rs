@@ -12,6 +12,9 @@ use crate::commands::{
     chart::ChartArgs,
     completions::CompletionsArgs,
     compute::ComputeCommand,
+    data::DataCommand,
+    dataset::DatasetCommand,
+    datastore::DatastoreCommand,
     delivery::DeliveryArgs,
     device::DeviceCommand,
     distances::DistancesArgs,
@@ -98,6 +101,15 @@ pub(crate) enum Command {
     /// Where jobs run
     #[command(subcommand)]
     Compute(ComputeCommand),
+    /// What models are trained on, in versions that never change
+    #[command(subcommand)]
+    Dataset(DatasetCommand),
+    /// Where files to import are
+    #[command(subcommand)]
+    Datastore(DatastoreCommand),
+    /// Clean rows and make features of them
+    #[command(subcommand)]
+    Data(DataCommand),
     /// Move devices to a version of a model
     #[command(subcommand)]
     Rollout(RolloutCommand),

@@ -25,9 +25,10 @@ use clap::Parser as _;
 
 use args::{Args, Command};
 use commands::{
-    Answer, Context, accuracy, alert, audit, authority, capture, chart, completions, compute,
-    delivery, device, distances, finding, freeze, job, key, label, login, model, notify, overview,
-    people, quarantine, retrain, rollout, run as runs, session, setup, tap as tap_command, truth,
+    Answer, Context, accuracy, alert, audit, authority, capture, chart, completions, compute, data,
+    dataset, datastore, delivery, device, distances, finding, freeze, job, key, label, login, model,
+    notify, overview, people, quarantine, retrain, rollout, run as runs, session, setup,
+    tap as tap_command, truth,
 };
 use out::{ReaderLeft, talk};
 
@@ -61,6 +62,9 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         Command::Retrain(command) => retrain::run(c, command)?,
         Command::Proposal(command) => retrain::proposal(c, command)?,
         Command::Rollout(command) => rollout::run(c, command)?,
+        Command::Dataset(command) => dataset::run(c, command)?,
+        Command::Datastore(command) => datastore::run(c, command)?,
+        Command::Data(command) => data::run(c, command)?,
         Command::Experiment(command) => runs::experiment(c, &command)?,
         Command::Run(command) => runs::run(c, command)?,
         Command::Job(command) => job::run(c, command)?,

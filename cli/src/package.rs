@@ -125,7 +125,12 @@ fn describe(path: &Path) -> Result<PackageDescription, PackageError> {
 }
 
 impl Part {
-    fn read(what: &'static str, path: PathBuf, limit: u64) -> Result<Self, PackageError> {
+    /// Hashes a file.
+    pub(crate) fn read(
+        what: &'static str,
+        path: PathBuf,
+        limit: u64,
+    ) -> Result<Self, PackageError> {
         let unreadable = |source| PackageError::Part {
             part: what,
             path: path.clone(),

@@ -21,6 +21,7 @@ use crate::{
     changes::Changes,
     clock::Clock,
     counters::{Answers, Counters},
+    datasets,
     delivery::{egress::Egress, ledger::Ledger},
     jobs,
     notify::Courier,
@@ -99,6 +100,8 @@ pub struct App {
     pub retraining: retrain::Desk,
     /// The machine's own compute, and what is known of jobs in memory.
     pub jobs: jobs::Desk,
+    /// What makes versions of datasets.
+    pub datasets: datasets::Desk,
 }
 
 /// Asks a driver to look again. Carries no data: whoever is woken reads all it needs from the
@@ -192,5 +195,6 @@ pub(crate) async fn over(dir: &std::path::Path, store: Store, clock: Clock) -> A
         tracking: tracking::Desk::default(),
         retraining: retrain::Desk::default(),
         jobs: jobs::Desk::default(),
+        datasets: datasets::Desk::new(dir, Vec::new()),
     }
 }

@@ -243,6 +243,9 @@ pub struct Config {
     /// Room for artifacts of runs, in bytes, for each workspace: what does not fit is refused.
     #[arg(long, value_name = "BYTES", default_value_t = crate::tracking::QUOTA)]
     pub artifact_quota: u64,
+    /// Datastores of the kind `directory` may be in this directory or below it. Repeatable; none may be without.
+    #[arg(long = "datastore-root", value_name = "DIR")]
+    pub datastore_roots: Vec<PathBuf>,
     /// Keep blobs that nothing refers to for this time after they were uploaded or asked for, at least
     /// 10m; then they go.
     #[arg(long, value_name = "TIME", default_value = "1d", value_parser = grace)]

@@ -24,6 +24,7 @@ pub mod transcode;
 
 pub mod retrain;
 pub mod jobs;
+pub mod datasets;
 pub mod tracking;
 
 pub mod alerts;

@@ -51,6 +51,7 @@ use crate::{
     },
     counters::{self, Answers, Counters},
     dashboard,
+    datasets,
     data_dir::{Addresses, DataDir, DataDirError},
     delivery::{self, carousel::Limits, egress::Egress, ledger::Ledger},
     deltas,
@@ -275,6 +276,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         tracking: tracking::Desk::new(config.artifact_quota),
         retraining: retrain::Desk::default(),
         jobs: jobs::Desk::new(of_jobs(&config, data.path())),
+        datasets: datasets::Desk::new(data.path(), config.datastore_roots.clone()),
     };
     app.captures.tombstones.load(&app.store).await?;
     intake::all_offline(&app).await?;
@@ -408,6 +410,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     ));
     let registering = boxed(tracking::version::run(app.clone(), stop.clone()));
     let running_jobs = boxed(jobs::run(app.clone(), stop.clone()));
+    let dataset_making = boxed(datasets::worker::run(app.clone(), stop.clone()));
     let certifying = boxed(app.authorities.clone().run(stop.clone()));
     let stopped = stop.clone();
     let keeping = boxed(async move {
@@ -428,6 +431,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         part("speaking to devices", speaking),
         part("certificates", certifying),
         part("deltas", boxed(deltas)),
+        part("datasets", dataset_making),
         part("garbage", collecting),
         part("scrubs", scrubbing),
         part("roll-ups", rolling_up),

@@ -193,6 +193,10 @@ names! {
     ComputeName;
     /// How challengers of a model are trained: a job that is kept under a name.
     TrainingName;
+    /// What models are trained on; its versions are numbered.
+    DatasetName;
+    /// A place where files to import are.
+    DatastoreName;
 }
 
 names! {
@@ -235,6 +239,8 @@ counters! {
     JobId(u64);
     /// One question that a round of retraining puts to people.
     ProposalId(u64);
+    /// One version of a dataset, over all datasets of a hub.
+    DatasetId(u64);
 }
 
 /// 1, 2, 3 …; never reused, not even after deletion.

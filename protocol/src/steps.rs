@@ -105,6 +105,24 @@ pub enum PreStep {
         #[n(0)]
         axes: Vec<u32>,
     },
+    /// Elements that are missing (NaN) become these; those without one stay missing. `f32` only. The list is as long as
+    /// there are elements in a sample, or holds one number for all.
+    #[n(6)]
+    #[cbor(map)]
+    Impute {
+        /// What each element becomes.
+        #[n(0)]
+        values: Vec<Option<f32>>,
+    },
+    /// Elements that are places in lists of categories become an element a category: 1 at that place, 0 elsewhere, and 0
+    /// everywhere of one that is missing or no place. `f32` only; a sample has one dimension.
+    #[n(7)]
+    #[cbor(map)]
+    OneHot {
+        /// How many categories each element has; 0: it is a number, and stays what it is.
+        #[n(0)]
+        sizes: Vec<u32>,
+    },
 }
 
 /// How values of a resized image are found.
@@ -209,6 +227,8 @@ impl PreStep {
             Self::Cast { .. } => "cast",
             Self::Reshape { .. } => "reshape",
             Self::Transpose { .. } => "transpose",
+            Self::Impute { .. } => "impute",
+            Self::OneHot { .. } => "onehot",
         }
     }
 }
@@ -249,6 +269,14 @@ impl fmt::Display for PreStep {
             Self::Cast { to } => write!(f, "cast {to}"),
             Self::Reshape { shape } => write!(f, "reshape {shape:?}"),
             Self::Transpose { axes } => write!(f, "transpose {axes:?}"),
+            Self::Impute { values } => {
+                let filled = values.iter().filter(|value| value.is_some()).count();
+                write!(f, "impute {filled} elements")
+            }
+            Self::OneHot { sizes } => {
+                let encoded = sizes.iter().filter(|size| **size > 0).count();
+                write!(f, "onehot {encoded} elements")
+            }
         }
     }
 }

@@ -238,6 +238,7 @@ impl Package {
             metrics: self.metrics.clone(),
             note: "from a test".into(),
             validation_accuracy: None,
+            dataset: None,
         }
     }
 

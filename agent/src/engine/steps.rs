@@ -10,7 +10,7 @@ use tern_protocol::{
 };
 use tract_onnx::{
     prelude::{
-        DatumType, IntoArcTensor as _, SpecialOps as _, Tensor, TractResult, TypedFact, TypedModel,
+        Datum as _, DatumType, IntoArcTensor as _, SpecialOps as _, Tensor, TractResult, TypedFact, TypedModel,
         tvec,
     },
     tract_core::{
@@ -19,8 +19,8 @@ use tract_onnx::{
             array::Gather,
             binary::TypedBinOp,
             cast::cast,
-            logic::comp_gte,
-            math::{add, mul, sub},
+            logic::{Iff, comp_eq, comp_gte},
+            math::{add, is_nan, mul, sub},
             nn::{Reduce, Reducer, Softmax, SoftmaxKind},
         },
     },
@@ -251,7 +251,46 @@ impl Wire<'_> {
                 }
                 Ok(())
             }
+            PreStep::Impute { values } => self.impute(form, values),
+            PreStep::OneHot { sizes } => self.one_hot(rank, sizes),
         }
+    }
+
+    /// Missing elements become these; one without a value becomes NaN, which it was.
+    fn impute(&mut self, form: &Form, values: &[Option<f32>]) -> TractResult<()> {
+        let input = self.at;
+        let shape = Self::list_shape(form, values.len(), Channels::Last);
+        let values: Vec<f32> = values.iter().map(|value| value.unwrap_or(f32::NAN)).collect();
+        let values = Tensor::from_shape(&shape, &values)?;
+        let values = self.constant("fill", values)?;
+        self.then("missing", is_nan(), &[])?;
+        self.then("impute", Iff, &[values, input])
+    }
+
+    /// Each element is spread over its categories, and compared with the place of each.
+    fn one_hot(&mut self, rank: usize, sizes: &[u32]) -> TractResult<()> {
+        let (mut from, mut places, mut encoded) = (Vec::new(), Vec::new(), Vec::new());
+        for (element, size) in sizes.iter().enumerate() {
+            for place in 0..(*size).max(1) {
+                from.push(element as i64);
+                places.push(place as f32);
+                encoded.push(*size > 0);
+            }
+        }
+        let mut shape = vec![1; rank];
+        shape[rank - 1] = from.len();
+        let from = self.constant("spread", tract_onnx::prelude::tensor1(&from))?;
+        self.then("spread", Gather::new(rank - 1), &[from])?;
+        let spread = self.at;
+        let places = self.constant("places", Tensor::from_shape(&shape, &places)?)?;
+        self.then("is", TypedBinOp(comp_eq(), None), &[places])?;
+        self.then("onehot", cast(f32::datum_type()), &[])?;
+        if encoded.iter().all(|encoded| *encoded) {
+            return Ok(());
+        }
+        let (hot, encoded) = (self.at, Tensor::from_shape(&shape, &encoded)?);
+        self.at = self.constant("encoded", encoded)?;
+        self.then("onehot", Iff, &[hot, spread])
     }
 
     /// The shape under which a list of numbers meets a tensor.

@@ -111,6 +111,12 @@ impl<'de> Visitor<'de> for Filler<'_> {
         Ok(())
     }
 
+    /// A value that is missing; of whole numbers none can be.
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.numbers.push_float(f64::NAN);
+        Ok(())
+    }
+
     fn visit_f64<E>(self, number: f64) -> Result<(), E> {
         self.numbers.push_float(number);
         Ok(())
@@ -192,6 +198,9 @@ mod tests {
             Some(large.to_le_bytes().into())
         );
         assert_eq!(bytes("[]", Dtype::F64), Some(vec![]));
+        let missing = bytes("[1, null]", Dtype::F32).expect("floats");
+        let missing = f32::from_le_bytes(missing[4..].try_into().expect("four"));
+        assert!(missing.is_nan());
     }
 
     #[test]
@@ -204,7 +213,8 @@ mod tests {
             ("[3000000000]", Dtype::I32),
             ("[18446744073709551615]", Dtype::I64),
             ("[\"1\"]", Dtype::F32),
-            ("[null]", Dtype::F32),
+            ("[null]", Dtype::I32),
+            ("null", Dtype::F32),
             ("7", Dtype::F32),
             (&deep, Dtype::F32),
         ];

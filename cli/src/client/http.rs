@@ -218,6 +218,11 @@ impl Http {
         io::copy(&mut body.into_reader(), to).map_err(ClientError::Source)
     }
 
+    /// An answer of any length, to be read as it comes.
+    pub(super) fn reader(&self, path: &str) -> Result<Body, ClientError> {
+        self.follow(path, &[], "application/octet-stream", STALL)
+    }
+
     /// An answer that goes on, to be read as it comes; silence of `silence` ends it.
     pub(super) fn follow(
         &self,

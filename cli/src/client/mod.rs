@@ -9,6 +9,7 @@ mod access;
 mod alert;
 mod captures;
 mod connection;
+mod datasets;
 mod error;
 mod http;
 mod jobs;

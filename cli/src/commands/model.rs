@@ -10,7 +10,9 @@ use tern_protocol::{
     id::{ModelName, ModelVersion},
     limits,
     manifest::Manifest,
-    rest::{ModelView, Revoke, Transcoding, VersionView},
+    rest::{
+        DatasetPick, ModelView, NewInputSteps, NewPreStep, Revoke, Transcoding, VersionView,
+    },
 };
 
 use super::{
@@ -46,6 +48,10 @@ pub(crate) enum ModelCommand {
         /// Then publish it with its weights stored like this as well, each as a version of its own
         #[arg(long, value_enum, value_name = "HOW")]
         transcode: Vec<To>,
+        /// The dataset that it was trained on: NAME@NUMBER, NAME for the newest, or an id. If that was prepared, devices
+        /// do its steps: where publish.json declares none, they are added
+        #[arg(long, value_name = "DATASET")]
+        dataset: Option<DatasetPick>,
         #[command(flatten)]
         keys: Keys,
     },
@@ -130,12 +136,16 @@ pub(crate) fn run(context: &mut Context, command: ModelCommand) -> Result<Answer
             dir,
             note,
             transcode,
+            dataset,
             keys,
         } => {
             let keys = keys.open()?;
             let mut package = Package::read(&dir)?;
             if let Some(note) = note {
                 package.new.note = note;
+            }
+            if let Some(pick) = dataset {
+                trained_on(context, &mut package, &pick)?;
             }
             let answer = publish(context, &model, &package, &keys)?;
             if transcode.is_empty() || matches!(answer, Answer::No) {
@@ -167,6 +177,34 @@ pub(crate) fn run(context: &mut Context, command: ModelCommand) -> Result<Answer
         ModelCommand::List => list(context),
         ModelCommand::Show { model, which } => show(context, &model, which),
     }
+}
+
+/// Says what a package was trained on, and has devices do what was done to that.
+fn trained_on(
+    context: &Context,
+    package: &mut Package,
+    pick: &DatasetPick,
+) -> Result<(), ModelError> {
+    let found = context.client.dataset(pick)?;
+    // Another version may become the newest meanwhile.
+    package.new.dataset = Some(DatasetPick::Id(found.dataset.id));
+    let prepared = found.manifest.and_then(|manifest| manifest.prepared);
+    let steps = prepared.map(|prepared| prepared.pre).unwrap_or_default();
+    if let Some(input) = package.new.inputs.first()
+        && package.new.pre.is_empty()
+        && !steps.is_empty()
+    {
+        talk(format_args!(
+            "devices do what was done to {}: {}",
+            found.dataset.title(),
+            words::things(steps.len() as u64, "step")
+        ));
+        package.new.pre = vec![NewInputSteps {
+            input: input.name.clone(),
+            steps: steps.into_iter().map(NewPreStep::Known).collect(),
+        }];
+    }
+    Ok(())
 }
 
 /// How weights can be stored.

@@ -7,6 +7,7 @@ pub(crate) mod admission;
 pub(crate) mod alert;
 pub(crate) mod captures;
 pub(crate) mod chart;
+pub(crate) mod dataset;
 pub(crate) mod delivery;
 pub(crate) mod device;
 pub(crate) mod distances;

@@ -281,7 +281,8 @@ fn follow(
             | Change::Runs { .. }
             | Change::Run { .. }
             | Change::Job { .. }
-            | Change::Computes => false,
+            | Change::Computes
+            | Change::Datasets => false,
         };
         if concerns && let Err(TrySendError::Disconnected(())) = wake.try_send(()) {
             return None;

@@ -33,6 +33,7 @@ fn subject(change: &Change) -> Subject {
         Change::Retraining { model } => (20, model.to_string()),
         Change::Job { id } => (11, id.to_string()),
         Change::Computes => (12, String::new()),
+        Change::Datasets => (13, String::new()),
     }
 }
 

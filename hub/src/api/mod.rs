@@ -18,6 +18,7 @@ mod captures;
 mod charts;
 mod coalesce;
 mod computes;
+mod datasets;
 mod delivery;
 mod devices;
 mod downloads;
@@ -158,6 +159,15 @@ pub fn router() -> Router<App> {
         // What is asked says who may answer.
         .route(VIEW, routes!(retrain::answer_proposal))
         .route(VIEW, routes!(retrain::list_lessons))
+        .route(VIEW, routes!(datasets::list_datasets))
+        .route(PUBLISH, routes!(datasets::make_dataset))
+        .route(VIEW, routes!(datasets::show_dataset))
+        .route(PUBLISH, routes!(datasets::remove_dataset))
+        .route(PUBLISH, routes!(datasets::stop_dataset))
+        .route(VIEW, routes!(datasets::show_rows))
+        .route(VIEW, routes!(datasets::list_datastores))
+        .route(ADMINISTER, routes!(datasets::add_datastore))
+        .route(ADMINISTER, routes!(datasets::remove_datastore))
         .route(VIEW, routes!(runs::list_experiments))
         .route(VIEW, routes!(runs::list_runs))
         .route(VIEW, routes!(runs::best_run))
@@ -237,6 +247,8 @@ pub fn router() -> Router<App> {
         .route(PUBLISH, routes!(models::publish_version))
         .route(PUBLISH, routes!(models::transcode_version))
         .route(PUBLISH, routes!(blobs::put_blob))
+        .route(VIEW, routes!(datasets::get_dataset_file))
+        .route(VIEW, routes!(datasets::diff_datasets))
         .route(VIEW, routes!(blobs::head_blob, blobs::get_blob))
         .route(Policy::Device, routes!(downloads::download))
         .route(RUN_JOBS, routes!(jobs::submit_job))

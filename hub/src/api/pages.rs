@@ -3,10 +3,11 @@
 
 use tern_protocol::rest::{
     AccuracyView, AlertRuleView, AlertView, AuditEntry, AuthorityView, CaptureRequestView,
-    CaptureView, ComputeView, DeletionView, DeviceView, EventView, ExperimentView, FindingView,
-    IdentityView, InvitationView, JobView, LessonView, MemberView, ModelView, NotificationView,
-    Page, PlanTemplate, ProposalView, QuarantineView, RetrainView, RolloutView, RunView,
-    SilenceView, SubscriptionView, TimelineEntry, TokenView, TrainingView, UserView, WorkspaceView,
+    CaptureView, ComputeView, DatasetRow, DatasetView, DatastoreView, DeletionView, DeviceView,
+    EventView, ExperimentView, FindingView, IdentityView, InvitationView, JobView, LessonView,
+    MemberView, ModelView, NotificationView, Page, PlanTemplate, ProposalView, QuarantineView,
+    RetrainView, RolloutView, RunView, SilenceView, SubscriptionView, TimelineEntry, TokenView,
+    TrainingView, UserView, WorkspaceView,
 };
 
 pub(super) type AccuracyPage = Page<AccuracyView>;
@@ -17,6 +18,9 @@ pub(super) type AuthorityPage = Page<AuthorityView>;
 pub(super) type CapturePage = Page<CaptureView>;
 pub(super) type CaptureRequestPage = Page<CaptureRequestView>;
 pub(super) type ComputePage = Page<ComputeView>;
+pub(super) type DatasetPage = Page<DatasetView>;
+pub(super) type DatasetRowPage = Page<DatasetRow>;
+pub(super) type DatastorePage = Page<DatastoreView>;
 pub(super) type DeletionPage = Page<DeletionView>;
 pub(super) type DevicePage = Page<DeviceView>;
 pub(super) type EventPage = Page<EventView>;

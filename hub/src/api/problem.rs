@@ -17,6 +17,7 @@ use crate::{
     blobs::BlobError,
     captures::CaptureError,
     jobs::JobsError,
+    datasets::DatasetError,
     monitor::{
         AcceptError, ChartError, DistancesError, TruthError, labelling::LabellingError,
         labels::ImportError,
@@ -390,6 +391,24 @@ impl From<CaptureError> for ApiError {
             CaptureError::NotFound(_) => Self::not_found(err.to_string()),
             CaptureError::TooMany(_) => Self::conflict(err.to_string()),
             CaptureError::Store(err) => err.into(),
+        }
+    }
+}
+
+impl From<DatasetError> for ApiError {
+    fn from(err: DatasetError) -> Self {
+        let text = err.causes();
+        match err {
+            DatasetError::NoDataset(_) | DatasetError::NotFound(_) => Self::not_found(text),
+            DatasetError::Refused(_) => Self::unprocessable(text),
+            DatasetError::Conflict(_) | DatasetError::Stopped => Self::conflict(text),
+            DatasetError::Away(_) => Self::unavailable(text),
+            DatasetError::Blob(err) => err.into(),
+            DatasetError::Store(err) => err.into(),
+            DatasetError::Io { .. } | DatasetError::Table(_) | DatasetError::Program { .. } => {
+                tracing::error!(error = text, "a dataset cannot be read");
+                Self::internal("a dataset could not be read or written; the hub's log says why")
+            }
         }
     }
 }

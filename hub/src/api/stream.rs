@@ -63,6 +63,7 @@ const fn name(change: &Change) -> &'static str {
         Change::Retraining { .. } => "retraining",
         Change::Job { .. } => "job",
         Change::Computes => "computes",
+        Change::Datasets => "datasets",
     }
 }
 

@@ -208,6 +208,16 @@ impl Claims {
         fs::remove_file(&unclaimed.path)?;
         Ok(Some(facts.len()))
     }
+
+    /// Removes a blob whatever claims there are on it.
+    pub(super) fn discard(&self, digest: Digest) -> io::Result<()> {
+        let turn = self.lock_file()?;
+        turn.lock()?;
+        match fs::remove_file(self.path(digest)) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(()),
+            done => done,
+        }
+    }
 }
 
 /// Removes all but the last damaged blobs.

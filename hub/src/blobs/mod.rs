@@ -467,6 +467,26 @@ impl Blobs {
         }
     }
 
+    /// The file of a blob that is whole, for whoever reads here and there in it.
+    pub async fn open_file(&self, digest: Digest) -> Result<std::fs::File, BlobError> {
+        self.find(digest).await?;
+        let claims = self.claims.clone();
+        let file = on_disk("opening a blob", move || claims.open(digest)).await?;
+        file.ok_or(BlobError::Missing(digest))
+    }
+
+    /// A file on the blobs' disk that nobody else can find, for what is still being made.
+    pub async fn nameless(&self) -> Result<std::fs::File, BlobError> {
+        let claims = self.claims.clone();
+        on_disk("making a file", move || claims.nameless()).await
+    }
+
+    /// Removes a blob now, however fresh its claim is: for what has to go. Whether something refers to it is not known here.
+    pub(crate) async fn discard(&self, digest: Digest) -> Result<(), BlobError> {
+        let claims = self.claims.clone();
+        on_disk("removing a blob", move || claims.discard(digest)).await
+    }
+
     /// A blob as a stream of pieces, with its length in bytes; for downloads.
     pub async fn stream(
         &self,

@@ -14,7 +14,7 @@ use tokio::{
 };
 use tokio_util::io::ReaderStream;
 
-use super::{BlobError, Blobs, PART, on_disk};
+use super::{BlobError, Blobs, PART};
 
 impl Blobs {
     /// Stores what `stream` yields, at most `limit` bytes of it, under its digest.
@@ -44,7 +44,7 @@ impl Blobs {
             if small.len() >= PART {
                 let file = match &mut large {
                     Some(file) => file,
-                    None => large.insert(self.nameless().await?),
+                    None => large.insert(File::from_std(self.nameless().await?)),
                 };
                 file.write_all(&small).await.map_err(io)?;
                 small.clear();
@@ -61,12 +61,5 @@ impl Blobs {
         self.put(pieces, digest, received)
             .await
             .map(super::Put::blob)
-    }
-
-    /// A file on the same disk that nobody else can find.
-    async fn nameless(&self) -> Result<File, BlobError> {
-        let claims = self.claims.clone();
-        let file = on_disk("making a file for an upload", move || claims.nameless()).await?;
-        Ok(File::from_std(file))
     }
 }

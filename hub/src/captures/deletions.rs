@@ -21,6 +21,7 @@ use super::{
 use crate::{
     access::audit::{self, Actor, AuditFilter, Deed},
     app::App,
+    datasets::withdraw,
     monitor::prediction,
     store::{Doing as _, StoreError, parsed, raw},
 };
@@ -60,7 +61,7 @@ pub async fn delete(
     let now = app.clock.now();
     let scope = Scope::new(workspace, &new);
     let (digest, captures, labels) = scope.digest(&txn).await?;
-    let receipt = DeletionReceipt {
+    let mut receipt = DeletionReceipt {
         id: next_id(&txn, "capture_deletion", now).await?.unsigned_abs(),
         at: now,
         by: by.name.clone(),
@@ -71,7 +72,11 @@ pub async fn delete(
         captures,
         labels,
         digest,
+        datasets: Vec::new(),
     };
+    // First: whose predictions are is still known.
+    let withdrawn = withdraw::withdraw(&txn, &scope.condition, &scope.values, &receipt).await?;
+    receipt.datasets.clone_from(&withdrawn.versions);
     let gone = scope.predictions(&txn, &receipt).await?;
     scope.bury(&txn, &gone).await?;
     for table in GO {
@@ -108,6 +113,7 @@ pub async fn delete(
             );
         }
     }
+    withdraw::discard(app, &withdrawn).await;
     app.captures.wake.notify();
     let changed = Change::Telemetry { at: now };
     app.changes.send(workspace, changed);
@@ -130,7 +136,10 @@ fn told(receipt: &DeletionReceipt) -> String {
     let DeletionReceipt {
         captures, labels, ..
     } = receipt;
-    let text = format!("{of}: {captures} captures, {labels} truths");
+    let mut text = format!("{of}: {captures} captures, {labels} truths");
+    if !receipt.datasets.is_empty() {
+        let _ = write!(text, "; withdrawn: {}", receipt.datasets.join(", "));
+    }
     match receipt.reason.as_str() {
         "" => text,
         reason => format!("{text}; {reason}"),

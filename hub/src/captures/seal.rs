@@ -35,6 +35,9 @@ const NAME: usize = 8;
 /// Bytes of a key.
 const KEY: usize = 32;
 
+/// Bytes that sealed ones are longer than what was sealed: those above, and the tag.
+pub const OVERHEAD: usize = MAGIC.len() + NAME + NONCE_LEN + 16;
+
 /// What is read of a key's file at most.
 const FILE: u64 = 1024;
 
@@ -130,6 +133,11 @@ impl Keys {
     #[cfg(test)]
     pub(crate) fn of(keys: &[[u8; KEY]]) -> Self {
         Self(Arc::new(keys.iter().map(key).collect()))
+    }
+
+    /// Whether there is a key that encrypts.
+    pub fn encrypts(&self) -> bool {
+        !self.0.is_empty()
     }
 
     /// What is stored of `bytes`: encrypted if there is a key.

@@ -3,6 +3,7 @@
 pub(super) mod access;
 pub(super) mod alerts;
 pub(super) mod captures;
+pub(super) mod datasets;
 pub(super) mod delivery;
 pub(super) mod evidence;
 pub(super) mod retrain;
@@ -368,6 +369,7 @@ pub(super) fn model(versions: u32) -> ModelView {
             "retrained with 212 fogged captures".into()
         },
         validation_accuracy: Some(0.968 + 0.004 * f64::from(number)),
+        dataset: None,
         vetting: Vetting {
             operators: ["Gemm", "Relu", "Softmax"].map(String::from).into(),
             golden_samples: 32,

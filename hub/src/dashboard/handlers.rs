@@ -46,6 +46,7 @@ use crate::{
 mod access;
 mod alerts;
 mod captures;
+mod datasets;
 mod health;
 mod jobs;
 mod oidc;
@@ -96,6 +97,8 @@ fn rooms() -> Router<App> {
             "/models/{model}/label",
             room(Policy::Workspace(Permission::Label), label_room),
         )
+        .route("/datasets", room(VIEW, datasets::list))
+        .route("/datasets/{dataset}", room(VIEW, datasets::one))
         .route("/experiments", room(VIEW, tracking::list))
         .route("/experiments/{experiment}", room(VIEW, tracking::one))
         .route("/runs/{run}", room(VIEW, tracking::run_room))
@@ -186,6 +189,7 @@ struct Named {
         alias = "run",
         alias = "proposal",
         alias = "job",
+        alias = "dataset",
         alias = "number"
     )]
     name: String,

@@ -30,6 +30,8 @@ pub(super) enum Room {
     Experiments,
     /// `/jobs`, `/computes` and below.
     Jobs,
+    /// `/datasets` and below.
+    Datasets,
     /// `/rollouts` and below.
     Rollouts,
     /// `/delivery`
@@ -47,9 +49,10 @@ pub(super) enum Room {
 }
 
 impl Room {
-    const DOORS: [(Self, &'static str, &'static str); 9] = [
+    const DOORS: [(Self, &'static str, &'static str); 11] = [
         (Self::Overview, "/", "Overview"),
         (Self::Devices, "/devices", "Devices"),
+        (Self::Datasets, "/datasets", "Datasets"),
         (Self::Experiments, "/experiments", "Experiments"),
         (Self::Jobs, "/jobs", "Jobs"),
         (Self::Models, "/models", "Models"),

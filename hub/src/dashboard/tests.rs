@@ -16,7 +16,7 @@ use super::{
     layout::{CONTENT_SECURITY_POLICY, Frame},
     pages::{
         alerts::{self, list::Filter as AlertFilter},
-        captures, delivery, device, devices, label,
+        captures, datasets, delivery, device, devices, label,
         model::{self, Keys},
         models, notice, overview, retrain, rollout, rollouts, tracking, truth,
     },
@@ -51,6 +51,30 @@ fn model_charts(names: &[&str], quantiles: &[&str], classes: &[&str]) -> model::
         traffic: chart(Metric::Traffic, names),
         own: vec![(fixtures::metric(), chart(Metric::Custom, names))],
     }
+}
+
+/// Pages of datasets, each version in another state.
+fn kept(frame: Frame) -> Vec<Drawn> {
+    let versions: Vec<_> = (0..4).map(fixtures::datasets::version).collect();
+    let rows = [fixtures::datasets::row()];
+    let mut pages = vec![
+        ("datasets", datasets::list::page(frame, &[], &[])),
+        (
+            "datasets",
+            datasets::list::page(frame, &versions, &fixtures::datasets::datastores()),
+        ),
+    ];
+    for number in 0..4 {
+        let detail = fixtures::datasets::detail(number);
+        let shown = datasets::one::Shown {
+            detail: &detail,
+            versions: &versions,
+            base: versions.first(),
+            rows: &rows,
+        };
+        pages.push(("datasets/one", datasets::one::page(frame, &shown)));
+    }
+    pages
 }
 
 /// Pages of experiments with so many runs.
@@ -172,7 +196,7 @@ fn experiments_and_runs_stand_with_and_without_values() {
                 now: NOW,
                 asker: &LOOPBACK,
             };
-            for (path, page) in tried(frame, runs) {
+            for (path, page) in tried(frame, runs).into_iter().chain(kept(frame)) {
                 check(path, &page);
                 assert!(
                     !page.0.contains(HOSTILE),

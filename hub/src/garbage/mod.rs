@@ -52,6 +52,7 @@ const REFERENCES: &str = "\
     UNION SELECT project FROM job WHERE project <> '' \
     UNION SELECT log FROM job_attempt WHERE log <> '' \
     UNION SELECT digest FROM job_artifact \
+    UNION SELECT digest FROM dataset_file \
     UNION SELECT digest FROM trust_document WHERE role IN ('root', 'targets', 'snapshot')";
 
 /// Every column that names one by its bytes: table and column.
@@ -118,6 +119,23 @@ pub async fn collect(
         txn.rollback().await.doing("collecting garbage")?;
     }
     Ok(gone)
+}
+
+/// Removes these blobs now, but for those that something refers to: of data that has to go.
+pub(crate) async fn discard(
+    store: &Store,
+    blobs: &Blobs,
+    gone: &[Digest],
+) -> Result<(), GarbageError> {
+    for batch in gone.chunks(BATCH) {
+        let txn = store.write().begin().await.doing("discarding blobs")?;
+        let kept = references(&txn).await?;
+        for digest in batch.iter().filter(|digest| !kept.contains(*digest)) {
+            blobs.discard(*digest).await?;
+        }
+        txn.rollback().await.doing("discarding blobs")?;
+    }
+    Ok(())
 }
 
 fn is_garbage(blob: &Unclaimed, kept: &HashSet<Digest>) -> bool {

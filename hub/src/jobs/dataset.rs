@@ -5,10 +5,16 @@
 use std::path::Path;
 
 use tern_compute::job::Problem;
-use tern_protocol::id::WorkspaceId;
+use tern_protocol::{
+    id::{DatasetId, WorkspaceId},
+    rest::DatasetPick,
+};
 
 use super::problem;
-use crate::app::App;
+use crate::{
+    app::App,
+    datasets::{self, look},
+};
 
 /// What a person wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,17 +35,24 @@ pub(super) fn named(text: &str) -> Named<'_> {
 }
 
 /// What is wrong with it, if something is.
-pub(super) async fn check(_app: &App, _workspace: &WorkspaceId, text: &str) -> Option<Problem> {
-    match named(text) {
-        Named::Place(_) => None,
-        Named::Version(version) => Some(problem(
-            "dataset",
-            format!(
-                "`{}` is no absolute path and no URI, and this hub keeps no datasets of its own",
-                version.chars().take(80).collect::<String>()
-            ),
-        )),
-    }
+pub(super) async fn check(app: &App, workspace: &WorkspaceId, text: &str) -> Option<Problem> {
+    let Named::Version(version) = named(text) else {
+        return None;
+    };
+    let found = usable(app, workspace, version).await;
+    found.err().map(|why| problem("dataset", why))
+}
+
+/// The version that is meant, if something can be trained on it; why not.
+async fn usable(app: &App, workspace: &WorkspaceId, text: &str) -> Result<DatasetId, String> {
+    let pick: DatasetPick = text.parse().map_err(|why| {
+        format!("{why}; or the absolute path of a directory on the machine where the job runs")
+    })?;
+    let found = datasets::find(app, workspace, &pick).await;
+    let found = found.map_err(|err| err.causes())?;
+    look::usable(&found).map_err(|err| err.causes())?;
+    look::trainable(&found).map_err(|err| err.causes())?;
+    Ok(found.view.id)
 }
 
 /// Makes it ready below a directory that is there; what the command is told.
@@ -47,10 +60,13 @@ pub(super) async fn check_out(
     app: &App,
     workspace: &WorkspaceId,
     text: &str,
-    _to: &Path,
+    to: &Path,
 ) -> Result<String, String> {
-    match check(app, workspace, text).await {
-        None => Ok(text.to_owned()),
-        Some(problem) => Err(problem.to_string()),
-    }
+    let Named::Version(version) = named(text) else {
+        return Ok(text.to_owned());
+    };
+    let id = usable(app, workspace, version).await?;
+    let written = datasets::check_out(app, workspace, id, to).await;
+    written.map_err(|err| format!("dataset {version}: {}", err.causes()))?;
+    Ok(to.display().to_string())
 }

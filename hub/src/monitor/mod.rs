@@ -30,9 +30,9 @@ pub mod quarantine;
 mod repair;
 mod requests;
 pub mod rollup;
-mod rows;
+pub(crate) mod rows;
 pub mod schema;
-mod sql;
+pub(crate) mod sql;
 #[cfg(test)]
 mod tests;
 pub mod truth;

@@ -215,7 +215,7 @@ pub(super) async fn write_labels(
 }
 
 /// A prediction of a device.
-pub(super) type Predicted = (String, i64, i64);
+pub(crate) type Predicted = (String, i64, i64);
 
 /// The row that a prediction is kept as.
 pub(super) fn predicted(device: &DeviceId, prediction: PredictionId) -> Predicted {
@@ -235,7 +235,7 @@ pub(crate) fn prediction(boot: i64, number: i64) -> PredictionId {
 }
 
 /// Reads rows of `select … FROM table` for these predictions.
-pub(super) async fn of_predictions<T: FromQueryResult>(
+pub(crate) async fn of_predictions<T: FromQueryResult>(
     db: &impl ConnectionTrait,
     workspace: &WorkspaceId,
     select: &str,
@@ -273,7 +273,7 @@ pub(super) async fn of_predictions<T: FromQueryResult>(
 }
 
 /// A version from its columns.
-pub(super) fn version_ref(model: &str, version: i64) -> Result<VersionRef, StoreError> {
+pub(crate) fn version_ref(model: &str, version: i64) -> Result<VersionRef, StoreError> {
     let number = u32::try_from(version).ok().and_then(ModelVersion::new);
     Ok(VersionRef {
         model: parsed::<ModelName>("model name", model)?,
@@ -295,7 +295,7 @@ pub(super) fn number_text(number: f64) -> String {
 }
 
 /// A class for people: its name, or its number if the version names none.
-pub(super) fn class_name(names: Option<&Vec<String>>, class: i64) -> String {
+pub(crate) fn class_name(names: Option<&Vec<String>>, class: i64) -> String {
     let name = usize::try_from(class)
         .ok()
         .and_then(|class| names?.get(class));

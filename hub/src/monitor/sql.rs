@@ -11,13 +11,13 @@ use crate::store::{Doing as _, StoreError};
 const VALUES: usize = 4096;
 
 /// A table and the columns that a row of values fills, in order.
-pub(super) struct Bulk {
+pub(crate) struct Bulk {
     /// The table.
-    pub(super) table: &'static str,
+    pub(crate) table: &'static str,
     /// Its columns.
-    pub(super) columns: &'static [&'static str],
+    pub(crate) columns: &'static [&'static str],
     /// What follows the rows: what to do about a row that is there already.
-    pub(super) conflict: &'static str,
+    pub(crate) conflict: &'static str,
 }
 
 impl Bulk {
@@ -25,7 +25,7 @@ impl Bulk {
     ///
     /// Lengths of statements are powers of two, so that few texts are prepared and all of them stay
     /// in the driver's cache.
-    pub(super) async fn insert(
+    pub(crate) async fn insert(
         &self,
         db: &impl ConnectionTrait,
         values: Vec<Value>,
@@ -57,7 +57,7 @@ impl Bulk {
 }
 
 /// `(?, ?), (?, ?)`: places for rows of values, the first of them with number `first`.
-pub(super) fn places(
+pub(crate) fn places(
     sql: &mut String,
     backend: DatabaseBackend,
     first: usize,
@@ -83,14 +83,14 @@ pub(super) fn places(
 }
 
 /// A statement that is built condition by condition. Places are numbered as they come.
-pub(super) struct Select {
+pub(crate) struct Select {
     sql: String,
     values: Vec<Value>,
 }
 
 impl Select {
     /// Begins with this text and the values of its places `$1`, `$2` …
-    pub(super) fn new(sql: impl Into<String>, values: impl IntoIterator<Item = Value>) -> Self {
+    pub(crate) fn new(sql: impl Into<String>, values: impl IntoIterator<Item = Value>) -> Self {
         Self {
             sql: sql.into(),
             values: values.into_iter().collect(),
@@ -98,7 +98,7 @@ impl Select {
     }
 
     /// Adds text; each `?` in it stands for the next value.
-    pub(super) fn push(mut self, text: &str, values: impl IntoIterator<Item = Value>) -> Self {
+    pub(crate) fn push(mut self, text: &str, values: impl IntoIterator<Item = Value>) -> Self {
         let mut values = values.into_iter();
         for character in text.chars() {
             if character == '?' {
@@ -112,7 +112,7 @@ impl Select {
     }
 
     /// Adds a condition if there is a value for it.
-    pub(super) fn filter(self, text: &str, value: Option<impl Into<Value>>) -> Self {
+    pub(crate) fn filter(self, text: &str, value: Option<impl Into<Value>>) -> Self {
         match value {
             Some(value) => self.push(text, [value.into()]),
             None => self,
@@ -120,7 +120,7 @@ impl Select {
     }
 
     /// The statement.
-    pub(super) fn done(self, backend: DatabaseBackend) -> Statement {
+    pub(crate) fn done(self, backend: DatabaseBackend) -> Statement {
         Statement::from_sql_and_values(backend, self.sql, self.values)
     }
 }

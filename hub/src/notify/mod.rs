@@ -28,7 +28,7 @@ mod subscription;
 #[cfg(test)]
 mod tests;
 mod trial;
-mod webhook;
+pub(crate) mod webhook;
 
 use std::sync::Arc;
 
@@ -150,7 +150,7 @@ impl Courier {
 /// Why an attempt failed, for people, and what that says about another one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
-struct Failure {
+pub(crate) struct Failure {
     text: String,
     again: retry::Again,
 }

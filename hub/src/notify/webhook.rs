@@ -43,9 +43,12 @@ const FIELDS: usize = 64;
 /// The header by which a receiver knows a notice again.
 const NOTIFICATION: &str = "tern-notification";
 
-/// Sends webhooks.
+/// What pieces of an answer are handed to.
+type Take<'a> = &'a mut (dyn FnMut(&[u8]) -> io::Result<()> + Send);
+
+/// Sends webhooks, and asks other questions by HTTP in the same way.
 #[derive(Debug, Default)]
-pub(super) struct Webhooks {
+pub(crate) struct Webhooks {
     /// Made when it is first needed: a machine without authorities runs a hub nevertheless.
     tls: Mutex<Option<Arc<ClientConfig>>>,
 }
@@ -123,22 +126,64 @@ impl Webhooks {
         Ok(answer.body)
     }
 
+    /// Hands on what is at an address, piece by piece, if that is a success and at most `most` bytes. Whoever asks says how
+    /// long that may take.
+    pub(crate) async fn get(
+        &self,
+        target: &Target,
+        token: Option<&str>,
+        most: u64,
+        take: Take<'_>,
+    ) -> Result<(), Failure> {
+        let mut request = Request::get(target.path())
+            .header(HOST, target.authority())
+            .header(USER_AGENT, concat!("tern-hub/", env!("CARGO_PKG_VERSION")));
+        if let Some(token) = token {
+            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let request = request.body(Full::default());
+        let request = request
+            .map_err(|_| Failure::for_good("its address or token does not fit into a request"))?;
+        let answer = self.say(target, request, most, take).await?;
+        if answer.status == StatusCode::OK {
+            Ok(())
+        } else {
+            Err(Failure::new(format!("answered {}", answer.status)))
+        }
+    }
+
     async fn post(
         &self,
         target: &Target,
         request: Request<Full<Bytes>>,
         read: usize,
     ) -> Result<Answer, Failure> {
+        let mut body = Vec::new();
+        let take = &mut |piece: &[u8]| {
+            body.extend_from_slice(piece);
+            Ok(())
+        };
+        let head = self.say(target, request, read as u64, take).await?;
+        Ok(Answer { body, ..head })
+    }
+
+    async fn say(
+        &self,
+        target: &Target,
+        request: Request<Full<Bytes>>,
+        read: u64,
+        take: Take<'_>,
+    ) -> Result<Answer, Failure> {
         let stream = connect(target).await?;
         if !target.is_tls() {
-            return exchange(stream, request, read).await;
+            return exchange(stream, request, read, take).await;
         }
         let name = ServerName::try_from(target.host());
         let name = name.map_err(|_| Failure::new("its host is no name of a certificate"))?;
         let connector = TlsConnector::from(self.tls()?);
         let stream = connector.connect(name, stream).await;
         let stream = stream.map_err(|err| Failure::new(format!("TLS: {}", untold(&err))))?;
-        exchange(stream, request, read).await
+        exchange(stream, request, read, take).await
     }
 
     fn tls(&self) -> Result<Arc<ClientConfig>, Failure> {
@@ -242,7 +287,8 @@ struct Answer {
 async fn exchange<S>(
     stream: S,
     request: Request<Full<Bytes>>,
-    read: usize,
+    read: u64,
+    take: Take<'_>,
 ) -> Result<Answer, Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -262,22 +308,23 @@ where
     let asked = async {
         let answer = sender.send_request(request).await.map_err(failed)?;
         let (head, mut rest) = answer.into_parts();
-        let mut body = Vec::new();
+        let mut taken = 0;
         while read > 0
             && let Some(frame) = rest.frame().await
         {
             let data = frame.map_err(failed)?.into_data().unwrap_or_default();
-            if body.len() + data.len() > read {
+            taken += data.len() as u64;
+            if taken > read {
                 return Err(Failure::new(format!(
                     "its answer is longer than {read} bytes"
                 )));
             }
-            body.extend_from_slice(&data);
+            take(&data).map_err(|err| Failure::new(format!("keeping what came: {err}")))?;
         }
         Ok(Answer {
             status: head.status,
             headers: head.headers,
-            body,
+            body: Vec::new(),
         })
     };
     tokio::select! {

@@ -435,6 +435,7 @@ mod tests {
             metrics: Vec::new(),
             note: String::new(),
             validation_accuracy: Some(0.9),
+            dataset: None,
         };
         let sample = GoldenSample {
             inputs: vec![Tensor::from_f32(&[1, 2], &[0.0, 1.0])],

@@ -101,6 +101,7 @@ impl Package {
             metrics: Vec::new(),
             note: "a test".into(),
             validation_accuracy: Some(0.9),
+            dataset: None,
         }
     }
 }
@@ -250,5 +251,6 @@ pub(crate) async fn facts_of(
         metrics: Vec::new(),
         note: "a test".into(),
         validation_accuracy: None,
+        dataset: None,
     }
 }

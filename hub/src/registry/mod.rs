@@ -38,10 +38,11 @@ use tern_protocol::{
     metric::MetricSpec,
     profile::Reference,
     rest::{
-        DeltaView, ModelView, NewInputSteps, NewOutputSteps, NewPostStep, NewPreStep, NewVersion,
-        Revoked, Stages, VersionRef, VersionView,
+        DatasetPick, DeltaView, ModelView, NewInputSteps, NewOutputSteps, NewPostStep, NewPreStep, NewVersion,
+        Revoked, Stages, TrainedOn, VersionRef, VersionView,
     },
     steps::{InputSteps, OutputSteps},
+    tensor::TensorSpec,
     time::WallTime,
 };
 
@@ -52,7 +53,7 @@ pub use self::{
 use crate::{
     app::App,
     blobs::BlobError,
-    deltas, fleet,
+    datasets, deltas, fleet,
     store::{Doing as _, Store, StoreError, parsed},
     trust,
 };
@@ -185,6 +186,9 @@ pub async fn as_published(
         metrics: declared.metrics,
         note: row.note,
         validation_accuracy: row.validation_accuracy,
+        dataset: datasets::trained::of(store.read(), workspace, model, version)
+            .await?
+            .map(DatasetPick::Id),
     }))
 }
 
@@ -288,6 +292,24 @@ pub async fn classes(
         Ok((of, json("classes", &row.classes)?))
     });
     named.collect()
+}
+
+/// What requests to the newest version of a model carry; nothing if there is none.
+pub async fn newest_inputs(
+    db: &impl ConnectionTrait,
+    workspace: &WorkspaceId,
+    model: &ModelName,
+) -> Result<Option<(ModelVersion, Vec<TensorSpec>)>, StoreError> {
+    let newest = rows::version::Entity::find()
+        .filter(rows::version::Column::Workspace.eq(workspace.as_str()))
+        .filter(rows::version::Column::Model.eq(model.as_str()))
+        .order_by_desc(rows::version::Column::Version)
+        .one(db)
+        .await
+        .doing("reading the newest version of a model")?;
+    newest
+        .map(|row| Ok((number(row.version)?, json("inputs", &row.inputs)?)))
+        .transpose()
 }
 
 /// Metrics that each version of each model declares.
@@ -395,6 +417,8 @@ struct Beside {
     stages: BTreeMap<VersionRef, Stages>,
     /// What became of the deltas to each.
     deltas: BTreeMap<VersionRef, Vec<DeltaView>>,
+    /// What each was trained on.
+    datasets: BTreeMap<VersionRef, TrainedOn>,
 }
 
 impl Beside {
@@ -415,6 +439,7 @@ impl Beside {
             serving: counts.collect(),
             stages: stages.by_version,
             deltas: deltas::views(store.read(), workspace, model).await?,
+            datasets: datasets::trained::all(store.read(), workspace, model).await?,
         })
     }
 }
@@ -428,6 +453,7 @@ fn view(row: rows::version::Model, beside: &Beside) -> Result<VersionView, Store
     let devices_serving = beside.serving.get(&of).copied().unwrap_or(0);
     let stages = beside.stages.get(&of).copied().unwrap_or_default();
     let deltas = beside.deltas.get(&of).cloned().unwrap_or_default();
+    let dataset = beside.datasets.get(&of).cloned();
     Ok(VersionView {
         model: of.model,
         version: of.version,
@@ -456,6 +482,7 @@ fn view(row: rows::version::Model, beside: &Beside) -> Result<VersionView, Store
         } else {
             Some(json("transcoding", &row.transcoded)?)
         },
+        dataset,
         revoked: revoked(row.revoked, row.revoked_at, row.replacement)?,
         lacks: Vec::new(),
     })

@@ -12,12 +12,13 @@ use tern_protocol::{
     blob::BlobRef,
     codec,
     digest::Digest,
-    id::{ModelName, ModelVersion, WorkspaceId},
+    id::{DatasetId, ModelName, ModelVersion, WorkspaceId},
     limits,
     manifest::{Base, Manifest, Measured},
     rest::{
-        Change, Finding, NewPostStep, NewPreStep, NewVersion, Transcoded, VersionView, Vetting,
+        Change, DatasetPick, Finding, NewPostStep, NewPreStep, NewVersion, Transcoded, VersionView, Vetting,
     },
+    steps::{PreStep, of_input},
 };
 use tokio::sync::Semaphore;
 
@@ -31,6 +32,7 @@ use crate::{
     access::audit::{self, Actor, Deed},
     app::App,
     blobs::BlobError,
+    datasets::{DatasetError, trained},
     deltas,
     store::{Doing as _, StoreError, chain, parsed},
     trust,
@@ -127,10 +129,17 @@ async fn publish_form(
     new: NewVersion,
     transcoded: Option<&Transcoded>,
 ) -> Result<Published, PublishError> {
+    let dataset = match &new.dataset {
+        Some(pick) => Some(trained_on(app, workspace, &new, pick).await?),
+        None => None,
+    };
     if is_understood(&new)
         && let Some(known) = known(app.store.read(), workspace, model, &new).await?
     {
         mended(app, &new, &known).await?;
+        if let Some(dataset) = dataset {
+            note(app, by, workspace, model, known.version, dataset).await?;
+        }
         // The power may have gone between its row and its signature.
         let row = signed(app, workspace, model, known).await?;
         return Ok(Published::Known(view(
@@ -142,7 +151,7 @@ async fn publish_form(
     metrics_stay(app, workspace, model, &new).await?;
     let measured = vet(app, &new).await?;
     let row = insert(
-        app, by, workspace, model, &new, files, &measured, transcoded,
+        app, by, workspace, model, &new, files, &measured, transcoded, dataset,
     )
     .await?;
     let published = match row {
@@ -201,6 +210,80 @@ async fn metrics_stay(
     } else {
         Err(PublishError::Refused(findings))
     }
+}
+
+/// The dataset that a version was trained on. Steps that its rows went through have to be declared: a device that did
+/// others, or none, would get other answers than those that training saw.
+async fn trained_on(
+    app: &App,
+    workspace: &WorkspaceId,
+    new: &NewVersion,
+    pick: &DatasetPick,
+) -> Result<DatasetId, PublishError> {
+    let finding = |message: String, remedy: &str| {
+        PublishError::Refused(vec![facts::finding(
+            "manifest",
+            "dataset",
+            message,
+            remedy.to_owned(),
+        )])
+    };
+    let refused = |err: DatasetError| match err {
+        DatasetError::Store(err) => PublishError::Store(err),
+        DatasetError::Blob(err) => PublishError::Blob(err),
+        other => finding(
+            other.to_string(),
+            "name one that is done: `tern dataset list` shows them",
+        ),
+    };
+    let found = trained::meant(app, workspace, pick).await.map_err(refused)?;
+    let steps = trained::steps(app, &found).await.map_err(refused)?;
+    let declared = new.known_pre();
+    let first = new.inputs.first().map(|input| input.name.as_str());
+    let declared = first.map_or(&[][..], |first| of_input(&declared, first));
+    if !steps.is_empty() && declared != steps {
+        let shown = |steps: &[PreStep]| {
+            let texts: Vec<_> = steps.iter().map(ToString::to_string).collect();
+            texts.join(", ")
+        };
+        return Err(finding(
+            format!(
+                "rows of {} went through [{}], and the version declares [{}]",
+                found.view.title(),
+                shown(&steps),
+                shown(declared)
+            ),
+            "declare in `pre` what `prepared.pre` of the dataset's manifest says; `tern model publish --dataset` does it \
+             where publish.json declares no `pre`",
+        ));
+    }
+    Ok(found.id())
+}
+
+/// Notes what a version that there is was trained on.
+async fn note(
+    app: &App,
+    by: &Actor,
+    workspace: &WorkspaceId,
+    model: &ModelName,
+    version: i64,
+    dataset: DatasetId,
+) -> Result<(), StoreError> {
+    const DOING: &str = "noting what a version was trained on";
+    let version = super::number(version)?;
+    let db = app.store.read();
+    if trained::of(db, workspace, model, version).await? == Some(dataset) {
+        return Ok(());
+    }
+    let txn = app.store.write().begin().await.doing(DOING)?;
+    trained::note(&txn, workspace, model, version, dataset).await?;
+    let deed = Deed::new(
+        "model.trained-on",
+        format!("model {model} version {version}"),
+    );
+    let deed = deed.within(workspace).detail(format!("dataset {dataset}"));
+    audit::record(&txn, &app.clock, by, deed).await?;
+    txn.commit().await.doing(DOING)
 }
 
 /// Makes sure that a version that is published again has all of its files.
@@ -421,6 +504,7 @@ async fn insert(
     files: Files,
     measured: &Measurement,
     transcoded: Option<&Transcoded>,
+    dataset: Option<DatasetId>,
 ) -> Result<Inserted, PublishError> {
     for _ in 0..ATTEMPTS {
         let version = next_number(app.store.read(), workspace, model).await?;
@@ -450,6 +534,9 @@ async fn insert(
             .insert(&txn)
             .await
             .doing("writing a version of a model")?;
+        if let Some(dataset) = dataset {
+            trained::note(&txn, workspace, model, version, dataset).await?;
+        }
         let published = deltas::Published {
             workspace,
             model,

@@ -8,8 +8,9 @@ use std::{
     time::Duration,
 };
 
-use tern_protocol::id::WorkspaceId;
+use tern_protocol::{id::WorkspaceId, rest::Change};
 use tern_retrain::{Loop, Stepped};
+use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -31,20 +32,42 @@ use crate::{
 /// back is noticed by what was stored.
 const TIME: i64 = 60_000;
 
-/// Looks every so often until the hub stops.
+/// Shortest time between two looks: a rollout of a large fleet changes many times a second.
+const BREATH: Duration = Duration::from_millis(250);
+
+/// Looks every so often, and when work that rounds wait for changes, until the hub stops.
 pub async fn run(app: App, every: Duration, stop: CancellationToken) {
     let mut all: HashMap<Of, Kept> = HashMap::new();
+    let mut changes = app.changes.subscribe();
     loop {
         if let Err(err) = look(&app, every, &mut all).await {
             tracing::warn!(error = chain(&err), "models that are trained anew were not looked at");
         }
         tokio::select! {
             () = stop.cancelled() => break,
+            () = tokio::time::sleep(BREATH) => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => break,
             () = app.retraining.wake.notified() => {}
+            () = stirred(&mut changes) => {}
             () = tokio::time::sleep(every) => {}
         }
     }
     app.retraining.abort_all();
+}
+
+/// Returns once something changed that a round may wait for. It carries no data: the look reads what it needs.
+async fn stirred(changes: &mut Receiver<(WorkspaceId, Change)>) {
+    loop {
+        match changes.recv().await {
+            Ok((_, Change::Job { .. } | Change::Datasets | Change::Rollout { .. }))
+            | Err(RecvError::Lagged(_)) => return,
+            Ok(_) => {}
+            // The hub stops.
+            Err(RecvError::Closed) => return std::future::pending().await,
+        }
+    }
 }
 
 async fn look(app: &App, every: Duration, all: &mut HashMap<Of, Kept>) -> Result<(), StoreError> {

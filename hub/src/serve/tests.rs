@@ -50,6 +50,7 @@ fn config(dir: &Path) -> Config {
         downloads: 4,
         delta_budget: 1 << 20,
         artifact_quota: 1 << 30,
+        datastore_roots: Vec::new(),
         blob_grace: Duration::from_hours(24),
         alert_every: Duration::from_secs(15),
         retrain_every: Duration::from_secs(5),

@@ -57,6 +57,9 @@ impl MigratorTrait for Steps {
             Box::new(crate::jobs::schema::Jobs),
             Box::new(crate::jobs::schema::Computes),
             Box::new(crate::jobs::schema::Book),
+            Box::new(crate::datasets::schema::Migration),
+            Box::new(crate::datasets::schema::Trained),
+            Box::new(crate::datasets::schema::Datastores),
             Box::new(crate::retrain::schema::Migration),
         ]
     }

@@ -160,6 +160,7 @@ pub(super) async fn publish(
         metrics: Vec::new(),
         note: note.chars().take(publish::NOTE / 4).collect(),
         validation_accuracy: metadata.validation_accuracy,
+        dataset: None,
     };
     // The same file on both sides: what is wanted of the comparison is what the model answers.
     let answered = publish::compare(

@@ -273,6 +273,9 @@ pub struct DeletionReceipt {
     /// SHA-256 over a line each, in order: of a capture its device, prediction and the SHA-256 of its input as it was
     /// stored, of a truth its device, prediction and class, or number.
     pub digest: Digest,
+    /// Versions of datasets that held some of it, and were withdrawn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub datasets: Vec<String>,
 }
 
 /// Whether what a receipt says holds.

@@ -9,6 +9,7 @@ mod alert;
 mod attention;
 mod captures;
 mod charts;
+mod dataset;
 mod decision;
 mod delivery;
 mod distances;
@@ -24,6 +25,7 @@ mod notify;
 mod overview;
 mod package;
 mod plan;
+mod preparation;
 mod problem;
 mod quarantine;
 mod registry;
@@ -37,10 +39,10 @@ mod trust;
 mod truth;
 
 pub use self::{
-    access::*, alert::*, attention::*, captures::*, charts::*, decision::*, delivery::*,
+    access::*, alert::*, attention::*, captures::*, charts::*, dataset::*, decision::*, delivery::*,
     distances::*, expression::*, finding::*, fleet::*, job::*, labelling::*, measured::*, notify::*,
-    overview::*, package::*, plan::*, problem::*, quarantine::*, registry::*, rehearsal::*,
-    retrain::*, rollout::*, tap::*, timeline::*, tracking::*, trust::*, truth::*,
+    overview::*, package::*, plan::*, preparation::*, problem::*, quarantine::*, registry::*,
+    rehearsal::*, retrain::*, rollout::*, tap::*, timeline::*, tracking::*, trust::*, truth::*,
 };
 
 use alloc::{string::String, vec::Vec};

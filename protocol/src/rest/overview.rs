@@ -143,6 +143,8 @@ pub enum Change {
     },
     /// Computes, or the order in which jobs wait.
     Computes,
+    /// Datasets, or where their files are from.
+    Datasets,
     /// Telemetry or labels were stored.
     Telemetry {
         /// When.

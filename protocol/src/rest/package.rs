@@ -69,6 +69,7 @@ impl PackageDescription {
             metrics: self.metrics,
             note: self.note,
             validation_accuracy: self.validation_accuracy,
+            dataset: None,
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     id::{ModelName, ModelVersion},
     manifest::{Base, Measured},
     metric::MetricSpec,
-    rest::{BlobPart, Stages},
+    rest::{BlobPart, DatasetPick, Stages, TrainedOn},
     steps::{InputSteps, OutputSteps, PostStep, PreStep},
     tensor::TensorSpec,
     time::WallTime,
@@ -52,6 +52,9 @@ pub struct NewVersion {
     /// Accuracy on the trainer's validation part, 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_accuracy: Option<f64>,
+    /// The dataset that it was trained on: `NAME@NUMBER`, or an id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<DatasetPick>,
 }
 
 /// Steps of an input, as they are declared.
@@ -206,6 +209,9 @@ pub struct VersionView {
     /// Of which version it is another form, and what that cost, if it was made by transcoding.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transcoded: Option<Transcoded>,
+    /// The dataset that it was trained on, if somebody said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<TrainedOn>,
     /// Why it is revoked, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked: Option<Revoked>,

@@ -83,6 +83,16 @@ impl Form {
         ))
     }
 
+    fn f32(&self) -> Result<(), Wrong> {
+        if self.dtype == Dtype::F32 {
+            return Ok(());
+        }
+        Err((
+            format!("it takes f32, here are {}", self.dtype),
+            "put a `cast` to f32 before it".into(),
+        ))
+    }
+
     /// Which dimension of a sample holds the channels, and which the rows; columns follow rows.
     /// `None` for the channels of an image without.
     pub fn image(&self, channels: Channels) -> Option<(Option<usize>, usize)> {
@@ -210,6 +220,37 @@ impl Form {
                 }
                 Ok(self.with_sample(axes.iter().map(|axis| sample[*axis as usize])))
             }
+            PreStep::Impute { values } => {
+                self.f32()?;
+                let given: Vec<f32> = values.iter().copied().flatten().collect();
+                if !finite(&given) {
+                    return Err(not_finite());
+                }
+                let elements = self.elements();
+                if values.len() <= NUMBERS && (values.len() == 1 || Some(values.len()) == elements) {
+                    return Ok(self.clone());
+                }
+                Err((
+                    format!("{} values do not fit a sample of {:?}", values.len(), self.sample()),
+                    format!("give one for all, or one an element, at most {NUMBERS}"),
+                ))
+            }
+            PreStep::OneHot { sizes } => {
+                self.f32()?;
+                let fits = sizes.len() <= NUMBERS
+                    && *self.sample() == [sizes.len() as i64]
+                    && sizes.iter().any(|size| *size > 0);
+                let after = onehot(sizes).filter(|_| fits);
+                after.map(|len| self.with_sample([len])).ok_or_else(|| {
+                    (
+                        format!("{} lists of categories do not fit a sample of {:?}", sizes.len(), self.sample()),
+                        format!(
+                            "a sample has one dimension; give a number for each element, 0 for those that stay, and at \
+                             most {NUMBERS} elements after"
+                        ),
+                    )
+                })
+            }
         }
     }
 
@@ -259,6 +300,15 @@ impl Form {
             },
         }
     }
+}
+
+/// Elements after one-hot encoding; nothing if they are too many.
+fn onehot(sizes: &[u32]) -> Option<i64> {
+    let mut len = 0usize;
+    for size in sizes {
+        len = len.checked_add((*size).max(1) as usize)?;
+    }
+    (len <= NUMBERS).then_some(len as i64)
 }
 
 fn bounded(form: &Form) -> Result<(), Wrong> {
@@ -357,6 +407,36 @@ mod tests {
             std: std.into(),
             channels: Channels::Last,
         }
+    }
+
+    #[test]
+    fn values_of_a_table_are_filled_in_and_encoded() {
+        let row = spec(Dtype::F32, &[-1, 3]);
+        let impute = |values: &[Option<f32>]| PreStep::Impute {
+            values: values.into(),
+        };
+        let onehot = |sizes: &[u32]| PreStep::OneHot {
+            sizes: sizes.into(),
+        };
+        let steps = [impute(&[Some(1.0), None, Some(0.0)]), onehot(&[0, 4, 2])];
+        let form = graph_input(&row, &steps).expect("it fits");
+        assert_eq!(form.shape, [-1, 7]);
+        for (wrong, word) in [
+            (impute(&[Some(1.0), None]), "do not fit"),
+            (impute(&[Some(f32::INFINITY)]), "not finite"),
+            (onehot(&[0, 0, 0]), "do not fit"),
+            (onehot(&[2, 2]), "do not fit"),
+            (onehot(&[u32::MAX, u32::MAX, 2]), "do not fit"),
+            (onehot(&[4096, 1, 1]), "do not fit"),
+        ] {
+            let said = graph_input(&row, &[wrong]).expect_err("it does not fit");
+            assert!(said.to_string().contains(word), "{said}");
+        }
+        let bytes = spec(Dtype::U8, &[-1, 3]);
+        let said = graph_input(&bytes, &[impute(&[None])]).expect_err("no floats");
+        assert!(said.remedy.contains("cast"), "{said}");
+        let image = spec(Dtype::F32, &[-1, 3, 3]);
+        assert!(graph_input(&image, &[onehot(&[2, 2, 2])]).is_err());
     }
 
     #[test]

@@ -26,7 +26,7 @@ fn a_fleet_recovers_by_one_word_although_the_hub_is_killed_in_every_stage() {
     field.training_gives(package::digits(0));
     field.policy(&[
         ("- every: 366d", "- accuracy-below: 90%"),
-        ("watch: 1s", "watch: 40s"),
+        ("watch: 1s", "watch: 20s"),
     ]);
     let id = field.question("training");
     let proposal = tern_json(&field.fleet, &["proposal", "show", &id.to_string()]);

@@ -113,7 +113,7 @@ fn chosen(options: &Options) -> Result<Vec<Step>> {
     ];
     let [build, unit, whole, on_mosquitto] = tests;
     Ok(if !options.filters.is_empty() {
-        vec![build, unit, whole, on_mosquitto]
+        vec![build, steps::data(), unit, whole, on_mosquitto]
     } else if options.quick {
         vec![steps::format(), steps::lints(), unit]
     } else {
@@ -122,6 +122,7 @@ fn chosen(options: &Options) -> Result<Vec<Step>> {
             steps::dependencies(),
             steps::lints(),
             build,
+            steps::data(),
             unit,
             steps::on_postgres(),
             whole,

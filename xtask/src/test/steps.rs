@@ -17,11 +17,12 @@ use crate::{tools, workspace};
 const WHOLE_SYSTEM: &str = "tern-tests";
 
 /// What speaks to the hub's database, by the modules of its unit tests.
-const ON_POSTGRES: [&str; 12] = [
+const ON_POSTGRES: [&str; 13] = [
     "access::",
     "alerts::",
     "captures::",
     "counters::",
+    "datasets::",
     "deltas::",
     "fleet::",
     "garbage::",
@@ -76,6 +77,17 @@ pub(super) fn build() -> Step {
     Step {
         others_need_it: true,
         ..step("build", build)
+    }
+}
+
+/// The program that prepares datasets, which is a workspace of its own, and its tests. Tests of the whole run it.
+pub(super) fn data() -> Step {
+    let target = workspace::target();
+    let mut test = workspace::cargo(["test", "--manifest-path", "data/Cargo.toml", "--quiet"]);
+    test.arg("--target-dir").arg(target);
+    Step {
+        others_need_it: true,
+        ..step("tern-data", test)
     }
 }
 

@@ -282,3 +282,66 @@ fn steps_that_do_not_lead_there_are_refused_by_name() {
     let err = Model::load_as(&onnx, &interface).expect_err("no such input");
     assert_eq!((err.check(), err.subject().as_str()), ("steps", "picture"));
 }
+
+#[test]
+fn what_is_missing_is_filled_in_and_categories_become_elements_of_their_own() {
+    let pre = vec![
+        PreStep::Impute {
+            values: vec![Some(7.0), None, Some(1.0), None],
+        },
+        PreStep::Normalise {
+            mean: vec![1.0, 0.0, 0.0, 0.0],
+            std: vec![2.0, 1.0, 1.0, 1.0],
+            channels: Channels::Last,
+        },
+        PreStep::OneHot {
+            sizes: vec![0, 2, 3, 0],
+        },
+    ];
+    let model = load(
+        &[None, Some(7)],
+        spec("image", F32, &[-1, 4]),
+        spec("out", F32, &[-1, 7]),
+        pre,
+        vec![],
+        0,
+    )
+    .expect("it loads");
+    let nan = f32::NAN;
+    let rows = [
+        [nan, 1.0, nan, 4.0],
+        [3.0, nan, 2.0, -0.5],
+        // No place of a list is nothing of it.
+        [1.0, 5.0, 0.5, 0.0],
+    ];
+    let expected = [
+        [3.0, 0.0, 1.0, 0.0, 1.0, 0.0, 4.0],
+        [1.0, 0.0, 0.0, 0.0, 0.0, 1.0, -0.5],
+        [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+    ];
+    let out = model
+        .run(&[Tensor::from_f32(&[3, 4], &rows.concat())])
+        .expect("it runs")
+        .remove(0);
+    assert_eq!(out.shape, [3, 7]);
+    assert_eq!(out.to_f32().expect("whole"), expected.concat());
+
+    // What has no number stays missing, also as the last thing that happens.
+    let model = load(
+        &[None, Some(2)],
+        spec("image", F32, &[-1, 2]),
+        spec("out", F32, &[-1, 2]),
+        vec![PreStep::Impute {
+            values: vec![None, Some(2.0)],
+        }],
+        vec![],
+        0,
+    )
+    .expect("it loads");
+    let out = model
+        .run(&[Tensor::from_f32(&[1, 2], &[nan, nan])])
+        .expect("it runs")
+        .remove(0);
+    let out = out.to_f32().expect("whole");
+    assert!(out[0].is_nan() && out[1] == 2.0, "{out:?}");
+}

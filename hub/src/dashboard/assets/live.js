@@ -9,7 +9,7 @@ const LEAST = 1000; // ms between two fetches
 const SHARE = 5; // and at least so many times as long as the last one took
 const ANYWAY = 15000; // ms after which the page is fetched although nothing was said
 const RETRY = [1000, 2000, 5000, 10000, 30000]; // ms between attempts to connect
-const CHANGES = ["device", "rollout", "model", "telemetry", "trust", "delivery", "notifications", "alerts", "experiments", "runs", "run", "job", "computes", "retraining", "message"];
+const CHANGES = ["device", "rollout", "model", "telemetry", "trust", "delivery", "notifications", "alerts", "experiments", "runs", "run", "job", "computes", "datasets", "retraining", "message"];
 
 let timer = 0;
 let due = Infinity;

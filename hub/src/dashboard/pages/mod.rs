@@ -7,6 +7,7 @@ pub(super) mod access;
 pub(super) mod account;
 pub(super) mod alerts;
 pub(super) mod captures;
+pub(super) mod datasets;
 pub(super) mod delivery;
 pub(super) mod device;
 pub(super) mod devices;

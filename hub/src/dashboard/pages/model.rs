@@ -82,7 +82,7 @@ pub(in crate::dashboard) fn page(
             div #versions.card.flush data-live {
                 @if model.versions.is_empty() {
                     (parts::empty(&html! { "No version passed vetting yet." }))
-                } @else { (versions(&model.versions)) }
+                } @else { (versions(frame.scope, &model.versions)) }
             }
         }
         section aria-labelledby="charts-title" {
@@ -112,7 +112,7 @@ fn doors(frame: Frame, path: &str, model: &ModelView) -> Markup {
     }
 }
 
-fn versions(versions: &[VersionView]) -> Markup {
+fn versions(scope: &Scope, versions: &[VersionView]) -> Markup {
     html! {
         table.cards {
             thead { tr {
@@ -134,6 +134,9 @@ fn versions(versions: &[VersionView]) -> Markup {
                         }
                         td data-name="What is new" { span.text {
                             @if version.note.is_empty() { span.dim { "no note" } } @else { (version.note) }
+                            @if let Some(dataset) = &version.dataset {
+                                div.small { "trained on " a href=(scope.page(&format!("/datasets/{dataset}"))) { (dataset) } }
+                            }
                         } }
                         td.end data-name="Validation accuracy" {
                             (version.validation_accuracy.map_or_else(|| format::NOTHING.into(), format::percent))

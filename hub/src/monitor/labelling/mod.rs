@@ -22,6 +22,7 @@ mod tests;
 mod value;
 mod view;
 
+pub(crate) use self::view::view as drawn;
 pub use self::{
     queue::next,
     say::{say, undo},

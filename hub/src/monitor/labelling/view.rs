@@ -53,7 +53,7 @@ pub(super) fn choices(classes: &[String]) -> Vec<Choice> {
 
 /// As a picture if the reference profile says so or its shape does; as lines if it has a moment's values side by side, or
 /// is long; else as a table.
-pub(super) fn view(shape: &[u32], values: &[f32], reference: Option<&Reference>) -> InputView {
+pub(crate) fn view(shape: &[u32], values: &[f32], reference: Option<&Reference>) -> InputView {
     let elements = values.len() as u64;
     let fits = |image: &Image| image.elements() == Some(elements);
     let declared = reference.and_then(|reference| reference.image);

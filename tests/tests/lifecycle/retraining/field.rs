@@ -47,7 +47,7 @@ pub(super) struct Field {
 impl Field {
     /// Two meters at two sites on version 1, which guesses. `dataset`: whether it is known what that was trained on.
     pub(super) fn guessing(dataset: bool) -> Self {
-        let mut fleet = Fleet::with_hub(&["--retrain-every=200ms"]);
+        let mut fleet = Fleet::with_hub(&["--retrain-every=1s"]);
         for number in [1, 2] {
             fleet.add(&meter(number).capturing_all().activation("trial = \"1s\""));
         }

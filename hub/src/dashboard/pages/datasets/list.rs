@@ -1,0 +1,49 @@
+//! `/datasets`: of each dataset the newest version.
+
+use maud::{Markup, html};
+use tern_protocol::rest::{DatastorePlace, DatastoreView, DatasetView};
+
+use super::table;
+use crate::dashboard::{
+    format,
+    layout::{self, Frame, Room},
+    parts,
+};
+
+/// The page.
+pub(in crate::dashboard) fn page(
+    frame: Frame,
+    all: &[DatasetView],
+    datastores: &[DatastoreView],
+) -> Markup {
+    let main = html! {
+        (layout::heading(&html! { "Datasets" }, &html! {
+            span #shown data-live { b { (format::count(all.len() as u64)) } " in all" }
+        }, &html! {}))
+        div #datasets.card.flush data-live {
+            @if all.is_empty() {
+                (parts::empty(&html! {
+                    "No dataset yet. " code { "tern dataset build NAME --model MODEL" } " makes a version of labelled captures, "
+                    code { "tern dataset import NAME FILE --label COLUMN" } " one of files."
+                }))
+            } @else { (table(frame.scope, all, "Newest version")) }
+        }
+        @if !datastores.is_empty() {
+            section aria-labelledby="datastores-title" {
+                h2.apart #datastores-title { "Datastores" }
+                div #datastores.card.flush data-live { table.cards {
+                    thead { tr { th scope="col" { "Datastore" } th scope="col" { "Where" } th scope="col" { "Since" } } }
+                    tbody { @for one in datastores { tr data-key=(one.name) {
+                        th scope="row" { (one.name) }
+                        td data-name="Where" { @match &one.place {
+                            DatastorePlace::Directory { path } => { code { (path) } }
+                            DatastorePlace::Http { url } => { code { (url) } @if one.token { " " span.dim { "with a token" } } }
+                        } }
+                        td data-name="Since" { (parts::ago(one.at)) " by " (one.by) }
+                    } } }
+                } }
+            }
+        }
+    };
+    layout::page(frame, Room::Datasets, "Datasets", &main)
+}
