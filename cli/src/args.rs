@@ -23,6 +23,7 @@ use crate::commands::{
     job::JobCommand,
     key::KeyCommand,
     label::LabelCommand,
+    lineage::LineageArgs,
     login::LoginArgs,
     model::ModelCommand,
     notify::NotifyCommand,
@@ -132,6 +133,8 @@ pub(crate) enum Command {
     Accuracy(AccuracyArgs),
     /// How right a version is, class by class, from labels; and how right it probably is without
     Truth(TruthArgs),
+    /// Where a version, a dataset, a run, a prediction comes from, and what became of it
+    Lineage(LineageArgs),
     /// How far inputs and answers are from what a version was trained on, at each site
     Distances(DistancesArgs),
     /// What was found to have moved: where, since when, how sure that is, and why

@@ -26,9 +26,9 @@ use clap::Parser as _;
 use args::{Args, Command};
 use commands::{
     Answer, Context, accuracy, alert, audit, authority, capture, chart, completions, compute, data,
-    dataset, datastore, delivery, device, distances, finding, freeze, job, key, label, login, model,
-    notify, overview, people, quarantine, retrain, rollout, run as runs, session, setup,
-    tap as tap_command, truth,
+    dataset, datastore, delivery, device, distances, finding, freeze, job, key, label, lineage,
+    login, model, notify, overview, people, quarantine, retrain, rollout, run as runs, session,
+    setup, tap as tap_command, truth,
 };
 use out::{ReaderLeft, talk};
 
@@ -77,6 +77,7 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         Command::Chart(args) => chart::run(c, &args)?,
         Command::Accuracy(args) => accuracy::run(c, &args)?,
         Command::Truth(args) => truth::run(c, &args)?,
+        Command::Lineage(args) => lineage::run(c, &args)?,
         Command::Distances(args) => distances::run(c, &args)?,
         Command::Finding(command) => finding::run(c, command)?,
         Command::Delivery(args) => delivery::run(c, &args)?,

@@ -22,9 +22,10 @@ pub mod registry;
 pub mod rollout;
 pub mod transcode;
 
-pub mod retrain;
-pub mod jobs;
 pub mod datasets;
+pub mod jobs;
+pub mod lineage;
+pub mod retrain;
 pub mod tracking;
 
 pub mod alerts;

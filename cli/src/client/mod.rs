@@ -13,6 +13,7 @@ mod datasets;
 mod error;
 mod http;
 mod jobs;
+mod lineage;
 mod notify;
 mod pages;
 pub mod probe;

@@ -24,6 +24,7 @@ pub(crate) mod given;
 pub(crate) mod job;
 pub(crate) mod key;
 pub(crate) mod label;
+pub(crate) mod lineage;
 pub(crate) mod login;
 pub(crate) mod model;
 pub(crate) mod notify;

@@ -15,6 +15,7 @@ pub(crate) mod evidence;
 pub(crate) mod finding;
 pub(crate) mod job;
 pub(crate) mod key;
+pub(crate) mod lineage;
 pub(crate) mod measured;
 pub(crate) mod model;
 pub(crate) mod notify;

@@ -14,8 +14,8 @@ use serde::Deserialize;
 use tern_protocol::{
     id::{DatasetName, DatastoreName},
     rest::{
-        DatasetDetail, DatasetDiff, DatasetPick, DatasetRow, DatasetView, DatastoreView, NewDataset,
-        NewDatastore, Page, Split,
+        DatasetDetail, DatasetDiff, DatasetPick, DatasetRow, DatasetView, DatastoreView,
+        NewDataset, NewDatastore, Page, Split,
     },
 };
 use tokio::sync::mpsc;
@@ -104,7 +104,8 @@ pub(super) struct RowParams {
 }
 
 fn pick(text: &str) -> Result<DatasetPick, ApiError> {
-    text.parse().map_err(|err: String| ApiError::bad_request(err))
+    text.parse()
+        .map_err(|err: String| ApiError::bad_request(err))
 }
 
 /// List datasets: of each the newest version, or all versions of one.
@@ -150,9 +151,7 @@ pub(super) async fn show_dataset(
     Workspace(workspace): Workspace,
     Path(DatasetPath { dataset }): Path<DatasetPath>,
 ) -> Result<Answer<DatasetDetail>, ApiError> {
-    Ok(Answer(
-        look::one(&app, &workspace, &pick(&dataset)?).await?,
-    ))
+    Ok(Answer(look::one(&app, &workspace, &pick(&dataset)?).await?))
 }
 
 /// Look at some rows of a version.

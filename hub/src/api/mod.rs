@@ -31,6 +31,7 @@ mod invitations;
 mod jobs;
 mod join;
 mod labelling;
+mod lineage;
 mod login;
 mod metrics;
 mod mlflow;
@@ -159,6 +160,7 @@ pub fn router() -> Router<App> {
         // What is asked says who may answer.
         .route(VIEW, routes!(retrain::answer_proposal))
         .route(VIEW, routes!(retrain::list_lessons))
+        .route(VIEW, routes!(lineage::show_lineage))
         .route(VIEW, routes!(datasets::list_datasets))
         .route(PUBLISH, routes!(datasets::make_dataset))
         .route(VIEW, routes!(datasets::show_dataset))

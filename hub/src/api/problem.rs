@@ -16,8 +16,9 @@ use crate::{
     alerts::AlertError,
     blobs::BlobError,
     captures::CaptureError,
-    jobs::JobsError,
     datasets::DatasetError,
+    jobs::JobsError,
+    lineage::LineageError,
     monitor::{
         AcceptError, ChartError, DistancesError, TruthError, labelling::LabellingError,
         labels::ImportError,
@@ -391,6 +392,15 @@ impl From<CaptureError> for ApiError {
             CaptureError::NotFound(_) => Self::not_found(err.to_string()),
             CaptureError::TooMany(_) => Self::conflict(err.to_string()),
             CaptureError::Store(err) => err.into(),
+        }
+    }
+}
+
+impl From<LineageError> for ApiError {
+    fn from(err: LineageError) -> Self {
+        match err {
+            LineageError::NotFound(..) => Self::not_found(err.to_string()),
+            LineageError::Store(err) => err.into(),
         }
     }
 }

@@ -28,7 +28,7 @@ const ASSETS: [Asset; 13] = [
     Asset {
         name: "style.css",
         kind: CSS,
-        // One file for the browser, six subjects for the reader.
+        // One file for the browser, seven subjects for the reader.
         text: concat!(
             include_str!("assets/tokens.css"),
             include_str!("assets/base.css"),
@@ -36,6 +36,7 @@ const ASSETS: [Asset; 13] = [
             include_str!("assets/chart.css"),
             include_str!("assets/form.css"),
             include_str!("assets/truth.css"),
+            include_str!("assets/lineage.css"),
         ),
     },
     Asset {

@@ -49,6 +49,7 @@ mod captures;
 mod datasets;
 mod health;
 mod jobs;
+mod lineage;
 mod oidc;
 mod people;
 mod retrain;
@@ -97,6 +98,7 @@ fn rooms() -> Router<App> {
             "/models/{model}/label",
             room(Policy::Workspace(Permission::Label), label_room),
         )
+        .route("/lineage", room(VIEW, lineage::show))
         .route("/datasets", room(VIEW, datasets::list))
         .route("/datasets/{dataset}", room(VIEW, datasets::one))
         .route("/experiments", room(VIEW, tracking::list))

@@ -29,6 +29,7 @@ use crate::{
     app::App,
     captures::CaptureError,
     fleet,
+    lineage::LineageError,
     monitor::{ChartError, TruthError, labelling::LabellingError},
     registry::ProfileError,
     store::{StoreError, chain},
@@ -265,6 +266,17 @@ impl From<TruthError> for Trouble {
             TruthError::Store(err) => Self::Failed(err),
             TruthError::Profile(err) => err.into(),
             other => Self::Missing(format!("There is nothing to show: {other}.")),
+        }
+    }
+}
+
+impl From<LineageError> for Trouble {
+    fn from(err: LineageError) -> Self {
+        match err {
+            LineageError::Store(err) => Self::Failed(err),
+            other @ LineageError::NotFound(..) => {
+                Self::Missing(format!("There is nothing to show: {other}."))
+            }
         }
     }
 }

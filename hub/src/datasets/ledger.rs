@@ -25,14 +25,27 @@ use crate::{
 const SPLITS: Bulk = Bulk {
     table: "dataset_split",
     columns: &[
-        "workspace", "name", "id", "input", "split", "device", "dataset",
+        "workspace",
+        "name",
+        "id",
+        "input",
+        "split",
+        "device",
+        "dataset",
     ],
     conflict: "ON CONFLICT DO NOTHING",
 };
 
 const CAPTURES: Bulk = Bulk {
     table: "dataset_capture",
-    columns: &["dataset", "workspace", "device", "boot", "number", "subject"],
+    columns: &[
+        "dataset",
+        "workspace",
+        "device",
+        "boot",
+        "number",
+        "subject",
+    ],
     conflict: "ON CONFLICT DO NOTHING",
 };
 

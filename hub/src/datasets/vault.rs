@@ -104,7 +104,10 @@ impl Shelving {
             let last = std::mem::take(&mut self.piece);
             self.put(last)?;
         }
-        let mut file = self.to.into_inner().map_err(io::IntoInnerError::into_error)?;
+        let mut file = self
+            .to
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)?;
         io::Seek::rewind(&mut file)?;
         Ok(Shelved {
             path: self.path,
@@ -181,7 +184,9 @@ impl Shelf {
             Opened::NoKey => Err(io::Error::other(
                 "it is encrypted with a key that the hub does not have; start it with `--capture-key`",
             )),
-            Opened::Bytes(_) | Opened::Damaged => Err(io::Error::other("an encrypted piece of it is damaged")),
+            Opened::Bytes(_) | Opened::Damaged => {
+                Err(io::Error::other("an encrypted piece of it is damaged"))
+            }
         }
     }
 
@@ -213,7 +218,10 @@ impl ChunkReader for Shelf {
             return Err(ParquetError::EOF("the file ends before".into()));
         }
         let mut bytes = Vec::with_capacity(length);
-        let read = self.read_from(start).take(length as u64).read_to_end(&mut bytes);
+        let read = self
+            .read_from(start)
+            .take(length as u64)
+            .read_to_end(&mut bytes);
         match read {
             Ok(read) if read == length => Ok(bytes.into()),
             Ok(_) => Err(ParquetError::EOF("the file ends before".into())),

@@ -16,9 +16,7 @@ use tern_protocol::{
     codec,
     id::{DatasetId, DeviceId, SiteName},
     manifest::{Golden, GoldenSample},
-    rest::{
-        DatasetColumn, DatasetInput, DatasetOrder, DatasetPick, NewVersion, Split,
-    },
+    rest::{DatasetColumn, DatasetInput, DatasetOrder, DatasetPick, NewVersion, Split},
     tensor::{Dtype, Tensor, TensorSpec},
 };
 use tern_retrain::{
@@ -131,7 +129,10 @@ impl Contender {
             PublishError::Refused(findings) => {
                 let said = findings.first().map(|one| one.message.clone());
                 let said = said.unwrap_or_default();
-                Trouble::Refused(format!("the {} does not answer: {said}", self.who), Again::IsUseless)
+                Trouble::Refused(
+                    format!("the {} does not answer: {said}", self.who),
+                    Again::IsUseless,
+                )
             }
             PublishError::Blob(err) => err.into(),
             err @ (PublishError::Busy | PublishError::Start(_)) => {
@@ -145,15 +146,10 @@ async fn run(app: &App, of: &Of, order: &CompareOrder) -> Result<Comparison, Tro
     let (workspace, model) = of;
     let useless = |why: String| Trouble::Refused(why, Again::IsUseless);
     let champion = registry::as_published(&app.store, workspace, model, order.champion).await?;
-    let champion = champion
-        .ok_or_else(|| useless(format!("there is no version {}", order.champion)))?;
-    let found = challenger::find(
-        app.store.read(),
-        workspace,
-        model,
-        &order.challenger.bundle,
-    )
-    .await?;
+    let champion =
+        champion.ok_or_else(|| useless(format!("there is no version {}", order.champion)))?;
+    let found =
+        challenger::find(app.store.read(), workspace, model, &order.challenger.bundle).await?;
     let found = found.ok_or_else(|| useless("the challenger's files are gone".into()))?;
     let facts = found
         .description
@@ -218,7 +214,9 @@ async fn run(app: &App, of: &Of, order: &CompareOrder) -> Result<Comparison, Tro
 
 fn same_inputs(one: &[TensorSpec], other: &[TensorSpec]) -> bool {
     let form = |of: &[TensorSpec]| -> Vec<(Dtype, Vec<i64>)> {
-        of.iter().map(|spec| (spec.dtype, spec.shape.clone())).collect()
+        of.iter()
+            .map(|spec| (spec.dtype, spec.shape.clone()))
+            .collect()
     };
     form(one) == form(other)
 }

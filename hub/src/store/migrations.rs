@@ -61,6 +61,7 @@ impl MigratorTrait for Steps {
             Box::new(crate::datasets::schema::Trained),
             Box::new(crate::datasets::schema::Datastores),
             Box::new(crate::retrain::schema::Migration),
+            Box::new(crate::lineage::schema::Migration),
         ]
     }
 }

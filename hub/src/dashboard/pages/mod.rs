@@ -17,6 +17,7 @@ pub(super) mod findings;
 pub(super) mod health;
 pub(super) mod jobs;
 pub(super) mod label;
+pub(super) mod lineage;
 pub(super) mod model;
 pub(super) mod models;
 pub(super) mod notice;

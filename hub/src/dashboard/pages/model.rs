@@ -2,8 +2,9 @@
 
 use maud::{Markup, html};
 use tern_protocol::{
+    id::ModelName,
     metric::{MetricKind, MetricSpec},
-    rest::{Chart, DeltaState, DeltaView, ModelView, Transcoded, VersionView},
+    rest::{Chart, DeltaState, DeltaView, LineageOf, ModelView, Transcoded, VersionView},
     tensor::TensorSpec,
 };
 
@@ -14,6 +15,7 @@ use crate::{
         chart::{self, Figure, Shape},
         format,
         layout::{self, Frame, Room},
+        pages::lineage,
         parts,
         range::Range,
         scope::Scope,
@@ -92,7 +94,7 @@ pub(in crate::dashboard) fn page(
         section aria-labelledby="vetting-title" {
             h2.apart #vetting-title { "What vetting found" }
             div #vetting data-live {
-                @for version in &model.versions { (vetting(version)) }
+                @for version in &model.versions { (vetting(scope, &model.name, version)) }
             }
         }
     };
@@ -156,7 +158,7 @@ fn versions(scope: &Scope, versions: &[VersionView]) -> Markup {
     }
 }
 
-fn vetting(version: &VersionView) -> Markup {
+fn vetting(scope: &Scope, model: &ModelName, version: &VersionView) -> Markup {
     let vetting = &version.vetting;
     html! {
         details.card data-key=(version.version) {
@@ -166,6 +168,7 @@ fn vetting(version: &VersionView) -> Markup {
                     (format::count(vetting.operators.len() as u64)) " operators" }
             }
             dl.facts {
+                (lineage::fact(scope, &LineageOf::Version(model.clone(), version.version)))
                 (parts::fact("Golden samples", &html! {
                     (format::count(vetting.golden_samples)) span.dim { " reproduced, off by at most " (format::difference(vetting.golden_difference)) }
                 }))

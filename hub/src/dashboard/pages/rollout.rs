@@ -4,7 +4,7 @@
 //! beside them.
 
 use maud::{Markup, html};
-use tern_protocol::rest::{RolloutDevice, RolloutState, RolloutView};
+use tern_protocol::rest::{LineageOf, RolloutDevice, RolloutState, RolloutView};
 
 use crate::{
     access::role::Permission,
@@ -12,7 +12,7 @@ use crate::{
         bar::{self, Empties},
         format,
         layout::{self, Frame, Room},
-        pages::{evidence, rollouts},
+        pages::{evidence, lineage, rollouts},
         parts,
         scope::Scope,
     },
@@ -37,6 +37,7 @@ pub(in crate::dashboard) fn page(frame: Frame, rollout: &RolloutView) -> Markup 
                     (bar::with_legend("Devices of this rollout", &parts::rollout_parts(&rollout.counts), Empties::Named))
                     (parts::stages(&rollout.counts.stages))
                     dl.facts {
+                        (lineage::fact(frame.scope, &LineageOf::Rollout(u64::from(rollout.id.0))))
                         (parts::fact("For", &html! {
                             @if rollout.plan.is_none() { (rollout.percent) " % of " }
                             (rollouts::selected(&rollout.selector))

@@ -8,7 +8,8 @@ use tern_protocol::{
     codec,
     id::WorkspaceId,
     rest::{
-        DatasetBuild, DatasetInput, DatasetManifest, LabelSource, Share, Split, TensorForm, VersionRef,
+        DatasetBuild, DatasetInput, DatasetManifest, LabelSource, Share, Split, TensorForm,
+        VersionRef,
     },
     tensor::{Tensor, TensorSpec},
 };
@@ -135,8 +136,12 @@ impl Wanted<'_> {
         let build = self.build;
         let label = self.truth(build.model.as_str(), of.version, of.truth, of.truth_number)?;
         let source = LabelSource::named(&of.source);
-        let is = (build.sites.is_empty() || build.sites.iter().any(|site| site.as_str() == of.site))
-            && !build.without.iter().any(|device| device.as_str() == of.device)
+        let is = (build.sites.is_empty()
+            || build.sites.iter().any(|site| site.as_str() == of.site))
+            && !build
+                .without
+                .iter()
+                .any(|device| device.as_str() == of.device)
             && (build.sources.is_empty() || build.sources.contains(&source))
             && (build.classes.is_empty() || build.classes.contains(&label.text()));
         Ok(is.then_some(label))
@@ -179,7 +184,9 @@ pub(super) async fn make(
     let wanted = Wanted {
         workspace,
         build,
-        until: build.until.map_or(of.view.at.0, |until| until.0.min(of.view.at.0)),
+        until: build
+            .until
+            .map_or(of.view.at.0, |until| until.0.min(of.view.at.0)),
         classes,
         truths: shape.truths,
     };
@@ -189,11 +196,9 @@ pub(super) async fn make(
     }
     let sides = sides(app, of, &wanted).await?;
     let has_some = base_manifest.is_some_and(|base| base.splits.held_out.rows > 0);
-    let held_out = build.held_out.unwrap_or(if has_some {
-        Share::default()
-    } else {
-        HELD_OUT
-    });
+    let held_out = build
+        .held_out
+        .unwrap_or(if has_some { Share::default() } else { HELD_OUT });
     let mut after = 0;
     loop {
         let columns = "c.input, s.subject";
@@ -250,9 +255,9 @@ async fn shape(
         }
         return Ok(shape);
     }
-    let spec = inputs.first().ok_or_else(|| {
-        DatasetError::Refused(format!("model {} has no input", build.model))
-    })?;
+    let spec = inputs
+        .first()
+        .ok_or_else(|| DatasetError::Refused(format!("model {} has no input", build.model)))?;
     let form = form(spec).ok_or_else(|| {
         DatasetError::Refused(format!(
             "input `{}` of model {} has no fixed shape",

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 use tern_protocol::rest::{
-    ColumnStatistics, DatasetDetail, DatasetInput, DatasetManifest, DatasetRow, DatasetView, InputView,
-    NoInput, NumberStatistics, SplitCounts,
+    ColumnStatistics, DatasetDetail, DatasetInput, DatasetManifest, DatasetRow, DatasetView,
+    InputView, LineageOf, NoInput, NumberStatistics, SplitCounts,
 };
 
 use super::{how, link, path, state, table};
@@ -13,6 +13,7 @@ use crate::dashboard::{
     bar::{self, Empties, Part},
     format,
     layout::{self, Frame, Room},
+    pages::lineage,
     parts,
     scope::Scope,
 };
@@ -95,7 +96,11 @@ fn splits(view: &DatasetView) -> Markup {
     let parts = [
         part(parts::series_tone(0), "to train on", rows.splits.train),
         part(parts::series_tone(1), "held out", rows.splits.held_out),
-        part(parts::series_tone(2), "kept out, to compare on", rows.splits.kept_out),
+        part(
+            parts::series_tone(2),
+            "kept out, to compare on",
+            rows.splits.kept_out,
+        ),
     ];
     html! {
         (bar::with_legend("Rows", &parts, Empties::Named))
@@ -139,6 +144,9 @@ fn origin(scope: &Scope, shown: &Shown) -> Markup {
                         a href=(path(scope, child)) { (child.title()) }
                     }
                 }))
+                (lineage::fact(scope, &LineageOf::Dataset(
+                    detail.dataset.name.to_string(), u64::from(detail.dataset.number),
+                )))
                 (parts::fact("Trained on it", &html! {
                     @if detail.trained.is_empty() { span.dim { "nothing yet" } }
                     @for (at, of) in detail.trained.iter().enumerate() {
@@ -200,7 +208,11 @@ fn columns(manifest: &DatasetManifest) -> Markup {
     let what = match &manifest.input {
         DatasetInput::Tensor(form) => {
             let shape: Vec<String> = form.shape.iter().map(ToString::to_string).collect();
-            format!("{} of {}, all elements together", form.dtype, shape.join("×"))
+            format!(
+                "{} of {}, all elements together",
+                form.dtype,
+                shape.join("×")
+            )
         }
         DatasetInput::Table { columns } => format!("{} columns", columns.len()),
     };

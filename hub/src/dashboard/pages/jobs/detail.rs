@@ -1,7 +1,7 @@
 //! `/jobs/{job}`: what was asked for, how its attempts went, what they made, and what it says while it says it.
 
 use maud::{Markup, html};
-use tern_protocol::rest::{JobAttemptView, JobDetail, JobLog, JobProject};
+use tern_protocol::rest::{JobAttemptView, JobDetail, JobLog, JobProject, LineageOf};
 
 use super::{cost, note, resources, state, took};
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
         form, format,
         icon::Icon,
         layout::{self, Frame, Room},
+        pages::lineage,
         parts,
     },
 };
@@ -73,6 +74,7 @@ fn asked(frame: Frame, job: &JobDetail) -> Markup {
             h2 { "The job" }
             dl.facts {
                 (parts::fact("Number", &html! { (one.id) }))
+                (lineage::fact(frame.scope, &LineageOf::Job(one.id.0)))
                 (parts::fact("By", &html! { (one.by) }))
                 (parts::fact("On", &html! { (one.compute) }))
                 @if let Some(entry) = &of.entry {

@@ -1,13 +1,14 @@
 //! `/runs/{run}`: one run, with its curves while it trains.
 
 use maud::{Markup, html};
-use tern_protocol::rest::{MetricCurve, RunView};
+use tern_protocol::rest::{LineageOf, MetricCurve, RunView};
 
 use super::{figure, status, took};
 use crate::dashboard::{
     curve, format,
     icon::Icon,
     layout::{self, Frame, Room},
+    pages::lineage,
     parts,
 };
 
@@ -47,6 +48,7 @@ pub(in crate::dashboard) fn page(frame: Frame, shown: &Shown) -> Markup {
             h2 { "The run" }
             dl.facts {
                 (parts::fact("Id", &html! { code { (run.run) } }))
+                (lineage::fact(frame.scope, &LineageOf::Run(run.run.to_string())))
                 @if !run.user.is_empty() { (parts::fact("User", &html! { (run.user) })) }
                 @if let Some(parent) = &run.parent {
                     (parts::fact("Part of", &html! { a href=(frame.scope.page(&format!("/runs/{parent}"))) { code { (parent) } } }))
