@@ -26,8 +26,8 @@ use clap::Parser as _;
 use args::{Args, Command};
 use commands::{
     Answer, Context, accuracy, alert, audit, authority, capture, chart, completions, compute, data,
-    dataset, datastore, delivery, device, distances, finding, freeze, job, key, label, login, model,
-    notify, overview, people, quarantine, retrain, rollout, run as runs, session, setup,
+    dataset, datastore, delivery, device, distances, finding, freeze, job, key, label, login,
+    model, notify, overview, people, quarantine, retrain, rollout, run as runs, session, setup,
     tap as tap_command, truth,
 };
 use out::{ReaderLeft, talk};

@@ -22,9 +22,9 @@ pub mod registry;
 pub mod rollout;
 pub mod transcode;
 
-pub mod retrain;
-pub mod jobs;
 pub mod datasets;
+pub mod jobs;
+pub mod retrain;
 pub mod tracking;
 
 pub mod alerts;

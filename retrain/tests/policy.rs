@@ -35,7 +35,9 @@ fn the_example_of_the_documentation_is_a_policy() {
 
 #[test]
 fn the_least_that_has_to_be_written() {
-    let policy = read("model: digits\ntriggers:\n  - finding: {}\ntraining: usual\nrollout: careful\n").unwrap();
+    let policy =
+        read("model: digits\ntriggers:\n  - finding: {}\ntraining: usual\nrollout: careful\n")
+            .unwrap();
     assert_eq!(policy.problems(), []);
     assert_eq!(
         policy.triggers,

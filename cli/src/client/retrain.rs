@@ -24,7 +24,11 @@ impl Client {
     }
 
     /// `POST /models/{model}/retraining/rounds`.
-    pub fn open_round(&self, model: &ModelName, new: &NewRound) -> Result<RetrainView, ClientError> {
+    pub fn open_round(
+        &self,
+        model: &ModelName,
+        new: &NewRound,
+    ) -> Result<RetrainView, ClientError> {
         let path = self.path(&format!("/models/{model}/retraining/rounds"));
         Ok(self.http.post(&path, new, Patience::Answer)?.1)
     }

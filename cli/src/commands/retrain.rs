@@ -38,7 +38,12 @@ pub(crate) enum RetrainCommand {
         /// The model
         model: ModelName,
         /// Why
-        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+        #[arg(
+            long,
+            value_name = "TEXT",
+            default_value = "",
+            hide_default_value = true
+        )]
         note: String,
     },
     /// What rounds taught, the latest first: challengers that were rejected, and why
@@ -135,7 +140,12 @@ pub(crate) struct SayArgs {
     #[arg(value_parser = proposal_id)]
     id: ProposalId,
     /// Why, or anything else worth keeping
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
     note: String,
 }
 
@@ -162,7 +172,8 @@ pub(crate) fn run(context: &Context, command: RetrainCommand) -> Result<Answer, 
         RetrainCommand::Training(command) => training(context, command)?,
         RetrainCommand::Status { model: None } => {
             let all = client.retraining()?;
-            let none = "no model is trained anew; write a policy with `tern retrain policy set FILE`";
+            let none =
+                "no model is trained anew; write a policy with `tern retrain policy set FILE`";
             out.list(&all, none, |look| show::all(&all, clock::now(), look))?;
         }
         RetrainCommand::Status { model: Some(model) } => {
@@ -204,7 +215,10 @@ fn policy(context: &Context, command: PolicyCommand) -> Result<Answer, RetrainEr
             match out.reader {
                 Reader::Program => out.document(&policy)?,
                 Reader::Person => {
-                    talk(format_args!("{} is trained anew by this policy", policy.model));
+                    talk(format_args!(
+                        "{} is trained anew by this policy",
+                        policy.model
+                    ));
                     for warning in &check.warnings {
                         talk(format_args!("  {warning}"));
                     }
@@ -259,9 +273,7 @@ fn training(context: &Context, command: TrainingCommand) -> Result<(), RetrainEr
         TrainingCommand::List => {
             let all = client.trainings()?;
             let none = "no training; write one with `tern retrain training set NAME FILE`";
-            out.list(&all, none, |look| {
-                show::trainings(&all, clock::now(), look)
-            })?;
+            out.list(&all, none, |look| show::trainings(&all, clock::now(), look))?;
         }
         TrainingCommand::Show { name } => {
             let one = client.training(&name)?;

@@ -16,7 +16,10 @@ use super::{
 
 /// `tern retrain status`.
 pub(crate) fn all(all: &[RetrainView], now: WallTime, look: Look) -> String {
-    let mut table = Table::new(look, &["MODEL", "MODE", "ROUND", "STAGE", "SINCE", "WAITS FOR"]);
+    let mut table = Table::new(
+        look,
+        &["MODEL", "MODE", "ROUND", "STAGE", "SINCE", "WAITS FOR"],
+    );
     for one in all {
         let mode = one.policy.as_ref().map(|policy| policy.mode.as_str());
         let (round, stage, since) = match &one.round {
@@ -57,7 +60,10 @@ pub(crate) fn one(one: &RetrainView, now: WallTime, look: Look) -> String {
         Some(round) => {
             let stage = format!("round {}: {}", round.number, round.stage.words());
             facts.toned("round", &stage, Tone::Busy);
-            facts.fact("since", format!("{} ({})", second(round.since), ago(round.since, now)));
+            facts.fact(
+                "since",
+                format!("{} ({})", second(round.since), ago(round.since, now)),
+            );
             facts.fact("champion", format!("version {}", round.champion));
             if let Some(dataset) = round.dataset {
                 facts.fact("dataset", dataset.to_string());
@@ -69,7 +75,11 @@ pub(crate) fn one(one: &RetrainView, now: WallTime, look: Look) -> String {
                 facts.fact("challenger", format!("version {version}"));
             }
             if let Some(id) = round.asks {
-                facts.toned("asks", &format!("proposal {id}: tern proposal show {id}"), Tone::Bad);
+                facts.toned(
+                    "asks",
+                    &format!("proposal {id}: tern proposal show {id}"),
+                    Tone::Bad,
+                );
             }
         }
         None => facts.fact("round", format!("none is open; {} so far", one.rounds)),
@@ -91,7 +101,10 @@ pub(crate) fn one(one: &RetrainView, now: WallTime, look: Look) -> String {
     text += &facts.text();
     let Some(round) = &one.round else { return text };
     for (title, lines) in [
-        ("because", round.evidence.iter().map(|one| one.text.clone()).collect()),
+        (
+            "because",
+            round.evidence.iter().map(|one| one.text.clone()).collect(),
+        ),
         ("comparison", round.comparison.clone()),
         ("agreed", round.agreed.clone()),
     ] {
@@ -110,7 +123,10 @@ pub(crate) fn one(one: &RetrainView, now: WallTime, look: Look) -> String {
                 Cell::number(work.attempt.to_string()),
                 ago(work.at, now).into(),
                 Cell::toned(one_line(&work.state), tone),
-                Cell::number(work.number.map_or_else(String::new, |number| number.to_string())),
+                Cell::number(
+                    work.number
+                        .map_or_else(String::new, |number| number.to_string()),
+                ),
                 one_line(&work.reason).into(),
             ]);
         }
@@ -137,7 +153,10 @@ pub(crate) fn check(check: &RetrainCheck, look: Look) -> String {
     }
     let mut text = String::new();
     for problem in &check.problems {
-        text += &format!("{}\n", Tone::Bad.paint(&one_line(&problem.to_string()), look));
+        text += &format!(
+            "{}\n",
+            Tone::Bad.paint(&one_line(&problem.to_string()), look)
+        );
     }
     for warning in &check.warnings {
         text += &format!("{}\n", Tone::Busy.paint(&one_line(warning), look));
@@ -147,7 +166,10 @@ pub(crate) fn check(check: &RetrainCheck, look: Look) -> String {
 
 /// `tern retrain policy show`.
 pub(crate) fn policies(all: &[RetrainPolicyView], now: WallTime, look: Look) -> String {
-    let mut table = Table::new(look, &["MODEL", "MODE", "TRAINING", "ROLLOUT", "WRITTEN", "BY"]);
+    let mut table = Table::new(
+        look,
+        &["MODEL", "MODE", "TRAINING", "ROLLOUT", "WRITTEN", "BY"],
+    );
     for one in all {
         table.row([
             one.model.as_str().into(),
@@ -188,7 +210,10 @@ fn state(state: ProposalState) -> Cell {
 
 /// `tern proposal list`.
 pub(crate) fn proposals(all: &[ProposalView], now: WallTime, look: Look) -> String {
-    let mut table = Table::new(look, &["ID", "MODEL", "ROUND", "ABOUT", "STATE", "SINCE", "NEEDS"]);
+    let mut table = Table::new(
+        look,
+        &["ID", "MODEL", "ROUND", "ABOUT", "STATE", "SINCE", "NEEDS"],
+    );
     for one in all {
         table.row([
             Cell::number(one.id.to_string()),
@@ -215,7 +240,10 @@ pub(crate) fn proposal(one: &ProposalView, now: WallTime, look: Look) -> String 
     facts.toned("state", one.state.word(), tone);
     facts.fact("model", one.model.as_str());
     facts.fact("round", one.round.to_string());
-    facts.fact("since", format!("{} ({})", second(one.at), ago(one.at, now)));
+    facts.fact(
+        "since",
+        format!("{} ({})", second(one.at), ago(one.at, now)),
+    );
     if !one.needs.is_empty() {
         facts.fact("needs", one_line(&one.needs));
     }
@@ -223,7 +251,11 @@ pub(crate) fn proposal(one: &ProposalView, now: WallTime, look: Look) -> String 
         facts.fact("champion", format!("version {}", of.champion));
         facts.fact(
             "labels",
-            format!("{}, of which {} are new", count(of.labels), count(of.new_labels)),
+            format!(
+                "{}, of which {} are new",
+                count(of.labels),
+                count(of.new_labels)
+            ),
         );
         if let Some(share) = of.share_of_devices {
             facts.fact("devices", percent(share));
@@ -260,7 +292,10 @@ pub(crate) fn proposal(one: &ProposalView, now: WallTime, look: Look) -> String 
 
 /// `tern retrain lessons`.
 pub(crate) fn lessons(all: &[LessonView], now: WallTime, look: Look) -> String {
-    let mut table = Table::new(look, &["MODEL", "ROUND", "ENDED", "OUTCOME", "VERSION", "WHY"]);
+    let mut table = Table::new(
+        look,
+        &["MODEL", "ROUND", "ENDED", "OUTCOME", "VERSION", "WHY"],
+    );
     for one in all {
         let tone = match one.outcome {
             RoundOutcome::Recovered => Tone::Good,

@@ -16,8 +16,8 @@ use crate::{
     alerts::AlertError,
     blobs::BlobError,
     captures::CaptureError,
-    jobs::JobsError,
     datasets::DatasetError,
+    jobs::JobsError,
     monitor::{
         AcceptError, ChartError, DistancesError, TruthError, labelling::LabellingError,
         labels::ImportError,

@@ -172,9 +172,7 @@ pub(super) async fn check_policy(
     Workspace(workspace): Workspace,
     Json(text): Json<RetrainText>,
 ) -> Result<Answer<RetrainCheck>, ApiError> {
-    Ok(Answer(
-        policies::check(&app, &workspace, &text.text).await?,
-    ))
+    Ok(Answer(policies::check(&app, &workspace, &text.text).await?))
 }
 
 /// List the trainings: jobs that are kept to train challengers by.

@@ -157,7 +157,10 @@ fn retrained(frame: Frame, many: u64) -> Vec<Drawn> {
             "retraining/digits",
             retrain::model::page(frame, &of::retraining(many), &lessons),
         ),
-        ("retraining/lessons", retrain::lessons::page(frame, &lessons)),
+        (
+            "retraining/lessons",
+            retrain::lessons::page(frame, &lessons),
+        ),
         (
             "retraining/policies",
             retrain::written::page(frame, &policies, &trainings),

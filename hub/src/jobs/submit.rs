@@ -61,15 +61,13 @@ impl From<&Principal> for By {
 }
 
 /// What is wrong with a job; nothing is stored.
-pub async fn check(
-    app: &App,
-    workspace: &WorkspaceId,
-    asked: &JobAsked,
-) -> Result<(), JobsError> {
+pub async fn check(app: &App, workspace: &WorkspaceId, asked: &JobAsked) -> Result<(), JobsError> {
     let on = asked.compute.clone();
     let on = on.unwrap_or_else(|| LOCAL.parse().expect("`local` is a name"));
     let compute: Compute = computes::find(app, app.store.read(), &on).await?;
-    asked::understand(app, workspace, asked, &compute).await.map(drop)
+    asked::understand(app, workspace, asked, &compute)
+        .await
+        .map(drop)
 }
 
 /// Stores a job. The same `key` in the same workspace gives the job that has it already, whatever is asked for.

@@ -6,7 +6,9 @@
 use tern_retrain::{Act, Action, Step, fact::Again};
 
 use super::{
-    comparing, desk::Of, labels, letting_out, making,
+    comparing,
+    desk::Of,
+    labels, letting_out, making,
     questions::{self, Body},
     registering, training,
     work::{self, Ended},
@@ -87,10 +89,8 @@ async fn stop(app: &App, of: &Of, action: &Action) -> Result<(), StoreError> {
             work::end(app.store.write(), &of.0, &of.1, key, &Ended::Stopped).await
         }
         // Nothing of these runs.
-        Step::Labels
-        | Step::Propose
-        | Step::AskUnknown
-        | Step::AskRegister
-        | Step::AskRollOut => Ok(()),
+        Step::Labels | Step::Propose | Step::AskUnknown | Step::AskRegister | Step::AskRollOut => {
+            Ok(())
+        }
     }
 }

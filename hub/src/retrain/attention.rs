@@ -15,10 +15,7 @@ use crate::{
 const TOLD: u64 = 20;
 
 /// Questions that wait for an answer.
-pub async fn attention(
-    app: &App,
-    workspace: &WorkspaceId,
-) -> Result<Vec<Attention>, StoreError> {
+pub async fn attention(app: &App, workspace: &WorkspaceId) -> Result<Vec<Attention>, StoreError> {
     let query = ProposalQuery {
         limit: Some(TOLD),
         ..ProposalQuery::default()
@@ -37,7 +34,9 @@ pub async fn attention(
             model: one.model.clone(),
             version: facts.champion,
         });
-        let why = one.facts.and_then(|facts| facts.evidence.into_iter().next());
+        let why = one
+            .facts
+            .and_then(|facts| facts.evidence.into_iter().next());
         let why = why.or_else(|| one.sentences.into_iter().next());
         let why: String = why.unwrap_or_default().chars().take(200).collect();
         Attention {

@@ -65,10 +65,7 @@ pub(super) async fn take(
     Ok(Ok(read.onnx))
 }
 
-async fn read(
-    app: &App,
-    files: &BTreeMap<String, JobArtifact>,
-) -> Result<Challenger, Refused> {
+async fn read(app: &App, files: &BTreeMap<String, JobArtifact>) -> Result<Challenger, Refused> {
     let useless = |why: String| (why, Again::IsUseless);
     let file = |name: &str, most: u64| {
         let path = format!("{PACKAGE}/{}", name.trim_start_matches("./"));

@@ -12,12 +12,13 @@ mod newer;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use sea_orm::FromQueryResult;
 use tern_protocol::{
     codec,
     id::{DatasetId, DeviceId, SiteName},
     manifest::{Golden, GoldenSample},
     rest::{
-        DatasetColumn, DatasetInput, DatasetOrder, DatasetPick, NewVersion, Split,
+        DatasetColumn, DatasetInput, DatasetOrder, DatasetPick, LabelSource, NewVersion, Split,
     },
     tensor::{Dtype, Tensor, TensorSpec},
 };
@@ -37,6 +38,7 @@ use crate::{
     app::App,
     blobs::BlobError,
     datasets::{self, Cell, DatasetError, Input, Label, Row},
+    monitor::rows::{Predicted, of_predictions},
     registry::{
         self, PublishError,
         publish::{self, ONNX, Question},
@@ -131,7 +133,10 @@ impl Contender {
             PublishError::Refused(findings) => {
                 let said = findings.first().map(|one| one.message.clone());
                 let said = said.unwrap_or_default();
-                Trouble::Refused(format!("the {} does not answer: {said}", self.who), Again::IsUseless)
+                Trouble::Refused(
+                    format!("the {} does not answer: {said}", self.who),
+                    Again::IsUseless,
+                )
             }
             PublishError::Blob(err) => err.into(),
             err @ (PublishError::Busy | PublishError::Start(_)) => {
@@ -145,15 +150,10 @@ async fn run(app: &App, of: &Of, order: &CompareOrder) -> Result<Comparison, Tro
     let (workspace, model) = of;
     let useless = |why: String| Trouble::Refused(why, Again::IsUseless);
     let champion = registry::as_published(&app.store, workspace, model, order.champion).await?;
-    let champion = champion
-        .ok_or_else(|| useless(format!("there is no version {}", order.champion)))?;
-    let found = challenger::find(
-        app.store.read(),
-        workspace,
-        model,
-        &order.challenger.bundle,
-    )
-    .await?;
+    let champion =
+        champion.ok_or_else(|| useless(format!("there is no version {}", order.champion)))?;
+    let found =
+        challenger::find(app.store.read(), workspace, model, &order.challenger.bundle).await?;
     let found = found.ok_or_else(|| useless("the challenger's files are gone".into()))?;
     let facts = found
         .description
@@ -194,7 +194,11 @@ async fn run(app: &App, of: &Of, order: &CompareOrder) -> Result<Comparison, Tro
         let mut place: u64 = 0;
         let mut rows = datasets::rows(app, workspace, id, split).await?;
         while let Some(some) = rows.recv().await {
-            for row in some? {
+            let mut some = some?;
+            if part == Part::Recent {
+                name_labellers(app, of, &mut some).await?;
+            }
+            for row in some {
                 if place.is_multiple_of(every) {
                     bout.add(part, row).await?;
                 }
@@ -216,9 +220,48 @@ async fn run(app: &App, of: &Of, order: &CompareOrder) -> Result<Comparison, Tro
     Ok(compare(&bout.samples, &terms))
 }
 
+#[derive(FromQueryResult)]
+struct Labeller {
+    device: String,
+    boot: i64,
+    number: i64,
+    labeller: String,
+}
+
+/// Labels that people made are of whoever said it, as those of [`newer`]: a dataset says only that it was a person.
+async fn name_labellers(app: &App, of: &Of, rows: &mut [Row]) -> Result<(), StoreError> {
+    let person = LabelSource::Person.word();
+    let key = |row: &Row| {
+        let (device, boot, number) = row.capture()?;
+        Some((device.to_owned(), boot, number))
+    };
+    let asked: Vec<Predicted> = rows
+        .iter()
+        .filter(|row| row.source == person)
+        .filter_map(key)
+        .collect();
+    let said = of_predictions(
+        app.store.read(),
+        &of.0,
+        "SELECT device, boot, number, labeller FROM (SELECT * FROM verdict WHERE truth IS NOT NULL OR truth_number IS NOT NULL) AS said",
+        &asked,
+        |said: &Labeller| (said.device.clone(), said.boot, said.number),
+        "reading who made labels",
+    )
+    .await?;
+    for row in rows.iter_mut().filter(|row| row.source == person) {
+        if let Some(said) = key(row).and_then(|key| said.get(&key)) {
+            row.source.clone_from(&said.labeller);
+        }
+    }
+    Ok(())
+}
+
 fn same_inputs(one: &[TensorSpec], other: &[TensorSpec]) -> bool {
     let form = |of: &[TensorSpec]| -> Vec<(Dtype, Vec<i64>)> {
-        of.iter().map(|spec| (spec.dtype, spec.shape.clone())).collect()
+        of.iter()
+            .map(|spec| (spec.dtype, spec.shape.clone()))
+            .collect()
     };
     form(one) == form(other)
 }

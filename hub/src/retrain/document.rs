@@ -107,8 +107,16 @@ budget:
     fn mistakes_are_told_by_line_and_place() {
         assert!(policy(RIGHT).is_ok());
         for (from, to, said) in [
-            ("input", "quality", "line 4: triggers[0].finding.kinds: `quality` calls"),
-            ("180d", "1d", "line 7: triggers[2].every: is shorter than the cool-down"),
+            (
+                "input",
+                "quality",
+                "line 4: triggers[0].finding.kinds: `quality` calls",
+            ),
+            (
+                "180d",
+                "1d",
+                "line 7: triggers[2].every: is shorter than the cool-down",
+            ),
             (
                 "training: 100",
                 "training: 100\n  per-day: 5",
@@ -133,7 +141,14 @@ budget:
 
     #[test]
     fn anything_may_be_typed() {
-        for text in ["", "model", "- a", "{", "model: [", "model: digits\ntriggers: 7"] {
+        for text in [
+            "",
+            "model",
+            "- a",
+            "{",
+            "model: [",
+            "model: digits\ntriggers: 7",
+        ] {
             assert_eq!(wrong(text).len(), 1, "{text}");
         }
         assert_eq!(line_of("", "triggers[3].every"), 1);

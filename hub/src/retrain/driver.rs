@@ -3,10 +3,7 @@
 //! Level-triggered: a look reads everything, whatever woke it. What follows is stored before any of it is carried out;
 //! what is carried out shows as a fact at a later look, or is ordered again.
 
-use std::{
-    collections::HashMap,
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
 use tern_protocol::{id::WorkspaceId, rest::Change};
 use tern_retrain::{Loop, Stepped};
@@ -41,7 +38,10 @@ pub async fn run(app: App, every: Duration, stop: CancellationToken) {
     let mut changes = app.changes.subscribe();
     loop {
         if let Err(err) = look(&app, every, &mut all).await {
-            tracing::warn!(error = chain(&err), "models that are trained anew were not looked at");
+            tracing::warn!(
+                error = chain(&err),
+                "models that are trained anew were not looked at"
+            );
         }
         tokio::select! {
             () = stop.cancelled() => break,
@@ -117,7 +117,10 @@ async fn commit(app: &App, of: &Of, before: &Loop, stepped: &Stepped) -> Result<
     let next = &stepped.next;
     let ordered = stepped.actions.iter().any(|one| work::is_work(&one.act));
     let later = next.latest().0.saturating_sub(before.latest().0);
-    if !ordered && stepped.ended.is_none() && before.is_but_later(next) && (0..TIME).contains(&later)
+    if !ordered
+        && stepped.ended.is_none()
+        && before.is_but_later(next)
+        && (0..TIME).contains(&later)
     {
         return Ok(());
     }

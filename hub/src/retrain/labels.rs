@@ -97,7 +97,9 @@ async fn there(
     let mut counts = [0, 0];
     for (count, sql) in counts.iter_mut().zip([waiting, devices]) {
         let [in_workspace, of_model] = values_of(workspace, model);
-        let row = SQL.row(db, sql, [in_workspace, of_model, site.into()]).await?;
+        let row = SQL
+            .row(db, sql, [in_workspace, of_model, site.into()])
+            .await?;
         *count = row.map_or(Ok(0), |row| SQL.count(&row, "n"))?;
     }
     let [waiting, devices] = counts;
@@ -146,7 +148,11 @@ pub(crate) async fn wanted(
     });
     let newest = newest.unwrap_or_default();
     Ok(Wanted {
-        sites: newest.sites.iter().map(|(site, _)| site.to_string()).collect(),
+        sites: newest
+            .sites
+            .iter()
+            .map(|(site, _)| site.to_string())
+            .collect(),
         classes: newest.classes.into_iter().collect(),
     })
 }

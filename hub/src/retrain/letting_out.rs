@@ -75,16 +75,14 @@ pub(super) async fn stands(
         return Ok(None);
     };
     let ended = match found.state {
-        RolloutState::Running
-        | RolloutState::Paused
-        | RolloutState::Waiting => return Ok(Some(Work::Running)),
-        RolloutState::Complete => Ended::Done(Some(found.id.0.into()), None),
-        RolloutState::Stopped | RolloutState::Aborted | RolloutState::Superseded => {
-            Ended::failed(
-                format!("rollout {}: {}", found.id, found.reason),
-                Again::IsUseless,
-            )
+        RolloutState::Running | RolloutState::Paused | RolloutState::Waiting => {
+            return Ok(Some(Work::Running));
         }
+        RolloutState::Complete => Ended::Done(Some(found.id.0.into()), None),
+        RolloutState::Stopped | RolloutState::Aborted | RolloutState::Superseded => Ended::failed(
+            format!("rollout {}: {}", found.id, found.reason),
+            Again::IsUseless,
+        ),
     };
     work::end(app.store.write(), workspace, model, key, &ended).await?;
     Ok(Some(match ended {

@@ -144,7 +144,12 @@ fn failed<T>(reason: String, again: Again) -> Work<T> {
     Work::Failed(Failure { reason, again })
 }
 
-async fn end(app: &App, (workspace, model): &Of, key: Key, ended: &Ended) -> Result<(), StoreError> {
+async fn end(
+    app: &App,
+    (workspace, model): &Of,
+    key: Key,
+    ended: &Ended,
+) -> Result<(), StoreError> {
     work::end(app.store.write(), workspace, model, key, ended).await
 }
 

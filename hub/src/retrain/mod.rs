@@ -53,8 +53,8 @@ use tern_protocol::{
 };
 
 pub(crate) use self::labels::wanted;
-pub use self::{desk::Desk, driver::run};
 use self::stored::LookError;
+pub use self::{desk::Desk, driver::run};
 use crate::{app::App, store::StoreError};
 
 /// Why something about retraining was not done.

@@ -49,7 +49,10 @@ pub(super) fn over(model: &ModelName, lesson: &Lesson) -> Notice {
     for line in lesson.evidence.iter().chain(&lesson.comparison) {
         let _ = write!(text, "\n{line}");
     }
-    let _ = write!(text, "\n\nAll that rounds taught: tern retrain lessons {model}");
+    let _ = write!(
+        text,
+        "\n\nAll that rounds taught: tern retrain lessons {model}"
+    );
     Notice {
         kind: NoticeKind::Retrained,
         subject: format!(

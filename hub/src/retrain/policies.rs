@@ -75,7 +75,10 @@ async fn missing(
     let db = app.store.read();
     let mut warnings = Vec::new();
     let model = &policy.model;
-    if registry::model(&app.store, workspace, model).await?.is_none() {
+    if registry::model(&app.store, workspace, model)
+        .await?
+        .is_none()
+    {
         warnings.push(format!("there is no model {model} yet"));
     }
     if !super::trainings::is_there(db, workspace, &policy.training).await? {
@@ -151,8 +154,7 @@ pub async fn remove(
     if SQL.exec(&txn, delete, of(workspace, model)).await? == 0 {
         return Err(none(model));
     }
-    let deed =
-        Deed::new("retrain.policy-remove", format!("policy of {model}")).within(workspace);
+    let deed = Deed::new("retrain.policy-remove", format!("policy of {model}")).within(workspace);
     audit::record(&txn, &app.clock, by, deed).await?;
     SQL.commit(txn).await?;
     changed(app, workspace, model);

@@ -61,11 +61,7 @@ pub fn may(principal: &Principal, workspace: &WorkspaceId, kind: ProposalKind) -
 
 /// Whoever asks, as they are counted: their account, whichever way they came; everybody on an open hub is the same.
 pub(super) fn person(principal: &Principal) -> UserName {
-    let open = || {
-        "everybody"
-            .parse()
-            .expect("letters are an account's name")
-    };
+    let open = || "everybody".parse().expect("letters are an account's name");
     principal.user().cloned().unwrap_or_else(open)
 }
 
@@ -204,8 +200,15 @@ fn view(known: &Known, row: questions::Row) -> ProposalView {
         },
         sentences,
         needs: needs(&needed, kind),
-        of: needed.iter().flat_map(|one| one.of.iter().cloned()).collect(),
-        choices: if is_open { words::choices(kind) } else { Vec::new() },
+        of: needed
+            .iter()
+            .flat_map(|one| one.of.iter().cloned())
+            .collect(),
+        choices: if is_open {
+            words::choices(kind)
+        } else {
+            Vec::new()
+        },
         words: said,
         facts: match row.body {
             Body::Proposal(proposal) => Some(words::facts(*proposal)),

@@ -84,10 +84,7 @@ fn read(row: &QueryResult) -> Result<Row, StoreError> {
         model: parsed("model name", &SQL.column::<String>(row, "model")?)?,
         key: key(row)?,
         at: WallTime(SQL.column(row, "at")?),
-        body: json(
-            "question of a round",
-            &SQL.column::<String>(row, "body")?,
-        )?,
+        body: json("question of a round", &SQL.column::<String>(row, "body")?)?,
     })
 }
 
@@ -184,7 +181,8 @@ pub(super) async fn said(
     model: &ModelName,
     round: u32,
 ) -> Result<Vec<(Key, SaidWord)>, StoreError> {
-    let sql = "SELECT * FROM retrain_word WHERE workspace = $1 AND model = $2 AND round = $3 ORDER BY id";
+    let sql =
+        "SELECT * FROM retrain_word WHERE workspace = $1 AND model = $2 AND round = $3 ORDER BY id";
     let [workspace, model] = of(workspace, model);
     let rows = SQL.rows(db, sql, [workspace, model, i64::from(round).into()]);
     let each = rows.await?;

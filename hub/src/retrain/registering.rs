@@ -108,16 +108,10 @@ impl From<DatasetError> for Trouble {
 
 async fn register(app: &App, of: &Of, lineage: &Lineage) -> Result<ModelVersion, Trouble> {
     let (workspace, model) = of;
-    let found = challenger::find(
-        app.store.read(),
-        workspace,
-        model,
-        &lineage.trained.bundle,
-    )
-    .await?;
-    let found = found.ok_or_else(|| {
-        Trouble::Refused("its files are gone".into(), Again::IsUseless)
-    })?;
+    let found =
+        challenger::find(app.store.read(), workspace, model, &lineage.trained.bundle).await?;
+    let found =
+        found.ok_or_else(|| Trouble::Refused("its files are gone".into(), Again::IsUseless))?;
     let dataset = DatasetId(lineage.dataset);
     let golden = match found.golden {
         Some(golden) => golden,
@@ -152,7 +146,12 @@ fn note(lineage: &Lineage, own: &str) -> String {
         "Round {} of retraining, after version {}: dataset {}, run {}.",
         lineage.round, lineage.champion, lineage.dataset, lineage.trained.run
     )];
-    lines.extend(lineage.evidence.iter().map(|text| format!("Because {text}.")));
+    lines.extend(
+        lineage
+            .evidence
+            .iter()
+            .map(|text| format!("Because {text}.")),
+    );
     lines.extend(lineage.comparison.iter().take(1).cloned());
     if !lineage.agreed.is_empty() {
         lines.push(format!("Agreed: {}.", lineage.agreed.join(", ")));
@@ -175,7 +174,10 @@ async fn golden_of(
 ) -> Result<tern_protocol::digest::Digest, Trouble> {
     let detail = datasets::one(app, &of.0, &DatasetPick::Id(dataset)).await?;
     let Some(manifest) = detail.manifest else {
-        return Err(Trouble::Refused("the dataset was withdrawn".into(), Again::IsUseless));
+        return Err(Trouble::Refused(
+            "the dataset was withdrawn".into(),
+            Again::IsUseless,
+        ));
     };
     let mut inputs: Vec<Tensor> = Vec::new();
     for split in [Split::HeldOut, Split::KeptOut, Split::Train] {
@@ -223,7 +225,10 @@ async fn golden_of(
         },
     )
     .await?;
-    let stored = app.blobs.put_bytes(codec::encode(&answered.golden).into()).await;
+    let stored = app
+        .blobs
+        .put_bytes(codec::encode(&answered.golden).into())
+        .await;
     let stored = stored.map_err(|err| Trouble::Refused(chain(&err), passes(&err)))?;
     Ok(stored.digest)
 }

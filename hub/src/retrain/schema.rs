@@ -3,9 +3,7 @@
 use sea_orm_migration::{
     MigrationName, MigrationTrait, SchemaManager, async_trait,
     prelude::DbErr,
-    schema::{
-        big_integer, big_integer_null, big_pk_auto, blob, blob_null, boolean, text,
-    },
+    schema::{big_integer, big_integer_null, big_pk_auto, blob, blob_null, boolean, text},
     sea_query::TableCreateStatement,
 };
 
@@ -43,8 +41,16 @@ impl MigrationTrait for Migration {
         let unique = index("retrain_question_by_key", "retrain_question", &KEY);
         for index in [
             unique.clone().unique().take(),
-            index("retrain_question_newest", "retrain_question", &["workspace", "id"]),
-            index("retrain_word_by_round", "retrain_word", &["workspace", "model", "round"]),
+            index(
+                "retrain_question_newest",
+                "retrain_question",
+                &["workspace", "id"],
+            ),
+            index(
+                "retrain_word_by_round",
+                "retrain_word",
+                &["workspace", "model", "round"],
+            ),
         ] {
             manager.create_index(index).await?;
         }

@@ -56,10 +56,7 @@ pub(super) async fn policy(
 }
 
 fn written(row: &QueryResult) -> Result<Written, StoreError> {
-    let policy: Policy = json(
-        "policy of retraining",
-        &SQL.column::<String>(row, "body")?,
-    )?;
+    let policy: Policy = json("policy of retraining", &SQL.column::<String>(row, "body")?)?;
     let mode = match policy.mode {
         Mode::Propose => "propose",
         Mode::Automatic => "automatic",
@@ -165,10 +162,7 @@ pub(super) async fn lessons(
     let rows = SQL.rows(db, sql, values).await?;
     let each = rows.iter().map(|row| {
         let model = parsed("model name", &SQL.column::<String>(row, "model")?)?;
-        let lesson = cbor(
-            "lesson of a round",
-            &SQL.column::<Vec<u8>>(row, "body")?,
-        )?;
+        let lesson = cbor("lesson of a round", &SQL.column::<Vec<u8>>(row, "body")?)?;
         Ok((model, lesson))
     });
     each.collect()
@@ -180,7 +174,8 @@ pub(super) async fn asked(
     workspace: &WorkspaceId,
     model: &ModelName,
 ) -> Result<Option<Asked>, StoreError> {
-    let sql = "SELECT round, person, at, note FROM retrain_asked WHERE workspace = $1 AND model = $2";
+    let sql =
+        "SELECT round, person, at, note FROM retrain_asked WHERE workspace = $1 AND model = $2";
     let row = SQL.row(db, sql, of(workspace, model)).await?;
     let read = row.map(|row| {
         let by: UserName = parsed("account's name", &SQL.column::<String>(&row, "person")?)?;

@@ -123,9 +123,15 @@ async fn a_round_is_proposed_once_and_a_named_person_decides() {
     policy(&world, &text).await;
     look(&world).await;
     assert_eq!(stage(&world).await, None, "nothing calls for one");
-    policies::ask(&world.app, &somebody("ben"), &world.workspace, &model(), "new lenses")
-        .await
-        .expect("it may be asked for");
+    policies::ask(
+        &world.app,
+        &somebody("ben"),
+        &world.workspace,
+        &model(),
+        "new lenses",
+    )
+    .await
+    .expect("it may be asked for");
     for _ in 0..3 {
         look(&world).await;
     }
@@ -134,16 +140,25 @@ async fn a_round_is_proposed_once_and_a_named_person_decides() {
     assert_eq!(all.len(), 1, "it is put once: {all:?}");
     let facts = all[0].facts.as_ref().expect("a proposal");
     assert_eq!(facts.evidence, ["ben asked for it: new lenses"]);
-    assert_eq!((facts.labels, facts.new_labels), (2, 2), "of captures alone");
+    assert_eq!(
+        (facts.labels, facts.new_labels),
+        (2, 2),
+        "of captures alone"
+    );
     assert_eq!(all[0].needs, "1 of anna");
     let again = policies::ask(&world.app, &somebody("ben"), &world.workspace, &model(), "").await;
     assert!(matches!(again, Err(RetrainError::Conflict(_))), "{again:?}");
 
     let other = say(&world, "ben", ProposalWord::Agree).await;
-    assert!(matches!(other, Err(RetrainError::Forbidden(_))), "{other:?}");
+    assert!(
+        matches!(other, Err(RetrainError::Forbidden(_))),
+        "{other:?}"
+    );
     let odd = say(&world, "anna", ProposalWord::Again).await;
     assert!(matches!(odd, Err(RetrainError::Impossible(_))), "{odd:?}");
-    say(&world, "anna", ProposalWord::Decline).await.expect("she may");
+    say(&world, "anna", ProposalWord::Decline)
+        .await
+        .expect("she may");
     look(&world).await;
     assert_eq!(stage(&world).await, None);
     let late = say(&world, "anna", ProposalWord::Agree).await;
@@ -212,20 +227,43 @@ async fn work_is_ordered_once_and_found_until_it_is_over() {
         }),
     };
     for at in [NOON, NOON + 5] {
-        work::order(db, &workspace, &model, std::slice::from_ref(&action), WallTime(at))
-            .await
-            .expect("it is written");
+        work::order(
+            db,
+            &workspace,
+            &model,
+            std::slice::from_ref(&action),
+            WallTime(at),
+        )
+        .await
+        .expect("it is written");
     }
-    let rows = work::that_matters(db, &workspace, &model, 2).await.expect("they are read");
+    let rows = work::that_matters(db, &workspace, &model, 2)
+        .await
+        .expect("they are read");
     assert_eq!(rows.len(), 1, "of a round before, and perhaps running");
-    assert_eq!((rows[0].state, rows[0].at), (State::Ordered, WallTime(NOON)));
+    assert_eq!(
+        (rows[0].state, rows[0].at),
+        (State::Ordered, WallTime(NOON))
+    );
     assert_eq!(rows[0].settled::<()>(None), None);
     let ended = Ended::failed("the disk is full", Again::MayHelp);
-    work::end(db, &workspace, &model, key(1, 1), &ended).await.expect("it is written");
-    assert_eq!(work::that_matters(db, &workspace, &model, 2).await.expect("read"), []);
-    let rows = work::of_round(db, &workspace, &model, 1).await.expect("they are read");
+    work::end(db, &workspace, &model, key(1, 1), &ended)
+        .await
+        .expect("it is written");
+    assert_eq!(
+        work::that_matters(db, &workspace, &model, 2)
+            .await
+            .expect("read"),
+        []
+    );
+    let rows = work::of_round(db, &workspace, &model, 1)
+        .await
+        .expect("they are read");
     assert_eq!(rows[0].failure.again, Again::MayHelp);
-    assert!(matches!(rows[0].settled::<()>(None), Some(tern_retrain::Work::Failed(_))));
+    assert!(matches!(
+        rows[0].settled::<()>(None),
+        Some(tern_retrain::Work::Failed(_))
+    ));
 }
 
 #[tokio::test]
@@ -241,7 +279,9 @@ async fn people_are_asked_for_labels_where_they_lack_and_the_queue_begins_there(
     let asked = questions::of_round(world.app.store.read(), &world.workspace, &model(), 1).await;
     let asked = asked.expect("they are read");
     assert_eq!(asked.len(), 1, "people are asked once: {asked:?}");
-    let view = views::one(&world.app, &world.workspace, &model()).await.expect("it is known");
+    let view = views::one(&world.app, &world.workspace, &model())
+        .await
+        .expect("it is known");
     assert!(view.waits.contains("7 more labels are needed"), "{view:?}");
     // Seven lack, one device has the model and nothing waits to be labelled: it is asked for inputs.
     let requests = crate::captures::requests::list(&world.app.store, &world.workspace).await;

@@ -7,10 +7,7 @@ use tern_protocol::{
     time::WallTime,
 };
 
-use super::{
-    RetrainError, document, policies,
-    sql::SQL,
-};
+use super::{RetrainError, document, policies, sql::SQL};
 use crate::{
     access::audit::{self, Actor, Deed},
     app::App,
@@ -54,15 +51,12 @@ fn none(name: &TrainingName) -> RetrainError {
     ))
 }
 
-fn view(
-    app: &App,
-    workspace: &WorkspaceId,
-    row: &QueryResult,
-) -> Result<TrainingView, StoreError> {
+fn view(app: &App, workspace: &WorkspaceId, row: &QueryResult) -> Result<TrainingView, StoreError> {
     let name: TrainingName = parsed("name of a training", &SQL.column::<String>(row, "name")?)?;
     let text = match opened(app, workspace, &name, SQL.column(row, "body")?)? {
-        Ok(asked) => serde_json::to_string_pretty(&asked.without_secrets())
-            .expect("a job is always JSON"),
+        Ok(asked) => {
+            serde_json::to_string_pretty(&asked.without_secrets()).expect("a job is always JSON")
+        }
         Err(why) => format!("# {why}"),
     };
     Ok(TrainingView {
@@ -177,7 +171,9 @@ pub async fn put(
     let body = serde_json::to_vec(&asked).expect("a job is always JSON");
     let body = app.captures.keys.seal_bound(bound(workspace, name), body);
     let body = body.map_err(|_| {
-        RetrainError::Conflict("the operating system gives no random numbers; nothing was changed".into())
+        RetrainError::Conflict(
+            "the operating system gives no random numbers; nothing was changed".into(),
+        )
     })?;
     let upsert = "INSERT INTO retrain_training (workspace, name, body, updated, actor) VALUES ($1, $2, $3, $4, $5) \
                   ON CONFLICT (workspace, name) DO UPDATE SET body = excluded.body, updated = excluded.updated, \

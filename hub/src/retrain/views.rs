@@ -31,7 +31,11 @@ pub async fn one(
     model: &ModelName,
 ) -> Result<RetrainView, RetrainError> {
     let known = stored::models(app.store.read(), workspace).await?;
-    if !known.contains(model) && registry::model(&app.store, workspace, model).await?.is_none() {
+    if !known.contains(model)
+        && registry::model(&app.store, workspace, model)
+            .await?
+            .is_none()
+    {
         return Err(RetrainError::NotFound(format!(
             "there is no model {model}, and no policy of it"
         )));
@@ -56,9 +60,7 @@ async fn view(
     Ok(RetrainView {
         model: model.clone(),
         round,
-        waits: app
-            .retraining
-            .waits(&(workspace.clone(), model.clone())),
+        waits: app.retraining.waits(&(workspace.clone(), model.clone())),
         rounds: known.rounds(),
         ended: known.ended(),
         cooling_until: policy
@@ -90,8 +92,8 @@ async fn round(
         work: ordered
             .iter()
             .map(|row| {
-                let running = !row.over
-                    && (row.number.is_some() || app.retraining.is_running(&of, row.key));
+                let running =
+                    !row.over && (row.number.is_some() || app.retraining.is_running(&of, row.key));
                 row.view(running)
             })
             .collect(),
@@ -113,4 +115,3 @@ pub async fn lessons(
         .map(|(model, lesson)| words::lesson(model, lesson))
         .collect())
 }
-

@@ -3,8 +3,8 @@
 use tern_protocol::{
     id::ModelName,
     rest::{
-        CauseView, LessonView, ProposalFacts, ProposalKind, ProposalWord, RoundOutcome,
-        RoundStage, RoundView,
+        CauseView, LessonView, ProposalFacts, ProposalKind, ProposalWord, RoundOutcome, RoundStage,
+        RoundView,
     },
 };
 use tern_retrain::{
@@ -135,7 +135,10 @@ fn evidence(one: &Evidence) -> CauseView {
 
 /// A round that is open, without what it ordered and what it asks.
 pub(super) fn round(round: &Round) -> RoundView {
-    let said = round.comparison.iter().flat_map(|one| one.sentences.clone());
+    let said = round
+        .comparison
+        .iter()
+        .flat_map(|one| one.sentences.clone());
     RoundView {
         number: round.number,
         stage: stage(round.stage),

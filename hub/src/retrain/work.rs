@@ -217,7 +217,8 @@ pub(super) async fn forget(
     model: &ModelName,
     round: u32,
 ) -> Result<(), StoreError> {
-    let sql = "DELETE FROM retrain_work WHERE workspace = $1 AND model = $2 AND round <= $3 AND settled";
+    let sql =
+        "DELETE FROM retrain_work WHERE workspace = $1 AND model = $2 AND round <= $3 AND settled";
     let [workspace, model] = of(workspace, model);
     let last = i64::from(round.saturating_sub(ROUNDS));
     SQL.exec(db, sql, [workspace, model, last.into()])

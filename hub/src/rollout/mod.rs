@@ -26,8 +26,8 @@ pub mod step;
 
 mod evidence;
 mod fit;
-mod keys;
 pub mod freeze;
+mod keys;
 mod notices;
 mod plan;
 pub mod planned;

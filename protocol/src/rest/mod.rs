@@ -39,10 +39,11 @@ mod trust;
 mod truth;
 
 pub use self::{
-    access::*, alert::*, attention::*, captures::*, charts::*, dataset::*, decision::*, delivery::*,
-    distances::*, expression::*, finding::*, fleet::*, job::*, labelling::*, measured::*, notify::*,
-    overview::*, package::*, plan::*, preparation::*, problem::*, quarantine::*, registry::*,
-    rehearsal::*, retrain::*, rollout::*, tap::*, timeline::*, tracking::*, trust::*, truth::*,
+    access::*, alert::*, attention::*, captures::*, charts::*, dataset::*, decision::*,
+    delivery::*, distances::*, expression::*, finding::*, fleet::*, job::*, labelling::*,
+    measured::*, notify::*, overview::*, package::*, plan::*, preparation::*, problem::*,
+    quarantine::*, registry::*, rehearsal::*, retrain::*, rollout::*, tap::*, timeline::*,
+    tracking::*, trust::*, truth::*,
 };
 
 use alloc::{string::String, vec::Vec};

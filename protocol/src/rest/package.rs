@@ -4,9 +4,7 @@ use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 use super::{NewInputSteps, NewOutputSteps, NewVersion};
-use crate::{
-    agent_version::AgentVersion, digest::Digest, metric::MetricSpec, tensor::TensorSpec,
-};
+use crate::{agent_version::AgentVersion, digest::Digest, metric::MetricSpec, tensor::TensorSpec};
 
 /// Name of the file in the directory.
 pub const DESCRIPTION: &str = "publish.json";

@@ -113,9 +113,7 @@ pub(super) async fn say(
         Ok(id)
     };
     match said.await {
-        Ok(id) => {
-            Redirect::to(&visit.scope.page(&format!("/proposals/{id}"))).into_response()
-        }
+        Ok(id) => Redirect::to(&visit.scope.page(&format!("/proposals/{id}"))).into_response(),
         Err(trouble) => visit.answer(Err(trouble)),
     }
 }
@@ -135,7 +133,9 @@ pub(super) async fn model(State(app): State<App>, visit: Visit, at: At<Named>) -
         let workspace = visit.scope.workspace();
         let found = match views::one(&app, workspace, &model).await {
             Ok(found) => found,
-            Err(RetrainError::NotFound(_)) => return Err(missing("round of model", model.as_str())),
+            Err(RetrainError::NotFound(_)) => {
+                return Err(missing("round of model", model.as_str()));
+            }
             Err(err) => return Err(trouble(err)),
         };
         let lessons = views::lessons(&app, workspace, Some(&model), Some(LESSONS)).await;

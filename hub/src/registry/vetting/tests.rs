@@ -119,6 +119,13 @@ fn a_model_says_in_a_process_of_its_own_what_a_device_would_say() {
         let best = scores.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
         assert_eq!(*answer, best.map(|(class, _)| class as f64));
     }
-    let broken = said(&Program::this(), &question(b"no model".to_vec()), Limits::DEFAULT);
-    assert!(matches!(broken, Err(VettingError::Refused(_))), "{broken:?}");
+    let broken = said(
+        &Program::this(),
+        &question(b"no model".to_vec()),
+        Limits::DEFAULT,
+    );
+    assert!(
+        matches!(broken, Err(VettingError::Refused(_))),
+        "{broken:?}"
+    );
 }

@@ -107,7 +107,11 @@ async fn add(app: &App, of: &Of, facts: &mut Facts, row: &work::Row) -> Result<(
     let running = app.retraining.is_running(of, key);
     match key.step {
         Step::Build => {
-            put(&mut facts.datasets, key, making::stands(app, of, row).await?);
+            put(
+                &mut facts.datasets,
+                key,
+                making::stands(app, of, row).await?,
+            );
         }
         Step::Train => {
             let (work, core_seconds) = training::stands(app, of, row).await?;
@@ -126,14 +130,14 @@ async fn add(app: &App, of: &Of, facts: &mut Facts, row: &work::Row) -> Result<(
             put(&mut facts.versions, key, here(row, version, running));
         }
         Step::RollOut => {
-            put(&mut facts.rollouts, key, letting_out::stands(app, of, row).await?);
+            put(
+                &mut facts.rollouts,
+                key,
+                letting_out::stands(app, of, row).await?,
+            );
         }
         // These are no work.
-        Step::Labels
-        | Step::Propose
-        | Step::AskUnknown
-        | Step::AskRegister
-        | Step::AskRollOut => {}
+        Step::Labels | Step::Propose | Step::AskUnknown | Step::AskRegister | Step::AskRollOut => {}
     }
     Ok(())
 }
@@ -164,8 +168,7 @@ async fn champion(
                WHERE workspace = $1 AND assigned_model = $2 AND assigned_version IS NOT NULL \
                GROUP BY assigned_version ORDER BY devices DESC, assigned_version LIMIT 1";
     let values = [workspace.as_str().into(), model.as_str().into()];
-    let select =
-        sea_orm::Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    let select = sea_orm::Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     let Some(row) = db.query_one_raw(select).await.doing(DOING)? else {
         return Ok(None);
     };
@@ -191,8 +194,7 @@ async fn findings(
         ..FindingQuery::default()
     };
     let found = monitor::findings(&app.store, workspace, &query).await?;
-    let calls =
-        |one: &FindingView| one.explained_by.is_none() && one.accepted_by.is_none();
+    let calls = |one: &FindingView| one.explained_by.is_none() && one.accepted_by.is_none();
     // The oldest first, so that evidence is in the order in which it came.
     let each = found.items.into_iter().rev().filter(calls);
     Ok(each.map(finding).collect())

@@ -53,7 +53,12 @@ fn page(frame: Frame, tab: Tab, below: &Markup, content: &Markup) -> Markup {
         (form::answer("answer"))
         (content)
     };
-    layout::page(frame, Room::Retraining, &format!("{name} of retraining"), &main)
+    layout::page(
+        frame,
+        Room::Retraining,
+        &format!("{name} of retraining"),
+        &main,
+    )
 }
 
 /// How a question stands, as a badge.

@@ -36,7 +36,12 @@ pub(in crate::dashboard) fn page(frame: Frame, one: &RetrainView, taught: &[Less
             div #lessons.card.flush data-live { (lessons::table(frame, taught)) }
         }
     };
-    layout::page(frame, Room::Retraining, &format!("Retraining of {model}"), &main)
+    layout::page(
+        frame,
+        Room::Retraining,
+        &format!("Retraining of {model}"),
+        &main,
+    )
 }
 
 fn round(frame: Frame, one: &RetrainView) -> Markup {

@@ -15,7 +15,7 @@ use crate::dashboard::{
 pub(in crate::dashboard) fn page(frame: Frame, one: &ProposalView, may: bool) -> Markup {
     let scope = frame.scope;
     let below = html! { span #state data-live { (state(one.state)) } " round " (one.round) " of "
-        a href=(scope.page(&format!("/retraining/{}", one.model))) { (one.model) } };
+    a href=(scope.page(&format!("/retraining/{}", one.model))) { (one.model) } };
     let main = html! {
         nav.crumbs aria-label="Breadcrumb" { a href=(scope.page("/proposals")) { "Proposals" } " / " (one.id) }
         (layout::heading(&html! { span.text { (one.subject) } }, &below, &html! {}))
@@ -34,7 +34,12 @@ pub(in crate::dashboard) fn page(frame: Frame, one: &ProposalView, may: bool) ->
             }
         }
     };
-    layout::page(frame, Room::Retraining, &format!("Proposal {}", one.id), &main)
+    layout::page(
+        frame,
+        Room::Retraining,
+        &format!("Proposal {}", one.id),
+        &main,
+    )
 }
 
 fn numbers(frame: Frame, facts: &ProposalFacts) -> Markup {
