@@ -7,19 +7,17 @@
 //! Must never break: memory and time are bounded by [`ROWS`] and [`TOGETHER`], whatever the dataset holds; a model that
 //! crashes, hangs or eats memory harms its own process, and the comparison fails by name.
 
+mod labellers;
 mod newer;
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use sea_orm::FromQueryResult;
 use tern_protocol::{
     codec,
     id::{DatasetId, DeviceId, SiteName},
     manifest::{Golden, GoldenSample},
-    rest::{
-        DatasetColumn, DatasetInput, DatasetOrder, DatasetPick, LabelSource, NewVersion, Split,
-    },
+    rest::{DatasetColumn, DatasetInput, DatasetOrder, DatasetPick, NewVersion, Split},
     tensor::{Dtype, Tensor, TensorSpec},
 };
 use tern_retrain::{
@@ -38,7 +36,6 @@ use crate::{
     app::App,
     blobs::BlobError,
     datasets::{self, Cell, DatasetError, Input, Label, Row},
-    monitor::rows::{Predicted, of_predictions},
     registry::{
         self, PublishError,
         publish::{self, ONNX, Question},
@@ -196,7 +193,7 @@ async fn run(app: &App, of: &Of, order: &CompareOrder) -> Result<Comparison, Tro
         while let Some(some) = rows.recv().await {
             let mut some = some?;
             if part == Part::Recent {
-                name_labellers(app, of, &mut some).await?;
+                labellers::name(app, of, &mut some).await?;
             }
             for row in some {
                 if place.is_multiple_of(every) {
@@ -218,43 +215,6 @@ async fn run(app: &App, of: &Of, order: &CompareOrder) -> Result<Comparison, Tro
         classes: &bout.names.all,
     };
     Ok(compare(&bout.samples, &terms))
-}
-
-#[derive(FromQueryResult)]
-struct Labeller {
-    device: String,
-    boot: i64,
-    number: i64,
-    labeller: String,
-}
-
-/// Labels that people made are of whoever said it, as those of [`newer`]: a dataset says only that it was a person.
-async fn name_labellers(app: &App, of: &Of, rows: &mut [Row]) -> Result<(), StoreError> {
-    let person = LabelSource::Person.word();
-    let key = |row: &Row| {
-        let (device, boot, number) = row.capture()?;
-        Some((device.to_owned(), boot, number))
-    };
-    let asked: Vec<Predicted> = rows
-        .iter()
-        .filter(|row| row.source == person)
-        .filter_map(key)
-        .collect();
-    let said = of_predictions(
-        app.store.read(),
-        &of.0,
-        "SELECT device, boot, number, labeller FROM (SELECT * FROM verdict WHERE truth IS NOT NULL OR truth_number IS NOT NULL) AS said",
-        &asked,
-        |said: &Labeller| (said.device.clone(), said.boot, said.number),
-        "reading who made labels",
-    )
-    .await?;
-    for row in rows.iter_mut().filter(|row| row.source == person) {
-        if let Some(said) = key(row).and_then(|key| said.get(&key)) {
-            row.source.clone_from(&said.labeller);
-        }
-    }
-    Ok(())
 }
 
 fn same_inputs(one: &[TensorSpec], other: &[TensorSpec]) -> bool {
