@@ -5,6 +5,7 @@ pub(super) mod alerts;
 pub(super) mod captures;
 pub(super) mod delivery;
 pub(super) mod evidence;
+pub(super) mod jobs;
 pub(super) mod story;
 pub(super) mod tracking;
 pub(super) mod truth;

@@ -16,7 +16,7 @@ use super::{
     layout::{CONTENT_SECURITY_POLICY, Frame},
     pages::{
         alerts::{self, list::Filter as AlertFilter},
-        captures, delivery, device, devices, label,
+        captures, delivery, device, devices, jobs, label,
         model::{self, Keys},
         models, notice, overview, rollout, rollouts, tracking, truth,
     },
@@ -105,6 +105,47 @@ fn tried(frame: Frame, runs: u64) -> Vec<Drawn> {
         ),
         ("runs/1", tracking::run::page(frame, &run)),
     ]
+}
+
+#[test]
+fn jobs_and_computes_stand_with_few_and_many() {
+    for scope in [
+        Scope::unprefixed(),
+        Scope::prefixed("plant-2".parse().unwrap()),
+    ] {
+        for number in [0, 1, 7, 100] {
+            let frame = Frame {
+                scope: &scope,
+                now: NOW,
+                asker: &LOOPBACK,
+            };
+            let all: Vec<_> = (0..number).map(fixtures::jobs::job).collect();
+            let open: Vec<_> = all
+                .iter()
+                .filter(|one| !one.state.is_over())
+                .cloned()
+                .collect();
+            let page = page_of(all, (number > 99).then_some("1"));
+            let asked = jobs::list::Asked {
+                state: (number == 7).then_some(tern_protocol::rest::JobState::Failed),
+                after: None,
+            };
+            let (job, log) = (
+                fixtures::jobs::detail(number, number.min(5)),
+                fixtures::jobs::log(number),
+            );
+            let computes = fixtures::jobs::computes(number.min(7));
+            for (path, page) in [
+                ("jobs", jobs::list::page(frame, &asked, &open, &page)),
+                ("jobs/1", jobs::detail::page(frame, &job, &log)),
+                ("computes", jobs::computes::page(frame, &computes)),
+            ] {
+                check(path, &page);
+                assert!(!page.0.contains(HOSTILE), "{path} with {number}");
+                assert!(page.0.len() < 300_000, "{path}: {} bytes", page.0.len());
+            }
+        }
+    }
 }
 
 #[test]
