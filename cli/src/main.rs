@@ -25,8 +25,8 @@ use clap::Parser as _;
 use args::{Args, Command};
 use commands::{
     Answer, Context, accuracy, alert, audit, authority, capture, chart, completions, data, dataset,
-    datastore, delivery, device, distances, finding, freeze, key, label, login, model, notify, overview, people,
-    quarantine, rollout, run as runs, session, setup, tap as tap_command, truth,
+    datastore, delivery, device, distances, finding, freeze, key, label, login, model, notify,
+    overview, people, quarantine, rollout, run as runs, session, setup, tap as tap_command, truth,
 };
 use out::{ReaderLeft, talk};
 

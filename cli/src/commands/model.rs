@@ -10,9 +10,7 @@ use tern_protocol::{
     id::{ModelName, ModelVersion},
     limits,
     manifest::Manifest,
-    rest::{
-        DatasetPick, ModelView, NewInputSteps, NewPreStep, Revoke, Transcoding, VersionView,
-    },
+    rest::{DatasetPick, ModelView, NewInputSteps, NewPreStep, Revoke, Transcoding, VersionView},
 };
 
 use super::{

@@ -3,10 +3,10 @@
 
 use tern_protocol::rest::{
     AccuracyView, AlertRuleView, AlertView, AuditEntry, AuthorityView, CaptureRequestView,
-    CaptureView, DatasetRow, DatasetView, DatastoreView, DeletionView, DeviceView, EventView, ExperimentView, FindingView, IdentityView,
-    InvitationView, MemberView, ModelView, NotificationView, Page, PlanTemplate, QuarantineView,
-    RolloutView, RunView, SilenceView, SubscriptionView, TimelineEntry, TokenView, UserView,
-    WorkspaceView,
+    CaptureView, DatasetRow, DatasetView, DatastoreView, DeletionView, DeviceView, EventView,
+    ExperimentView, FindingView, IdentityView, InvitationView, MemberView, ModelView,
+    NotificationView, Page, PlanTemplate, QuarantineView, RolloutView, RunView, SilenceView,
+    SubscriptionView, TimelineEntry, TokenView, UserView, WorkspaceView,
 };
 
 pub(super) type AccuracyPage = Page<AccuracyView>;

@@ -38,8 +38,8 @@ use tern_protocol::{
     metric::MetricSpec,
     profile::Reference,
     rest::{
-        DatasetPick, DeltaView, ModelView, NewInputSteps, NewOutputSteps, NewPostStep, NewPreStep, NewVersion,
-        Revoked, Stages, TrainedOn, VersionRef, VersionView,
+        DatasetPick, DeltaView, ModelView, NewInputSteps, NewOutputSteps, NewPostStep, NewPreStep,
+        NewVersion, Revoked, Stages, TrainedOn, VersionRef, VersionView,
     },
     steps::{InputSteps, OutputSteps},
     tensor::TensorSpec,

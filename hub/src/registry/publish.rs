@@ -16,7 +16,8 @@ use tern_protocol::{
     limits,
     manifest::{Base, Manifest, Measured},
     rest::{
-        Change, DatasetPick, Finding, NewPostStep, NewPreStep, NewVersion, Transcoded, VersionView, Vetting,
+        Change, DatasetPick, Finding, NewPostStep, NewPreStep, NewVersion, Transcoded, VersionView,
+        Vetting,
     },
     steps::{PreStep, of_input},
 };
@@ -236,7 +237,9 @@ async fn trained_on(
             "name one that is done: `tern dataset list` shows them",
         ),
     };
-    let found = trained::meant(app, workspace, pick).await.map_err(refused)?;
+    let found = trained::meant(app, workspace, pick)
+        .await
+        .map_err(refused)?;
     let steps = trained::steps(app, &found).await.map_err(refused)?;
     let declared = new.known_pre();
     let first = new.inputs.first().map(|input| input.name.as_str());

@@ -36,10 +36,10 @@ mod trust;
 mod truth;
 
 pub use self::{
-    access::*, alert::*, attention::*, captures::*, charts::*, dataset::*, decision::*, delivery::*,
-    distances::*, expression::*, finding::*, fleet::*, labelling::*, measured::*, notify::*,
-    overview::*, plan::*, preparation::*, problem::*, quarantine::*, registry::*, rehearsal::*, rollout::*, tap::*,
-    timeline::*, tracking::*, trust::*, truth::*,
+    access::*, alert::*, attention::*, captures::*, charts::*, dataset::*, decision::*,
+    delivery::*, distances::*, expression::*, finding::*, fleet::*, labelling::*, measured::*,
+    notify::*, overview::*, plan::*, preparation::*, problem::*, quarantine::*, registry::*,
+    rehearsal::*, rollout::*, tap::*, timeline::*, tracking::*, trust::*, truth::*,
 };
 
 use alloc::{string::String, vec::Vec};
