@@ -328,7 +328,11 @@ impl Numbers {
         Some(NumberStatistics {
             min: told(self.min),
             max: told(self.max),
-            mean: if self.mean.is_finite() { self.mean } else { 0.0 },
+            mean: if self.mean.is_finite() {
+                self.mean
+            } else {
+                0.0
+            },
             std: if std.is_finite() { std } else { 0.0 },
             quantiles: [0.05, 0.25, 0.5, 0.75, 0.95].map(|q| told(at(q))).to_vec(),
             bins,

@@ -34,10 +34,7 @@ fn row(input: Input, label: Label, n: u32) -> Row {
 }
 
 fn cell() -> impl Strategy<Value = Cell> {
-    prop_oneof![
-        Just(Cell::Missing),
-        any::<f64>().prop_map(Cell::number),
-    ]
+    prop_oneof![Just(Cell::Missing), any::<f64>().prop_map(Cell::number),]
 }
 
 proptest! {
@@ -68,7 +65,9 @@ fn more_rows_than_a_group_holds_read_back() {
     });
     let rows: Vec<Row> = (0..9_000u32)
         .map(|n| {
-            let bytes = (0..64).map(|at| (n.wrapping_mul(31) >> (at % 24)) as u8).collect();
+            let bytes = (0..64)
+                .map(|at| (n.wrapping_mul(31) >> (at % 24)) as u8)
+                .collect();
             row(Input::Tensor(bytes), Label::Class((n % 10).to_string()), n)
         })
         .collect();

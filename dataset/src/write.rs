@@ -156,7 +156,9 @@ fn write_group<W: Write + Send>(
     texts(group, rows.iter().map(|row| row.site.as_str()))?;
     let times: Vec<i64> = rows.iter().map(|row| row.at).collect();
     if let Some(mut column) = group.next_column()? {
-        column.typed::<Int64Type>().write_batch(&times, None, None)?;
+        column
+            .typed::<Int64Type>()
+            .write_batch(&times, None, None)?;
         column.close()?;
     }
     texts(group, rows.iter().map(|row| row.source.as_str()))?;

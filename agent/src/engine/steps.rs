@@ -10,8 +10,8 @@ use tern_protocol::{
 };
 use tract_onnx::{
     prelude::{
-        Datum as _, DatumType, IntoArcTensor as _, SpecialOps as _, Tensor, TractResult, TypedFact, TypedModel,
-        tvec,
+        Datum as _, DatumType, IntoArcTensor as _, SpecialOps as _, Tensor, TractResult, TypedFact,
+        TypedModel, tvec,
     },
     tract_core::{
         internal::{AxisOp, OutletId, ToDim as _, perm_to_ops},
@@ -260,7 +260,10 @@ impl Wire<'_> {
     fn impute(&mut self, form: &Form, values: &[Option<f32>]) -> TractResult<()> {
         let input = self.at;
         let shape = Self::list_shape(form, values.len(), Channels::Last);
-        let values: Vec<f32> = values.iter().map(|value| value.unwrap_or(f32::NAN)).collect();
+        let values: Vec<f32> = values
+            .iter()
+            .map(|value| value.unwrap_or(f32::NAN))
+            .collect();
         let values = Tensor::from_shape(&shape, &values)?;
         let values = self.constant("fill", values)?;
         self.then("missing", is_nan(), &[])?;

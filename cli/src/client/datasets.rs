@@ -6,8 +6,8 @@ use serde::Serialize;
 use tern_protocol::{
     id::{DatasetName, DatastoreName},
     rest::{
-        DatasetDetail, DatasetDiff, DatasetPick, DatasetRow, DatasetView, DatastoreView, NewDataset,
-        NewDatastore, Page, Split,
+        DatasetDetail, DatasetDiff, DatasetPick, DatasetRow, DatasetView, DatastoreView,
+        NewDataset, NewDatastore, Page, Split,
     },
 };
 

@@ -249,10 +249,7 @@ fn tensor(text: &str) -> Result<TensorForm, String> {
     })
 }
 
-pub(crate) fn run(
-    context: &mut Context,
-    command: DatasetCommand,
-) -> Result<Answer, DatasetError> {
+pub(crate) fn run(context: &mut Context, command: DatasetCommand) -> Result<Answer, DatasetError> {
     let client = &context.client;
     match command {
         DatasetCommand::List { name } => {
@@ -385,9 +382,7 @@ pub(crate) fn make(
     } else {
         wait(&context.client, asked)?
     };
-    context
-        .out
-        .answer(&made, |look| show::made(&made, look))?;
+    context.out.answer(&made, |look| show::made(&made, look))?;
     Ok(match made.state {
         DatasetState::Running | DatasetState::Done => Answer::Yes,
         DatasetState::Failed | DatasetState::Stopped | DatasetState::Removed => Answer::No,
@@ -483,7 +478,13 @@ mod tests {
     fn tensors_and_splits_as_people_write_them() {
         let form = tensor("image:u8:8x8x3").expect("a tensor");
         assert_eq!((form.dtype, &form.shape[..]), (Dtype::U8, &[8, 8, 3][..]));
-        for bad in ["image", "image:f32", ":f32:8", "image:f16:8", "image:f32:8xx"] {
+        for bad in [
+            "image",
+            "image:f32",
+            ":f32:8",
+            "image:f16:8",
+            "image:f32:8xx",
+        ] {
             assert!(tensor(bad).is_err(), "{bad}");
         }
         assert_eq!(

@@ -35,10 +35,12 @@ fn state(view: &DatasetView) -> Cell {
 
 fn splits(view: &DatasetView) -> [Cell; 3] {
     match &view.rows {
-        Some(rows) => {
-            [rows.splits.train, rows.splits.held_out, rows.splits.kept_out]
-                .map(|rows| Cell::number(count(rows)))
-        }
+        Some(rows) => [
+            rows.splits.train,
+            rows.splits.held_out,
+            rows.splits.kept_out,
+        ]
+        .map(|rows| Cell::number(count(rows))),
         None => ["–", "–", "–"].map(Cell::number),
     }
 }
@@ -125,10 +127,17 @@ pub(crate) fn detail(detail: &DatasetDetail, now: WallTime, look: Look) -> Strin
     if let Some(reason) = &view.reason {
         facts.toned("reason", &one_line(reason), Tone::Bad);
     }
-    if let Some(why) = view.untrainable.as_ref().filter(|_| view.withdrawn.is_none()) {
+    if let Some(why) = view
+        .untrainable
+        .as_ref()
+        .filter(|_| view.withdrawn.is_none())
+    {
         facts.toned("no training", why, Tone::Quiet);
     }
-    facts.fact("made", format!("{} by {}, {}", view.how, view.by, ago(view.at, now)));
+    facts.fact(
+        "made",
+        format!("{} by {}, {}", view.how, view.by, ago(view.at, now)),
+    );
     if let Some(rows) = &view.rows {
         facts.fact("rows", in_words(&rows.splits));
     }
@@ -206,7 +215,11 @@ fn about(facts: &mut Facts, manifest: &DatasetManifest) {
     }
     if let Some(prepared) = &manifest.prepared {
         for step in &prepared.done {
-            let whom = if step.on_device { "and devices" } else { "training alone" };
+            let whom = if step.on_device {
+                "and devices"
+            } else {
+                "training alone"
+            };
             facts.fact("prepared", format!("{} ({whom})", step.text));
         }
     }
@@ -235,7 +248,9 @@ fn counts(
 }
 
 fn columns(all: &[ColumnStatistics], look: Look) -> String {
-    let headings = ["COLUMN", "VALUES", "MISSING", "LEAST", "MEDIAN", "MOST", "MEAN"];
+    let headings = [
+        "COLUMN", "VALUES", "MISSING", "LEAST", "MEDIAN", "MOST", "MEAN",
+    ];
     let mut table = Table::new(look, &headings);
     for column in all.iter().take(COLUMNS) {
         let number = |value: Option<f64>| Cell::or_none(value.map(figure)).right();

@@ -14,8 +14,8 @@ use serde::Deserialize;
 use tern_protocol::{
     id::{DatasetName, DatastoreName},
     rest::{
-        DatasetDetail, DatasetDiff, DatasetPick, DatasetRow, DatasetView, DatastoreView, NewDataset,
-        NewDatastore, Page, Split,
+        DatasetDetail, DatasetDiff, DatasetPick, DatasetRow, DatasetView, DatastoreView,
+        NewDataset, NewDatastore, Page, Split,
     },
 };
 use tokio::sync::mpsc;
@@ -104,7 +104,8 @@ pub(super) struct RowParams {
 }
 
 fn pick(text: &str) -> Result<DatasetPick, ApiError> {
-    text.parse().map_err(|err: String| ApiError::bad_request(err))
+    text.parse()
+        .map_err(|err: String| ApiError::bad_request(err))
 }
 
 /// List datasets: of each the newest version, or all versions of one.
@@ -150,9 +151,7 @@ pub(super) async fn show_dataset(
     Workspace(workspace): Workspace,
     Path(DatasetPath { dataset }): Path<DatasetPath>,
 ) -> Result<Answer<DatasetDetail>, ApiError> {
-    Ok(Answer(
-        look::one(&app, &workspace, &pick(&dataset)?).await?,
-    ))
+    Ok(Answer(look::one(&app, &workspace, &pick(&dataset)?).await?))
 }
 
 /// Look at some rows of a version.
@@ -192,15 +191,14 @@ pub(super) async fn get_dataset_file(
     tokio::task::spawn_blocking(move || {
         loop {
             let mut piece = Vec::with_capacity(PIECE);
-            match from.by_ref().take(PIECE as u64).read_to_end(&mut piece) {
-                Ok(0) => return,
-                // Nobody takes it any more.
-                Ok(_) if to.blocking_send(Ok(piece.into())).is_err() => return,
-                Ok(_) => {}
-                Err(err) => {
-                    let _ = to.blocking_send(Err(err));
-                    return;
-                }
+            let read = from.by_ref().take(PIECE as u64).read_to_end(&mut piece);
+            let is_last = !matches!(read, Ok(1..));
+            if matches!(read, Ok(0)) {
+                return;
+            }
+            // Who takes no more needs no more.
+            if to.blocking_send(read.map(|_| piece.into())).is_err() || is_last {
+                return;
             }
         }
     });

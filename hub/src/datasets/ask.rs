@@ -97,7 +97,8 @@ pub async fn begin(
             base.as_ref().and_then(|base| base.view.model.clone())
         }
     };
-    let last = "SELECT COALESCE(MAX(number), 0) AS many FROM dataset WHERE workspace = $1 AND name = $2";
+    let last =
+        "SELECT COALESCE(MAX(number), 0) AS many FROM dataset WHERE workspace = $1 AND name = $2";
     let values = [workspace.as_str().into(), name.as_str().into()];
     let number = count(&txn, last, values).await? + 1;
     let insert = "INSERT INTO dataset (workspace, name, number, key, state, actor, at, asked, model, base) \
@@ -162,9 +163,7 @@ async fn count(
 
 fn check_key(key: &str) -> Result<(), DatasetError> {
     if key.is_empty() || key.len() > KEY || key.contains('\0') {
-        return Err(DatasetError::Refused(format!(
-            "a key has 1 to {KEY} bytes"
-        )));
+        return Err(DatasetError::Refused(format!("a key has 1 to {KEY} bytes")));
     }
     Ok(())
 }
@@ -180,10 +179,16 @@ async fn check(
         DatasetOrder::Build(build) => {
             let lists = [build.sites.len(), build.classes.len(), build.without.len()];
             if lists.into_iter().any(|len| len > NAMED) {
-                return refused(format!("at most {NAMED} sites, classes or devices in a list"));
+                return refused(format!(
+                    "at most {NAMED} sites, classes or devices in a list"
+                ));
             }
             let whole = [Some(build.keep_out), build.held_out];
-            if whole.into_iter().flatten().any(|share| share.of_one() >= 1.0) {
+            if whole
+                .into_iter()
+                .flatten()
+                .any(|share| share.of_one() >= 1.0)
+            {
                 return refused("`keep_out` and `held_out` are less than 100%".into());
             }
             let db = app.store.read();
@@ -221,7 +226,10 @@ async fn check_import(
     if let Some(form) = &import.tensor
         && !matches!(form.elements(), Some(1..=tern_protocol::steps::ELEMENTS))
     {
-        return refused(format!("a tensor of {:?} has none or too many elements", form.shape));
+        return refused(format!(
+            "a tensor of {:?} has none or too many elements",
+            form.shape
+        ));
     }
     if import.held_out.is_some_and(|share| share.of_one() >= 1.0) {
         return refused("`held_out` is less than 100%".into());
@@ -287,7 +295,8 @@ pub async fn stop(
 ) -> Result<DatasetView, DatasetError> {
     let txn = SQL.begin(&app.store).await?;
     let found = stored::pick(&txn, workspace, pick).await?;
-    let update = "UPDATE dataset SET state = $1, finished = $2, reason = $3 WHERE id = $4 AND state = $5";
+    let update =
+        "UPDATE dataset SET state = $1, finished = $2, reason = $3 WHERE id = $4 AND state = $5";
     let values: [Value; 5] = [
         STOPPED.into(),
         app.clock.now().0.into(),
@@ -336,7 +345,8 @@ pub async fn remove(
             found.view.title()
         )));
     }
-    let update = "UPDATE dataset SET state = $1, finished = $2 WHERE id = $3 AND state IN ($4, $5, $6)";
+    let update =
+        "UPDATE dataset SET state = $1, finished = $2 WHERE id = $3 AND state IN ($4, $5, $6)";
     let values: [Value; 6] = [
         REMOVED.into(),
         app.clock.now().0.into(),

@@ -33,7 +33,10 @@ pub async fn diff(
         while let Some(some) = some.recv().await {
             for row in some? {
                 let label = hash.hash_one(row.label.text());
-                if rows.insert(hash.hash_one(&row.id), (split, label)).is_none() {
+                if rows
+                    .insert(hash.hash_one(&row.id), (split, label))
+                    .is_none()
+                {
                     removed.add(split);
                 }
             }

@@ -25,16 +25,31 @@ use crate::{
 const SPLITS: Bulk = Bulk {
     table: "dataset_split",
     columns: &[
-        "workspace", "name", "id", "input", "split", "device", "dataset",
+        "workspace",
+        "name",
+        "id",
+        "input",
+        "split",
+        "device",
+        "dataset",
     ],
     conflict: "ON CONFLICT DO NOTHING",
 };
 
 const CAPTURES: Bulk = Bulk {
     table: "dataset_capture",
-    columns: &["dataset", "workspace", "device", "boot", "number", "subject"],
+    columns: &[
+        "dataset",
+        "workspace",
+        "device",
+        "boot",
+        "number",
+        "subject",
+    ],
     conflict: "ON CONFLICT DO NOTHING",
 };
+
+const DOING: &str = "noting rows of a dataset";
 
 /// What tells rows apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,7 +165,6 @@ impl Ledger {
                 ]);
             }
         }
-        const DOING: &str = "noting rows of a dataset";
         SPLITS.insert(&txn, fresh, DOING).await?;
         CAPTURES.insert(&txn, captures, DOING).await?;
         SQL.commit(txn).await?;

@@ -7,8 +7,8 @@ use tern_protocol::{
     digest::Digest,
     id::{DatasetId, DatasetName, WorkspaceId},
     rest::{
-        ColumnKind, DatasetDetail, DatasetInput, DatasetManifest, DatasetPick,
-        DatasetRow, DatasetState, DatasetView, Page, Split,
+        ColumnKind, DatasetDetail, DatasetInput, DatasetManifest, DatasetPick, DatasetRow,
+        DatasetState, DatasetView, Page, Split,
     },
     time::WallTime,
 };
@@ -65,7 +65,8 @@ pub async fn list(
     let db = app.store.read();
     let found = match name {
         Some(name) => {
-            let condition = format!("workspace = $1 AND name = $2 ORDER BY number DESC LIMIT {LISTED}");
+            let condition =
+                format!("workspace = $1 AND name = $2 ORDER BY number DESC LIMIT {LISTED}");
             let values = [workspace.as_str().into(), name.as_str().into()];
             stored::all(db, &condition, values).await?
         }
@@ -154,7 +155,9 @@ pub async fn manifest(app: &App, found: &Found) -> Result<DatasetManifest, Datas
 pub async fn files(app: &App, found: &Found) -> Result<Vec<(String, u64)>, DatasetError> {
     usable(found)?;
     let select = "SELECT path, len FROM dataset_file WHERE dataset = $1 ORDER BY path";
-    let rows = SQL.rows(app.store.read(), select, [found.key().into()]).await?;
+    let rows = SQL
+        .rows(app.store.read(), select, [found.key().into()])
+        .await?;
     let files = rows.iter().map(|row| {
         let len: i64 = SQL.at(row, 1)?;
         Ok::<_, StoreError>((SQL.at(row, 0)?, len.max(0).unsigned_abs()))
@@ -168,9 +171,8 @@ pub(super) async fn shelf(app: &App, found: &Found, path: &str) -> Result<Shelf,
     let select = "SELECT digest, len, sealed FROM dataset_file WHERE dataset = $1 AND path = $2";
     let values = [found.key().into(), path.into()];
     let row = SQL.row(app.store.read(), select, values).await?;
-    let row = row.ok_or_else(|| {
-        DatasetError::NotFound(format!("file {path} in {}", found.view.title()))
-    })?;
+    let row = row
+        .ok_or_else(|| DatasetError::NotFound(format!("file {path} in {}", found.view.title())))?;
     let digest: String = SQL.at(&row, 0)?;
     let len = SQL.at::<i64>(&row, 1)?.max(0).unsigned_abs();
     let sealed = SQL.at::<i64>(&row, 2)? != 0;
@@ -309,7 +311,9 @@ pub(super) async fn captures_of(
     found: &Found,
 ) -> Result<HashMap<(String, i64, i64), Vec<u8>>, StoreError> {
     let select = "SELECT device, boot, number, subject FROM dataset_capture WHERE dataset = $1 AND subject IS NOT NULL";
-    let rows = SQL.rows(app.store.read(), select, [found.key().into()]).await?;
+    let rows = SQL
+        .rows(app.store.read(), select, [found.key().into()])
+        .await?;
     rows.iter()
         .map(|row| {
             let key = (SQL.at(row, 0)?, SQL.at(row, 1)?, SQL.at(row, 2)?);

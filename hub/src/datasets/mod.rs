@@ -118,11 +118,9 @@ impl DatasetError {
     /// Whether the same may succeed if it is tried again.
     pub const fn may_help_again(&self) -> bool {
         match self {
-            Self::Away(_)
-            | Self::Io { .. }
-            | Self::Table(_)
-            | Self::Blob(_)
-            | Self::Store(_) => true,
+            Self::Away(_) | Self::Io { .. } | Self::Table(_) | Self::Blob(_) | Self::Store(_) => {
+                true
+            }
             Self::NoDataset(_)
             | Self::NotFound(_)
             | Self::Refused(_)

@@ -57,12 +57,7 @@ impl Count {
     }
 
     /// Which are kept out.
-    pub(super) fn sides(
-        self,
-        name: &str,
-        share: Share,
-        known: &HashMap<String, Known>,
-    ) -> Sides {
+    pub(super) fn sides(self, name: &str, share: Share, known: &HashMap<String, Known>) -> Sides {
         let mut sides = Sides::default();
         let was_kept = |device: &str| known.get(device) == Some(&Known::Kept);
         for (site, of) in self.sites {
@@ -183,20 +178,14 @@ mod tests {
 
     #[test]
     fn of_a_device_alone_the_latest_are_kept_out() {
-        let sides = of(&[("north", &[("a", 10)])]).sides(
-            "digits",
-            Share::percent(25),
-            &HashMap::new(),
-        );
+        let sides =
+            of(&[("north", &[("a", 10)])]).sides("digits", Share::percent(25), &HashMap::new());
         let kept = (0..10).filter(|at| sides.keep_out("north", "a", *at));
         assert_eq!(kept.collect::<Vec<_>>(), [7, 8, 9]);
         assert!(!sides.keep_out("south", "b", 9));
         // One capture is not both trained on and compared on.
-        let one = of(&[("north", &[("a", 1)])]).sides(
-            "digits",
-            Share::percent(25),
-            &HashMap::new(),
-        );
+        let one =
+            of(&[("north", &[("a", 1)])]).sides("digits", Share::percent(25), &HashMap::new());
         assert!(!one.keep_out("north", "a", 0));
     }
 
@@ -216,11 +205,8 @@ mod tests {
         assert_eq!(kept(&sides), ["b"]);
         // A second device that joins does not bring back the first.
         let known = [("a".to_owned(), Known::Kept)].into();
-        let sides = of(&[("north", &[("a", 10), ("z", 90)])]).sides(
-            "digits",
-            Share::percent(10),
-            &known,
-        );
+        let sides =
+            of(&[("north", &[("a", 10), ("z", 90)])]).sides("digits", Share::percent(10), &known);
         assert_eq!(kept(&sides), ["a"]);
     }
 }

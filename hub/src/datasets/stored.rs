@@ -142,9 +142,7 @@ pub(super) async fn pick(
 ) -> Result<Stored, DatasetError> {
     let of = Value::from(workspace.as_str());
     let found = match pick {
-        DatasetPick::Id(id) => {
-            all(db, "workspace = $1 AND id = $2", [of, key(*id).into()]).await?
-        }
+        DatasetPick::Id(id) => all(db, "workspace = $1 AND id = $2", [of, key(*id).into()]).await?,
         DatasetPick::Version(name, number) => {
             let condition = "workspace = $1 AND name = $2 AND number = $3";
             let values = [of, name.as_str().into(), i64::from(*number).into()];

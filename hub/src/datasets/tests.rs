@@ -78,7 +78,10 @@ impl Labelled {
             self.world.ingest(vec![batch]).await;
         }
         // Labels that came now are not in what was asked for before.
-        self.world.app.clock.advance(std::time::Duration::from_secs(1));
+        self.world
+            .app
+            .clock
+            .advance(std::time::Duration::from_secs(1));
     }
 
     async fn build(&self, dataset: &str, change: impl FnOnce(&mut DatasetBuild)) -> DatasetView {
@@ -164,17 +167,17 @@ async fn labelled_captures_become_rows_with_their_weights_and_truths() {
     assert_eq!(counted.splits.all(), 100);
     assert_eq!(counted.splits.kept_out, 0);
     assert!((8..=35).contains(&counted.splits.held_out), "{counted:?}");
-    assert_eq!(
-        counted.classes.values().sum::<u64>(),
-        counted.splits.train
-    );
+    assert_eq!(counted.classes.values().sum::<u64>(), counted.splits.train);
     assert_eq!(view.untrainable, None);
     let train = labelled.rows(&view, Split::Train).await;
     let row = train.values().next().expect("a row");
     assert_eq!((row.weight, row.source.as_str()), (2.0, "device"));
     assert!(matches!(&row.label, Label::Class(name) if name == "no" || name == "yes"));
     assert!(matches!(&row.input, Input::Tensor(bytes) if bytes.len() == 8));
-    assert!(row.capture().is_some() && row.at > NOON - 100_000, "{row:?}");
+    assert!(
+        row.capture().is_some() && row.at > NOON - 100_000,
+        "{row:?}"
+    );
 
     // Only what was asked for.
     let of = |classes: &[&str], sites: &[&str], without: &[&str]| {
@@ -188,15 +191,31 @@ async fn labelled_captures_become_rows_with_their_weights_and_truths() {
             build.without = without;
         }
     };
-    let yes = labelled.build("other", of(&["yes"], &["harbour"], &["meter-1"])).await;
+    let yes = labelled
+        .build("other", of(&["yes"], &["harbour"], &["meter-1"]))
+        .await;
     assert_eq!(done(&yes).rows.clone().expect("rows").splits.all(), 30);
     let why = yes.untrainable.clone().expect("one class");
     assert!(why.contains("class yes"), "{why}");
-    let found = find(&labelled.world.app, &labelled.world.workspace, &DatasetPick::Id(yes.id)).await;
+    let found = find(
+        &labelled.world.app,
+        &labelled.world.workspace,
+        &DatasetPick::Id(yes.id),
+    )
+    .await;
     let refused = look::trainable(&found.expect("is there")).expect_err("one class");
-    assert!(refused.to_string().contains("nothing to tell apart"), "{refused}");
+    assert!(
+        refused.to_string().contains("nothing to tell apart"),
+        "{refused}"
+    );
     let nobody = labelled.build("nobody", of(&[], &["nowhere"], &[])).await;
-    assert!(done(&nobody).untrainable.clone().expect("empty").contains("no row"));
+    assert!(
+        done(&nobody)
+            .untrainable
+            .clone()
+            .expect("empty")
+            .contains("no row")
+    );
 }
 
 #[tokio::test]
@@ -249,7 +268,10 @@ async fn splits_never_leak_between_versions_of_a_name() {
                 build.held_out = Some(Share::percent(held));
                 build.keep_out = Share::percent(if round > 2 { 25 } else { 0 });
                 // With and without a version before.
-                build.base = versions.last().filter(|_| round % 2 == 0).map(|of: &DatasetView| DatasetPick::Id(of.id));
+                build.base = versions
+                    .last()
+                    .filter(|_| round % 2 == 0)
+                    .map(|of: &DatasetView| DatasetPick::Id(of.id));
             })
             .await;
         for split in Split::ALL {
@@ -331,8 +353,14 @@ async fn files_are_described_checked_and_refused_with_a_reason() {
     assert_eq!(app.blobs.head(upload).await.expect("looks"), None);
 
     for (csv, why) in [
-        ("colour,weight,fault\nred,1,yes\n", "column `size` is missing; column `weight` is new"),
-        ("colour,size,fault\nred,large,yes\n", "column `size` was a number and is a category"),
+        (
+            "colour,weight,fault\nred,1,yes\n",
+            "column `size` is missing; column `weight` is new",
+        ),
+        (
+            "colour,size,fault\nred,large,yes\n",
+            "column `size` was a number and is a category",
+        ),
         ("colour,size,fault\nred,1,perhaps\n", "`perhaps`"),
         ("colour,size,wrong\nred,1,yes\n", "no column `fault`"),
         ("colour,size,fault\nred,1,\n", "`fault` is empty"),
@@ -349,19 +377,31 @@ async fn files_are_described_checked_and_refused_with_a_reason() {
     }
     // What is meant is taken; known categories keep their places.
     let csv = "size,colour,fault\n1,green,perhaps\n2,red,yes\n";
-    let order = labelled.import(csv, "fault", |import| import.new_schema = true).await;
+    let order = labelled
+        .import(csv, "fault", |import| import.new_schema = true)
+        .await;
     let next = labelled.order("parts", order).await;
     let found = find(app, workspace, &DatasetPick::Id(done(&next).id)).await;
-    let manifest = look::manifest(app, &found.expect("is there")).await.expect("reads");
+    let manifest = look::manifest(app, &found.expect("is there"))
+        .await
+        .expect("reads");
     let tern_protocol::rest::DatasetInput::Table { columns } = &manifest.input else {
         panic!("a table")
     };
     assert_eq!(columns[0].name, "colour");
     assert_eq!(columns[0].categories, ["blue", "red", "green"]);
 
-    let diff = compare::diff(app, workspace, &DatasetPick::Id(first.id), &DatasetPick::Id(next.id));
+    let diff = compare::diff(
+        app,
+        workspace,
+        &DatasetPick::Id(first.id),
+        &DatasetPick::Id(next.id),
+    );
     let diff = diff.await.expect("compares");
-    assert_eq!((diff.common, diff.added.all(), diff.removed.all()), (0, 2, 4));
+    assert_eq!(
+        (diff.common, diff.added.all(), diff.removed.all()),
+        (0, 2, 4)
+    );
     assert!(diff.schema.is_empty());
 }
 
@@ -371,29 +411,48 @@ async fn a_capture_that_was_deleted_is_in_no_new_version_and_old_ones_are_withdr
     labelled.capture(0..10).await;
     let first = labelled.build("digits", |_| {}).await;
     let child = labelled
-        .build("digits", |build| build.base = Some(DatasetPick::Id(first.id)))
+        .build("digits", |build| {
+            build.base = Some(DatasetPick::Id(first.id))
+        })
         .await;
     let without = labelled
         .build("digits", |build| build.without = vec![name("meter-1")])
         .await;
     let World { app, workspace, .. } = &labelled.world;
-    let found = find(app, workspace, &DatasetPick::Id(done(&first).id)).await.expect("is there");
+    let found = find(app, workspace, &DatasetPick::Id(done(&first).id))
+        .await
+        .expect("is there");
     let files = look::manifest(app, &found).await.expect("reads");
-    assert_eq!(labelled.delete(of_device("meter-1")).await, ["digits@1", "digits@2"]);
+    assert_eq!(
+        labelled.delete(of_device("meter-1")).await,
+        ["digits@1", "digits@2"]
+    );
 
     for view in [&first, &child] {
         let now = labelled.now(view.id).await;
-        assert!(now.withdrawn.is_some() && now.untrainable.is_some(), "{now:?}");
+        assert!(
+            now.withdrawn.is_some() && now.untrainable.is_some(),
+            "{now:?}"
+        );
         let refused = rows(app, workspace, view.id, Split::Train).await;
-        assert!(refused.expect_err("withdrawn").to_string().contains("withdrawn"));
+        assert!(
+            refused
+                .expect_err("withdrawn")
+                .to_string()
+                .contains("withdrawn")
+        );
         let dir = tempfile::tempdir().expect("a directory");
-        assert!(check_out(app, workspace, view.id, dir.path()).await.is_err());
+        assert!(
+            check_out(app, workspace, view.id, dir.path())
+                .await
+                .is_err()
+        );
     }
     let files_left = garbage::references(app.store.read()).await.expect("reads");
     let digest = first.digest.expect("a digest");
     assert!(!files_left.contains(&digest) && !files.files.is_empty());
     assert_eq!(app.blobs.head(digest).await.expect("looks"), None);
-    assert_eq!(labelled.ids(&without, Split::Train).await.is_empty(), false);
+    assert!(!labelled.ids(&without, Split::Train).await.is_empty());
 
     // Neither from captures nor from what was withdrawn.
     let next = labelled.build("digits", |_| {}).await;
@@ -405,7 +464,12 @@ async fn a_capture_that_was_deleted_is_in_no_new_version_and_old_ones_are_withdr
     let mut order = DatasetBuild::of(name("digits"));
     order.base = Some(DatasetPick::Id(first.id));
     let refused = build(app, &by, workspace, &name("digits"), &order, None).await;
-    assert!(refused.expect_err("withdrawn").to_string().contains("withdrawn"));
+    assert!(
+        refused
+            .expect_err("withdrawn")
+            .to_string()
+            .contains("withdrawn")
+    );
 }
 
 #[tokio::test]
@@ -415,9 +479,25 @@ async fn what_is_cut_off_is_made_again_and_what_is_stopped_leaves_nothing() {
     let World { app, workspace, .. } = &labelled.world;
     let by = Actor::machine();
     let order = DatasetBuild::of(name("digits"));
-    let id = build(app, &by, workspace, &name("digits"), &order, Some("7/build/1")).await;
+    let id = build(
+        app,
+        &by,
+        workspace,
+        &name("digits"),
+        &order,
+        Some("7/build/1"),
+    )
+    .await;
     let id = id.expect("is taken");
-    let again = build(app, &by, workspace, &name("digits"), &order, Some("7/build/1")).await;
+    let again = build(
+        app,
+        &by,
+        workspace,
+        &name("digits"),
+        &order,
+        Some("7/build/1"),
+    )
+    .await;
     assert_eq!(again.expect("is known"), id);
 
     // As if the hub had been killed after it noted some rows.
@@ -435,9 +515,19 @@ async fn what_is_cut_off_is_made_again_and_what_is_stopped_leaves_nothing() {
     assert_eq!(done(&view).rows.clone().expect("rows").splits.all(), 20);
     assert!(!pass(app).await.expect("works"), "nothing is left to do");
 
-    let other = build(app, &by, workspace, &name("digits"), &order, Some("7/build/2")).await;
+    let other = build(
+        app,
+        &by,
+        workspace,
+        &name("digits"),
+        &order,
+        Some("7/build/2"),
+    )
+    .await;
     let other = other.expect("is taken");
-    ask::stop_by_key(app, &by, workspace, "7/build/2").await.expect("stops");
+    ask::stop_by_key(app, &by, workspace, "7/build/2")
+        .await
+        .expect("stops");
     assert!(!pass(app).await.expect("works"));
     let stopped = labelled.now(other).await;
     assert_eq!((stopped.state, stopped.number), (DatasetState::Stopped, 2));
@@ -460,7 +550,9 @@ async fn with_a_key_no_row_is_on_the_disk_as_it_is_and_it_is_written_out_whole()
     let view = labelled.build("digits", |_| {}).await;
     let World { app, workspace, .. } = &labelled.world;
     let dir = tempfile::tempdir().expect("a directory");
-    check_out(app, workspace, done(&view).id, dir.path()).await.expect("is written");
+    check_out(app, workspace, done(&view).id, dir.path())
+        .await
+        .expect("is written");
     let manifest = std::fs::read(dir.path().join("dataset.json")).expect("is there");
     assert_eq!(view.digest, Some(Digest::of(&manifest)));
     let out = std::fs::read(dir.path().join("train.parquet")).expect("is there");
@@ -470,7 +562,11 @@ async fn with_a_key_no_row_is_on_the_disk_as_it_is_and_it_is_written_out_whole()
     for shelf in std::fs::read_dir(labelled.world.blobs().join("sha256")).expect("blobs") {
         for file in std::fs::read_dir(shelf.expect("a shelf").path()).expect("a shelf") {
             let path = file.expect("a file").path();
-            assert!(!holds(&std::fs::read(&path).expect("reads")), "{}", path.display());
+            assert!(
+                !holds(&std::fs::read(&path).expect("reads")),
+                "{}",
+                path.display()
+            );
         }
     }
 }

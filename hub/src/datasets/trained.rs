@@ -70,7 +70,8 @@ pub async fn of(
     model: &ModelName,
     version: ModelVersion,
 ) -> Result<Option<DatasetId>, StoreError> {
-    let select = "SELECT dataset FROM version_dataset WHERE workspace = $1 AND model = $2 AND version = $3";
+    let select =
+        "SELECT dataset FROM version_dataset WHERE workspace = $1 AND model = $2 AND version = $3";
     let values: [Value; 3] = [
         workspace.as_str().into(),
         model.as_str().into(),

@@ -4,9 +4,7 @@
 //! whole of it goes: its files are dropped, nothing is made of it or trained on it any more, and the receipt names it.
 
 use sea_orm::{ConnectionTrait, Value};
-use tern_protocol::{
-    digest::Digest, id::DatasetId, rest::DeletionReceipt, time::WallTime,
-};
+use tern_protocol::{digest::Digest, id::DatasetId, rest::DeletionReceipt, time::WallTime};
 
 use super::{
     SQL, ask,
@@ -36,7 +34,10 @@ pub async fn withdraw(
     let mut held = condition.to_owned();
     if let Some(subject) = &receipt.subject {
         values.push(subject.as_bytes().to_vec().into());
-        held = format!("workspace = $1 AND (({condition}) OR subject = ${})", values.len());
+        held = format!(
+            "workspace = $1 AND (({condition}) OR subject = ${})",
+            values.len()
+        );
     }
     let of = format!(
         "workspace = $1 AND withdrawn IS NULL AND state = {DONE} AND id IN \

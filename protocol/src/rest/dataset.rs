@@ -18,9 +18,7 @@ use crate::{
 pub const DATASET_MANIFEST: &str = "dataset.json";
 
 /// What rows of a dataset are for. What was in one of them in any version of a name is in no other in any later one.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum Split {

@@ -227,11 +227,16 @@ impl Form {
                     return Err(not_finite());
                 }
                 let elements = self.elements();
-                if values.len() <= NUMBERS && (values.len() == 1 || Some(values.len()) == elements) {
+                if values.len() <= NUMBERS && (values.len() == 1 || Some(values.len()) == elements)
+                {
                     return Ok(self.clone());
                 }
                 Err((
-                    format!("{} values do not fit a sample of {:?}", values.len(), self.sample()),
+                    format!(
+                        "{} values do not fit a sample of {:?}",
+                        values.len(),
+                        self.sample()
+                    ),
                     format!("give one for all, or one an element, at most {NUMBERS}"),
                 ))
             }

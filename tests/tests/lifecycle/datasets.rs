@@ -76,10 +76,24 @@ fn captures_and_labels_become_versions_that_are_got_compared_and_named_by_models
     let mut fleet = labelled(&[]);
     let built = tern_json(
         &fleet,
-        &["dataset", "build", "digits", "--model", MODEL, "--keep-out", "20%"],
+        &[
+            "dataset",
+            "build",
+            "digits",
+            "--model",
+            MODEL,
+            "--keep-out",
+            "20%",
+        ],
     );
-    assert_eq!((built["state"].as_str(), &built["number"]), (Some("done"), &1.into()));
-    let all: u64 = ["train", "held-out", "kept-out"].iter().map(|s| rows(&built, s)).sum();
+    assert_eq!(
+        (built["state"].as_str(), &built["number"]),
+        (Some("done"), &1.into())
+    );
+    let all: u64 = ["train", "held-out", "kept-out"]
+        .iter()
+        .map(|s| rows(&built, s))
+        .sum();
     assert_eq!(all, 40, "{built}");
     let some = tern_json(&fleet, &["dataset", "rows", "digits", "--limit", "3"]);
     assert_eq!(some[0]["values"].as_array().map(Vec::len), Some(64));
@@ -100,21 +114,40 @@ fn captures_and_labels_become_versions_that_are_got_compared_and_named_by_models
     // The next one begins with it; a kill between changes nothing.
     fleet.hub.kill_9();
     fleet.run_hub();
-    let next = ["dataset", "build", "digits", "--model", MODEL, "--base", "digits@1"];
+    let next = [
+        "dataset", "build", "digits", "--model", MODEL, "--base", "digits@1",
+    ];
     let next = tern_json(&fleet, &next);
     assert_eq!(next["rows"], built["rows"]);
     let diff = tern_json(&fleet, &["dataset", "diff", "digits@1", "digits@2"]);
-    assert_eq!((&diff["common"], &diff["relabelled"]), (&40.into(), &0.into()));
+    assert_eq!(
+        (&diff["common"], &diff["relabelled"]),
+        (&40.into(), &0.into())
+    );
 
     // A model says what it was trained on.
-    let published = ["model", "publish", MODEL, text(&package::digits(0).dir), "--dataset", "digits@2"];
+    let published = [
+        "model",
+        "publish",
+        MODEL,
+        text(&package::digits(0).dir),
+        "--dataset",
+        "digits@2",
+    ];
     let published = tern_json(&fleet, &published);
     assert_eq!(published["dataset"]["number"], 2, "{published}");
     let shown = show(&fleet, "digits");
     assert_eq!(shown["trained"][0]["model"], MODEL);
     let first = show(&fleet, "digits@1");
     assert_eq!(first["children"][0]["number"], 2);
-    let nothing = ["model", "publish", MODEL, text(&package::digits(0).dir), "--dataset", "digits@9"];
+    let nothing = [
+        "model",
+        "publish",
+        MODEL,
+        text(&package::digits(0).dir),
+        "--dataset",
+        "digits@9",
+    ];
     assert_eq!(tern(&fleet, &nothing).code, Some(2));
 }
 
@@ -122,13 +155,24 @@ fn captures_and_labels_become_versions_that_are_got_compared_and_named_by_models
 fn what_is_deleted_is_in_no_version_and_its_versions_are_withdrawn() {
     let fleet = labelled(&[]);
     tern_json(&fleet, &["dataset", "build", "digits", "--model", MODEL]);
-    let other = ["dataset", "build", "others", "--model", MODEL, "--without", "meter-01"];
+    let other = [
+        "dataset",
+        "build",
+        "others",
+        "--model",
+        MODEL,
+        "--without",
+        "meter-01",
+    ];
     tern_json(&fleet, &other);
     let deleted = tern_json(
         &fleet,
         &["capture", "delete", "--device", "meter-01", "--yes"],
     );
-    assert_eq!(deleted["receipt"]["datasets"], serde_json::json!(["digits@1"]));
+    assert_eq!(
+        deleted["receipt"]["datasets"],
+        serde_json::json!(["digits@1"])
+    );
     assert_eq!(deleted["proof"]["whole"], true);
     let withdrawn = show(&fleet, "digits@1");
     assert!(withdrawn["dataset"]["withdrawn"].is_object() && withdrawn["manifest"].is_null());
@@ -136,10 +180,18 @@ fn what_is_deleted_is_in_no_version_and_its_versions_are_withdrawn() {
     assert!(!fleet.hub.blob_file(digest).exists());
     let to = fleet.dir().join("got");
     let got = tern(&fleet, &["dataset", "get", "digits@1", "--to", text(&to)]);
-    assert!(got.code == Some(2) && got.log.contains("withdrawn"), "{got:?}");
-    let base = ["dataset", "build", "digits", "--model", MODEL, "--base", "digits@1"];
+    assert!(
+        got.code == Some(2) && got.log.contains("withdrawn"),
+        "{got:?}"
+    );
+    let base = [
+        "dataset", "build", "digits", "--model", MODEL, "--base", "digits@1",
+    ];
     let refused = tern(&fleet, &base);
-    assert!(refused.code == Some(2) && refused.log.contains("withdrawn"), "{refused:?}");
+    assert!(
+        refused.code == Some(2) && refused.log.contains("withdrawn"),
+        "{refused:?}"
+    );
     // The newest that is done holds what is left.
     let next = tern_json(&fleet, &["dataset", "build", "digits", "--model", MODEL]);
     assert_eq!(rows(&next, "train") + rows(&next, "held-out"), 20);
@@ -155,27 +207,49 @@ fn a_kill_in_the_middle_of_an_import_leaves_nothing_half_and_it_is_done_after() 
         writeln!(csv, "{row},{:.3},{},{}", wave.sin(), row % 13, row % 2).expect("a String");
     }
     let path = file(&fleet, "rows.csv", &csv);
-    let import = ["dataset", "import", "meters", &path, "--label", "fault", "--held-out", "20%"];
-    let begun = tern_json(&fleet, &[&import[..], &["--no-wait", "--key", "once"]].concat());
+    let import = [
+        "dataset",
+        "import",
+        "meters",
+        &path,
+        "--label",
+        "fault",
+        "--held-out",
+        "20%",
+    ];
+    let begun = tern_json(
+        &fleet,
+        &[&import[..], &["--no-wait", "--key", "once"]].concat(),
+    );
     assert_eq!(begun["state"], "running");
     fleet.hub.kill_9();
     fleet.hub.run();
     let done = wait::until("the import", || {
         let shown = show(&fleet, "meters@1");
-        wait::that(shown["dataset"]["state"] == "done", || shown["dataset"].to_string())?;
+        wait::that(shown["dataset"]["state"] == "done", || {
+            shown["dataset"].to_string()
+        })?;
         Ok(shown)
     });
-    let (train, held) = (rows(&done["dataset"], "train"), rows(&done["dataset"], "held-out"));
+    let (train, held) = (
+        rows(&done["dataset"], "train"),
+        rows(&done["dataset"], "held-out"),
+    );
     assert_eq!(train + held, 60_000);
     assert!((10_500..13_500).contains(&held), "{held}");
-    let columns = done["manifest"]["statistics"]["columns"].as_array().expect("columns");
+    let columns = done["manifest"]["statistics"]["columns"]
+        .as_array()
+        .expect("columns");
     assert_eq!(columns[0]["number"]["max"], 59_999.0);
     // The same key is the same version.
     let again = tern_json(&fleet, &[&import[..], &["--key", "once"]].concat());
     assert_eq!(again["id"], begun["id"]);
     // The same rows are held out the next time.
     let next = tern_json(&fleet, &import);
-    assert_eq!((rows(&next, "held-out"), &next["number"]), (held, &2.into()));
+    assert_eq!(
+        (rows(&next, "held-out"), &next["number"]),
+        (held, &2.into())
+    );
     let diff = tern_json(&fleet, &["dataset", "diff", "meters@1", "meters@2"]);
     assert_eq!(diff["common"], 60_000);
 }
@@ -183,10 +257,16 @@ fn a_kill_in_the_middle_of_an_import_leaves_nothing_half_and_it_is_done_after() 
 #[test]
 fn files_with_other_columns_are_refused_unless_that_is_meant() {
     let fleet = Fleet::empty();
-    let train = file(&fleet, "train.csv", "colour,size,fault\nred,1,yes\nblue,2,no\n");
+    let train = file(
+        &fleet,
+        "train.csv",
+        "colour,size,fault\nred,1,yes\nblue,2,no\n",
+    );
     let held = file(&fleet, "held.csv", "colour,size,fault\nred,3,no\n");
     let (train_of, held_of) = (format!("train={train}"), format!("held-out={held}"));
-    let splits = ["dataset", "import", "parts", "--split", &train_of, "--split", &held_of, "--label", "fault"];
+    let splits = [
+        "dataset", "import", "parts", "--split", &train_of, "--split", &held_of, "--label", "fault",
+    ];
     let first = tern_json(&fleet, &splits);
     assert_eq!((rows(&first, "train"), rows(&first, "held-out")), (2, 1));
 
@@ -195,22 +275,51 @@ fn files_with_other_columns_are_refused_unless_that_is_meant() {
     let ran = tern(&fleet, &[&import[..], &["--json"]].concat());
     refused(&ran, "column `size` is missing; column `weight` is new");
     let meant = tern_json(&fleet, &[&import[..], &["--new-schema"]].concat());
-    assert_eq!((meant["number"].as_u64(), meant["state"].as_str()), (Some(3), Some("done")));
-    assert!(meant["untrainable"].as_str().expect("one class").contains("class yes"));
+    assert_eq!(
+        (meant["number"].as_u64(), meant["state"].as_str()),
+        (Some(3), Some("done"))
+    );
+    assert!(
+        meant["untrainable"]
+            .as_str()
+            .expect("one class")
+            .contains("class yes")
+    );
 
     // What was held out is not trained on, whatever a file says.
-    let leak = file(&fleet, "leak.csv", "colour,size,fault\nred,3,no\ngreen,4,yes\n");
+    let leak = file(
+        &fleet,
+        "leak.csv",
+        "colour,size,fault\nred,3,no\ngreen,4,yes\n",
+    );
     let leak = format!("train={leak}");
-    let import = ["dataset", "import", "parts", "--split", &leak, "--label", "fault", "--new-schema"];
+    let import = [
+        "dataset",
+        "import",
+        "parts",
+        "--split",
+        &leak,
+        "--label",
+        "fault",
+        "--new-schema",
+    ];
     let moved = tern_json(&fleet, &import);
     assert_eq!((rows(&moved, "train"), rows(&moved, "held-out")), (1, 1));
     assert_eq!(show(&fleet, "parts")["manifest"]["made_from"]["moved"], 1);
 
     let nothing = file(&fleet, "no.parquet", "PAR1 and then something else");
-    let ran = tern(&fleet, &["dataset", "import", "parts", &nothing, "--label", "fault", "--json"]);
+    let ran = tern(
+        &fleet,
+        &[
+            "dataset", "import", "parts", &nothing, "--label", "fault", "--json",
+        ],
+    );
     refused(&ran, "cannot be read as Parquet");
     let listed = tern(&fleet, &["dataset", "list", "parts"]);
-    assert!(listed.out.contains("parts@5") && listed.out.contains("failed"), "{listed:?}");
+    assert!(
+        listed.out.contains("parts@5") && listed.out.contains("failed"),
+        "{listed:?}"
+    );
     tern(&fleet, &["dataset", "remove", "parts@1"]);
     assert_eq!(show(&fleet, "parts@1")["dataset"]["state"], "removed");
     let fields = ["manifest", "digest"].map(|field| show(&fleet, "parts@1")[field].is_null());
@@ -229,7 +338,10 @@ fn served(body: &'static str) -> (String, thread::JoinHandle<String>) {
             stream.read_exact(&mut byte).expect("a request");
             head.push(byte[0]);
         }
-        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
         stream.write_all(answer.as_bytes()).expect("it is heard");
         String::from_utf8_lossy(&head).into_owned()
     });
@@ -243,13 +355,44 @@ fn datastores_are_where_the_operator_allows_and_their_tokens_are_told_to_nobody_
     let root = text(allowed.path()).to_owned();
     let fleet = Fleet::with_hub(&["--datastore-root", &root]);
     let outside = tern(&fleet, &["datastore", "add", "etc", "--directory", "/etc"]);
-    assert!(outside.code == Some(2) && outside.log.contains("--datastore-root"), "{outside:?}");
+    assert!(
+        outside.code == Some(2) && outside.log.contains("--datastore-root"),
+        "{outside:?}"
+    );
     tern_json(&fleet, &["datastore", "add", "plant", "--directory", &root]);
-    let import = ["dataset", "import", "plant", "a.csv", "--datastore", "plant", "--label", "y"];
+    let import = [
+        "dataset",
+        "import",
+        "plant",
+        "a.csv",
+        "--datastore",
+        "plant",
+        "--label",
+        "y",
+    ];
     assert_eq!(rows(&tern_json(&fleet, &import), "train"), 2);
-    let up = ["dataset", "import", "plant", "../a.csv", "--datastore", "plant", "--label", "y"];
+    let up = [
+        "dataset",
+        "import",
+        "plant",
+        "../a.csv",
+        "--datastore",
+        "plant",
+        "--label",
+        "y",
+    ];
     assert_eq!(tern(&fleet, &up).code, Some(2));
-    let lacking = ["dataset", "import", "plant", "b.csv", "--datastore", "plant", "--label", "y", "--json"];
+    let lacking = [
+        "dataset",
+        "import",
+        "plant",
+        "b.csv",
+        "--datastore",
+        "plant",
+        "--label",
+        "y",
+        "--json",
+    ];
     refused(&tern(&fleet, &lacking), "cannot be read by the hub");
 
     let (url, asked) = served("x,y\n3,no\n4,yes\n5,yes\n");
@@ -257,13 +400,31 @@ fn datastores_are_where_the_operator_allows_and_their_tokens_are_told_to_nobody_
         "name": "lake", "place": {"kind": "http", "url": url}, "token": "only-for-the-lake",
     });
     let path = format!("{}/api/v1/w/default/datastores", fleet.hub.url());
-    let added = fleet.hub.http().post(&path, &body.to_string()).expect("answers");
+    let added = fleet
+        .hub
+        .http()
+        .post(&path, &body.to_string())
+        .expect("answers");
     assert_eq!(added.status, 201, "{added:?}");
-    let import = ["dataset", "import", "lake", "2026/a.csv", "--datastore", "lake", "--label", "y"];
+    let import = [
+        "dataset",
+        "import",
+        "lake",
+        "2026/a.csv",
+        "--datastore",
+        "lake",
+        "--label",
+        "y",
+    ];
     assert_eq!(rows(&tern_json(&fleet, &import), "train"), 3);
     let asked = asked.join().expect("it was asked");
     assert!(asked.starts_with("GET /lake/2026/a.csv"), "{asked}");
-    assert!(asked.to_lowercase().contains("authorization: bearer only-for-the-lake"), "{asked}");
+    assert!(
+        asked
+            .to_lowercase()
+            .contains("authorization: bearer only-for-the-lake"),
+        "{asked}"
+    );
     let listed = tern_json(&fleet, &["datastore", "list"]).to_string();
     let audited = tern_json(&fleet, &["audit", "list"]).to_string();
     for told in [&added.body, &listed, &audited, &fleet.hub.log()] {
@@ -271,7 +432,11 @@ fn datastores_are_where_the_operator_allows_and_their_tokens_are_told_to_nobody_
     }
     // Nobody answers any more: it may help to ask again.
     let away = tern(&fleet, &[&import[..], &["--json"]].concat());
-    assert_eq!((away.code, away.json()["again"].as_bool()), (Some(1), Some(true)), "{away:?}");
+    assert_eq!(
+        (away.code, away.json()["again"].as_bool()),
+        (Some(1), Some(true)),
+        "{away:?}"
+    );
 }
 
 #[test]
@@ -279,7 +444,10 @@ fn roles_decide_who_makes_versions_and_all_of_it_is_audited() {
     let fleet = Fleet::secured(&[]);
     let token = |role: &str| {
         let args = ["token", "create", role, "--role", role, "--expires", "1h"];
-        tern_json(&fleet, &args)["token"].as_str().expect("a token").to_owned()
+        tern_json(&fleet, &args)["token"]
+            .as_str()
+            .expect("a token")
+            .to_owned()
     };
     let blob = "x,y\n1,no\n2,yes\n";
     let digest = Digest::of(blob.as_bytes());
@@ -292,10 +460,20 @@ fn roles_decide_who_makes_versions_and_all_of_it_is_audited() {
     let order = serde_json::from_value(order).expect("an order");
     let refused = viewer.make_dataset(&order).expect_err("may only look");
     assert!(refused.to_string().contains("publish"), "{refused}");
-    let unknown = scientist.make_dataset(&order).expect_err("nothing was uploaded");
-    assert!(unknown.to_string().contains("was not uploaded"), "{unknown}");
+    let unknown = scientist
+        .make_dataset(&order)
+        .expect_err("nothing was uploaded");
+    assert!(
+        unknown.to_string().contains("was not uploaded"),
+        "{unknown}"
+    );
     scientist
-        .put_blob(&digest, blob.len() as u64, &mut blob.as_bytes(), &mut |_| {})
+        .put_blob(
+            &digest,
+            blob.len() as u64,
+            &mut blob.as_bytes(),
+            &mut |_| {},
+        )
         .expect("uploads");
     let asked = scientist.make_dataset(&order).expect("may make it");
     let pick = tern_protocol::rest::DatasetPick::Id(asked.id);

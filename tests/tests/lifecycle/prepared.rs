@@ -98,12 +98,17 @@ const STEPS: &str = "steps:
 
 /// Rows by id, with their values.
 fn rows(fleet: &Fleet, dataset: &str, split: &str) -> BTreeMap<String, Vec<f32>> {
-    let args = ["dataset", "rows", dataset, "--split", split, "--limit", "200"];
+    let args = [
+        "dataset", "rows", dataset, "--split", split, "--limit", "200",
+    ];
     let all = tern_json(fleet, &args);
     let rows = all.as_array().expect("rows").iter().map(|row| {
         let values = row["values"].as_array().expect("values").iter();
         let values = values.map(|value| value.as_f64().map_or(f32::NAN, |value| value as f32));
-        (row["id"].as_str().expect("an id").to_owned(), values.collect())
+        (
+            row["id"].as_str().expect("an id").to_owned(),
+            values.collect(),
+        )
     });
     rows.collect()
 }
@@ -111,10 +116,14 @@ fn rows(fleet: &Fleet, dataset: &str, split: &str) -> BTreeMap<String, Vec<f32>>
 fn packed(dir: &Path, raw: &[&Vec<f32>], done: &[&Vec<f32>]) {
     fs::create_dir_all(dir).expect("a directory of the test");
     let tensor = |values: &[f32]| Tensor::from_f32(&[1, values.len() as u32], values);
-    let samples = raw.iter().zip(done).take(8).map(|(raw, done)| GoldenSample {
-        inputs: vec![tensor(raw)],
-        outputs: vec![tensor(done)],
-    });
+    let samples = raw
+        .iter()
+        .zip(done)
+        .take(8)
+        .map(|(raw, done)| GoldenSample {
+            inputs: vec![tensor(raw)],
+            outputs: vec![tensor(done)],
+        });
     let golden = Golden {
         tolerance: 0.0,
         samples: samples.collect(),
@@ -139,7 +148,11 @@ fn training_and_device_agree_on_every_bit_of_what_was_prepared() {
     fleet.add(&meter(1));
     let mut csv = String::from("id,size,colour,weight,age,fault\n");
     for row in 0..150u32 {
-        let size = if row % 9 == 4 { String::new() } else { format!("{:.3}", f64::from(row * row) / 37.0) };
+        let size = if row % 9 == 4 {
+            String::new()
+        } else {
+            format!("{:.3}", f64::from(row * row) / 37.0)
+        };
         let colour = ["red", "blue", "green", ""][row as usize % 4];
         let fault = if row % 5 == 0 { "yes" } else { "no" };
         let weight = 0.1 + f64::from(row % 17) / 3.0;
@@ -148,22 +161,44 @@ fn training_and_device_agree_on_every_bit_of_what_was_prepared() {
     let file = fleet.dir().join("rows.csv");
     fs::write(&file, csv).expect("a file of the test");
     let file = file.to_str().expect("UTF-8");
-    let imported = ["dataset", "import", "parts", file, "--label", "fault", "--held-out", "30%"];
+    let imported = [
+        "dataset",
+        "import",
+        "parts",
+        file,
+        "--label",
+        "fault",
+        "--held-out",
+        "30%",
+    ];
     tern_json(&fleet, &imported);
     let steps = fleet.dir().join("steps.yaml");
     fs::write(&steps, STEPS).expect("a file of the test");
     let steps = steps.to_str().expect("UTF-8");
     let prepared = tern_json(
         &fleet,
-        &["data", "prepare", "parts@1", "--steps", steps, "--as", "parts-ready"],
+        &[
+            "data",
+            "prepare",
+            "parts@1",
+            "--steps",
+            steps,
+            "--as",
+            "parts-ready",
+        ],
     );
     assert_eq!(prepared["state"], "done", "{prepared}");
     let shown = tern_json(&fleet, &["dataset", "show", "parts-ready"]);
     let classes = &shown["dataset"]["rows"]["classes"];
     assert_eq!(classes["yes"], classes["no"], "{classes}");
-    let done = shown["manifest"]["prepared"]["done"].as_array().expect("steps");
+    let done = shown["manifest"]["prepared"]["done"]
+        .as_array()
+        .expect("steps");
     let on_device: Vec<bool> = done.iter().map(|step| step["on_device"] == true).collect();
-    assert_eq!(on_device, [false, false, true, true, true, true, true, false]);
+    assert_eq!(
+        on_device,
+        [false, false, true, true, true, true, true, false]
+    );
 
     // Held-out rows went through what devices do, and through nothing else.
     let raw = rows(&fleet, "parts", "held-out");
@@ -183,7 +218,10 @@ fn training_and_device_agree_on_every_bit_of_what_was_prepared() {
     fs::write(format!("{dir}/publish.json"), other.to_string()).expect("written");
     let publish = ["model", "publish", MODEL, dir, "--dataset", "parts-ready"];
     let refused = tern(&fleet, &publish);
-    assert!(refused.code == Some(1) && refused.out.contains("went through"), "{refused:?}");
+    assert!(
+        refused.code == Some(1) && refused.out.contains("went through"),
+        "{refused:?}"
+    );
 
     // Without any, they are added; vetting runs the golden samples with no tolerance.
     fs::write(format!("{dir}/publish.json"), text).expect("written");
@@ -217,25 +255,47 @@ fn what_devices_cannot_do_is_refused_with_a_reason() {
     tern_json(&fleet, &["dataset", "import", "belt", file, "--label", "y"]);
     let encode = "{step: encode, method: ordinal}";
     for (steps, why) in [
-        (format!("[{{step: window, columns: [x], lags: [1]}}, {encode}]"), "step 1 (window): a device's engine remembers no inputs"),
-        ("[{step: scale, method: robust}]".into(), "column `kind` has categories"),
-        (format!("[{encode}, {{step: scale, columns: [z], method: standard}}]"), "there is no column `z`"),
-        (format!("[{encode}, {{step: missing, with: {{category: a}}}}]"), "no column of categories"),
+        (
+            format!("[{{step: window, columns: [x], lags: [1]}}, {encode}]"),
+            "step 1 (window): a device's engine remembers no inputs",
+        ),
+        (
+            "[{step: scale, method: robust}]".into(),
+            "column `kind` has categories",
+        ),
+        (
+            format!("[{encode}, {{step: scale, columns: [z], method: standard}}]"),
+            "there is no column `z`",
+        ),
+        (
+            format!("[{encode}, {{step: missing, with: {{category: a}}}}]"),
+            "no column of categories",
+        ),
     ] {
         let path = fleet.dir().join("steps.yaml");
         fs::write(&path, format!("steps: {steps}\n")).expect("a file of the test");
         let path = path.to_str().expect("UTF-8");
-        let ran = tern(&fleet, &["data", "prepare", "belt", "--steps", path, "--as", "ready", "--json"]);
+        let ran = tern(
+            &fleet,
+            &[
+                "data", "prepare", "belt", "--steps", path, "--as", "ready", "--json",
+            ],
+        );
         assert_eq!(ran.code, Some(1), "{ran:?}");
         let said = ran.json()["reason"].as_str().expect("a reason").to_owned();
         assert!(said.contains(why), "{said}");
     }
     // What requests carry is what a window makes of them.
     let path = fleet.dir().join("steps.yaml");
-    let steps = format!("steps: [{{step: window, columns: [x], lags: [1], means: [2], sent: true}}, {encode}]\n");
+    let steps = format!(
+        "steps: [{{step: window, columns: [x], lags: [1], means: [2], sent: true}}, {encode}]\n"
+    );
     fs::write(&path, steps).expect("a file of the test");
     let path = path.to_str().expect("UTF-8");
-    let ready = tern_json(&fleet, &["data", "prepare", "belt", "--steps", path, "--as", "ready"]);
+    let ready = tern_json(
+        &fleet,
+        &["data", "prepare", "belt", "--steps", path, "--as", "ready"],
+    );
     assert_eq!(ready["state"], "done");
     let rows = tern_json(&fleet, &["dataset", "rows", "ready"]);
     assert_eq!(rows[2]["values"], json!([4.0, 0.0, 2.0, 3.0]), "{rows}");
@@ -245,8 +305,18 @@ fn what_devices_cannot_do_is_refused_with_a_reason() {
     let (from, to) = (from.to_str().expect("UTF-8"), to.to_str().expect("UTF-8"));
     let got = tern(&fleet, &["dataset", "get", "belt", "--to", from]);
     assert_eq!(got.code, Some(0), "{got:?}");
-    let here = tern(&fleet, &["data", "prepare", "--from", from, "--steps", path, "--to", to]);
+    let here = tern(
+        &fleet,
+        &[
+            "data", "prepare", "--from", from, "--steps", path, "--to", to,
+        ],
+    );
     assert_eq!(here.code, Some(0), "{here:?}");
-    let manifest: Value = serde_json::from_slice(&fs::read(format!("{to}/dataset.json")).expect("is there")).expect("JSON");
-    assert_eq!(manifest["prepared"]["request"].as_array().map(Vec::len), Some(4));
+    let manifest: Value =
+        serde_json::from_slice(&fs::read(format!("{to}/dataset.json")).expect("is there"))
+            .expect("JSON");
+    assert_eq!(
+        manifest["prepared"]["request"].as_array().map(Vec::len),
+        Some(4)
+    );
 }

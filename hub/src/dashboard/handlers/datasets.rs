@@ -47,7 +47,11 @@ pub(super) async fn one(State(app): State<App>, visit: Visit, at: At<Named>) -> 
         let detail = look::one(&app, workspace, &pick).await?;
         let versions = look::list(&app, workspace, Some(&detail.dataset.name)).await?;
         let base = match detail.dataset.base {
-            Some(base) => Some(look::find(&app, workspace, &DatasetPick::Id(base)).await?.view),
+            Some(base) => Some(
+                look::find(&app, workspace, &DatasetPick::Id(base))
+                    .await?
+                    .view,
+            ),
             None => None,
         };
         let rows = drawn(&app, &visit, &detail).await?;

@@ -57,7 +57,9 @@ pub async fn add(
             Target::parse(url, Plain::Loopback)
                 .map_err(|err| DatasetError::Refused(err.to_string()))?;
             if url.contains('?') {
-                return refused("an address of a datastore has no `?`: paths are added to it".into());
+                return refused(
+                    "an address of a datastore has no `?`: paths are added to it".into(),
+                );
             }
         }
     }
@@ -120,7 +122,8 @@ pub async fn remove(
 
 /// All of them, by name.
 pub async fn list(app: &App, workspace: &WorkspaceId) -> Result<Page<DatastoreView>, StoreError> {
-    let select = "SELECT name, place, token, actor, at FROM datastore WHERE workspace = $1 ORDER BY name";
+    let select =
+        "SELECT name, place, token, actor, at FROM datastore WHERE workspace = $1 ORDER BY name";
     let rows = SQL
         .rows(app.store.read(), select, [workspace.as_str().into()])
         .await?;
@@ -177,7 +180,9 @@ pub(super) fn check_path(path: &str) -> Result<(), DatasetError> {
     if path.is_empty()
         || path.len() > TEXT
         || !is_inside
-        || path.chars().any(|c| c.is_control() || matches!(c, '?' | '#' | '\\'))
+        || path
+            .chars()
+            .any(|c| c.is_control() || matches!(c, '?' | '#' | '\\'))
     {
         return Err(DatasetError::Refused(format!(
             "`{}` is no path within a datastore",

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use sea_orm::{FromQueryResult, Value};
+use sea_orm::{ConnectionTrait as _, FromQueryResult, Value};
 use tern_dataset::{BASE, Truths, elements, lot};
 use tern_protocol::{
     codec,
     id::WorkspaceId,
     rest::{
-        DatasetBuild, DatasetInput, DatasetManifest, LabelSource, Share, Split, TensorForm, VersionRef,
+        DatasetBuild, DatasetInput, DatasetManifest, LabelSource, Share, Split, TensorForm,
+        VersionRef,
     },
     tensor::{Tensor, TensorSpec},
 };
@@ -32,8 +33,10 @@ use crate::{
         sql::Select,
     },
     registry,
-    store::{StoreError, parsed},
+    store::{Doing as _, StoreError, parsed},
 };
+
+const DOING: &str = "reading labelled captures";
 
 /// Captures that are read at once: of 64 KiB at most each.
 const PAGE: i64 = 200;
@@ -118,15 +121,9 @@ impl Wanted<'_> {
         .push(" ORDER BY c.id LIMIT ?", [limit.into()]);
         let db = app.store.read();
         let statement = select.done(app.store.backend());
-        let rows = sea_orm::ConnectionTrait::query_all_raw(db, statement).await;
-        let rows = crate::store::Doing::doing(rows, "reading labelled captures")?;
+        let rows = db.query_all_raw(statement).await.doing(DOING)?;
         rows.iter()
-            .map(|row| {
-                crate::store::Doing::doing(
-                    Labelled::from_query_result(row, ""),
-                    "reading labelled captures",
-                )
-            })
+            .map(|row| Labelled::from_query_result(row, "").doing(DOING))
             .collect()
     }
 
@@ -135,8 +132,12 @@ impl Wanted<'_> {
         let build = self.build;
         let label = self.truth(build.model.as_str(), of.version, of.truth, of.truth_number)?;
         let source = LabelSource::named(&of.source);
-        let is = (build.sites.is_empty() || build.sites.iter().any(|site| site.as_str() == of.site))
-            && !build.without.iter().any(|device| device.as_str() == of.device)
+        let is = (build.sites.is_empty()
+            || build.sites.iter().any(|site| site.as_str() == of.site))
+            && !build
+                .without
+                .iter()
+                .any(|device| device.as_str() == of.device)
             && (build.sources.is_empty() || build.sources.contains(&source))
             && (build.classes.is_empty() || build.classes.contains(&label.text()));
         Ok(is.then_some(label))
@@ -179,7 +180,9 @@ pub(super) async fn make(
     let wanted = Wanted {
         workspace,
         build,
-        until: build.until.map_or(of.view.at.0, |until| until.0.min(of.view.at.0)),
+        until: build
+            .until
+            .map_or(of.view.at.0, |until| until.0.min(of.view.at.0)),
         classes,
         truths: shape.truths,
     };
@@ -189,11 +192,9 @@ pub(super) async fn make(
     }
     let sides = sides(app, of, &wanted).await?;
     let has_some = base_manifest.is_some_and(|base| base.splits.held_out.rows > 0);
-    let held_out = build.held_out.unwrap_or(if has_some {
-        Share::default()
-    } else {
-        HELD_OUT
-    });
+    let held_out = build
+        .held_out
+        .unwrap_or(if has_some { Share::default() } else { HELD_OUT });
     let mut after = 0;
     loop {
         let columns = "c.input, s.subject";
@@ -250,9 +251,9 @@ async fn shape(
         }
         return Ok(shape);
     }
-    let spec = inputs.first().ok_or_else(|| {
-        DatasetError::Refused(format!("model {} has no input", build.model))
-    })?;
+    let spec = inputs
+        .first()
+        .ok_or_else(|| DatasetError::Refused(format!("model {} has no input", build.model)))?;
     let form = form(spec).ok_or_else(|| {
         DatasetError::Refused(format!(
             "input `{}` of model {} has no fixed shape",

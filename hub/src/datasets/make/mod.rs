@@ -17,14 +17,14 @@ use tern_protocol::{
     id::DatasetId,
     rest::{
         ColumnKind, DATASET_MANIFEST, DatasetColumn, DatasetInput, DatasetLabel, DatasetManifest,
-        DatasetOrder, DatasetPick, DatasetSplit, DatasetSplits, DatasetState, MadeFrom, Prepared, Split,
+        DatasetOrder, DatasetPick, DatasetSplit, DatasetSplits, DatasetState, MadeFrom, Prepared,
+        Split,
     },
 };
 
 use self::sink::{Made, Sink};
 use super::{
-    DatasetError, FILE, Input, Label, ROWS, SQL,
-    ask,
+    DatasetError, FILE, Input, Label, ROWS, SQL, ask,
     ledger::{Apart, Ledger, Proposed},
     look,
     stored::{self, DONE, RUNNING, Stored, key},
@@ -335,7 +335,10 @@ pub(super) async fn make(app: &App, of: &Stored) -> Result<(), DatasetError> {
         if publish(app, of, manifest, made, deletions).await? {
             return Ok(());
         }
-        tracing::info!(dataset = of.view.title(), "captures were deleted meanwhile; it is made again");
+        tracing::info!(
+            dataset = of.view.title(),
+            "captures were deleted meanwhile; it is made again"
+        );
     }
 }
 
@@ -427,7 +430,8 @@ async fn name_file(
     len: u64,
     sealed: bool,
 ) -> Result<(), StoreError> {
-    let insert = "INSERT INTO dataset_file (dataset, path, digest, len, sealed) VALUES ($1, $2, $3, $4, $5)";
+    let insert =
+        "INSERT INTO dataset_file (dataset, path, digest, len, sealed) VALUES ($1, $2, $3, $4, $5)";
     let values: [Value; 5] = [
         key(id).into(),
         path.into(),

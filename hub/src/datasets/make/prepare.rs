@@ -8,9 +8,7 @@ use std::{
 };
 
 use tern_dataset::Rows;
-use tern_protocol::rest::{
-    DATASET_MANIFEST, DatasetManifest, DatasetPrepare, Split,
-};
+use tern_protocol::rest::{DATASET_MANIFEST, DatasetManifest, DatasetPrepare, Split};
 use tokio::sync::mpsc;
 
 use super::{
@@ -61,7 +59,9 @@ fn program() -> PathBuf {
     let this = std::env::current_exe().unwrap_or_default();
     // A test of this crate lies one directory below.
     let beside = this.ancestors().skip(1).take(2);
-    let found = beside.map(|dir| dir.join(PROGRAM)).find(|path| path.is_file());
+    let found = beside
+        .map(|dir| dir.join(PROGRAM))
+        .find(|path| path.is_file());
     found.unwrap_or_else(|| PROGRAM.into())
 }
 
@@ -129,12 +129,15 @@ async fn within(
     making.finish(shape, manifest.prepared).await
 }
 
-fn read(path: PathBuf, manifest: &DatasetManifest) -> mpsc::Receiver<Result<Vec<Row>, DatasetError>> {
+fn read(
+    path: PathBuf,
+    manifest: &DatasetManifest,
+) -> mpsc::Receiver<Result<Vec<Row>, DatasetError>> {
     let (to, rows) = mpsc::channel(2);
     let (input, label) = (manifest.input.clone(), manifest.label.clone());
     tokio::task::spawn_blocking(move || {
         let reading = DatasetError::io("reading what was prepared");
-        let open = || {
+        let open = || -> io::Result<Shelf> {
             let file = std::fs::File::open(path)?;
             let len = file.metadata()?.len();
             Ok(Shelf::plain(file, len))
@@ -152,7 +155,10 @@ fn read(path: PathBuf, manifest: &DatasetManifest) -> mpsc::Receiver<Result<Vec<
         loop {
             let some: Result<Vec<Row>, _> = rows.by_ref().take(TOGETHER).collect();
             let is_last = some.as_ref().map_or(true, Vec::is_empty);
-            if some.as_ref().is_ok_and(|some| some.is_empty()) || to.blocking_send(some.map_err(Into::into)).is_err() || is_last {
+            if some.as_ref().is_ok_and(|some| some.is_empty())
+                || to.blocking_send(some.map_err(Into::into)).is_err()
+                || is_last
+            {
                 return;
             }
         }
@@ -209,6 +215,8 @@ async fn run(from: &Path, steps: &Path, to: &Path) -> Result<(), DatasetError> {
     match status.code() {
         Some(0) => Ok(()),
         Some(REFUSED) => Err(DatasetError::Refused(said)),
-        _ => Err(DatasetError::Away(format!("{PROGRAM} ended with {status}: {said}"))),
+        _ => Err(DatasetError::Away(format!(
+            "{PROGRAM} ended with {status}: {said}"
+        ))),
     }
 }

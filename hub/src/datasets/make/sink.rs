@@ -46,9 +46,7 @@ impl Sink {
             }
             while let Some(rows) = rows.blocking_recv() {
                 for (split, row) in rows {
-                    let too_many = |err: TooManyNames| {
-                        DatasetError::Refused(err.to_string())
-                    };
+                    let too_many = |err: TooManyNames| DatasetError::Refused(err.to_string());
                     counting.add(split, &row).map_err(too_many)?;
                     let table = tables.iter_mut().find(|(of, ..)| *of == split);
                     if let Some((_, table, count)) = table {
@@ -61,7 +59,8 @@ impl Sink {
             for (split, table, rows) in tables {
                 if rows > 0 {
                     let shelved = table.finish()?.finish();
-                    let shelved = shelved.map_err(DatasetError::io("writing a file of a dataset"))?;
+                    let shelved =
+                        shelved.map_err(DatasetError::io("writing a file of a dataset"))?;
                     files.push((split, shelved, rows));
                 }
             }

@@ -1,7 +1,7 @@
 //! `/datasets`: of each dataset the newest version.
 
 use maud::{Markup, html};
-use tern_protocol::rest::{DatastorePlace, DatastoreView, DatasetView};
+use tern_protocol::rest::{DatasetView, DatastorePlace, DatastoreView};
 
 use super::table;
 use crate::dashboard::{

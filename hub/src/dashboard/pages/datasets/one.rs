@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 use tern_protocol::rest::{
-    ColumnStatistics, DatasetDetail, DatasetInput, DatasetManifest, DatasetRow, DatasetView, InputView,
-    NoInput, NumberStatistics, SplitCounts,
+    ColumnStatistics, DatasetDetail, DatasetInput, DatasetManifest, DatasetRow, DatasetView,
+    InputView, NoInput, NumberStatistics, SplitCounts,
 };
 
 use super::{how, link, path, state, table};
@@ -95,7 +95,11 @@ fn splits(view: &DatasetView) -> Markup {
     let parts = [
         part(parts::series_tone(0), "to train on", rows.splits.train),
         part(parts::series_tone(1), "held out", rows.splits.held_out),
-        part(parts::series_tone(2), "kept out, to compare on", rows.splits.kept_out),
+        part(
+            parts::series_tone(2),
+            "kept out, to compare on",
+            rows.splits.kept_out,
+        ),
     ];
     html! {
         (bar::with_legend("Rows", &parts, Empties::Named))
@@ -200,7 +204,11 @@ fn columns(manifest: &DatasetManifest) -> Markup {
     let what = match &manifest.input {
         DatasetInput::Tensor(form) => {
             let shape: Vec<String> = form.shape.iter().map(ToString::to_string).collect();
-            format!("{} of {}, all elements together", form.dtype, shape.join("×"))
+            format!(
+                "{} of {}, all elements together",
+                form.dtype,
+                shape.join("×")
+            )
         }
         DatasetInput::Table { columns } => format!("{} columns", columns.len()),
     };

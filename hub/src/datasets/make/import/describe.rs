@@ -121,7 +121,9 @@ pub(super) fn describe(
             continue;
         }
         if name == "label" {
-            return refused("there is a column `label` that is not the truth; call it another name".into());
+            return refused(
+                "there is a column `label` that is not the truth; call it another name".into(),
+            );
         }
         features.push(DatasetColumn {
             name: name.clone(),

@@ -96,16 +96,24 @@ impl Table {
             Self::csv(source)?
         };
         if table.names.len() > COLUMNS {
-            return Err(refused(source, format!("it has more than {COLUMNS} columns")));
+            return Err(refused(
+                source,
+                format!("it has more than {COLUMNS} columns"),
+            ));
         }
         let mut sorted: Vec<&str> = table.names.iter().map(String::as_str).collect();
         sorted.sort_unstable();
         if let Some(twice) = sorted.windows(2).find(|two| two[0] == two[1]) {
-            return Err(refused(source, format!("column `{}` is there twice", twice[0])));
+            return Err(refused(
+                source,
+                format!("column `{}` is there twice", twice[0]),
+            ));
         }
-        if let Some(name) = table.names.iter().find(|name| {
-            name.is_empty() || name.len() > 200 || name.chars().any(char::is_control)
-        }) {
+        if let Some(name) = table
+            .names
+            .iter()
+            .find(|name| name.is_empty() || name.len() > 200 || name.chars().any(char::is_control))
+        {
             return Err(refused(
                 source,
                 format!("`{}` is no name of a column", name.escape_debug()),

@@ -12,8 +12,8 @@ use tern_protocol::{
     digest::{Digest, Hasher},
     id::{DeviceId, SiteName},
     rest::{
-        ColumnKind, DatasetColumn, DatasetImport, DatasetInput, DatasetManifest, ImportSource, Split,
-        TensorForm,
+        ColumnKind, DatasetColumn, DatasetImport, DatasetInput, DatasetManifest, ImportSource,
+        Split, TensorForm,
     },
     tensor::Dtype,
 };
@@ -310,9 +310,7 @@ impl Reading {
         let features: Vec<usize> = match &self.shape.input {
             // In the order of the file.
             DatasetInput::Tensor(_) => (0..names.len())
-                .filter(|at| {
-                    names[*at] != self.label && !OWN.contains(&names[*at].as_str())
-                })
+                .filter(|at| names[*at] != self.label && !OWN.contains(&names[*at].as_str()))
                 .collect(),
             DatasetInput::Table { columns } => columns
                 .iter()
@@ -324,14 +322,11 @@ impl Reading {
         let label = place(&self.label);
         for (at, record) in (1u64..).zip(table.records) {
             let record = record?;
-            let wrong = |text: String| {
-                DatasetError::Refused(format!("{}, row {at}: {text}", source.title))
-            };
+            let wrong =
+                |text: String| DatasetError::Refused(format!("{}, row {at}: {text}", source.title));
             let of = |place: Option<usize>| place.map_or(&Value::Missing, |place| &record[place]);
             let label = self.label(of(label)).map_err(wrong)?;
-            let input = self
-                .input(&record, &features, of(own[7]))
-                .map_err(wrong)?;
+            let input = self.input(&record, &features, of(own[7])).map_err(wrong)?;
             let digest = input.digest();
             let [id, device, site, when, source_of, weight, ..] = own.map(of);
             let device = name_of::<DeviceId>("device", device).map_err(wrong)?;
@@ -370,21 +365,16 @@ impl Reading {
             (Value::Missing, _) => return Err(format!("`{}` is empty", self.label)),
             (value, Truths::Numbers) => {
                 let number = value.number().filter(|number| number.is_finite());
-                return number.map(Label::Number).ok_or_else(|| {
-                    format!("`{}` is not a number: {}", self.label, value.shown())
-                });
+                return number
+                    .map(Label::Number)
+                    .ok_or_else(|| format!("`{}` is not a number: {}", self.label, value.shown()));
             }
             (value, Truths::Classes) => value.text(),
         };
         Ok(Label::Class(text))
     }
 
-    fn input(
-        &self,
-        record: &[Value],
-        features: &[usize],
-        whole: &Value,
-    ) -> Result<Input, String> {
+    fn input(&self, record: &[Value], features: &[usize], whole: &Value) -> Result<Input, String> {
         match &self.shape.input {
             DatasetInput::Tensor(form) => {
                 let bytes = form.elements().unwrap_or_default() * form.dtype.size();
