@@ -9,9 +9,7 @@ use std::{
 use tern_dataset::{Row, Rows, TableWriter, Truths};
 use tern_protocol::{
     digest::Hasher,
-    rest::{
-        DATASET_MANIFEST, DatasetFile, DatasetInput, DatasetLabel, DatasetManifest, Split,
-    },
+    rest::{DATASET_MANIFEST, DatasetFile, DatasetInput, DatasetLabel, DatasetManifest, Split},
 };
 
 use super::PrepareError;
@@ -33,7 +31,9 @@ pub(crate) struct Directory {
 impl Directory {
     pub(crate) fn open(dir: &Path) -> Result<Self, PrepareError> {
         let path = dir.join(DATASET_MANIFEST);
-        let len = fs::metadata(&path).map_err(io_error("reading", &path))?.len();
+        let len = fs::metadata(&path)
+            .map_err(io_error("reading", &path))?
+            .len();
         if len > MANIFEST {
             return Err(PrepareError::Refused(format!(
                 "{} is too long for a manifest",
@@ -60,7 +60,9 @@ impl Directory {
         for name in &self.manifest.splits.of(split).files {
             // A name, never a path that leads elsewhere.
             if Path::new(name).file_name() != Some(name.as_ref()) {
-                return Err(PrepareError::Refused(format!("`{name}` is no file of a dataset")));
+                return Err(PrepareError::Refused(format!(
+                    "`{name}` is no file of a dataset"
+                )));
             }
             let path = self.dir.join(name);
             let file = File::open(&path).map_err(io_error("reading", &path))?;

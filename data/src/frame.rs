@@ -59,10 +59,19 @@ impl Frame {
         all.extend([
             Series::new(PLACE.into(), place).into_column(),
             BooleanChunked::from_iter_values(TRAIN.into(), train).into_column(),
-            named(LABEL, rows.iter().map(|(_, row)| row.label.text()).collect()),
-            named(DEVICE, rows.iter().map(|(_, row)| row.device.clone()).collect()),
-            Series::new(AT.into(), rows.iter().map(|(_, row)| row.at).collect::<Vec<i64>>())
-                .into_column(),
+            named(
+                LABEL,
+                rows.iter().map(|(_, row)| row.label.text()).collect(),
+            ),
+            named(
+                DEVICE,
+                rows.iter().map(|(_, row)| row.device.clone()).collect(),
+            ),
+            Series::new(
+                AT.into(),
+                rows.iter().map(|(_, row)| row.at).collect::<Vec<i64>>(),
+            )
+            .into_column(),
         ]);
         Ok(Self {
             data: DataFrame::new_infer_height(all)?,
@@ -118,7 +127,9 @@ impl Frame {
                 ),
                 DatasetInput::Table { .. } => Input::Table(
                     values
-                        .map(|value| value.map_or(Cell::Missing, |value| Cell::number(value.into())))
+                        .map(|value| {
+                            value.map_or(Cell::Missing, |value| Cell::number(value.into()))
+                        })
                         .collect(),
                 ),
             };

@@ -123,7 +123,10 @@ fn width(input: &DatasetInput) -> Result<usize, PrepareError> {
     match input {
         DatasetInput::Table { columns } => Ok(columns.len()),
         DatasetInput::Tensor(form) => form.elements().filter(|len| *len > 0).ok_or_else(|| {
-            PrepareError::Refused(format!("a tensor of {:?} has no rows to prepare", form.shape))
+            PrepareError::Refused(format!(
+                "a tensor of {:?} has no rows to prepare",
+                form.shape
+            ))
         }),
     }
 }
@@ -203,7 +206,9 @@ fn write(
     };
     let rows = counting.rows(&classes);
     if let Some(why) = rows.untrainable() {
-        return Err(PrepareError::Refused(format!("nothing is left to train on: {why}")));
+        return Err(PrepareError::Refused(format!(
+            "nothing is left to train on: {why}"
+        )));
     }
     let manifest = DatasetManifest {
         name: from.name.clone(),

@@ -1,11 +1,6 @@
 //! `tern-data`: prepares a dataset. Exit codes: 0 done, 1 what was declared cannot be done, 2 error.
 
-use std::{
-    ffi::OsString,
-    fs, io,
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{ffi::OsString, fs, io, path::PathBuf, process::ExitCode};
 
 use tern_data::PrepareError;
 use tern_protocol::rest::{PREPARATION_STEPS, Preparation};

@@ -28,7 +28,11 @@ fn rows(split: Split, count: u32) -> Vec<Row> {
             let size = f64::from(n % 97) * 1.37 - 20.0;
             let colour = COLOURS.get(n as usize % 4);
             let cells = vec![
-                if n % 7 == 3 { Cell::Missing } else { Cell::Number(size) },
+                if n % 7 == 3 {
+                    Cell::Missing
+                } else {
+                    Cell::Number(size)
+                },
                 colour.map_or(Cell::Missing, |name| Cell::Category((*name).into())),
                 Cell::Number(f64::from(n % 11) / 3.0),
             ];
@@ -74,7 +78,11 @@ fn written(dir: &Path, splits: &[(Split, Vec<Row>)]) {
     for split in Split::ALL {
         let rows = splits.iter().find(|(of, _)| *of == split);
         let rows = rows.map(|(_, rows)| rows.clone()).unwrap_or_default();
-        let names = if rows.is_empty() { vec![] } else { vec![split.file()] };
+        let names = if rows.is_empty() {
+            vec![]
+        } else {
+            vec![split.file()]
+        };
         said.insert(
             split.word().into(),
             serde_json::json!({"rows": rows.len(), "files": names}),
@@ -82,8 +90,7 @@ fn written(dir: &Path, splits: &[(Split, Vec<Row>)]) {
         if rows.is_empty() {
             continue;
         }
-        let mut writer =
-            TableWriter::new(Vec::new(), &input(), Truths::Classes).expect("a table");
+        let mut writer = TableWriter::new(Vec::new(), &input(), Truths::Classes).expect("a table");
         for row in rows {
             writer.push(row).expect("written");
         }
@@ -137,9 +144,10 @@ fn request(row: &Row) -> Vec<f32> {
         .map(|cell| match cell {
             Cell::Missing => f32::NAN,
             Cell::Number(number) => *number as f32,
-            Cell::Category(name) => {
-                COLOURS.iter().position(|known| known == name).expect("known") as f32
-            }
+            Cell::Category(name) => COLOURS
+                .iter()
+                .position(|known| known == name)
+                .expect("known") as f32,
         })
         .collect()
 }
@@ -151,7 +159,13 @@ fn device(mut values: Vec<f32>, steps: &[PreStep]) -> Vec<f32> {
             PreStep::Impute { values: fill } => values
                 .iter()
                 .zip(fill)
-                .map(|(value, fill)| if value.is_nan() { fill.unwrap_or(f32::NAN) } else { *value })
+                .map(|(value, fill)| {
+                    if value.is_nan() {
+                        fill.unwrap_or(f32::NAN)
+                    } else {
+                        *value
+                    }
+                })
                 .collect(),
             PreStep::Normalise { mean, std, .. } => values
                 .iter()
@@ -239,7 +253,8 @@ fn what_is_for_training_alone_changes_no_other_row_and_is_said_so() {
     let (_, held) = read(&dir.path().join("to"), Split::HeldOut);
     assert_eq!(held.len(), 200);
     let (_, train) = read(&dir.path().join("to"), Split::Train);
-    let lacks = |row: &Row| matches!(&row.input, Input::Table(cells) if cells.contains(&Cell::Missing));
+    let lacks =
+        |row: &Row| matches!(&row.input, Input::Table(cells) if cells.contains(&Cell::Missing));
     assert!(!train.iter().any(lacks) && held.iter().any(lacks));
     let counted = manifest.statistics.classes;
     assert_eq!(counted["bad"].train, counted["good"].train);
@@ -248,20 +263,50 @@ fn what_is_for_training_alone_changes_no_other_row_and_is_said_so() {
 #[test]
 fn what_cannot_be_done_is_refused_by_step() {
     for (steps, why) in [
-        ("[{step: window, columns: [size], lags: [1]}]", "remembers no inputs"),
-        ("[{step: dedupe}, {step: window, columns: [size], lags: [1], sent: true}]", "it comes first"),
-        ("[{step: missing, columns: [weight], with: mean}]", "there is no column `weight`"),
-        ("[{step: missing, columns: [colour], with: mean}]", "not of numbers"),
-        ("[{step: missing, with: {category: pink}}]", "`pink` is no category"),
-        ("[{step: outliers, bounds: {quantiles: [0.9, 0.1]}, do: drop}]", "the lower first"),
-        ("[{step: scale, method: standard}]", "column `colour` has categories"),
-        ("[{step: encode, method: ordinal}, {step: missing, columns: [colour], with: {category: red}}]", "not of categories"),
+        (
+            "[{step: window, columns: [size], lags: [1]}]",
+            "remembers no inputs",
+        ),
+        (
+            "[{step: dedupe}, {step: window, columns: [size], lags: [1], sent: true}]",
+            "it comes first",
+        ),
+        (
+            "[{step: missing, columns: [weight], with: mean}]",
+            "there is no column `weight`",
+        ),
+        (
+            "[{step: missing, columns: [colour], with: mean}]",
+            "not of numbers",
+        ),
+        (
+            "[{step: missing, with: {category: pink}}]",
+            "`pink` is no category",
+        ),
+        (
+            "[{step: outliers, bounds: {quantiles: [0.9, 0.1]}, do: drop}]",
+            "the lower first",
+        ),
+        (
+            "[{step: scale, method: standard}]",
+            "column `colour` has categories",
+        ),
+        (
+            "[{step: encode, method: ordinal}, {step: missing, columns: [colour], with: {category: red}}]",
+            "not of categories",
+        ),
     ] {
         let err = done(&format!("steps: {steps}")).err().expect("is refused");
-        assert!(err.is_refusal() && err.to_string().contains(why), "{steps} gave {err}");
+        assert!(
+            err.is_refusal() && err.to_string().contains(why),
+            "{steps} gave {err}"
+        );
     }
     let many: Vec<&str> = vec!["{step: scale, columns: [size], method: robust}"; 17];
-    let steps = format!("steps: [{{step: encode, method: ordinal}}, {}]", many.join(", "));
+    let steps = format!(
+        "steps: [{{step: encode, method: ordinal}}, {}]",
+        many.join(", ")
+    );
     let err = done(&steps).err().expect("is refused");
     assert!(err.to_string().contains("at most 16 steps"), "{err}");
 }

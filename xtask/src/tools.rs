@@ -209,7 +209,7 @@ pub(crate) fn ray_is_complete() -> bool {
 }
 
 /// What is installed there: its Jobs API is in the extra.
-pub(crate) const RAY_PACKAGES: [&str; 1] = ["ray[default]==RAYVERSION"];
+pub(crate) const RAY_PACKAGES: [&str; 1] = ["ray[default]==2.60.0"];
 
 /// What needs it.
 pub(crate) const RAY_USED_FOR: &str = "jobs on a real Ray";

@@ -68,8 +68,9 @@ impl JobSpec {
         }
         if let Some(project) = &self.project {
             check_word(&mut found, "project", project);
-            let absolute = project.starts_with('/');
-            found.unless(absolute, "project", "not an absolute path");
+            // A URI is for an engine that reads one.
+            let named = project.starts_with('/') || project.contains("://");
+            found.unless(named, "project", "not an absolute path");
         }
         let resources = &self.resources;
         found.unless(

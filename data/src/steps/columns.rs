@@ -33,7 +33,10 @@ impl Preparing {
             let found = of(Self::column(*place).cast(DataType::Float64));
             width = found.len();
             for (which, expr) in found.into_iter().enumerate() {
-                exprs.push(expr.cast(DataType::Float64).alias(format!("{place}/{which}")));
+                exprs.push(
+                    expr.cast(DataType::Float64)
+                        .alias(format!("{place}/{which}")),
+                );
             }
         }
         let found = self
@@ -101,7 +104,11 @@ impl Preparing {
             Fill::Mean | Fill::Median | Fill::Drop => {
                 let is_mean = *with == Fill::Mean;
                 let found = self.fit(&places, |column| {
-                    vec![if is_mean { column.mean() } else { column.median() }]
+                    vec![if is_mean {
+                        column.mean()
+                    } else {
+                        column.median()
+                    }]
                 })?;
                 for (place, found) in places.iter().zip(found) {
                     let name = &self.columns[*place].name;
@@ -130,17 +137,11 @@ impl Preparing {
         method: ScaleMethod,
     ) -> Result<Said, StepError> {
         let places = self.places(named, ColumnKind::Number)?;
-        let quantile = |column: &Expr, q: f64| {
-            column
-                .clone()
-                .quantile(lit(q), QuantileMethod::Linear)
-        };
+        let quantile =
+            |column: &Expr, q: f64| column.clone().quantile(lit(q), QuantileMethod::Linear);
         let found = self.fit(&places, |column| match method {
             ScaleMethod::Standard => vec![column.clone().mean(), column.std(0)],
-            ScaleMethod::MinMax => vec![
-                column.clone().min(),
-                column.clone().max() - column.min(),
-            ],
+            ScaleMethod::MinMax => vec![column.clone().min(), column.clone().max() - column.min()],
             ScaleMethod::Robust => vec![
                 column.clone().median(),
                 quantile(&column, 0.75) - quantile(&column, 0.25),
@@ -268,7 +269,10 @@ impl Preparing {
     /// Takes these columns of features instead of those that there are.
     fn replace(&mut self, all: Vec<polars::prelude::Column>) -> Result<(), StepError> {
         if all.len() > COLUMNS {
-            return unfit(format!("it makes {} columns, the limit is {COLUMNS}", all.len()));
+            return unfit(format!(
+                "it makes {} columns, the limit is {COLUMNS}",
+                all.len()
+            ));
         }
         let mut columns: Vec<polars::prelude::Column> = all
             .into_iter()

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use polars::prelude::{Expr, col};
 use tern_protocol::{
     rest::{
-        ColumnKind, DatasetColumn, DatasetInput, DatasetLabel, Preparation, Prepared, PreparedStep,
-        PrepareStep, TensorForm,
+        ColumnKind, DatasetColumn, DatasetInput, DatasetLabel, Preparation, PrepareStep, Prepared,
+        PreparedStep, TensorForm,
     },
     steps::PreStep,
     tensor::Dtype,

@@ -53,7 +53,9 @@ impl Preparing {
             OutlierBounds::Iqr(times) => times.is_finite() && times >= 0.0,
         };
         if !sound {
-            return unfit("give two quantiles from 0 to 1, the lower first, or a number of times from 0");
+            return unfit(
+                "give two quantiles from 0 to 1, the lower first, or a number of times from 0",
+            );
         }
         let places = self.places(named, ColumnKind::Number)?;
         let (low, high) = match bounds {
@@ -131,7 +133,12 @@ impl Preparing {
             // A row that is there more than once has one place.
             keep[at] = train != Some(true) || (kept.contains(&place) && seen.insert(place));
         }
-        self.take(keep.iter().enumerate().filter(|(_, keep)| **keep).map(|(at, _)| at))?;
+        self.take(
+            keep.iter()
+                .enumerate()
+                .filter(|(_, keep)| **keep)
+                .map(|(at, _)| at),
+        )?;
         Ok(Said::of_training(
             "of rows to train on that are the same one stays".into(),
         ))
@@ -139,19 +146,14 @@ impl Preparing {
 
     /// Takes these rows, in this order.
     fn take(&mut self, rows: impl Iterator<Item = usize>) -> Result<(), StepError> {
-        let rows: Vec<polars::prelude::IdxSize> = rows
-            .map(|at| at as polars::prelude::IdxSize)
-            .collect();
+        let rows: Vec<polars::prelude::IdxSize> =
+            rows.map(|at| at as polars::prelude::IdxSize).collect();
         let rows = IdxCa::from_vec("".into(), rows);
         self.frame.data = self.frame.data.take(&rows)?;
         Ok(())
     }
 
-    pub(super) fn balance(
-        &mut self,
-        method: BalanceMethod,
-        seed: u64,
-    ) -> Result<Said, StepError> {
+    pub(super) fn balance(&mut self, method: BalanceMethod, seed: u64) -> Result<Said, StepError> {
         if !self.has_classes {
             return unfit("truths are numbers, and it is for classes");
         }
@@ -161,7 +163,9 @@ impl Preparing {
         let mut others = Vec::new();
         for (at, (label, train)) in labels.iter().zip(train).enumerate() {
             if train == Some(true) {
-                of.entry(label.unwrap_or_default().into()).or_default().push(at);
+                of.entry(label.unwrap_or_default().into())
+                    .or_default()
+                    .push(at);
             } else {
                 others.push(at);
             }

@@ -191,15 +191,14 @@ pub(super) async fn get_dataset_file(
     tokio::task::spawn_blocking(move || {
         loop {
             let mut piece = Vec::with_capacity(PIECE);
-            match from.by_ref().take(PIECE as u64).read_to_end(&mut piece) {
-                Ok(0) => return,
-                // Nobody takes it any more.
-                Ok(_) if to.blocking_send(Ok(piece.into())).is_err() => return,
-                Ok(_) => {}
-                Err(err) => {
-                    let _ = to.blocking_send(Err(err));
-                    return;
-                }
+            let read = from.by_ref().take(PIECE as u64).read_to_end(&mut piece);
+            let is_last = !matches!(read, Ok(1..));
+            if matches!(read, Ok(0)) {
+                return;
+            }
+            // Who takes no more needs no more.
+            if to.blocking_send(read.map(|_| piece.into())).is_err() || is_last {
+                return;
             }
         }
     });

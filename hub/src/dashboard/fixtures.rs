@@ -6,6 +6,7 @@ pub(super) mod captures;
 pub(super) mod datasets;
 pub(super) mod delivery;
 pub(super) mod evidence;
+pub(super) mod jobs;
 pub(super) mod retrain;
 pub(super) mod story;
 pub(super) mod tracking;

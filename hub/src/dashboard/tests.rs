@@ -16,7 +16,7 @@ use super::{
     layout::{CONTENT_SECURITY_POLICY, Frame},
     pages::{
         alerts::{self, list::Filter as AlertFilter},
-        captures, datasets, delivery, device, devices, label,
+        captures, datasets, delivery, device, devices, jobs, label,
         model::{self, Keys},
         models, notice, overview, retrain, rollout, rollouts, tracking, truth,
     },
@@ -183,6 +183,47 @@ fn pages_of_retraining_stand_with_and_without_rounds() {
                 !page.0.contains(HOSTILE),
                 "{path} of {many} has markup of somebody else's"
             );
+        }
+    }
+}
+
+#[test]
+fn jobs_and_computes_stand_with_few_and_many() {
+    for scope in [
+        Scope::unprefixed(),
+        Scope::prefixed("plant-2".parse().unwrap()),
+    ] {
+        for number in [0, 1, 7, 100] {
+            let frame = Frame {
+                scope: &scope,
+                now: NOW,
+                asker: &LOOPBACK,
+            };
+            let all: Vec<_> = (0..number).map(fixtures::jobs::job).collect();
+            let open: Vec<_> = all
+                .iter()
+                .filter(|one| !one.state.is_over())
+                .cloned()
+                .collect();
+            let page = page_of(all, (number > 99).then_some("1"));
+            let asked = jobs::list::Asked {
+                state: (number == 7).then_some(tern_protocol::rest::JobState::Failed),
+                after: None,
+            };
+            let (job, log) = (
+                fixtures::jobs::detail(number, number.min(5)),
+                fixtures::jobs::log(number),
+            );
+            let computes = fixtures::jobs::computes(number.min(7));
+            for (path, page) in [
+                ("jobs", jobs::list::page(frame, &asked, &open, &page)),
+                ("jobs/1", jobs::detail::page(frame, &job, &log)),
+                ("computes", jobs::computes::page(frame, &computes)),
+            ] {
+                check(path, &page);
+                assert!(!page.0.contains(HOSTILE), "{path} with {number}");
+                assert!(page.0.len() < 300_000, "{path}: {} bytes", page.0.len());
+            }
         }
     }
 }

@@ -49,6 +49,8 @@ const CAPTURES: Bulk = Bulk {
     conflict: "ON CONFLICT DO NOTHING",
 };
 
+const DOING: &str = "noting rows of a dataset";
+
 /// What tells rows apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Apart {
@@ -163,7 +165,6 @@ impl Ledger {
                 ]);
             }
         }
-        const DOING: &str = "noting rows of a dataset";
         SPLITS.insert(&txn, fresh, DOING).await?;
         CAPTURES.insert(&txn, captures, DOING).await?;
         SQL.commit(txn).await?;

@@ -452,7 +452,7 @@ async fn a_capture_that_was_deleted_is_in_no_new_version_and_old_ones_are_withdr
     let digest = first.digest.expect("a digest");
     assert!(!files_left.contains(&digest) && !files.files.is_empty());
     assert_eq!(app.blobs.head(digest).await.expect("looks"), None);
-    assert_eq!(labelled.ids(&without, Split::Train).await.is_empty(), false);
+    assert!(!labelled.ids(&without, Split::Train).await.is_empty());
 
     // Neither from captures nor from what was withdrawn.
     let next = labelled.build("digits", |_| {}).await;

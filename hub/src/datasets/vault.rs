@@ -16,7 +16,7 @@ use parquet::{
     file::reader::{ChunkReader, Length},
 };
 use tern_protocol::{
-    digest::{Digest, Hasher},
+    digest::Hasher,
     id::{DatasetId, WorkspaceId},
     rest::DatasetFile,
 };
@@ -259,26 +259,10 @@ impl Read for ShelfRead {
     }
 }
 
-/// The digest and length of what a file holds from its beginning.
-pub(super) fn facts(file: &File) -> io::Result<DatasetFile> {
-    let len = file.metadata()?.len();
-    let mut hasher = Hasher::new();
-    let mut piece = vec![0; PIECE];
-    let mut at = 0;
-    while at < len {
-        let read = file.read_at(&mut piece, at)?;
-        if read == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        hasher.update(&piece[..read]);
-        at += read as u64;
-    }
-    let digest: Digest = hasher.finish();
-    Ok(DatasetFile { digest, len })
-}
-
 #[cfg(test)]
 mod tests {
+    use tern_protocol::digest::Digest;
+
     use super::*;
 
     fn vault(keys: Keys) -> Vault {
@@ -305,7 +289,11 @@ mod tests {
         for keys in [Keys::default(), Keys::of(&[[7; 32]])] {
             let shelved = written(&keys, &bytes);
             assert_eq!(shelved.plain.digest, Digest::of(&bytes));
-            assert_eq!(facts(&shelved.file).expect("read"), shelved.stored);
+            let mut stored = Vec::new();
+            let mut file = shelved.file.try_clone().expect("a handle");
+            file.read_to_end(&mut stored).expect("read");
+            let facts = (Digest::of(&stored), stored.len() as u64);
+            assert_eq!(facts, (shelved.stored.digest, shelved.stored.len));
             assert_eq!(shelved.sealed, keys.encrypts());
             let file = || shelved.file.try_clone().expect("a handle");
             let shelf = |vault, path: &str| {
@@ -322,8 +310,6 @@ mod tests {
             }
             assert!(ours.get_bytes(199_999, 2).is_err());
             if shelved.sealed {
-                let mut stored = Vec::new();
-                file().read_to_end(&mut stored).expect("read");
                 let inside = &bytes[1_000..1_032];
                 assert!(!stored.windows(32).any(|window| window == inside));
                 let other = shelf(vault(keys), "held-out.parquet");

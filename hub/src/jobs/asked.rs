@@ -237,19 +237,18 @@ fn of_compute(asked: &JobAsked, spec: &JobSpec, compute: &Compute) -> Vec<Proble
         problems.push(problem("dataset", text));
     }
     match compute.settings.kind {
+        ComputeKind::Local | ComputeKind::Kubernetes
+            if spec
+                .project
+                .as_ref()
+                .is_some_and(|place| !place.starts_with('/')) =>
+        {
+            problems.push(problem("project", "not an absolute path; a URI is for Ray"));
+        }
         ComputeKind::Local => {}
         ComputeKind::Ray => {
-            // A project of Ray is a URI.
-            let mut spec = spec.clone();
-            let uri = spec.project.take();
-            if uri.is_some_and(|uri| !uri.contains("://") && !uri.starts_with('/')) {
-                problems.push(problem("project", "no URI and no absolute path"));
-            }
-            problems.extend(
-                ray::submit("", key, &spec, &Given::new())
-                    .err()
-                    .unwrap_or_default(),
-            );
+            let made = ray::submit("", key, spec, &Given::new());
+            problems.extend(made.err().unwrap_or_default());
         }
         ComputeKind::Kubernetes => {
             if let Some(cluster) = compute.cluster() {

@@ -9,13 +9,13 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use tern_compute::{
-    job::{AttemptKey, Ended, Given, JobSpec, LostBecause, Phase, Problem},
+    job::{AttemptKey, Ended, Given, JobSpec, LostBecause, Phase, Problem, SHOWN},
     kubernetes::{self, Cluster},
     ray,
     seen::{Seen, Taken},
 };
 use tern_protocol::{
-    id::ComputeName,
+    id::{ComputeName, JobId},
     rest::{Change, ComputeKind, JobAsked},
     time::WallTime,
 };
@@ -78,6 +78,10 @@ async fn look(
     let all = rows::open(app.store.read()).await?;
     let computes = computes::all(app, app.store.read()).await?;
     let mut tended = Vec::new();
+    resting.retain(|name, _| {
+        let open = all.iter().filter_map(JobRow::open);
+        open.into_iter().any(|one| one.compute == *name)
+    });
     for compute in computes.iter().filter(|one| !one.is_local()) {
         let here: Vec<(&JobRow, &AttemptRow)> = all
             .iter()
@@ -357,6 +361,7 @@ impl Way<'_> {
             text = log_of(self.clients, self.compute, &name)
                 .await
                 .map_err(Trouble::Silent)?;
+            text = hidden(self.app, row.id, text).await?;
         }
         let total = text.len() as u64;
         let (kept, head) = shortened(text.into_bytes());
@@ -438,9 +443,23 @@ pub(super) async fn log(
     compute: &Compute,
     mark: &str,
     key: AttemptKey,
-) -> Result<String, String> {
+) -> Result<String, JobsError> {
     let name = name(compute.settings.kind, mark, key);
-    log_of(&app.jobs.clients(), compute, &name).await
+    // A cluster that does not answer says nothing new.
+    let text = log_of(&app.jobs.clients(), compute, &name).await;
+    hidden(app, key.job, text.unwrap_or_default()).await
+}
+
+/// The same without the secrets of its job, which nobody there hides.
+async fn hidden(app: &App, job: JobId, mut text: String) -> Result<String, JobsError> {
+    let documents = rows::documents(app.store.read(), job).await?;
+    let secrets = documents.and_then(|documents| documents.secrets);
+    // What cannot be opened was handed to no cluster.
+    let secrets = submit::opened(app, job, secrets).unwrap_or_default();
+    for secret in secrets.values() {
+        text = text.replace(secret, SHOWN);
+    }
+    Ok(text)
 }
 
 #[cfg(test)]

@@ -90,9 +90,7 @@ async fn now(
     let key = row.attempt_key(of.number);
     match compute {
         Ok(compute) if compute.settings.kind != ComputeKind::Local => {
-            let text = elsewhere::log(app, &compute, &row.mark, key).await;
-            // A cluster that does not answer says nothing new.
-            let whole = text.unwrap_or_default();
+            let whole = elsewhere::log(app, &compute, &row.mark, key).await?;
             let part = part_of(&Bytes::from(whole), offset, most);
             Ok((told(of.number, part, false), LOOK_ELSEWHERE))
         }

@@ -159,7 +159,7 @@ impl Webhooks {
         read: usize,
     ) -> Result<Answer, Failure> {
         let mut body = Vec::new();
-        let take = &mut |piece: &[u8]| {
+        let take = &mut |piece: &[u8]| -> io::Result<()> {
             body.extend_from_slice(piece);
             Ok(())
         };

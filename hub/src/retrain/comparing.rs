@@ -7,6 +7,7 @@
 //! Must never break: memory and time are bounded by [`ROWS`] and [`TOGETHER`], whatever the dataset holds; a model that
 //! crashes, hangs or eats memory harms its own process, and the comparison fails by name.
 
+mod labellers;
 mod newer;
 
 use std::collections::BTreeMap;
@@ -190,7 +191,11 @@ async fn run(app: &App, of: &Of, order: &CompareOrder) -> Result<Comparison, Tro
         let mut place: u64 = 0;
         let mut rows = datasets::rows(app, workspace, id, split).await?;
         while let Some(some) = rows.recv().await {
-            for row in some? {
+            let mut some = some?;
+            if part == Part::Recent {
+                labellers::name(app, of, &mut some).await?;
+            }
+            for row in some {
                 if place.is_multiple_of(every) {
                     bout.add(part, row).await?;
                 }

@@ -79,15 +79,38 @@ fn a_real_ray_runs_jobs_shows_their_logs_and_ends_them() {
         .tempdir_in("/tmp")
         .expect("a directory");
     let mut command = Command::new(python);
-    command.arg(script("ray.py")).arg(&port).arg(folder.path());
-    command.env("RAY_USAGE_STATS_ENABLED", "0");
+    command
+        .arg(script("a_ray.py"))
+        .arg(&port)
+        .arg(folder.path());
+    let token = folder.path().join("token");
+    fs::write(&token, "planted-token-of-a-ray-cluster-1").expect("a file of the test");
+    command
+        .env("RAY_USAGE_STATS_ENABLED", "0")
+        .env("HOME", folder.path());
+    command
+        .env("RAY_AUTH_MODE", "token")
+        .env("RAY_AUTH_TOKEN_PATH", &token);
+    let token = token.to_str().expect("plain");
     let mut ray = Process::spawn(fleet.dir(), "ray", command);
     assert_eq!(says(&mut ray, "a Ray that is ready"), "ready");
     let url = format!("http://127.0.0.1:{port}");
     let added = tern_json(
         &fleet,
         &[
-            "compute", "add", "lab", "--ray", &url, "--cpus", "2", "--memory", "2GiB", "--max", "1",
+            "compute",
+            "add",
+            "lab",
+            "--ray",
+            &url,
+            "--token-file",
+            token,
+            "--cpus",
+            "2",
+            "--memory",
+            "2GiB",
+            "--max",
+            "1",
         ],
     );
     assert_eq!(
@@ -169,7 +192,7 @@ fn jobs_go_through_the_api_of_kubernetes_with_their_secrets_apart() {
     );
     let mut command = Command::new("python3");
     command
-        .arg(script("kubernetes.py"))
+        .arg(script("a_kubernetes.py"))
         .args([&certificate, &key, &token]);
     let mut cluster = Process::spawn(fleet.dir(), "kubernetes", command);
     let port = says(&mut cluster, "an API that listens");
@@ -224,7 +247,7 @@ fn jobs_go_through_the_api_of_kubernetes_with_their_secrets_apart() {
     let log = tern(&fleet, &["job", "log", &runs.to_string()]);
     assert_eq!(
         log.out,
-        format!("{runs} 5$ $(HOME) planted-key tern_job_\n"),
+        format!("{runs} 5$ $(HOME) *** tern_job_\n"),
         "{log:?}"
     );
     let shown = state(&fleet, fails, JobState::Failed);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use sea_orm::{FromQueryResult, Value};
+use sea_orm::{ConnectionTrait as _, FromQueryResult, Value};
 use tern_dataset::{BASE, Truths, elements, lot};
 use tern_protocol::{
     codec,
@@ -33,8 +33,10 @@ use crate::{
         sql::Select,
     },
     registry,
-    store::{StoreError, parsed},
+    store::{Doing as _, StoreError, parsed},
 };
+
+const DOING: &str = "reading labelled captures";
 
 /// Captures that are read at once: of 64 KiB at most each.
 const PAGE: i64 = 200;
@@ -119,15 +121,9 @@ impl Wanted<'_> {
         .push(" ORDER BY c.id LIMIT ?", [limit.into()]);
         let db = app.store.read();
         let statement = select.done(app.store.backend());
-        let rows = sea_orm::ConnectionTrait::query_all_raw(db, statement).await;
-        let rows = crate::store::Doing::doing(rows, "reading labelled captures")?;
+        let rows = db.query_all_raw(statement).await.doing(DOING)?;
         rows.iter()
-            .map(|row| {
-                crate::store::Doing::doing(
-                    Labelled::from_query_result(row, ""),
-                    "reading labelled captures",
-                )
-            })
+            .map(|row| Labelled::from_query_result(row, "").doing(DOING))
             .collect()
     }
 

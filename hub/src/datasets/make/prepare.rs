@@ -137,7 +137,7 @@ fn read(
     let (input, label) = (manifest.input.clone(), manifest.label.clone());
     tokio::task::spawn_blocking(move || {
         let reading = DatasetError::io("reading what was prepared");
-        let open = || {
+        let open = || -> io::Result<Shelf> {
             let file = std::fs::File::open(path)?;
             let len = file.metadata()?.len();
             Ok(Shelf::plain(file, len))

@@ -34,7 +34,7 @@ const MOST: u64 = 20_000;
 const SELECT: &str = "SELECT c.id, c.device, c.boot, c.number, c.site, c.version, c.at, c.input, l.truth, l.truth_number, \
     l.probability, CASE WHEN l.source = 'person' THEN COALESCE((SELECT MIN(v.labeller) FROM verdict v \
     WHERE v.workspace = l.workspace AND v.device = l.device AND v.boot = l.boot AND v.number = l.number \
-    AND v.truth IS NOT NULL), l.source) ELSE l.source END AS who \
+    AND (v.truth IS NOT NULL OR v.truth_number IS NOT NULL)), l.source) ELSE l.source END AS who \
     FROM capture c JOIN label l ON l.workspace = c.workspace AND l.device = c.device AND l.boot = c.boot \
     AND l.number = c.number WHERE c.workspace = $1 AND c.model = $2 AND c.id > $3 AND l.labelled_at > $4 \
     AND l.probability > 0 AND c.summary IS NULL ORDER BY c.id LIMIT $5";
