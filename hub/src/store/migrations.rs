@@ -54,6 +54,7 @@ impl MigratorTrait for Steps {
             Box::new(crate::captures::schema::Numbers),
             Box::new(crate::monitor::truth::schema::Arms),
             Box::new(crate::tracking::schema::Migration),
+            Box::new(crate::monitor::schema::ByDevice),
         ]
     }
 }
