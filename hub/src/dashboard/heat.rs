@@ -156,6 +156,8 @@ mod tests {
         };
         let place = |site: Option<&str>, contrast, light| PlaceDistances {
             site: site.map(|site| site.parse().expect("a name")),
+            from: WallTime(0),
+            to: WallTime(1),
             inferences: 1_000,
             distances: vec![of("light", light), of("contrast", contrast)],
         };

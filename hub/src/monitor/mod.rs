@@ -36,6 +36,7 @@ pub(crate) mod sql;
 #[cfg(test)]
 mod tests;
 pub mod truth;
+mod turns;
 mod value;
 
 pub(crate) use self::rows::prediction;

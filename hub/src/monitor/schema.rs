@@ -1,8 +1,9 @@
 //! Tables of the monitor.
 //!
-//! `telemetry_window` grows by a row a window and is written in bulk, so it has two indices only: on the
-//! time that every chart asks by, and on the order in which windows came, for whoever follows them
-//! ([`super::follow`]; it grows at its end alone, by 22 bytes a row). It needs none to keep an entry from
+//! `telemetry_window` grows by a row a window and is written in bulk, so it has three indices only: on the
+//! time that every chart asks by; on the order in which windows came, for whoever follows them
+//! ([`super::follow`]; it grows at its end alone, by 22 bytes a row); and on devices, whose charts of a month took
+//! seconds in a fleet of ten thousand without it. It needs none to keep an entry from
 //! counting twice: what an outbox may add is decided by `outbox_position`, which changes in the same
 //! transaction.
 
@@ -133,6 +134,24 @@ impl MigrationName for Metrics {
 impl MigrationTrait for Metrics {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         manager.create_table(metric_total()).await
+    }
+}
+
+/// Adds where the windows of a device are.
+pub struct ByDevice;
+
+impl MigrationName for ByDevice {
+    fn name(&self) -> &'static str {
+        "m0050_window_by_device"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for ByDevice {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let by_device = ["workspace", "device", "closed"];
+        let by_device = index("telemetry_by_device", "telemetry_window", &by_device);
+        manager.create_index(by_device).await
     }
 }
 

@@ -62,6 +62,7 @@ impl MigratorTrait for Steps {
             Box::new(crate::datasets::schema::Datastores),
             Box::new(crate::retrain::schema::Migration),
             Box::new(crate::lineage::schema::Migration),
+            Box::new(crate::monitor::schema::ByDevice),
         ]
     }
 }

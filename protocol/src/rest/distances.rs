@@ -62,6 +62,10 @@ pub struct PlaceDistances {
     /// The site; all of them if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub site: Option<SiteName>,
+    /// From this moment: whole hours of all sites together; with many sites whole days of each.
+    pub from: WallTime,
+    /// To this moment.
+    pub to: WallTime,
     /// Inferences of the time.
     pub inferences: u64,
     /// Of what was counted, the farthest first; of many features those that are farthest.

@@ -30,6 +30,7 @@ use tern_protocol::id::WorkspaceId;
 use tokio_util::sync::CancellationToken;
 
 use self::following::Following;
+use super::turns::Turns;
 use crate::{
     app::App,
     config::Drift as Settings,
@@ -43,10 +44,11 @@ const LOOK: Duration = Duration::from_secs(2);
 /// Watches until `stop`.
 pub async fn run(app: App, settings: Settings, stop: CancellationToken) {
     let mut watches = HashMap::new();
+    let mut turns = Turns::default();
     loop {
         match pass(&app, &settings, &mut watches).await {
             Ok(true) if !stop.is_cancelled() => {
-                tokio::task::yield_now().await;
+                turns.next(&app.counters, &stop).await;
                 continue;
             }
             Ok(_) => {}

@@ -1,6 +1,6 @@
 //! Windows on their way into roll-ups, merged in memory. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use tern_protocol::{
     id::{DeviceId, ModelName, ModelVersion, SiteName, SlotName},
@@ -118,32 +118,37 @@ impl Gathered {
     }
 
     /// Adds a window.
-    pub(super) fn add(&mut self, followed: &Followed<Window>, arm: Arm) {
-        let window = &followed.window;
+    pub(super) fn add(&mut self, followed: Followed<Window>, arm: Arm) {
         let at = middle(followed.opened.0, followed.closed.0);
+        self.add_to_device(&followed, at);
+        let window = followed.window;
         let group = Group {
             slot: window.slot.clone(),
             model: window.model.clone(),
             version: window.version,
-            site: Some(followed.site.clone()),
+            site: Some(followed.site),
             arm,
         };
-        let one = Merged::one(window.clone());
-        self.add_to_device(followed, at, &one);
+        let one = Merged::one(window);
         if at >= self.kept_from[0] {
-            put(&mut self.minutes, (Level::Minute.start(at), group), &one);
+            put(&mut self.minutes, (Level::Minute.start(at), group), one);
             return;
         }
         for (level, from) in Level::ALL.into_iter().zip(self.kept_from).skip(1) {
             if at >= from {
                 let key = (level, level.start(at), group.clone());
-                put(&mut self.older, key, &one);
+                put_copy(&mut self.older, key, &one);
             }
         }
     }
 
+    /// How many sums it holds that say all of their windows; those of devices are thin.
+    pub(super) fn len(&self) -> usize {
+        self.minutes.len() + self.older.len()
+    }
+
     /// A device's day is thin: its inputs are in the roll-ups of its site.
-    fn add_to_device(&mut self, followed: &Followed<Window>, at: i64, one: &Merged) {
+    fn add_to_device(&mut self, followed: &Followed<Window>, at: i64) {
         if at < self.devices_from {
             return;
         }
@@ -155,17 +160,7 @@ impl Gathered {
             version: window.version,
             start: Level::Day.start(at),
         };
-        let thin = Merged {
-            body: Window {
-                features: Vec::new(),
-                repeated: Vec::new(),
-                signals: Vec::new(),
-                parts: None,
-                ..one.body.clone()
-            },
-            ..*one
-        };
-        put(&mut self.devices, key, &thin);
+        put(&mut self.devices, key, Merged::one(thin(window)));
     }
 
     /// The rows that all of it adds to: of groups, and of devices.
@@ -175,9 +170,9 @@ impl Gathered {
         for ((start, group), merged) in self.minutes {
             for level in Level::ALL.into_iter().skip(1) {
                 let key = (level, level.start(start), group.clone());
-                put(&mut rows, key, &merged);
+                put_copy(&mut rows, key, &merged);
             }
-            put(&mut rows, (Level::Minute, start, group), &merged);
+            put(&mut rows, (Level::Minute, start, group), merged);
         }
         let mut of_all = BTreeMap::new();
         for ((level, start, group), merged) in &rows {
@@ -185,15 +180,55 @@ impl Gathered {
                 site: None,
                 ..group.clone()
             };
-            put(&mut of_all, (*level, *start, group), merged);
+            put_copy(&mut of_all, (*level, *start, group), merged);
         }
         rows.append(&mut of_all);
         (rows, self.devices)
     }
 }
 
-fn put<K: Ord>(rows: &mut BTreeMap<K, Merged>, key: K, merged: &Merged) {
-    rows.entry(key)
-        .and_modify(|sum| sum.merge(merged))
-        .or_insert_with(|| merged.clone());
+/// A window without what it says of inputs, which is most of it and so is not even copied.
+fn thin(window: &Window) -> Window {
+    Window {
+        slot: window.slot.clone(),
+        model: window.model.clone(),
+        version: window.version,
+        bundle: window.bundle,
+        opened: window.opened,
+        closed: window.closed,
+        inferences: window.inferences,
+        errors: window.errors,
+        latency: window.latency.clone(),
+        classes: window.classes.clone(),
+        confidence: window.confidence.clone(),
+        features: Vec::new(),
+        rss: window.rss,
+        cpu_ms: window.cpu_ms,
+        parts: None,
+        margin: window.margin.clone(),
+        repeated: Vec::new(),
+        values: window.values.clone(),
+        signals: Vec::new(),
+        temperature: window.temperature,
+        metrics: window.metrics.clone(),
+    }
+}
+
+/// Adds what is needed no more afterwards.
+fn put<K: Ord>(rows: &mut BTreeMap<K, Merged>, key: K, merged: Merged) {
+    match rows.entry(key) {
+        Entry::Vacant(free) => {
+            free.insert(merged);
+        }
+        Entry::Occupied(mut sum) => sum.get_mut().merge(&merged),
+    }
+}
+
+fn put_copy<K: Ord>(rows: &mut BTreeMap<K, Merged>, key: K, merged: &Merged) {
+    match rows.entry(key) {
+        Entry::Vacant(free) => {
+            free.insert(merged.clone());
+        }
+        Entry::Occupied(mut sum) => sum.get_mut().merge(merged),
+    }
 }

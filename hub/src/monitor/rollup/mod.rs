@@ -20,7 +20,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub(super) use self::read::{Which, sums};
+pub(super) use self::read::{Which, count, sums};
 pub use self::{
     level::{Level, middle},
     write::ALL_SITES,
@@ -33,7 +33,7 @@ use tern_protocol::id::WorkspaceId;
 use tokio_util::sync::CancellationToken;
 
 use self::gather::Gathered;
-use super::follow;
+use super::{follow, turns::Turns};
 use crate::{
     app::App,
     config::Retention,
@@ -44,17 +44,25 @@ use crate::{
 /// Between two looks for new windows: how far behind what is shown may be.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// Windows that are added in one transaction: some ten megabytes of them in memory.
+/// Windows that are added in one transaction.
 const TOGETHER: usize = 10_000;
+
+/// Windows that are read at once.
+const PAGE: u64 = 500;
+
+/// Sums at which no more windows are taken: those of 64 features hold some 20 KB each, and become up to six rows. Ten
+/// thousand that share nothing, as after weeks offline, took 3.4 GB.
+const SUMS: usize = 1_000;
 
 /// Adds windows as they come, and removes what is too old, until `stop`.
 pub async fn run(app: App, retention: Retention, stop: CancellationToken) {
     let mut cleaned = None;
+    let mut turns = Turns::default();
     loop {
         match pass(&app, &retention).await {
             Ok(true) => {
-                // There is more; others get their turn.
-                tokio::task::yield_now().await;
+                // There is more.
+                turns.next(&app.counters, &stop).await;
                 if !stop.is_cancelled() {
                     continue;
                 }
@@ -88,19 +96,18 @@ async fn add(
 ) -> Result<bool, StoreError> {
     let before = write::position(app.store.read(), workspace).await?;
     let (mut gathered, mut last, mut read) = (Gathered::new(app.clock.now(), retention), before, 0);
-    while read < TOGETHER {
-        let page = follow::believed(app.store.read(), workspace, last, follow::PAGE_MAX).await?;
+    let mut more = true;
+    while more && read < TOGETHER && gathered.len() < SUMS {
+        let page = follow::believed(app.store.read(), workspace, last, PAGE).await?;
         last = page.up_to;
         read += page.read;
+        more = page.read as u64 >= PAGE;
         let parts = parts::of(app, workspace, &page.windows).await;
-        for (window, part) in page.windows.iter().zip(parts) {
+        for (window, part) in page.windows.into_iter().zip(parts) {
             gathered.add(window, part);
         }
         // Merging is arithmetic without a pause.
         tokio::task::yield_now().await;
-        if page.read < follow::PAGE_MAX as usize {
-            break;
-        }
     }
     if last == before {
         return Ok(false);
@@ -114,5 +121,5 @@ async fn add(
         app.counters.rollups_refused.add(refused);
         tracing::warn!(%workspace, windows = refused, "windows do not merge with others of their version");
     }
-    Ok(read >= TOGETHER)
+    Ok(more)
 }

@@ -57,21 +57,8 @@ pub(in crate::monitor) async fn sums(
     which: Which<'_>,
     doing: &'static str,
 ) -> Result<Vec<Summed>, StoreError> {
-    let select = Select::new(
-        "SELECT site, start, body FROM rollup WHERE workspace = $1 AND level = $2 AND start >= $3 \
-         AND start < $4 AND model = $5 AND version = $6",
-        [
-            Value::from(workspace.as_str()),
-            which.level.number().into(),
-            which.from.into(),
-            which.to.into(),
-            which.model.as_str().into(),
-            i64::from(which.version.get()).into(),
-        ],
-    )
-    .filter(" AND site = ?", which.site)
-    .filter(" AND arm = ?", which.arm.map(Part::word))
-    .push(" ORDER BY start LIMIT ?", [which.limit.into()]);
+    let select = of("SELECT site, start, body FROM rollup", workspace, which)
+        .push(" ORDER BY start LIMIT ?", [which.limit.into()]);
     let rows = store
         .read()
         .query_all_raw(select.done(store.backend()))
@@ -95,4 +82,42 @@ pub(in crate::monitor) async fn sums(
         });
     }
     Ok(sums)
+}
+
+/// How many sums that would be, up to the limit.
+pub(in crate::monitor) async fn count(
+    store: &Store,
+    workspace: &WorkspaceId,
+    which: Which<'_>,
+    doing: &'static str,
+) -> Result<i64, StoreError> {
+    let select = of(
+        "SELECT COUNT(*) FROM (SELECT 1 FROM rollup",
+        workspace,
+        which,
+    )
+    .push(" LIMIT ?) AS found", [which.limit.into()]);
+    let row = store
+        .read()
+        .query_one_raw(select.done(store.backend()))
+        .await
+        .doing(doing)?;
+    row.map_or(Ok(0), |row| row.try_get_by_index(0).doing(doing))
+}
+
+fn of(begin: &str, workspace: &WorkspaceId, which: Which<'_>) -> Select {
+    let select = format!(
+        "{begin} WHERE workspace = $1 AND level = $2 AND start >= $3 AND start < $4 AND model = $5 AND version = $6"
+    );
+    let values = [
+        Value::from(workspace.as_str()),
+        which.level.number().into(),
+        which.from.into(),
+        which.to.into(),
+        which.model.as_str().into(),
+        i64::from(which.version.get()).into(),
+    ];
+    Select::new(select, values)
+        .filter(" AND site = ?", which.site)
+        .filter(" AND arm = ?", which.arm.map(Part::word))
 }

@@ -58,6 +58,31 @@ fn window(body: &Body) -> &Window {
 }
 
 #[tokio::test]
+async fn windows_that_share_nothing_are_added_in_smaller_passes() {
+    let world = World::new().await;
+    let mut device = Device::new("meter-1");
+    let bodies = (0..2_500_u64).map(|minute| {
+        let opened = minute * 60_000;
+        device.window(opened, opened + 60_000, 10)
+    });
+    let (id, mut batch) = device.batch(bodies.collect());
+    batch.now = at(1, 2 * DAY);
+    world.ingest(vec![(id, batch)]).await;
+    let mut passes = 0;
+    while pass(&world.app, &Retention::default())
+        .await
+        .expect("rolls up")
+    {
+        passes += 1;
+    }
+    assert!(passes >= 2, "{passes}");
+    let rows = rows(&world, "rollup").await;
+    let minutes = rows.iter().filter(|row| row.0 == Level::Minute.number());
+    let minutes = minutes.filter(|row| row.1 == ALL_SITES);
+    assert_eq!(minutes.map(|row| row.2).sum::<i64>(), 2_500);
+}
+
+#[tokio::test]
 async fn windows_become_minutes_hours_and_days_of_sites_of_all_and_of_devices() {
     let world = World::new().await;
     let (mut here, mut there) = (Device::new("meter-1"), Device::new("meter-2"));

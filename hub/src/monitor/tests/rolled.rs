@@ -166,6 +166,77 @@ async fn parts_in_a_rollout_are_told_apart_by_sums() {
 }
 
 #[tokio::test]
+async fn among_many_windows_those_of_a_version_are_drawn_from_sums() {
+    let world = World::new().await;
+    publish(&world).await;
+    let mut device = Device::new("meter-1");
+    let bodies = (0..4_200_u64).map(|minute| {
+        let opened = minute * 60_000;
+        device.window(opened, opened + 60_000, 10)
+    });
+    let (id, mut batch) = device.batch(bodies.collect());
+    batch.now = at(1, 3 * DAY.unsigned_abs());
+    world.ingest(vec![(id, batch)]).await;
+    while rollup::pass(&world.app, &Retention::default())
+        .await
+        .expect("rolls up")
+    {}
+    // Not at a full hour, where windows would have drawn.
+    let query = ChartQuery {
+        from: WallTime(NOON - 4 * DAY + 1_234),
+        version: Some(tern_protocol::id::ModelVersion::FIRST),
+        ..over(Metric::Traffic, 4, DAY / 4)
+    };
+    let drawn = draw(&world, &query).await;
+    assert_eq!(drawn.from.0 % HOUR, 0, "{drawn:?}");
+    assert!((inferences(&drawn) - 42_000.0).abs() < 1.0, "{drawn:?}");
+    // A device's own windows are found by themselves.
+    let of_device = ChartQuery {
+        device: Some(name("meter-1")),
+        ..query
+    };
+    let drawn = draw(&world, &of_device).await;
+    assert_eq!(drawn.from, of_device.from, "{drawn:?}");
+    assert!((inferences(&drawn) - 42_000.0).abs() < 1.0, "{drawn:?}");
+}
+
+#[tokio::test]
+async fn of_many_sites_each_is_told_by_days_and_all_by_hours() {
+    let world = World::new().await;
+    publish(&world).await;
+    four_days(&world).await;
+    // Sixty sites like the one there is.
+    let copies = "INSERT INTO rollup WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60) \
+        SELECT workspace, level, start, slot, model, version, 'site-' || i, arm, windows, inferences, errors, body \
+        FROM rollup, n WHERE site = 'unknown'";
+    let copies = sea_orm::Statement::from_string(world.app.store.backend(), copies);
+    let copied = sea_orm::ConnectionTrait::execute_raw(world.app.store.write(), copies).await;
+    copied.expect("copies");
+    let query = DistancesQuery {
+        model: name("digits"),
+        version: tern_protocol::id::ModelVersion::FIRST,
+        site: None,
+        from: WallTime(NOON - 30 * HOUR),
+        to: WallTime(NOON),
+        baseline: Baseline::Training,
+    };
+    let view = distances(&world.app, &world.workspace, &query).await;
+    let places = view.expect("compares").places;
+    assert_eq!(places.len(), 62, "all, and each");
+    let (all, site) = (&places[0], &places[1]);
+    assert_eq!((all.from.0, all.to.0), (NOON - 30 * HOUR, NOON));
+    assert_eq!((site.from.0 % DAY, site.to.0 % DAY), (0, 0));
+    assert!(site.from.0 < all.from.0 && site.to.0 > all.to.0);
+    let one = DistancesQuery {
+        site: Some(name("site-7")),
+        ..query
+    };
+    let view = distances(&world.app, &world.workspace, &one).await;
+    let places = view.expect("compares").places;
+    assert_eq!((places.len(), places[0].from.0), (1, NOON - 30 * HOUR));
+}
+
+#[tokio::test]
 async fn distances_are_from_training_or_from_the_week_before_and_name_what_moved() {
     let world = World::new().await;
     publish(&world).await;
