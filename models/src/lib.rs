@@ -11,6 +11,7 @@ pub mod image;
 pub mod seed;
 
 pub mod captures;
+pub mod dataset;
 pub mod corruption;
 pub mod frames;
 
