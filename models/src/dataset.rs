@@ -179,7 +179,9 @@ impl Manifest {
             (Input::Table {}, _) => "a table".into(),
             (_, Label::Number {}) => "numbers to predict".into(),
             (Input::Tensor { name, dtype, shape }, Label::Classes { classes }) => {
-                let elements = shape.iter().try_fold(1_u64, |all, one| all.checked_mul(*one));
+                let elements = shape
+                    .iter()
+                    .try_fold(1_u64, |all, one| all.checked_mul(*one));
                 if name == INPUT
                     && dtype == "f32"
                     && elements == Some(PIXELS as u64)
@@ -187,7 +189,10 @@ impl Manifest {
                 {
                     return Ok(());
                 }
-                format!("`{name}` of {dtype} {shape:?} with {} classes", classes.len())
+                format!(
+                    "`{name}` of {dtype} {shape:?} with {} classes",
+                    classes.len()
+                )
             }
         };
         Err(DatasetError::NoDigits { found })
@@ -251,7 +256,10 @@ fn rows_of(
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part);
         }
-        let digit = label.parse().ok().filter(|digit| usize::from(*digit) < CLASSES);
+        let digit = label
+            .parse()
+            .ok()
+            .filter(|digit| usize::from(*digit) < CLASSES);
         let sample = Sample {
             image: image(input).ok_or_else(|| wrong("its input is not 64 f32 of 0 to 16"))?,
             digit: digit.ok_or_else(|| wrong("its label is no digit"))?,
@@ -269,7 +277,9 @@ fn rows_of(
 
 fn field<'r>(record: &'r Record, column: &str) -> Option<&'r Field> {
     let mut columns = record.get_column_iter();
-    columns.find(|(name, _)| *name == column).map(|(_, field)| field)
+    columns
+        .find(|(name, _)| *name == column)
+        .map(|(_, field)| field)
 }
 
 fn text<'r>(record: &'r Record, column: &str) -> Option<&'r str> {

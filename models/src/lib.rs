@@ -11,8 +11,8 @@ pub mod image;
 pub mod seed;
 
 pub mod captures;
-pub mod dataset;
 pub mod corruption;
+pub mod dataset;
 pub mod frames;
 
 pub mod mlp;

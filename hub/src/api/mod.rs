@@ -41,6 +41,7 @@ mod policy;
 mod problem;
 mod rollouts;
 mod runs;
+mod sdk;
 mod stream;
 mod tap;
 #[cfg(test)]
@@ -253,6 +254,7 @@ pub fn router() -> Router<App> {
     let about = Guarded::new()
         .route(Policy::Public, routes!(authorities::bundle))
         .route(Policy::HubAdmin, routes!(authorities::list_authorities))
+        .route(Policy::Public, routes!(sdk::python_package))
         .into_router()
         .layer(from_fn(time_limit));
     let (routes, document) = OpenApiRouter::with_openapi(openapi::head())

@@ -18,7 +18,12 @@ fn given(samples: &[Sample]) -> Vec<Given> {
     rows.map(|(at, sample)| {
         let input = sample.image.0.iter().flat_map(|v| v.to_le_bytes());
         let source = if at % 2 == 0 { BASE } else { "person:ada" };
-        (format!("r{at}"), source, sample.digit.to_string(), input.collect())
+        (
+            format!("r{at}"),
+            source,
+            sample.digit.to_string(),
+            input.collect(),
+        )
     })
     .collect()
 }
@@ -87,7 +92,11 @@ fn rows_come_as_they_were_written() {
     // Another order, label or id is another digest.
     let mut others = [rows.clone(), rows.clone(), rows.clone()];
     others[0].swap(0, 1);
-    others[1][0].2 = if rows[0].2 == "1" { "2".into() } else { "1".into() };
+    others[1][0].2 = if rows[0].2 == "1" {
+        "2".into()
+    } else {
+        "1".into()
+    };
     others[2][0].0 = "r".into();
     for other in others {
         let other = read(directory(&manifest(9), &other).path()).unwrap();
@@ -109,10 +118,16 @@ fn a_damaged_dataset_is_no_shorter_one() {
     assert!(refused(&manifest(3_000_000), &rows).contains("more than"));
     let dir = directory(&manifest(3), &rows);
     fs::write(dir.path().join("train.parquet"), "PAR1").unwrap();
-    assert!(matches!(read(dir.path()), Err(DatasetError::Parquet { .. })));
+    assert!(matches!(
+        read(dir.path()),
+        Err(DatasetError::Parquet { .. })
+    ));
     fs::write(dir.path().join("dataset.json"), "{}").unwrap();
     assert!(matches!(read(dir.path()), Err(DatasetError::Manifest(_))));
-    assert!(matches!(read(&dir.path().join("no")), Err(DatasetError::File { .. })));
+    assert!(matches!(
+        read(&dir.path().join("no")),
+        Err(DatasetError::File { .. })
+    ));
 }
 
 #[test]
@@ -125,14 +140,27 @@ fn what_is_no_digit_is_said_with_its_row() {
     };
     let label = second(&|row| row.2 = "10".into());
     assert_eq!(label, "row 2 of train.parquet: its label is no digit");
-    for input in [vec![0; 252], vec![0; 257], [f32::NAN, 40.0].map(f32::to_le_bytes).concat().repeat(32)] {
+    for input in [
+        vec![0; 252],
+        vec![0; 257],
+        [f32::NAN, 40.0].map(f32::to_le_bytes).concat().repeat(32),
+    ] {
         let said = second(&|row| row.3.clone_from(&input));
         assert!(said.contains("row 2") && said.contains("64 f32"), "{said}");
     }
     for (part, other) in [
-        ("input", json!({"kind": "table", "columns": [{"name": "a", "type": "number"}]})),
-        ("input", json!({"kind": "tensor", "name": "image", "dtype": "u8", "shape": [64]})),
-        ("input", json!({"kind": "tensor", "name": "image", "dtype": "f32", "shape": [u64::MAX, 2]})),
+        (
+            "input",
+            json!({"kind": "table", "columns": [{"name": "a", "type": "number"}]}),
+        ),
+        (
+            "input",
+            json!({"kind": "tensor", "name": "image", "dtype": "u8", "shape": [64]}),
+        ),
+        (
+            "input",
+            json!({"kind": "tensor", "name": "image", "dtype": "f32", "shape": [u64::MAX, 2]}),
+        ),
         ("label", json!({"kind": "number"})),
         ("label", json!({"kind": "classes", "classes": ["a", "b"]})),
     ] {

@@ -42,7 +42,7 @@ def main() -> None:
 
     rows, shape = train.x.reshape(len(train), -1).astype(np.float32), data.manifest["input"]["shape"]
     scale = np.float32(1 / max(float(np.abs(rows).max()), 1e-6))
-    network = MLPClassifier((int(args.hidden),), alpha=1e-2, max_iter=int(args.epochs),
+    network = MLPClassifier((int(args.hidden),), alpha=1e-2, batch_size=32, learning_rate_init=2e-3, max_iter=int(args.epochs),
                             n_iter_no_change=int(args.epochs), random_state=int(args.seed))
     weight = np.where(np.isfinite(train.weight), train.weight, 1).clip(0, HEAVIEST)
     with warnings.catch_warnings():

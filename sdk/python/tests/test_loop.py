@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -158,6 +162,21 @@ def test_what_one_may_not_do_is_said_in_the_hubs_words(hub: tern.Hub, serving: t
         hub.api.show_model("../devices?x=1#")
     with pytest.raises(ValueError):
         hub.api.show_model("..")
+
+
+def test_a_hub_gives_the_package_that_fits_it(hub: tern.Hub, tmp_path: Path) -> None:
+    name = f"tern_sdk-{tern.__version__}-py3-none-any.whl"
+    with hub.api.python_package(name) as wheel:
+        wheel.save(tmp_path / name)
+    install = [sys.executable, "-m", "pip", "install", "--no-index", "--no-deps", "--quiet", "--target",
+               str(tmp_path / "there"), str(tmp_path / name)]
+    subprocess.run(install, check=True, env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"})
+    ours = Path(tern.__file__).parent
+    files = {path.relative_to(ours) for path in ours.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    for file in files:
+        assert (tmp_path / "there" / "tern" / file).read_bytes() == (ours / file).read_bytes(), file
+    with pytest.raises(tern.errors.NotFound, match=re.escape(name)):
+        hub.api.python_package("tern_sdk-0.0.1-py3-none-any.whl")
 
 
 def test_changes_are_heard_as_they_happen(hub: tern.Hub, serving: tern.Published) -> None:

@@ -1622,6 +1622,25 @@ class Calls(_Caller):
             ),
         )
 
+    def python_package(
+        self,
+        wheel: str,
+        *,
+        timeout: float | None = None,
+    ) -> _Download:
+        """`GET /api/v1/sdk/{wheel}`: Get the Python package, for pip.
+
+        Of this hub's version, so that both have the same API. It is the same for everybody and holds no
+        secret, and pip sends no token.
+
+        - wheel: Its file name, as `tern_sdk-0.1.0-py3-none-any.whl`.
+        """
+        return self._bytes(
+            "GET",
+            f"/api/v1/sdk/{self._segment(wheel)}",
+            timeout=timeout,
+        )
+
     def readyz(
         self,
         *,
