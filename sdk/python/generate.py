@@ -104,9 +104,9 @@ class Calls:
             annotation = self.types.of(one["schema"], "t.")
             if one["in"] not in ("path", "query"):
                 raise NotUnderstood(f"{operation['operationId']} has a parameter in {one['in']}")
-            found.append(Parameter(one["name"], argument(one["name"]), annotation, one["in"],
-                                   one.get("description", "")))
-        undeclared = set(re.findall(r"{(\w+)}", path)) - {one.name for one in found} - {"workspace"}
+            name = one["name"].removeprefix("*")
+            found.append(Parameter(name, argument(name), annotation, one["in"], one.get("description", "")))
+        undeclared = set(re.findall(r"{\*?(\w+)}", path)) - {one.name for one in found} - {"workspace"}
         if undeclared:
             raise NotUnderstood(f"{path} does not declare {undeclared}")
         return found
@@ -135,6 +135,8 @@ class Calls:
         place = path.replace("{workspace}", "{self._workspace}")
         for one in in_path:
             place = place.replace(f"{{{one.name}}}", f"{{self._segment({one.python})}}")
+            # A parameter that takes the rest of the path keeps its slashes.
+            place = place.replace(f"{{*{one.name}}}", f"{{self._rest({one.python})}}")
         handed = [f'f"{place}"' if "{" in place else f'"{place}"']
         pairs = [f'"{one.name}": {one.python}' for one in query] + ([f'"format": "{form}"'] if form else [])
         if pairs:

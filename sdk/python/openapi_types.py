@@ -17,6 +17,9 @@ WIDTH = 110
 PAGE = "Page_"
 """Schemas of this name are pages of a list; a list becomes an iterator and needs no type of its own."""
 
+STRUCTURE = {"allOf", "const", "enum", "items", "not", "properties"}
+"""What says how a value is made. A schema with none of it takes anything."""
+
 HEADER = '''"""{what}
 
 Written by `generate.py` from the hub's OpenAPI document: change that, not this.
@@ -81,12 +84,15 @@ class Types:
             raise NotUnderstood(f"schemas that become one name: {twice}")
         self.written: dict[str, list[str]] = {}
 
-    def of(self, schema: dict[str, Any], prefix: str = "") -> str:
-        """The type of a schema, as an annotation; `prefix` is where classes are found."""
+    def of(self, schema: dict[str, Any], prefix: str = "", within: str | None = None) -> str:
+        """The type of a schema, as an annotation; `prefix` is where classes are found. `within` is what an object is
+        called that has no name of its own."""
         if "$ref" in schema:
             return prefix + self.names[reference(schema)]
-        if "oneOf" in schema:
-            found = [self.of(one, prefix) for one in schema["oneOf"]]
+        if variants := schema.get("oneOf") or schema.get("anyOf"):
+            alone = sum("properties" in one for one in variants) < 2
+            found = [self.of(one, prefix, within and (within if alone else f"{within}{variant_name(one) or at}"))
+                     if "properties" in one else self.of(one, prefix, within) for at, one in enumerate(variants, 1)]
             return " | ".join(dict.fromkeys(found))
         if "allOf" in schema and len(schema["allOf"]) == 1:
             return self.of(schema["allOf"][0], prefix)
@@ -106,12 +112,19 @@ class Types:
                 return "bool"
             case "null":
                 return "None"
+            case "array" if "prefixItems" in schema:
+                return f"tuple[{', '.join(self.of(one, prefix) for one in schema['prefixItems'])}]"
             case "array":
-                return f"list[{self.of(schema['items'], prefix)}]"
+                return f"list[{self.of(schema['items'], prefix, within)}]"
             case "object" if not schema.get("properties"):
                 values = schema.get("additionalProperties")
-                return f"dict[str, {self.of(values, prefix) if isinstance(values, dict) else '_t.Any'}]"
-            case None if set(schema) <= {"description"}:
+                return f"dict[str, {self.of(values, prefix, within) if isinstance(values, dict) else '_t.Any'}]"
+            case "object" if within is not None:
+                if within in self.names.values() or within in self.written:
+                    raise NotUnderstood(f"{within} is a schema and an object without a name")
+                self.written[within] = self.typed_dict(within, schema, [])
+                return within
+            case None if not set(schema) & STRUCTURE:
                 return "_t.Any"
         raise NotUnderstood(json.dumps(schema)[:400])
 
@@ -170,25 +183,25 @@ class Types:
                 continue
             own = f"_{python}{part}"
             if named(keys):
-                lines += [f"class {own}(_t.TypedDict{total}):", *self.fields(keys), "", ""]
+                lines += [f"class {own}(_t.TypedDict{total}):", *self.fields(python, keys), "", ""]
             else:
                 lines += [f"{own} = _t.TypedDict({json.dumps(own)}, {{"]
-                lines += [f"    {json.dumps(key)}: {json.dumps(self.of(value))}," for key, value in keys.items()]
+                lines += [f"    {json.dumps(key)}: {json.dumps(self.of(value, within=python + class_name(key)))}," for key, value in keys.items()]
                 lines += [f"}}{total})", "", ""]
             parts.append(own)
         total = sections[last][2] if last is not None else ""
         lines += [f"class {python}({', '.join(parts or ['_t.TypedDict'])}{total}):"]
         body = described(schema.get("description"), "    ")
         if last is not None:
-            body += [*([""] if body else []), *self.fields(sections[last][1])]
+            body += [*([""] if body else []), *self.fields(python, sections[last][1])]
         return lines + (body or ["    pass"])
 
-    def fields(self, keys: dict[str, Any]) -> list[str]:
+    def fields(self, python: str, keys: dict[str, Any]) -> list[str]:
         lines: list[str] = []
         for key, value in keys.items():
             description = value.get("description") or next(
                 (one["description"] for one in value.get("oneOf", []) if "description" in one), None)
-            lines += [f"    {key}: {self.of(value)}", *described(description, "    ")]
+            lines += [f"    {key}: {self.of(value, within=python + class_name(key))}", *described(description, "    ")]
         return lines
 
     def variants(self, python: str, schema: dict[str, Any]) -> list[str]:
@@ -210,8 +223,8 @@ class Types:
 
 def alias(annotation: str) -> str:
     """A type as a value: in quotes if it names what may come later in the file, or an operator that Python 3.10 lacks."""
-    return annotation if annotation.isidentifier() and annotation in PLAIN or annotation.startswith("_t.") \
-        else json.dumps(annotation)
+    plain = annotation in PLAIN or annotation.startswith("_t.Literal[") and " | " not in annotation
+    return annotation if plain else json.dumps(annotation)
 
 
 PLAIN = {"str", "int", "float", "bool"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -35,6 +34,12 @@ def test_types_say_what_schemas_say() -> None:
             {"type": "object", "required": ["step"], "properties": {"step": {"type": "string", "enum": ["scale"]}}},
             {"type": "null"}]},
         Level={"type": ["string", "number"]},
+        Pair={"type": "array", "prefixItems": [{"type": "integer"}, {"type": "string"}], "items": False},
+        Odd={"anyOf": [{"$ref": "#/components/schemas/Level"}, {"description": "anything"}]},
+        Kind={"oneOf": [
+            {"type": "string", "enum": ["none"]},
+            {"type": "object", "required": ["made"], "properties": {"made": {
+                "type": "object", "required": ["text"], "properties": {"text": {"type": "string"}}}}}]},
         Tags={"type": "object", "additionalProperties": {"type": "string"}},
     )
     space: dict[str, Any] = {}
@@ -42,12 +47,16 @@ def test_types_say_what_schemas_say() -> None:
     assert space["Range"].__required_keys__ == {"from"} and space["Range"].__optional_keys__ == {"unit"}
     assert space["Named"].__required_keys__ == {"from", "name"}
     assert space["Step"] == "StepScale | None" and space["Level"] == "str | float"
+    assert space["Pair"] == "tuple[int, str]" and space["Odd"] == "Level | _t.Any"
+    assert space["Kind"] == '_t.Literal["none"] | KindMade' and space["KindMadeMade"].__required_keys__ == {"text"}
     assert "Tags: _t.TypeAlias = \"dict[str, str]\"" in text
 
 
 @pytest.mark.parametrize("schema", [
     {"type": "object", "properties": {"a": {"type": "tuple"}}},
-    {"anyOf": [{"type": "string"}]},
+    {"type": "array", "items": {"type": "object", "properties": {"a": {"type": "string"}}}},
+    {"not": {"type": "string"}},
+    {"const": 3},
     {"allOf": [{"type": "string"}, {"type": "object"}]},
 ])
 def test_what_is_not_understood_is_refused(schema: dict[str, Any]) -> None:
@@ -61,7 +70,7 @@ def test_names_that_would_become_one_are_refused() -> None:
 
 
 def test_calls_hand_over_what_they_are_given() -> None:
-    document = {"components": {"schemas": {}}, "paths": {"/api/v1/w/{workspace}/things/{thing}": {"get": {
+    document: dict[str, Any] = {"components": {"schemas": {}}, "paths": {"/api/v1/w/{workspace}/things/{thing}": {"get": {
         "operationId": "show_thing", "parameters": [
             {"name": "thing", "in": "path", "required": True, "schema": {"type": "string"}},
             {"name": "from", "in": "query", "schema": {"type": "integer"}}],
@@ -69,7 +78,10 @@ def test_calls_hand_over_what_they_are_given() -> None:
     calls = next(text for path, text in generate.generate(document).items() if path.name == "calls.py")
     assert "from_: int | None = None" in calls and '"from": from_' in calls
     assert "/things/{self._segment(thing)}" in calls
-    document["paths"]["/api/v1/w/{workspace}/things/{thing}"]["get"]["parameters"][0]["name"] = "other"  # type: ignore[index]
+    thing = document["paths"].pop("/api/v1/w/{workspace}/things/{thing}")
+    document["paths"]["/api/v1/things/{*thing}"] = thing
+    calls = next(text for path, text in generate.generate(document).items() if path.name == "calls.py")
+    assert "/things/{self._rest(thing)}" in calls
+    thing["get"]["parameters"][0]["name"] = "other"
     with pytest.raises(NotUnderstood, match="thing"):
         generate.generate(document)
-    json.dumps(document)

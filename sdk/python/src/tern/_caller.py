@@ -35,12 +35,17 @@ class Caller:
             raise ValueError(f"{value!r} names nothing")
         return text
 
+    @classmethod
+    def _rest(cls, value: str) -> str:
+        """A value as the end of a path: parts with slashes between them."""
+        return "/".join(cls._segment(part) for part in value.split("/"))
+
     def _limit(self, timeout: float | None, slow: bool) -> float | None:
         return max(SLOW, self._http.timeout) if timeout is None and slow else timeout
 
     def _json(self, method: str, path: str, *, query: Query = _NONE, body: Any = None, content: str | Content | None = None,
               kind: str | None = None, slow: bool = False, twice: bool = False, timeout: float | None = None) -> Any:
-        return self._http.json(method, path, query, body, _bytes(content), kind, self._limit(timeout, slow), twice)[1]
+        return self._http.json(method, path, query, body, _encoded(content), kind, self._limit(timeout, slow), twice)[1]
 
     def _made(self, method: str, path: str, *, query: Query = _NONE, body: Any = None, content: Content | None = None,
               kind: str | None = None, slow: bool = False, twice: bool = False,
@@ -80,5 +85,5 @@ class Caller:
         return Events(self._http.ask(method, path, query, timeout=timeout, follow=True))
 
 
-def _bytes(content: str | Content | None) -> Content | None:
+def _encoded(content: str | Content | None) -> Content | None:
     return content.encode("utf-8") if isinstance(content, str) else content

@@ -1506,7 +1506,7 @@ class FindingPlaceDevice(_t.TypedDict):
     """A device."""
 
 
-FindingPlace: _t.TypeAlias = _t.Literal["fleet"] | FindingPlaceVersion | FindingPlaceSite | FindingPlaceDevice
+FindingPlace: _t.TypeAlias = "_t.Literal[\"fleet\"] | FindingPlaceVersion | FindingPlaceSite | FindingPlaceDevice"
 """Where something moved."""
 
 
