@@ -50,6 +50,7 @@ pub mod counters;
 pub mod garbage;
 pub mod notify;
 pub mod scrub;
+pub mod sdk;
 pub mod store;
 pub mod tap;
 pub mod trust;

@@ -43,6 +43,10 @@ pub(crate) struct Train {
     /// Labelled captures to learn from too, as `tern capture export` writes them
     #[arg(long, value_name = "CSV")]
     pub(crate) extra: Option<PathBuf>,
+    /// Learn from this dataset version instead of the digits that are built in: a directory as a job finds it. Rows that
+    /// are held out measure, and become golden samples
+    #[arg(long, value_name = "DIR", conflicts_with = "extra")]
+    pub(crate) dataset: Option<PathBuf>,
     /// Go on from the weights of this package instead of random ones: less changes, and what changed
     /// travels as a smaller delta
     #[arg(long, value_name = "PACKAGE")]

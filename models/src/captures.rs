@@ -110,7 +110,11 @@ pub fn read(from: impl Read) -> Result<Captures, CapturesError> {
 }
 
 fn grey(text: &str) -> Option<f32> {
-    let value: f32 = text.parse().ok()?;
+    within(text.parse().ok()?)
+}
+
+/// A grey value that a device told, kept within those that there are; nothing if it is far from them, or no number.
+pub(crate) fn within(value: f32) -> Option<f32> {
     (-OVERSHOOT..=INK + OVERSHOOT)
         .contains(&value)
         .then(|| value.clamp(0.0, INK))

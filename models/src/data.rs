@@ -29,7 +29,7 @@ const FILE_LIMIT: u64 = 1024 * 1024;
 const SPLIT_SEED: u64 = 0x7e6c;
 
 /// Golden samples: enough to show each digit twice, few enough to ship with every version.
-const GOLDEN: usize = 30;
+pub const GOLDEN: usize = 30;
 
 /// Validation images: an accuracy of 97 % is then known to about ±2 %.
 const VALIDATION: usize = 297;

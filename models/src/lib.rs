@@ -12,6 +12,7 @@ pub mod seed;
 
 pub mod captures;
 pub mod corruption;
+pub mod dataset;
 pub mod frames;
 
 pub mod mlp;

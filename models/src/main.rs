@@ -6,6 +6,7 @@ mod report;
 use std::{
     fs::File,
     io::{self, BufReader},
+    path::Path,
     process::ExitCode,
     time::Instant,
 };
@@ -13,11 +14,12 @@ use std::{
 use anyhow::{Context, Result};
 use args::{Camera, Cli, Command, Dataset, Train};
 use clap::Parser;
-use report::{Effort, Report};
+use report::{Effort, Read, Report};
 use tern_models::{
     camera::Cameras,
     captures::{self, Captures},
-    data::{self, Part},
+    data::{self, Part, Sample},
+    dataset,
     frames::Walk,
     package::{self, Package},
     train::{self, Config},
@@ -27,7 +29,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Train(args) => train(&args),
         Command::Camera(args) => camera(&args),
-        Command::Dataset(args) => dataset(&args),
+        Command::Dataset(args) => export(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -46,8 +48,56 @@ fn train(args: &Train) -> Result<()> {
         learning_rate: args.learning_rate,
         hidden: args.hidden,
     };
+    let Material {
+        base,
+        extra,
+        validation,
+        golden,
+        read,
+    } = match &args.dataset {
+        Some(dir) => of_dataset(dir)?,
+        None => of_digits(args)?,
+    };
+    let report = if args.json {
+        Report::Json
+    } else {
+        Report::bar(args.epochs)
+    };
+    let told = |progress| report.progress(&progress);
+    let trained = match &args.from {
+        None => train::train(&config, &base, &extra, &validation, told)?,
+        Some(package) => {
+            let start = package::weights(package)
+                .with_context(|| format!("reading the network of {}", package.display()))?;
+            train::go_on(start, &config, &base, &extra, &validation, told)?
+        }
+    };
+    let learnt = [base.as_slice(), &extra].concat();
+    let package = Package::trained(&trained, &learnt, &golden, &args.note)?;
+    package::write(&args.out, &package)?;
+    let effort = Effort {
+        images: base.len(),
+        extra: extra.len(),
+        took: start.elapsed(),
+        read,
+    };
+    report.done(&trained, &effort, &args.out);
+    Ok(())
+}
+
+/// What is learnt from, and what is measured on.
+struct Material {
+    base: Vec<Sample>,
+    /// Captures.
+    extra: Vec<Sample>,
+    validation: Vec<Sample>,
+    golden: Vec<Sample>,
+    /// What was read of a dataset version.
+    read: Option<Read>,
+}
+
+fn of_digits(args: &Train) -> Result<Material> {
     let data = data::load()?;
-    let base = data.part(Part::Train);
     let extra = match &args.extra {
         Some(path) => {
             let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
@@ -61,33 +111,34 @@ fn train(args: &Train) -> Result<()> {
             extra.unlabelled
         );
     }
-    let report = if args.json {
-        Report::Json
-    } else {
-        Report::bar(args.epochs)
-    };
-    let validation = data.part(Part::Validation);
-    let told = |progress| report.progress(&progress);
-    let extra_part = &extra.labelled;
-    let trained = match &args.from {
-        None => train::train(&config, &base, extra_part, &validation, told)?,
-        Some(package) => {
-            let start = package::weights(package)
-                .with_context(|| format!("reading the network of {}", package.display()))?;
-            train::go_on(start, &config, &base, extra_part, &validation, told)?
-        }
-    };
-    let learnt = [base.as_slice(), &extra.labelled].concat();
-    let golden = data.part(Part::Golden);
-    let package = Package::trained(&trained, &learnt, &golden, &args.note)?;
-    package::write(&args.out, &package)?;
-    let effort = Effort {
-        images: base.len(),
-        extra: extra.labelled.len(),
-        took: start.elapsed(),
-    };
-    report.done(&trained, &effort, &args.out);
-    Ok(())
+    Ok(Material {
+        base: data.part(Part::Train),
+        extra: extra.labelled,
+        validation: data.part(Part::Validation),
+        golden: data.part(Part::Golden),
+        read: None,
+    })
+}
+
+fn of_dataset(dir: &Path) -> Result<Material> {
+    let read = dataset::read(dir).with_context(|| format!("reading {}", dir.display()))?;
+    let (mut base, mut extra) = (Vec::new(), Vec::new());
+    for row in &read.train.rows {
+        if row.captured { &mut extra } else { &mut base }.push(row.sample);
+    }
+    if base.is_empty() {
+        // A dataset of nothing but captures: they are all there is, and none is shown more often.
+        base = std::mem::take(&mut extra);
+    }
+    let validation: Vec<Sample> = read.held_out.rows.iter().map(|row| row.sample).collect();
+    let golden = validation.iter().copied().take(data::GOLDEN).collect();
+    Ok(Material {
+        base,
+        extra,
+        golden,
+        validation,
+        read: Some(Read::of(&read)),
+    })
 }
 
 fn camera(args: &Camera) -> Result<()> {
@@ -98,7 +149,7 @@ fn camera(args: &Camera) -> Result<()> {
     Ok(())
 }
 
-fn dataset(args: &Dataset) -> Result<()> {
+fn export(args: &Dataset) -> Result<()> {
     let part = data::load()?.part(args.part);
     let strengths = args.corruption().check()?;
     let walk = Walk::new(args.images.of(&part), args.seed)

@@ -5,7 +5,10 @@ use std::{path::Path, time::Duration};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use tern_models::train::{Progress, Trained};
+use tern_models::{
+    dataset::{Split, Version},
+    train::{Progress, Trained},
+};
 
 /// Where progress goes.
 pub(crate) enum Report {
@@ -23,7 +26,36 @@ struct Result<'r> {
     images: usize,
     extra: usize,
     seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    read: Option<&'r Read>,
     out: &'r Path,
+}
+
+/// What was read of a dataset version, as all trainers say it: two that read the same rows say the same.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Read {
+    train: Rows,
+    held_out: Rows,
+}
+
+#[derive(Serialize)]
+struct Rows {
+    rows: usize,
+    digest: String,
+}
+
+impl Read {
+    pub(crate) fn of(version: &Version) -> Self {
+        let rows = |split: &Split| Rows {
+            rows: split.rows.len(),
+            digest: split.digest.to_string(),
+        };
+        Self {
+            train: rows(&version.train),
+            held_out: rows(&version.held_out),
+        }
+    }
 }
 
 /// What went in and how long it took.
@@ -34,6 +66,8 @@ pub(crate) struct Effort {
     pub(crate) extra: usize,
     /// From start to end.
     pub(crate) took: Duration,
+    /// What was read of a dataset version, if it was one.
+    pub(crate) read: Option<Read>,
 }
 
 impl Report {
@@ -81,6 +115,7 @@ impl Report {
                     images: effort.images,
                     extra: effort.extra,
                     seconds: effort.took.as_secs_f64(),
+                    read: effort.read.as_ref(),
                     out,
                 })
             ),

@@ -182,21 +182,30 @@ pub(crate) fn mlflow() -> PathBuf {
 pub(crate) fn mlflow_is_complete() -> bool {
     succeeds(
         &mlflow(),
-        &["-c", "import mlflow, onnx, onnxruntime, sklearn"],
+        &[
+            "-c",
+            "import ipykernel, mlflow, mypy, nbclient, onnx, onnxruntime, pytest, skl2onnx, sklearn",
+        ],
     )
 }
 
 /// What is installed there.
-pub(crate) const MLFLOW_PACKAGES: [&str; 5] = [
+pub(crate) const MLFLOW_PACKAGES: [&str; 9] = [
     "mlflow==3.17.2",
     "scikit-learn==1.9.1",
     "onnx==1.23.2",
     "onnxruntime==1.24.4",
     "skl2onnx==1.20.0",
+    // What tests the Python package, and runs its notebook.
+    "pytest==9.2.0",
+    "mypy==2.4.1",
+    "nbclient==0.11.0",
+    "ipykernel==7.4.0",
 ];
 
 /// What needs it.
-pub(crate) const MLFLOW_USED_FOR: &str = "tracking by the unmodified MLflow client";
+pub(crate) const MLFLOW_USED_FOR: &str =
+    "tracking by the unmodified MLflow client, the Python package, its notebook and the trainers";
 
 /// Python with Ray, in a virtual environment of its own.
 pub(crate) fn ray() -> PathBuf {

@@ -46,6 +46,7 @@ mod problem;
 mod retrain;
 mod rollouts;
 mod runs;
+mod sdk;
 mod stream;
 mod tap;
 #[cfg(test)]
@@ -304,6 +305,7 @@ pub fn router() -> Router<App> {
     let about = Guarded::new()
         .route(Policy::Public, routes!(authorities::bundle))
         .route(Policy::HubAdmin, routes!(authorities::list_authorities))
+        .route(Policy::Public, routes!(sdk::python_package))
         .into_router()
         .layer(from_fn(time_limit));
     let (routes, document) = OpenApiRouter::with_openapi(openapi::head())

@@ -196,6 +196,7 @@ async fn every_route_is_documented_and_every_reference_resolves() {
         "post /api/v1/users/{user}/enable",
         "get /api/v1/authorities",
         "get /api/v1/ca",
+        "get /api/v1/sdk/{wheel}",
         "get /identities",
         "get /invitations",
         "post /api/v1/join",

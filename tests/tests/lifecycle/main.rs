@@ -5,4 +5,7 @@ mod datasets;
 mod jobs;
 mod mlflow;
 mod prepared;
+mod python;
 mod retraining;
+mod sdk;
+mod trainers;

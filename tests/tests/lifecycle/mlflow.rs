@@ -1,70 +1,33 @@
 //! The unmodified MLflow client against a hub as it ships: TLS, a token, a role.
 
-use std::{
-    fs,
-    path::PathBuf,
-    process::{Command, Output},
-};
+use std::{path::PathBuf, process::Output};
 
 use serde_json::Value;
 use tern_tests::{
     cli::{tern, tern_json},
     fleet::Fleet,
-    programs,
 };
 
-/// Python with MLflow's client, if there is one; without, the test says so and does nothing.
-fn python() -> Option<PathBuf> {
-    programs::python(
-        "TERN_MLFLOW",
-        "target/mlflow/bin/python",
-        "mlflow, onnx, sklearn",
-    )
-}
+use super::python::{done, python, speaking, token};
 
-/// Runs parts of the client's script with a token of this role.
+/// What the client's script imports.
+const MODULES: &str = "mlflow, onnx, sklearn";
+
+/// Runs parts of the client's script with this token.
 fn client(fleet: &Fleet, python: &PathBuf, token: &str, parts: &[&str]) -> Output {
-    let ca = fleet.dir().join("hub.ca.pem");
-    fs::write(&ca, fleet.hub.ca(&["export"])).expect("a file of the test");
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/lifecycle/client.py");
-    Command::new(python)
+    speaking(fleet, python, token)
         .arg(script)
         .args(parts)
-        .current_dir(fleet.dir())
-        .env("MLFLOW_TRACKING_URI", fleet.hub.url())
-        .env("MLFLOW_TRACKING_TOKEN", token)
-        .env("MLFLOW_TRACKING_SERVER_CERT_PATH", &ca)
-        .env("HOME", fleet.dir())
         .output()
         .expect("python runs")
 }
 
-#[track_caller]
-fn done(output: &Output) -> String {
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn token(fleet: &Fleet, role: &str) -> String {
-    let made = tern_json(
-        fleet,
-        &[
-            "token",
-            "create",
-            "training",
-            "--role",
-            role,
-            "--expires",
-            "1h",
-        ],
-    );
-    made["token"].as_str().expect("a token").to_owned()
-}
-
 #[test]
 fn an_unmodified_client_keeps_experiments_runs_files_and_models() {
-    let Some(python) = python() else { return };
+    let Some(python) = python(MODULES) else {
+        return;
+    };
     let mut fleet = Fleet::secured(&[]);
     let scientist = token(&fleet, "scientist");
     let parts = ["experiments", "runs", "artifacts", "nested", "registry"];
@@ -99,7 +62,9 @@ fn an_unmodified_client_keeps_experiments_runs_files_and_models() {
 
 #[test]
 fn models_of_the_client_are_vetted_signed_and_compared_by_what_they_cost() {
-    let Some(python) = python() else { return };
+    let Some(python) = python(MODULES) else {
+        return;
+    };
     let fleet = Fleet::secured(&[]);
     let scientist = token(&fleet, "scientist");
     let told = done(&client(&fleet, &python, &scientist, &["sklearn", "onnx"]));
