@@ -5,9 +5,9 @@
 /// speaks to the hub by HTTP.
 pub(super) const SUITES_ONCE: [&str; 4] = ["brokers", "lifecycle", "rollouts", "watching"];
 
-/// Tests about the broker inside the hub, or about its door: their names or the beginnings of them, each
-/// with what is different on another broker.
-pub(super) const EMBEDDED_ONLY: [(&str, &str); 19] = [
+/// Tests about the broker inside the hub, or about its door, and tests of what is the same on any broker and takes long:
+/// their names or the beginnings of them, each with why.
+pub(super) const EMBEDDED_ONLY: [(&str, &str); 27] = [
     (
         "broken_links::an_agent_that_starts_without_its_hub_serves_at_once",
         "without its hub an agent is offline only if the broker is inside it",
@@ -15,6 +15,20 @@ pub(super) const EMBEDDED_ONLY: [(&str, &str); 19] = [
     (
         "months_offline::",
         "the same: months pass while the device hears nobody",
+    ),
+    ("by_https::", "its bytes come by HTTPS"),
+    ("damage::", "it is about the device's disk"),
+    ("full_disk::", "the same"),
+    (
+        "deltas::",
+        "how a device puts a model together does not depend on the way its bytes came",
+    ),
+    ("first_model::", "the same"),
+    ("refusals::", "what a device refuses does not, either"),
+    ("signing::", "the same"),
+    (
+        "shadow::",
+        "a second model beside the first; its bytes come as the first one's do",
     ),
     (
         "other_brokers::",
