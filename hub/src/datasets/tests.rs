@@ -391,12 +391,8 @@ async fn files_are_described_checked_and_refused_with_a_reason() {
     assert_eq!(columns[0].name, "colour");
     assert_eq!(columns[0].categories, ["blue", "red", "green"]);
 
-    let diff = compare::diff(
-        app,
-        workspace,
-        &DatasetPick::Id(first.id),
-        &DatasetPick::Id(next.id),
-    );
+    let (older, newer) = (DatasetPick::Id(first.id), DatasetPick::Id(next.id));
+    let diff = compare::diff(app, workspace, &older, &newer);
     let diff = diff.await.expect("compares");
     assert_eq!(
         (diff.common, diff.added.all(), diff.removed.all()),

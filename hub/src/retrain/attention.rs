@@ -14,6 +14,20 @@ use crate::{
 /// Questions that are told, at most.
 const TOLD: u64 = 20;
 
+/// Characters of why, at most.
+const LONG: usize = 200;
+
+/// At most [`LONG`] of it, up to the end of a word.
+fn shortened(text: String) -> String {
+    let Some((end, _)) = text.char_indices().nth(LONG) else {
+        return text;
+    };
+    let words = text[..end]
+        .rsplit_once(' ')
+        .map_or(&text[..end], |(words, _)| words);
+    format!("{words} …")
+}
+
 /// Questions that wait for an answer.
 pub async fn attention(app: &App, workspace: &WorkspaceId) -> Result<Vec<Attention>, StoreError> {
     let query = ProposalQuery {
@@ -38,7 +52,7 @@ pub async fn attention(app: &App, workspace: &WorkspaceId) -> Result<Vec<Attenti
             .facts
             .and_then(|facts| facts.evidence.into_iter().next());
         let why = why.or_else(|| one.sentences.into_iter().next());
-        let why: String = why.unwrap_or_default().chars().take(200).collect();
+        let why = shortened(why.unwrap_or_default());
         Attention {
             kind: AttentionKind::Proposal,
             text: format!("{} {}", one.subject, why.trim_end_matches('.'))

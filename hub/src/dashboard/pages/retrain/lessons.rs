@@ -9,7 +9,7 @@ use crate::dashboard::{format, layout::Frame, parts};
 /// The page.
 pub(in crate::dashboard) fn page(frame: Frame, found: &[LessonView]) -> Markup {
     let below = html! {
-        span #count data-live { b { (format::count(found.len() as u64)) } " rounds are over" }
+        span #count data-live { b { (format::count(found.len() as u64)) } (if found.len() == 1 { " round is over" } else { " rounds are over" }) }
     };
     let content = html! { div #lessons.card.flush data-live { (table(frame, found)) } };
     around(frame, Tab::Lessons, &below, &content)
@@ -34,12 +34,12 @@ pub(super) fn table(frame: Frame, found: &[LessonView]) -> Markup {
                         tr data-key={ (one.model) "-" (one.round) } {
                             th scope="row" { a href=(frame.scope.page(&format!("/retraining/{}", one.model))) { (one.model) } " " (one.round) }
                             td data-name="Ended" { (parts::ago(one.ended)) }
-                            td data-name="Outcome" {
+                            td data-name="Outcome" { div {
                                 (outcome(one.outcome))
                                 @if let Some(version) = one.version { " " a href=(frame.scope.page(&format!("/models/{}#v{version}", one.model))) { "v" (version) } }
                                 p.small.dim.text { (one.text) }
-                            }
-                            td data-name="Because" { @for line in &one.evidence { p.small.text { (line) } } }
+                            } }
+                            td data-name="Because" { div { @for line in &one.evidence { p.small.text { (line) } } } }
                             td data-name="Comparison" {
                                 @if one.comparison.is_empty() { span.dim { "none" } }
                                 @else { details { summary.text { (one.comparison[0]) }

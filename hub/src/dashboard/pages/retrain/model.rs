@@ -29,7 +29,7 @@ pub(in crate::dashboard) fn page(frame: Frame, one: &RetrainView, taught: &[Less
             a href=(scope.page(&format!("/models/{model}/health"))) { "Its health" }
         }))
         (form::answer("answer"))
-        div #round data-live { (round(frame, one)) }
+        div #round.grid data-live { (round(frame, one)) }
         @if one.round.is_none() && one.policy.is_some() && frame.may(Permission::Publish) { (now(frame, one)) }
         section aria-labelledby="lessons-title" {
             h2.apart #lessons-title { "What rounds taught" }
@@ -92,7 +92,7 @@ fn of_round(frame: Frame, one: &RetrainView, round: &RoundView) -> Markup {
     html! {
         (parts::fact("Opened", &parts::ago(round.opened)))
         (parts::fact("Serves", &html! { "version " (round.champion) }))
-        @if let Some(dataset) = round.dataset { (parts::fact("Dataset", &html! { (dataset) })) }
+        @if let Some(dataset) = round.dataset { (parts::fact("Dataset", &html! { a href=(frame.scope.page(&format!("/datasets/{dataset}"))) { (dataset) } })) }
         @if let Some(run) = &round.run {
             (parts::fact("Run", &html! { a href=(frame.scope.page(&format!("/runs/{run}"))) { (run) } }))
         }

@@ -10,7 +10,8 @@ use crate::dashboard::{format, icon::Icon, layout::Frame, parts};
 pub(in crate::dashboard) fn page(frame: Frame, found: &[RetrainView]) -> Markup {
     let open = found.iter().filter(|one| one.round.is_some()).count() as u64;
     let below = html! {
-        span #count data-live { b { (format::count(found.len() as u64)) } " models, " b { (format::count(open)) } " rounds open" }
+        span #count data-live { b { (format::count(found.len() as u64)) } (if found.len() == 1 { " model, " } else { " models, " })
+            b { (format::count(open)) } (if open == 1 { " round is open" } else { " rounds are open" }) }
     };
     let content = html! { div #rounds.card.flush data-live { (list(frame, found)) } };
     around(frame, Tab::Rounds, &below, &content)
@@ -35,12 +36,12 @@ fn list(frame: Frame, found: &[RetrainView]) -> Markup {
                             th scope="row" { a href=(frame.scope.page(&format!("/retraining/{}", one.model))) { (one.model) } }
                             td data-name="Policy" { @match &one.policy { Some(policy) => { (policy.mode) }, None => { span.dim { "none" } } } }
                             td.end data-name="Round" { (one.round.as_ref().map_or(one.rounds, |round| round.number)) }
-                            td data-name="Stage" {
+                            td data-name="Stage" { div {
                                 @match &one.round {
                                     Some(round) => { (parts::badge("busy", Icon::Arrows, round.stage.words())) " " (parts::ago(round.since)) }
                                     None => { span.dim { "none is open" } }
                                 }
-                            }
+                            } }
                             td data-name="Waits for" { span.text { (one.waits) } }
                         }
                     }

@@ -33,7 +33,8 @@ pub(in crate::dashboard) fn page(
     trainings: &[TrainingView],
 ) -> Markup {
     let below = html! {
-        span #count data-live { b { (format::count(policies.len() as u64)) } " policies, " b { (format::count(trainings.len() as u64)) } " trainings" }
+        span #count data-live { b { (format::count(policies.len() as u64)) } (if policies.len() == 1 { " policy, " } else { " policies, " })
+            b { (format::count(trainings.len() as u64)) } (if trainings.len() == 1 { " training" } else { " trainings" }) }
     };
     let may = frame.may(Permission::Administer);
     let content = html! {
@@ -69,15 +70,16 @@ fn one(frame: Frame, policy: &RetrainPolicyView, may: bool) -> Markup {
             h2 id=(title) { a href=(frame.scope.page(&format!("/retraining/{model}"))) { (model) } }
             p.small.dim { (policy.mode) " · " (policy.by) " " (parts::ago(policy.updated)) }
             @if may {
-                (editor(frame, model.as_str(), &policy.text))
-                button.danger.small type="button" data-ask="remove" data-method="DELETE" data-what={ "the policy of " (model) }
-                    data-send=(path) { "Remove …" }
+                (editor(frame, model.as_str(), &policy.text, &html! {
+                    button.danger type="button" data-ask="remove" data-method="DELETE" data-what={ "the policy of " (model) }
+                        data-send=(path) { "Remove …" }
+                }))
             } @else { pre.code { (policy.text) } }
         }
     }
 }
 
-fn editor(frame: Frame, id: &str, text: &str) -> Markup {
+fn editor(frame: Frame, id: &str, text: &str, more: &Markup) -> Markup {
     let field = format!("text-{id}");
     let list = format!("problems-{id}");
     html! {
@@ -90,6 +92,7 @@ fn editor(frame: Frame, id: &str, text: &str) -> Markup {
             div.buttons {
                 button type="button" data-check=(frame.scope.api("/retraining/check")) { "Check" }
                 button.primary type="submit" { "Write" }
+                (more)
             }
             (form::answer(&format!("answer-{id}")))
         }
@@ -101,7 +104,7 @@ fn new(frame: Frame) -> Markup {
         section.card aria-labelledby="new-title" {
             h2 #new-title { "Another policy" }
             p.dim { "YAML or JSON, as " code { "tern retrain policy set FILE" } " takes it; docs/retraining.md says what each line means." }
-            (editor(frame, "new", EXAMPLE))
+            (editor(frame, "new", EXAMPLE, &html! {}))
         }
     }
 }
