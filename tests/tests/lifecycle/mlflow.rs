@@ -1,6 +1,6 @@
 //! The unmodified MLflow client against a hub as it ships: TLS, a token, a role.
 
-use std::{path::PathBuf, process::Output};
+use std::{path::Path, process::Output};
 
 use serde_json::Value;
 use tern_tests::{
@@ -14,8 +14,8 @@ use super::python::{done, python, speaking, token};
 const MODULES: &str = "mlflow, onnx, sklearn";
 
 /// Runs parts of the client's script with this token.
-fn client(fleet: &Fleet, python: &PathBuf, token: &str, parts: &[&str]) -> Output {
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/lifecycle/client.py");
+fn client(fleet: &Fleet, python: &Path, token: &str, parts: &[&str]) -> Output {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lifecycle/client.py");
     speaking(fleet, python, token)
         .arg(script)
         .args(parts)

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Output},
 };
 
@@ -30,7 +30,7 @@ pub(crate) fn token(fleet: &Fleet, role: &str) -> String {
 }
 
 /// A program that runs in the fleet's directory and finds its hub, as MLflow's client and as `tern` do.
-pub(crate) fn speaking(fleet: &Fleet, python: &PathBuf, token: &str) -> Command {
+pub(crate) fn speaking(fleet: &Fleet, python: &Path, token: &str) -> Command {
     let ca = fleet.dir().join("hub.ca.pem");
     fs::write(&ca, fleet.hub.ca(&["export"])).expect("a file of the test");
     let mut command = Command::new(python);

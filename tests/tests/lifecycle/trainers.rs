@@ -21,7 +21,7 @@ use super::python::{done, python, speaking, token};
 const MODULES: &str = "mlflow, numpy, onnx, pyarrow, sklearn, skl2onnx";
 
 /// A dataset version of digits in `dir`, with 60 captures from fog among its rows to train on.
-fn dataset_in(dir: &Path, python: &PathBuf) -> PathBuf {
+fn dataset_in(dir: &Path, python: &Path) -> PathBuf {
     let file = |name: &str| dir.join(format!("{name}.csv"));
     let parts: [(&str, &[&str]); 3] = [
         ("train", &["--part", "train"]),
