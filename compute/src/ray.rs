@@ -295,7 +295,9 @@ mod tests {
             .insert("KEY".into(), Variable::Secret { secret });
         spec.environment = Environment::Venv("/venv".into());
         spec.artifacts = vec!["*.onnx".into()];
-        let problems = submit("a1", KEY, &spec, &Given::new()).unwrap_err();
+        let Err(problems) = submit("a1", KEY, &spec, &Given::new()) else {
+            panic!("it is refused");
+        };
         let places: Vec<&str> = problems.iter().map(|one| one.at.as_str()).collect();
         assert_eq!(places, ["variables.KEY", "environment.venv", "artifacts"]);
     }
