@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use polars::prelude::{
-    Expr, IdxCa, QuantileMethod, UniqueKeepStrategy, col, lit, when,
-};
+use polars::prelude::{Expr, IdxCa, QuantileMethod, UniqueKeepStrategy, col, lit, when};
 use tern_protocol::rest::{BalanceMethod, ColumnKind, OutlierAct, OutlierBounds};
 
 use super::{Preparing, Said, StepError, unfit};
