@@ -55,8 +55,10 @@ pub(super) async fn pass(app: &App) -> Result<bool, StoreError> {
     };
     match make(app, &of).await {
         Ok(()) => {}
-        // It waits as it is.
-        Err(DatasetError::Store(err)) => return Err(err),
+        // The database is away: it waits as it is. What the database holds and nobody can read will not get better.
+        Err(DatasetError::Store(err)) if !matches!(err, StoreError::Value { .. }) => {
+            return Err(err);
+        }
         Err(DatasetError::Stopped) => Ledger::forget(app, of.id()).await?,
         Err(err) => {
             tracing::warn!(
