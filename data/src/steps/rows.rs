@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use polars::prelude::{
-    Expr, IdxCa, NewChunkedArray as _, QuantileMethod, UniqueKeepStrategy, col, lit, when,
+    Expr, IdxCa, QuantileMethod, UniqueKeepStrategy, col, lit, when,
 };
 use tern_protocol::rest::{BalanceMethod, ColumnKind, OutlierAct, OutlierBounds};
 
@@ -128,7 +128,7 @@ impl Preparing {
         let places = self.frame.data.column(PLACE)?.u32()?;
         let train = self.frame.data.column(TRAIN)?.bool()?;
         let mut seen = std::collections::HashSet::new();
-        for (at, (place, train)) in places.iter().zip(train).enumerate() {
+        for (at, (place, train)) in places.iter().zip(train.iter()).enumerate() {
             let place = place.unwrap_or_default();
             // A row that is there more than once has one place.
             keep[at] = train != Some(true) || (kept.contains(&place) && seen.insert(place));
@@ -161,7 +161,7 @@ impl Preparing {
         let train = self.frame.data.column(TRAIN)?.bool()?;
         let mut of: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         let mut others = Vec::new();
-        for (at, (label, train)) in labels.iter().zip(train).enumerate() {
+        for (at, (label, train)) in labels.iter().zip(train.iter()).enumerate() {
             if train == Some(true) {
                 of.entry(label.unwrap_or_default().into())
                     .or_default()
