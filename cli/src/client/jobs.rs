@@ -102,7 +102,7 @@ impl Client {
         Ok(self.http.post(&path, secrets, Patience::Vetting)?.1)
     }
 
-    /// `GET /jobs/{id}/artifacts/{path}`: its bytes, as they come.
+    /// `GET /jobs/{id}/artifact`: its bytes, as they come.
     pub fn job_artifact(
         &self,
         id: JobId,
@@ -110,9 +110,11 @@ impl Client {
         attempt: Option<u32>,
         to: &mut dyn Write,
     ) -> Result<u64, ClientError> {
-        let parts: Vec<String> = path.split('/').map(url_encoded).collect();
-        let path = self.path(&format!("/jobs/{id}/artifacts/{}", parts.join("/")));
-        let parameters = given([("attempt", attempt.map(|number| number.to_string()))]);
+        let parameters = given([
+            ("path", Some(path.to_owned())),
+            ("attempt", attempt.map(|number| number.to_string())),
+        ]);
+        let path = self.path(&format!("/jobs/{id}/artifact"));
         self.http.download(&path, &parameters, to)
     }
 

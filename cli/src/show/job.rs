@@ -76,7 +76,10 @@ pub(crate) fn jobs(all: &[JobView], now: WallTime, look: Look) -> String {
 
 fn resources(of: JobResources) -> String {
     let cores = f64::from(of.cpu_millis) / 1000.0;
-    let mut text = format!("{cores} cores");
+    let mut text = format!(
+        "{cores} core{}",
+        if of.cpu_millis == 1000 { "" } else { "s" }
+    );
     if of.memory > 0 {
         text.push_str(&format!(", {}", bytes(of.memory)));
     }

@@ -40,17 +40,6 @@ pub(super) struct JobPath {
     id: JobId,
 }
 
-/// An artifact in the path.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Path)]
-pub(super) struct ArtifactPath {
-    /// The job.
-    #[param(value_type = u64)]
-    id: JobId,
-    /// Where it was below the working directory.
-    path: String,
-}
-
 /// By what the job is known again.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -103,6 +92,8 @@ pub(super) struct LogParams {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ArtifactParams {
+    /// Where it was below the working directory.
+    path: String,
     /// Of this attempt; of the last that has it by default.
     attempt: Option<u32>,
 }
@@ -140,6 +131,7 @@ pub(super) async fn list_jobs(
     let query = JobsQuery {
         state: params.state,
         open: params.open,
+        over: false,
         person: params.by,
         compute: params.compute,
         before: params.after.map(JobId),
@@ -220,7 +212,7 @@ pub(super) async fn retry_job(
 
 /// Download an artifact of a job.
 #[utoipa::path(
-    get, path = "/jobs/{id}/artifacts/{*path}", tag = "jobs", params(ArtifactPath, ArtifactParams),
+    get, path = "/jobs/{id}/artifact", tag = "jobs", params(JobPath, ArtifactParams),
     responses((
         status = 200, description = "Its bytes",
         body = Vec<u8>, content_type = "application/octet-stream",
@@ -229,8 +221,8 @@ pub(super) async fn retry_job(
 pub(super) async fn job_artifact(
     State(app): State<App>,
     Workspace(workspace): Workspace,
-    Path(ArtifactPath { id, path }): Path<ArtifactPath>,
-    Query(ArtifactParams { attempt }): Query<ArtifactParams>,
+    Path(JobPath { id }): Path<JobPath>,
+    Query(ArtifactParams { path, attempt }): Query<ArtifactParams>,
 ) -> Result<Response, ApiError> {
     let found = jobs::artifact(&app, &workspace, id, attempt, &path).await?;
     let (len, stream) = app.blobs.stream(found.blob.digest).await?;

@@ -33,6 +33,8 @@ pub struct JobsQuery {
     pub state: Option<JobState>,
     /// Only those that are not over.
     pub open: bool,
+    /// Only those that are over.
+    pub over: bool,
     /// Only those of this person.
     pub person: Option<String>,
     /// Only those on this compute.
@@ -137,6 +139,9 @@ pub async fn list(
     }
     if query.open {
         condition += " AND j.ended IS NULL";
+    }
+    if query.over {
+        condition += " AND j.ended IS NOT NULL";
     }
     let rest = format!("ORDER BY j.id DESC LIMIT {}", limit + 1);
     let mut found = rows::select(app.store.read(), &condition, &rest, values).await?;

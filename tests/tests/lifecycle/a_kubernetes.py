@@ -11,7 +11,9 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-CERTIFICATE, KEY, TOKEN = sys.argv[1:4]
+CERTIFICATE, KEY = sys.argv[1:3]
+# What it takes, whatever the file says later.
+TOKEN = open(sys.argv[3]).read().strip()
 NAMES = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
 jobs, secrets, lock = {}, {}, threading.Lock()
 
@@ -68,7 +70,7 @@ class Api(BaseHTTPRequestHandler):
     def handle_all(self):
         length = int(self.headers.get("content-length") or 0)
         body = json.loads(self.rfile.read(length) or b"null")
-        if self.headers.get("authorization") != f"Bearer {open(TOKEN).read().strip()}":
+        if self.headers.get("authorization") != f"Bearer {TOKEN}":
             return self.say(401, {"kind": "Status", "reason": "Unauthorized"})
         url = urlsplit(self.path)
         found = re.match(r"^/(?:apis/batch/v1|api/v1)/namespaces/training/(jobs|secrets|pods)(?:/([^/]+))?(/log)?$", url.path)

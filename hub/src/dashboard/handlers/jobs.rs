@@ -72,6 +72,8 @@ pub(super) async fn list(State(app): State<App>, visit: Visit, ask: Ask) -> Resp
         };
         let all = JobsQuery {
             state: asked.state,
+            // Those that are not stand above it.
+            over: asked.state.is_none(),
             before: before.map(JobId),
             limit: Some(ROWS),
             ..JobsQuery::default()

@@ -45,13 +45,13 @@ fn compute(frame: Frame, one: &ComputeView) -> Markup {
             @if let Some(trouble) = &one.trouble { p.alarm.text { (trouble) } }
             progress max=(cores.max(1)) value=(used.min(cores)) aria-label={ "Cores of " (one.name) " that are taken" } {}
             dl.facts {
-                (parts::fact("Runs", &html! { (format::count(one.running)) " attempts, which take " (resources(one.used)) }))
-                (parts::fact("Waits", &html! { (format::count(one.waiting)) " jobs" }))
+                (parts::fact("Runs", &html! { (format::count(one.running)) @if one.running > 0 { ", with " (resources(one.used)) } }))
+                (parts::fact("Waits", &html! { (format::count(one.waiting)) }))
                 (parts::fact("Units", &html! {
                     (one.units) @if one.kind == ComputeKind::Local { " slots now" } @else { " machines at most" }
                     ", " (scaling.min) " to " (scaling.max)
                     @if scaling.min != scaling.max && one.kind == ComputeKind::Local {
-                        "; more after " (scaling.up_after) " s of a queue, less after " (scaling.idle_after) " s without"
+                        "; more after " (super::span(scaling.up_after)) " of a queue, less after " (super::span(scaling.idle_after)) " without"
                     }
                 }))
                 (parts::fact("One unit has", &resources(one.unit)))
@@ -99,12 +99,12 @@ fn add() -> Markup {
                 input type="hidden" name="scaling.min" value="0" data-json="number";
                 input type="hidden" name="scaling.up_after" value="10" data-json="number";
                 input type="hidden" name="scaling.idle_after" value="300" data-json="number";
-                (Input { id: "compute-name", name: "compute", label: "Name", required: true, ..Input::default() }.draw())
-                (Input { id: "compute-url", name: "url", label: "Address of its dashboard", required: true, placeholder: Some("http://ray.lab:8265"), ..Input::default() }.draw())
-                (number("compute-cores", "unit.cpu_millis", "Cores of one machine", "thousandths", "4"))
-                (number("compute-memory", "unit.memory", "Memory of one machine, in GiB", "gibibytes", "16"))
-                (number("compute-gpus", "unit.gpus", "Graphics processors of one machine", "number", "0"))
-                (number("compute-max", "scaling.max", "Machines at most", "number", "1"))
+                (Input { id: "add-name", name: "compute", label: "Name", required: true, ..Input::default() }.draw())
+                (Input { id: "add-url", name: "url", label: "Address of its dashboard", required: true, placeholder: Some("http://ray.lab:8265"), ..Input::default() }.draw())
+                (number("add-cores", "unit.cpu_millis", "Cores of one machine", "thousandths", "4"))
+                (number("add-memory", "unit.memory", "Memory of one machine, in GiB", "gibibytes", "16"))
+                (number("add-gpus", "unit.gpus", "Graphics processors of one machine", "number", "0"))
+                (number("add-max", "scaling.max", "Machines at most", "number", "1"))
                 div.buttons { button.primary type="submit" { "Add" } }
                 (form::answer("compute-answer"))
             }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use tern_protocol::rest::{JobAttemptView, JobDetail, JobLog, JobProject, LineageOf};
 
-use super::{cost, note, resources, state, took};
+use super::{cost, note, resources, span, state, took};
 use crate::{
     access::role::Permission,
     dashboard::{
@@ -12,6 +12,7 @@ use crate::{
         layout::{self, Frame, Room},
         pages::lineage,
         parts,
+        scope::query,
     },
 };
 
@@ -88,7 +89,7 @@ fn asked(frame: Frame, job: &JobDetail) -> Markup {
                 }
                 @if let Some(dataset) = &of.dataset { (parts::fact("Dataset", &html! { (dataset) })) }
                 (parts::fact("Takes", &resources(of.resources)))
-                (parts::fact("Time limit", &html! { (format::microseconds(of.time_limit as f64 * 1e6)) }))
+                (parts::fact("Time limit", &html! { (span(of.time_limit)) }))
                 (parts::fact("Priority", &html! { (one.priority) }))
                 @if of.retries.most > 0 { (parts::fact("Retries", &html! { (of.retries.most) })) }
                 @for (name, value) in &of.variables {
@@ -114,7 +115,7 @@ fn said(log: &JobLog) -> Markup {
             (parts::empty(&html! { @if log.over { "It said nothing." } @else { "It has not said anything yet." } }))
         } @else {
             @if log.from > 0 { p.small.dim { "The last " (format::bytes(log.next - log.from)) " of " (format::bytes(log.total)) "." } }
-            pre.log tabindex="0" role="region" aria-label="Log" { (log.text) }
+            div.log tabindex="0" role="region" aria-label="Log" { pre { (log.text) } }
         }
     }
 }
@@ -151,17 +152,10 @@ fn artifacts(frame: Frame, job: &JobDetail) -> Markup {
 }
 
 fn address(frame: Frame, job: &JobDetail, attempt: u32, path: &str) -> String {
-    use crate::dashboard::scope::query;
-    let parts: Vec<String> = path
-        .split('/')
-        .map(|part| query(&[("", Some(part))])[2..].to_owned())
-        .collect();
-    let below = format!(
-        "/jobs/{}/artifacts/{}?attempt={attempt}",
-        job.view.id,
-        parts.join("/")
-    );
-    frame.scope.api(&below)
+    let attempt = attempt.to_string();
+    let which = query(&[("path", Some(path)), ("attempt", Some(&attempt))]);
+    let one = format!("/jobs/{}/artifact", job.view.id);
+    format!("{}{which}", frame.scope.api(&one))
 }
 
 fn attempts(frame: Frame, all: &[JobAttemptView]) -> Markup {

@@ -20,7 +20,7 @@ pub(in crate::dashboard) struct Asked {
     pub(in crate::dashboard) after: Option<String>,
 }
 
-/// The page: those that are not over, however many pages the rest has, and the newest of all.
+/// The page: those that are not over, however many pages the rest has, and the newest of the rest.
 pub(in crate::dashboard) fn page(
     frame: Frame,
     asked: &Asked,
@@ -51,10 +51,11 @@ pub(in crate::dashboard) fn page(
             @if all.items.is_empty() {
                 (parts::empty(&html! {
                     @if asked.state.is_some() { "No job in this state." }
+                    @else if !open.is_empty() { "Nothing is over yet." }
                     @else { "No jobs yet. Run one: " code { "tern job run --project . -- python train.py" } "." }
                 }))
             } @else {
-                (table(frame, &all.items, "Jobs"))
+                (table(frame, &all.items, "Over"))
             }
         }
         @if let Some(next) = &all.next {

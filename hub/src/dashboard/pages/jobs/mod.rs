@@ -49,10 +49,22 @@ fn took(job: &JobView, now: WallTime) -> Markup {
     html! { (ms.map_or_else(|| format::NOTHING.into(), |ms| format::microseconds(ms as f64 * 1e3))) }
 }
 
+/// A time that somebody set, in the largest unit that it is whole in.
+fn span(seconds: u64) -> String {
+    let units = [(86_400, "d"), (3_600, "h"), (60, "min")];
+    let whole = units
+        .into_iter()
+        .find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit));
+    whole.map_or_else(
+        || format!("{seconds} s"),
+        |(unit, name)| format!("{} {name}", seconds / unit),
+    )
+}
+
 /// Cores, memory, graphics processors.
 fn resources(of: JobResources) -> Markup {
     html! {
-        (f64::from(of.cpu_millis) / 1000.0) " cores"
+        (f64::from(of.cpu_millis) / 1000.0) @if of.cpu_millis == 1000 { " core" } @else { " cores" }
         @if of.memory > 0 { ", " (format::bytes(of.memory)) }
         @if of.gpus > 0 { ", " (of.gpus) " GPU" }
     }
