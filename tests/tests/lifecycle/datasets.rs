@@ -18,7 +18,7 @@ use tern_tests::{
     package, wait,
 };
 
-/// Two meters that captured twenty inputs each, all with a truth that a person imported.
+/// Two meters that captured fifteen inputs each, all with a truth that a person imported.
 fn labelled(args: &[&str]) -> Fleet {
     let package = package::digits(0);
     let mut fleet = Fleet::with_hub(args);
@@ -28,7 +28,7 @@ fn labelled(args: &[&str]) -> Fleet {
     fleet.serve(package);
     let mut csv = String::from("device,prediction,truth\n");
     for (at, agent) in fleet.agents.iter().enumerate() {
-        for input in &package.samples()[at * 20..at * 20 + 20] {
+        for input in &package.samples()[at * 15..at * 15 + 15] {
             let answer = agent.infer(input);
             let class = &package.classes[answer.class()];
             writeln!(csv, "{},{},{class}", agent.device(), answer.prediction).expect("a String");
@@ -38,7 +38,7 @@ fn labelled(args: &[&str]) -> Fleet {
     wait::until("all captures at the hub", || {
         let captures = client.captures(&CaptureQuery::default()).all();
         let captures = captures.map_err(|err| err.to_string())?.len();
-        wait::that(captures == 40, || captures.to_string())
+        wait::that(captures == 30, || captures.to_string())
     });
     let path = fleet.dir().join("labels.csv");
     fs::write(&path, csv).expect("a file of the test");
@@ -94,7 +94,7 @@ fn captures_and_labels_become_versions_that_are_got_compared_and_named_by_models
         .iter()
         .map(|s| rows(&built, s))
         .sum();
-    assert_eq!(all, 40, "{built}");
+    assert_eq!(all, 30, "{built}");
     let some = tern_json(&fleet, &["dataset", "rows", "digits", "--limit", "3"]);
     assert_eq!(some[0]["values"].as_array().map(Vec::len), Some(64));
     assert_eq!(some[0]["source"], "import");
@@ -122,7 +122,7 @@ fn captures_and_labels_become_versions_that_are_got_compared_and_named_by_models
     let diff = tern_json(&fleet, &["dataset", "diff", "digits@1", "digits@2"]);
     assert_eq!(
         (&diff["common"], &diff["relabelled"]),
-        (&40.into(), &0.into())
+        (&30.into(), &0.into())
     );
 
     // A model says what it was trained on.
@@ -194,7 +194,7 @@ fn what_is_deleted_is_in_no_version_and_its_versions_are_withdrawn() {
     );
     // The newest that is done holds what is left.
     let next = tern_json(&fleet, &["dataset", "build", "digits", "--model", MODEL]);
-    assert_eq!(rows(&next, "train") + rows(&next, "held-out"), 20);
+    assert_eq!(rows(&next, "train") + rows(&next, "held-out"), 15);
     assert_eq!(show(&fleet, "others")["dataset"]["withdrawn"], Value::Null);
 }
 
@@ -270,10 +270,10 @@ fn files_with_other_columns_are_refused_unless_that_is_meant() {
     let first = tern_json(&fleet, &splits);
     assert_eq!((rows(&first, "train"), rows(&first, "held-out")), (2, 1));
 
-    let other = file(&fleet, "other.csv", "colour,weight,fault\nred,1,yes\n");
+    let other = file(&fleet, "other.csv", "colour,mass,fault\nred,1,yes\n");
     let import = ["dataset", "import", "parts", &other, "--label", "fault"];
     let ran = tern(&fleet, &[&import[..], &["--json"]].concat());
-    refused(&ran, "column `size` is missing; column `weight` is new");
+    refused(&ran, "column `size` is missing; column `mass` is new");
     let meant = tern_json(&fleet, &[&import[..], &["--new-schema"]].concat());
     assert_eq!(
         (meant["number"].as_u64(), meant["state"].as_str()),
