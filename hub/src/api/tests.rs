@@ -270,6 +270,7 @@ async fn every_route_is_documented_and_every_reference_resolves() {
         "get /accuracy",
         "get /models/{model}/versions/{version}/truth",
         "get /labelling/{model}",
+        "get /lineage",
         "put /labelling/{model}",
         "post /labelling/{model}/next",
         "post /labelling/{model}/say",

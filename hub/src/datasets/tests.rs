@@ -354,8 +354,8 @@ async fn files_are_described_checked_and_refused_with_a_reason() {
 
     for (csv, why) in [
         (
-            "colour,weight,fault\nred,1,yes\n",
-            "column `size` is missing; column `weight` is new",
+            "colour,mass,fault\nred,1,yes\n",
+            "column `size` is missing; column `mass` is new",
         ),
         (
             "colour,size,fault\nred,large,yes\n",

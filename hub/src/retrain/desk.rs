@@ -36,10 +36,10 @@ impl Desk {
         if running.contains_key(&(of.clone(), key)) {
             return;
         }
-        let (desk, own) = (self.clone(), (of.clone(), key));
+        // Also when the work is aborted, before it began too, or panics.
+        let leave = Leave(self.clone(), (of.clone(), key));
         let task = tokio::spawn(async move {
-            // Also when the work is aborted or panics.
-            let _leave = Leave(desk, own);
+            let _leave = leave;
             work.await;
         });
         running.insert((of.clone(), key), task.abort_handle());

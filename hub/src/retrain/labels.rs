@@ -91,7 +91,7 @@ async fn there(
         AND ($3 = '' OR c.site = $3) AND c.summary IS NULL \
         AND NOT EXISTS (SELECT 1 FROM label l WHERE l.workspace = c.workspace AND l.device = c.device \
         AND l.boot = c.boot AND l.number = c.number)";
-    let devices = "SELECT COUNT(DISTINCT s.device) AS n FROM slot s JOIN device d \
+    let devices = "SELECT COUNT(DISTINCT s.device) AS n FROM slot s LEFT JOIN device d \
         ON d.workspace = s.workspace AND d.id = s.device \
         WHERE s.workspace = $1 AND s.assigned_model = $2 AND ($3 = '' OR d.site = $3)";
     let mut counts = [0, 0];

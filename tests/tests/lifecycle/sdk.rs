@@ -48,10 +48,13 @@ fn pytest(files: &[&str]) {
 #[test]
 fn the_package_asks_a_hub_and_what_is_in_the_tree_is_its_api() {
     pytest(&[
+        "test_datasets.py",
         "test_generated.py",
         "test_http.py",
+        "test_jobs.py",
         "test_loop.py",
         "test_package.py",
+        "test_proposals.py",
     ]);
 }
 

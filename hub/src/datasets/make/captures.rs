@@ -101,7 +101,7 @@ impl Wanted<'_> {
         let build = self.build;
         let select = Select::new(
             format!(
-                "SELECT c.id, c.device, c.boot, c.number, c.site, c.version, c.at, l.probability, {columns}, l.truth, \
+                "SELECT c.id, c.device, c.boot, c.number, c.site, c.version, c.at, c.probability, {columns}, l.truth, \
                  l.truth_number, l.source FROM capture c \
                  JOIN label l ON l.workspace = c.workspace AND l.device = c.device AND l.boot = c.boot \
                  AND l.number = c.number \

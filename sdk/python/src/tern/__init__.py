@@ -19,6 +19,7 @@ from .api import types
 from .captures import Capture
 from .errors import Problem, TernError
 from .hub import Hub, connect
+from .jobs import Job, NotSucceeded
 from .labels import Imported, Label
 from .models import Published
 from .rollouts import NotComplete, Rollout
@@ -30,8 +31,10 @@ __all__ = [
     "Capture",
     "Hub",
     "Imported",
+    "Job",
     "Label",
     "NotComplete",
+    "NotSucceeded",
     "Problem",
     "Published",
     "Rollout",

@@ -13,8 +13,11 @@ from ._http import ANSWER, RETRIES, Http
 from .api import types as t
 from .api.calls import Calls
 from .captures import Captures
+from .datasets import Datasets
+from .jobs import Jobs
 from .labels import Labels
 from .models import Models
+from .proposals import Proposals
 from .rollouts import Rollouts
 
 
@@ -57,6 +60,12 @@ class Hub:
         """Inputs from the field with what was predicted."""
         self.labels = Labels(self.api)
         """What was right."""
+        self.proposals = Proposals(self.api)
+        """What rounds of retraining ask: list, agree, decline."""
+        self.datasets = Datasets(self.api)
+        """Dataset versions: make, look, write out."""
+        self.jobs = Jobs(self.api)
+        """Commands with an environment, data and limits: submit, wait, read, cancel."""
 
     def __repr__(self) -> str:
         return f"Hub({self.url!r}, workspace={self.workspace!r})"

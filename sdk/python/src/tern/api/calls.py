@@ -103,6 +103,45 @@ class Calls(_Caller):
             ),
         )
 
+    def add_datastore(
+        self,
+        body: t.NewDatastore,
+        *,
+        timeout: float | None = None,
+    ) -> t.DatastoreView:
+        """`POST /datastores`: Add a datastore, or change the one of this name."""
+        return _t.cast(
+            "t.DatastoreView",
+            self._json(
+                "POST",
+                f"/api/v1/w/{self._workspace}/datastores",
+                body=body,
+                timeout=timeout,
+            ),
+        )
+
+    def answer_proposal(
+        self,
+        id: int,
+        body: t.ProposalAnswer,
+        *,
+        timeout: float | None = None,
+    ) -> t.ProposalView:
+        """`POST /proposals/{id}/say`: Answer a question: `publish` is needed for what becomes of models,
+        `operate` for what becomes of devices, and to be named where the policy names people.
+
+        - id: Its number.
+        """
+        return _t.cast(
+            "t.ProposalView",
+            self._json(
+                "POST",
+                f"/api/v1/w/{self._workspace}/proposals/{self._segment(id)}/say",
+                body=body,
+                timeout=timeout,
+            ),
+        )
+
     def apply_rules(
         self,
         body: t.RuleText,
@@ -197,6 +236,27 @@ class Calls(_Caller):
             self._json(
                 "POST",
                 f"/api/v1/w/{self._workspace}/capture-requests/{self._segment(id)}/cancel",
+                timeout=timeout,
+            ),
+        )
+
+    def cancel_job(
+        self,
+        id: int,
+        *,
+        timeout: float | None = None,
+    ) -> t.JobDetail:
+        """`POST /jobs/{id}/cancel`: End a job.
+
+        One that runs is asked to end, and ended with all of its processes if it does not.
+
+        - id: Its number.
+        """
+        return _t.cast(
+            "t.JobDetail",
+            self._json(
+                "POST",
+                f"/api/v1/w/{self._workspace}/jobs/{self._segment(id)}/cancel",
                 timeout=timeout,
             ),
         )
@@ -331,6 +391,25 @@ class Calls(_Caller):
             self._json(
                 "POST",
                 f"/api/v1/w/{self._workspace}/plans/check",
+                body=body,
+                timeout=timeout,
+            ),
+        )
+
+    def check_policy(
+        self,
+        body: t.RetrainText,
+        *,
+        timeout: float | None = None,
+    ) -> t.RetrainCheck:
+        """`POST /retraining/check`: Say what is wrong with a policy, line by line, and what it names that is not
+        there; nothing is changed.
+        """
+        return _t.cast(
+            "t.RetrainCheck",
+            self._json(
+                "POST",
+                f"/api/v1/w/{self._workspace}/retraining/check",
                 body=body,
                 timeout=timeout,
             ),
@@ -498,6 +577,27 @@ class Calls(_Caller):
             ),
         )
 
+    def diff_datasets(
+        self,
+        dataset: str,
+        other: str,
+        *,
+        timeout: float | None = None,
+    ) -> t.DatasetDiff:
+        """`GET /datasets/{dataset}/diff/{other}`: Compare two versions, row by row.
+
+        - dataset: One version.
+        - other: The other.
+        """
+        return _t.cast(
+            "t.DatasetDiff",
+            self._json(
+                "GET",
+                f"/api/v1/w/{self._workspace}/datasets/{self._segment(dataset)}/diff/{self._segment(other)}",
+                timeout=timeout,
+            ),
+        )
+
     def disable_user(
         self,
         user: str,
@@ -655,6 +755,24 @@ class Calls(_Caller):
             timeout=timeout,
         )
 
+    def get_dataset_file(
+        self,
+        dataset: str,
+        file: str,
+        *,
+        timeout: float | None = None,
+    ) -> _Download:
+        """`GET /datasets/{dataset}/files/{file}`: Download a file of a version.
+
+        - dataset: `NAME@NUMBER`, `NAME` for the newest that is done, or an id.
+        - file: Name of the file: `dataset.json`, `train.parquet`, `held-out.parquet`, `kept-out.parquet`.
+        """
+        return self._bytes(
+            "GET",
+            f"/api/v1/w/{self._workspace}/datasets/{self._segment(dataset)}/files/{self._segment(file)}",
+            timeout=timeout,
+        )
+
     def hand_in_signatures(
         self,
         body: t.Signatures,
@@ -772,6 +890,55 @@ class Calls(_Caller):
                 "POST",
                 f"/api/v1/w/{self._workspace}/invitations",
                 body=body,
+                timeout=timeout,
+            ),
+        )
+
+    def job_artifact(
+        self,
+        id: int,
+        *,
+        path: str,
+        attempt: int | None = None,
+        timeout: float | None = None,
+    ) -> _Download:
+        """`GET /jobs/{id}/artifact`: Download an artifact of a job.
+
+        - id: Its number.
+        - path: Where it was below the working directory.
+        - attempt: Of this attempt; of the last that has it by default.
+        """
+        return self._bytes(
+            "GET",
+            f"/api/v1/w/{self._workspace}/jobs/{self._segment(id)}/artifact",
+            query={"path": path, "attempt": attempt},
+            timeout=timeout,
+        )
+
+    def job_log(
+        self,
+        id: int,
+        *,
+        attempt: int | None = None,
+        offset: int | None = None,
+        most: int | None = None,
+        wait_s: int | None = None,
+        timeout: float | None = None,
+    ) -> t.JobLog:
+        """`GET /jobs/{id}/log`: Read the log of a job, also while it runs.
+
+        - id: Its number.
+        - attempt: Of this attempt; of the last by default.
+        - offset: From this place on: the `next` of the answer before.
+        - most: At most so many bytes, up to 262,144.
+        - wait_s: How long to wait for more if there is nothing yet, in seconds, up to 25.
+        """
+        return _t.cast(
+            "t.JobLog",
+            self._json(
+                "GET",
+                f"/api/v1/w/{self._workspace}/jobs/{self._segment(id)}/log",
+                query={"attempt": attempt, "offset": offset, "most": most, "wait_s": wait_s},
                 timeout=timeout,
             ),
         )
@@ -1016,6 +1183,56 @@ class Calls(_Caller):
             ),
         )
 
+    def list_computes(
+        self,
+        *,
+        timeout: float | None = None,
+    ) -> _Pages[t.ComputeView]:
+        """`GET /computes`: List computes."""
+        return _t.cast(
+            "_Pages[t.ComputeView]",
+            self._list(
+                "GET",
+                f"/api/v1/w/{self._workspace}/computes",
+                timeout=timeout,
+            ),
+        )
+
+    def list_datasets(
+        self,
+        *,
+        name: str | None = None,
+        timeout: float | None = None,
+    ) -> _Pages[t.DatasetView]:
+        """`GET /datasets`: List datasets: of each the newest version, or all versions of one.
+
+        - name: All versions of this dataset; without, the newest of each.
+        """
+        return _t.cast(
+            "_Pages[t.DatasetView]",
+            self._list(
+                "GET",
+                f"/api/v1/w/{self._workspace}/datasets",
+                query={"name": name},
+                timeout=timeout,
+            ),
+        )
+
+    def list_datastores(
+        self,
+        *,
+        timeout: float | None = None,
+    ) -> _Pages[t.DatastoreView]:
+        """`GET /datastores`: List datastores: where files to import are."""
+        return _t.cast(
+            "_Pages[t.DatastoreView]",
+            self._list(
+                "GET",
+                f"/api/v1/w/{self._workspace}/datastores",
+                timeout=timeout,
+            ),
+        )
+
     def list_devices(
         self,
         *,
@@ -1164,6 +1381,61 @@ class Calls(_Caller):
             ),
         )
 
+    def list_jobs(
+        self,
+        *,
+        state: _t.Literal["queued", "preparing", "running", "succeeded", "failed", "cancelled"] | None = None,
+        open: bool | None = None,
+        by: str | None = None,
+        compute: str | None = None,
+        after: int | None = None,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> _Pages[t.JobView]:
+        """`GET /jobs`: List jobs, the newest first.
+
+        - state: Only those in this state.
+        - open: `true`: only those that are not over.
+        - by: Only those of this account.
+        - compute: Only those on this compute.
+        - limit: Jobs on the page, at most 1,000; 100 by default.
+
+        Further pages are fetched as the items are asked for; `after` begins behind an item, and `limit` is
+        the size of a page.
+        """
+        return _t.cast(
+            "_Pages[t.JobView]",
+            self._pages(
+                "GET",
+                f"/api/v1/w/{self._workspace}/jobs",
+                query={"state": state, "open": open, "by": by, "compute": compute, "after": after, "limit": limit},
+                timeout=timeout,
+            ),
+        )
+
+    def list_lessons(
+        self,
+        *,
+        model: str | None = None,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> _Pages[t.LessonView]:
+        """`GET /retraining/lessons`: List what rounds taught: also, and above all, challengers that were
+        rejected, and why.
+
+        - model: Only of this model.
+        - limit: How many at most; 100 by default, 1,000 at most.
+        """
+        return _t.cast(
+            "_Pages[t.LessonView]",
+            self._list(
+                "GET",
+                f"/api/v1/w/{self._workspace}/retraining/lessons",
+                query={"model": model, "limit": limit},
+                timeout=timeout,
+            ),
+        )
+
     def list_members(
         self,
         *,
@@ -1218,6 +1490,31 @@ class Calls(_Caller):
             ),
         )
 
+    def list_proposals(
+        self,
+        *,
+        model: str | None = None,
+        all: bool | None = None,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> _Pages[t.ProposalView]:
+        """`GET /proposals`: List what rounds of retraining ask people: what waits for an answer, unless asked
+        otherwise.
+
+        - model: Only of this model.
+        - all: `true`: those that wait for nobody any more, too.
+        - limit: How many at most; 100 by default, 1,000 at most.
+        """
+        return _t.cast(
+            "_Pages[t.ProposalView]",
+            self._list(
+                "GET",
+                f"/api/v1/w/{self._workspace}/proposals",
+                query={"model": model, "all": all, "limit": limit},
+                timeout=timeout,
+            ),
+        )
+
     def list_quarantine(
         self,
         *,
@@ -1235,6 +1532,21 @@ class Calls(_Caller):
                 "GET",
                 f"/api/v1/w/{self._workspace}/quarantine",
                 query={"device": device},
+                timeout=timeout,
+            ),
+        )
+
+    def list_retraining(
+        self,
+        *,
+        timeout: float | None = None,
+    ) -> _Pages[t.RetrainView]:
+        """`GET /retraining`: List the models that are trained anew, and how that stands."""
+        return _t.cast(
+            "_Pages[t.RetrainView]",
+            self._list(
+                "GET",
+                f"/api/v1/w/{self._workspace}/retraining",
                 timeout=timeout,
             ),
         )
@@ -1372,6 +1684,21 @@ class Calls(_Caller):
             ),
         )
 
+    def list_trainings(
+        self,
+        *,
+        timeout: float | None = None,
+    ) -> _Pages[t.TrainingView]:
+        """`GET /retraining/trainings`: List the trainings: jobs that are kept to train challengers by."""
+        return _t.cast(
+            "_Pages[t.TrainingView]",
+            self._list(
+                "GET",
+                f"/api/v1/w/{self._workspace}/retraining/trainings",
+                timeout=timeout,
+            ),
+        )
+
     def list_users(
         self,
         *,
@@ -1448,6 +1775,28 @@ class Calls(_Caller):
             timeout=timeout,
         )
 
+    def make_dataset(
+        self,
+        body: t.NewDataset,
+        *,
+        timeout: float | None = None,
+    ) -> t.DatasetView:
+        """`POST /datasets`: Have a version of a dataset made: of captures and labels, of files, or of another
+        version.
+
+        It is made in the background. Files are uploaded before, each with `PUT /blobs/{digest}`, or are in a
+        datastore. Asked again with the same `key`, the version that was begun with it is the answer.
+        """
+        return _t.cast(
+            "t.DatasetView",
+            self._json(
+                "POST",
+                f"/api/v1/w/{self._workspace}/datasets",
+                body=body,
+                timeout=timeout,
+            ),
+        )
+
     def make_silence(
         self,
         body: t.NewSilence,
@@ -1494,6 +1843,28 @@ class Calls(_Caller):
             self._json(
                 "POST",
                 f"/api/v1/w/{self._workspace}/labelling/{self._segment(model)}/next",
+                body=body,
+                timeout=timeout,
+            ),
+        )
+
+    def open_round(
+        self,
+        model: str,
+        body: t.NewRound,
+        *,
+        timeout: float | None = None,
+    ) -> t.RetrainView:
+        """`POST /models/{model}/retraining/rounds`: Open a round now, although nothing else calls for one. What
+        the policy asks of labels, budget and people holds.
+
+        - model: Name of the model.
+        """
+        return _t.cast(
+            "t.RetrainView",
+            self._json(
+                "POST",
+                f"/api/v1/w/{self._workspace}/models/{self._segment(model)}/retraining/rounds",
                 body=body,
                 timeout=timeout,
             ),
@@ -1697,6 +2068,59 @@ class Calls(_Caller):
             ),
         )
 
+    def remove_compute(
+        self,
+        name: str,
+        *,
+        timeout: float | None = None,
+    ) -> None:
+        """`DELETE /api/v1/computes/{name}`: Remove a compute on which nothing runs.
+
+        - name: Its name.
+        """
+        self._tell(
+            "DELETE",
+            f"/api/v1/computes/{self._segment(name)}",
+            timeout=timeout,
+        )
+
+    def remove_dataset(
+        self,
+        dataset: str,
+        *,
+        timeout: float | None = None,
+    ) -> t.DatasetView:
+        """`DELETE /datasets/{dataset}`: Remove the files of a version.
+
+        That there was one stays known, with what was trained on it, and its number is not given again.
+
+        - dataset: `NAME@NUMBER`, `NAME` for the newest that is done, or an id.
+        """
+        return _t.cast(
+            "t.DatasetView",
+            self._json(
+                "DELETE",
+                f"/api/v1/w/{self._workspace}/datasets/{self._segment(dataset)}",
+                timeout=timeout,
+            ),
+        )
+
+    def remove_datastore(
+        self,
+        name: str,
+        *,
+        timeout: float | None = None,
+    ) -> None:
+        """`DELETE /datastores/{name}`: Remove a datastore; what was imported from it stays.
+
+        - name: Its name.
+        """
+        self._tell(
+            "DELETE",
+            f"/api/v1/w/{self._workspace}/datastores/{self._segment(name)}",
+            timeout=timeout,
+        )
+
     def remove_factor(
         self,
         body: t.Confirm,
@@ -1724,6 +2148,22 @@ class Calls(_Caller):
         self._tell(
             "DELETE",
             f"/api/v1/w/{self._workspace}/members/{self._segment(user)}",
+            timeout=timeout,
+        )
+
+    def remove_policy(
+        self,
+        model: str,
+        *,
+        timeout: float | None = None,
+    ) -> None:
+        """`DELETE /models/{model}/retraining/policy`: Remove the policy of a model; a round that is open ends.
+
+        - model: Name of the model.
+        """
+        self._tell(
+            "DELETE",
+            f"/api/v1/w/{self._workspace}/models/{self._segment(model)}/retraining/policy",
             timeout=timeout,
         )
 
@@ -1759,6 +2199,22 @@ class Calls(_Caller):
         self._tell(
             "DELETE",
             f"/api/v1/w/{self._workspace}/models/{self._segment(model)}/plans/{self._segment(name)}",
+            timeout=timeout,
+        )
+
+    def remove_training(
+        self,
+        name: str,
+        *,
+        timeout: float | None = None,
+    ) -> None:
+        """`DELETE /retraining/trainings/{name}`: Remove a training that no policy names.
+
+        - name: Its name.
+        """
+        self._tell(
+            "DELETE",
+            f"/api/v1/w/{self._workspace}/retraining/trainings/{self._segment(name)}",
             timeout=timeout,
         )
 
@@ -1833,6 +2289,27 @@ class Calls(_Caller):
             self._json(
                 "POST",
                 f"/api/v1/w/{self._workspace}/rollouts/{self._segment(id)}/resume",
+                timeout=timeout,
+            ),
+        )
+
+    def retry_job(
+        self,
+        id: int,
+        body: t.JobRetry,
+        *,
+        timeout: float | None = None,
+    ) -> t.JobDetail:
+        """`POST /jobs/{id}/retry`: Do a job that is over once more, as a job of its own.
+
+        - id: Its number.
+        """
+        return _t.cast(
+            "t.JobDetail",
+            self._json(
+                "POST",
+                f"/api/v1/w/{self._workspace}/jobs/{self._segment(id)}/retry",
+                body=body,
                 timeout=timeout,
             ),
         )
@@ -1922,6 +2399,23 @@ class Calls(_Caller):
             ),
         )
 
+    def save_policy(
+        self,
+        body: t.RetrainText,
+        *,
+        timeout: float | None = None,
+    ) -> t.RetrainPolicyView:
+        """`POST /retraining/policies`: Write a policy over the one that its model has."""
+        return _t.cast(
+            "t.RetrainPolicyView",
+            self._json(
+                "POST",
+                f"/api/v1/w/{self._workspace}/retraining/policies",
+                body=body,
+                timeout=timeout,
+            ),
+        )
+
     def save_rule(
         self,
         name: str,
@@ -1967,6 +2461,27 @@ class Calls(_Caller):
             ),
         )
 
+    def save_training(
+        self,
+        name: str,
+        body: t.RetrainText,
+        *,
+        timeout: float | None = None,
+    ) -> t.TrainingView:
+        """`PUT /retraining/trainings/{name}`: Write a training over that of the same name.
+
+        - name: Its name.
+        """
+        return _t.cast(
+            "t.TrainingView",
+            self._json(
+                "PUT",
+                f"/api/v1/w/{self._workspace}/retraining/trainings/{self._segment(name)}",
+                body=body,
+                timeout=timeout,
+            ),
+        )
+
     def say(
         self,
         model: str,
@@ -1983,6 +2498,27 @@ class Calls(_Caller):
             self._json(
                 "POST",
                 f"/api/v1/w/{self._workspace}/labelling/{self._segment(model)}/say",
+                body=body,
+                timeout=timeout,
+            ),
+        )
+
+    def set_compute(
+        self,
+        name: str,
+        body: t.ComputeSettings,
+        *,
+        timeout: float | None = None,
+    ) -> t.ComputeView:
+        """`PUT /api/v1/computes/{name}`: Add a compute, or change it.
+
+        - name: Its name.
+        """
+        return _t.cast(
+            "t.ComputeView",
+            self._json(
+                "PUT",
+                f"/api/v1/computes/{self._segment(name)}",
                 body=body,
                 timeout=timeout,
             ),
@@ -2084,6 +2620,25 @@ class Calls(_Caller):
             ),
         )
 
+    def show_compute(
+        self,
+        name: str,
+        *,
+        timeout: float | None = None,
+    ) -> t.ComputeView:
+        """`GET /computes/{name}`: Show a compute.
+
+        - name: Its name.
+        """
+        return _t.cast(
+            "t.ComputeView",
+            self._json(
+                "GET",
+                f"/api/v1/w/{self._workspace}/computes/{self._segment(name)}",
+                timeout=timeout,
+            ),
+        )
+
     def show_curve(
         self,
         run: str,
@@ -2102,6 +2657,26 @@ class Calls(_Caller):
                 "GET",
                 f"/api/v1/w/{self._workspace}/runs/{self._segment(run)}/curve",
                 query={"metric": metric},
+                timeout=timeout,
+            ),
+        )
+
+    def show_dataset(
+        self,
+        dataset: str,
+        *,
+        timeout: float | None = None,
+    ) -> t.DatasetDetail:
+        """`GET /datasets/{dataset}`: Show a version: what it is, what it was made from, what was made of it and
+        trained on it.
+
+        - dataset: `NAME@NUMBER`, `NAME` for the newest that is done, or an id.
+        """
+        return _t.cast(
+            "t.DatasetDetail",
+            self._json(
+                "GET",
+                f"/api/v1/w/{self._workspace}/datasets/{self._segment(dataset)}",
                 timeout=timeout,
             ),
         )
@@ -2179,6 +2754,25 @@ class Calls(_Caller):
             ),
         )
 
+    def show_job(
+        self,
+        id: int,
+        *,
+        timeout: float | None = None,
+    ) -> t.JobDetail:
+        """`GET /jobs/{id}`: Show a job, with its attempts and what they made.
+
+        - id: Its number.
+        """
+        return _t.cast(
+            "t.JobDetail",
+            self._json(
+                "GET",
+                f"/api/v1/w/{self._workspace}/jobs/{self._segment(id)}",
+                timeout=timeout,
+            ),
+        )
+
     def show_labelling(
         self,
         model: str,
@@ -2194,6 +2788,30 @@ class Calls(_Caller):
             self._json(
                 "GET",
                 f"/api/v1/w/{self._workspace}/labelling/{self._segment(model)}",
+                timeout=timeout,
+            ),
+        )
+
+    def show_lineage(
+        self,
+        *,
+        of: str,
+        way: str | None = None,
+        timeout: float | None = None,
+    ) -> t.LineageView:
+        """`GET /lineage`: Tell where something comes from and what became of it: predictions, versions, runs,
+        code, jobs, datasets, captures, labels, people, rounds of retraining, rollouts, devices.
+
+        - of: `version:MODEL/N`, `dataset:NAME@N`, `run:ID`, `job:N`, `rollout:N`, `round:MODEL/N`,
+          `device:ID`, `prediction:DEVICE/BOOT-NUMBER`, `code:DIGEST` or `person:NAME`.
+        - way: What it comes from, what became of it, or both.
+        """
+        return _t.cast(
+            "t.LineageView",
+            self._json(
+                "GET",
+                f"/api/v1/w/{self._workspace}/lineage",
+                query={"of": of, "way": way},
                 timeout=timeout,
             ),
         )
@@ -2232,6 +2850,64 @@ class Calls(_Caller):
             ),
         )
 
+    def show_policy(
+        self,
+        model: str,
+        *,
+        timeout: float | None = None,
+    ) -> t.RetrainPolicyView:
+        """`GET /models/{model}/retraining/policy`: Show the policy by which a model is trained anew.
+
+        - model: Name of the model.
+        """
+        return _t.cast(
+            "t.RetrainPolicyView",
+            self._json(
+                "GET",
+                f"/api/v1/w/{self._workspace}/models/{self._segment(model)}/retraining/policy",
+                timeout=timeout,
+            ),
+        )
+
+    def show_proposal(
+        self,
+        id: int,
+        *,
+        timeout: float | None = None,
+    ) -> t.ProposalView:
+        """`GET /proposals/{id}`: Show a question with its evidence, and what people said.
+
+        - id: Its number.
+        """
+        return _t.cast(
+            "t.ProposalView",
+            self._json(
+                "GET",
+                f"/api/v1/w/{self._workspace}/proposals/{self._segment(id)}",
+                timeout=timeout,
+            ),
+        )
+
+    def show_retraining(
+        self,
+        model: str,
+        *,
+        timeout: float | None = None,
+    ) -> t.RetrainView:
+        """`GET /models/{model}/retraining`: Show how the retraining of a model stands: its policy, and the round
+        that is open.
+
+        - model: Name of the model.
+        """
+        return _t.cast(
+            "t.RetrainView",
+            self._json(
+                "GET",
+                f"/api/v1/w/{self._workspace}/models/{self._segment(model)}/retraining",
+                timeout=timeout,
+            ),
+        )
+
     def show_rollout(
         self,
         id: int,
@@ -2251,6 +2927,30 @@ class Calls(_Caller):
             ),
         )
 
+    def show_rows(
+        self,
+        dataset: str,
+        *,
+        split: str | None = None,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> _Pages[t.DatasetRow]:
+        """`GET /datasets/{dataset}/rows`: Look at some rows of a version.
+
+        - dataset: `NAME@NUMBER`, `NAME` for the newest that is done, or an id.
+        - split: Of this split; `train` if not said.
+        - limit: So many, at most 200; 20 if not said.
+        """
+        return _t.cast(
+            "_Pages[t.DatasetRow]",
+            self._list(
+                "GET",
+                f"/api/v1/w/{self._workspace}/datasets/{self._segment(dataset)}/rows",
+                query={"split": split, "limit": limit},
+                timeout=timeout,
+            ),
+        )
+
     def show_run(
         self,
         run: str,
@@ -2266,6 +2966,25 @@ class Calls(_Caller):
             self._json(
                 "GET",
                 f"/api/v1/w/{self._workspace}/runs/{self._segment(run)}",
+                timeout=timeout,
+            ),
+        )
+
+    def show_training(
+        self,
+        name: str,
+        *,
+        timeout: float | None = None,
+    ) -> t.TrainingView:
+        """`GET /retraining/trainings/{name}`: Show a training; what is secret in it is not shown.
+
+        - name: Its name.
+        """
+        return _t.cast(
+            "t.TrainingView",
+            self._json(
+                "GET",
+                f"/api/v1/w/{self._workspace}/retraining/trainings/{self._segment(name)}",
                 timeout=timeout,
             ),
         )
@@ -2411,6 +3130,25 @@ class Calls(_Caller):
             ),
         )
 
+    def stop_dataset(
+        self,
+        dataset: str,
+        *,
+        timeout: float | None = None,
+    ) -> t.DatasetView:
+        """`POST /datasets/{dataset}/stop`: Stop the making of a version.
+
+        - dataset: `NAME@NUMBER`, `NAME` for the newest that is done, or an id.
+        """
+        return _t.cast(
+            "t.DatasetView",
+            self._json(
+                "POST",
+                f"/api/v1/w/{self._workspace}/datasets/{self._segment(dataset)}/stop",
+                timeout=timeout,
+            ),
+        )
+
     def stream(
         self,
         *,
@@ -2426,6 +3164,30 @@ class Calls(_Caller):
             self._events(
                 "GET",
                 f"/api/v1/w/{self._workspace}/stream",
+                timeout=timeout,
+            ),
+        )
+
+    def submit_job(
+        self,
+        body: t.JobAsked,
+        *,
+        key: str | None = None,
+        timeout: float | None = None,
+    ) -> t.JobDetail:
+        """`POST /jobs`: Run a job.
+
+        What is wrong with it is told field by field.
+
+        - key: The same key in the same workspace gives the job that has it already.
+        """
+        return _t.cast(
+            "t.JobDetail",
+            self._json(
+                "POST",
+                f"/api/v1/w/{self._workspace}/jobs",
+                query={"key": key},
+                body=body,
                 timeout=timeout,
             ),
         )

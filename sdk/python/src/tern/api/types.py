@@ -266,7 +266,7 @@ class Attention(_AttentionRequired, total=False):
     """The version that it is about."""
 
 
-AttentionKind: _t.TypeAlias = _t.Literal["revoked-serving", "failing", "rollout-stopped", "rollout-waits", "alert", "frozen", "damaged-blobs", "damaged-database", "undelivered", "quarantine", "development-keys"]
+AttentionKind: _t.TypeAlias = _t.Literal["revoked-serving", "failing", "rollout-stopped", "rollout-waits", "alert", "proposal", "frozen", "damaged-blobs", "damaged-database", "undelivered", "quarantine", "development-keys"]
 """What needs a person, the worst first."""
 
 
@@ -347,6 +347,10 @@ class AuthorityView(_AuthorityViewRequired, total=False):
 
     workspace: WorkspaceId | None
     """Whom it issues for; the hub's own if there is none."""
+
+
+BalanceMethod: _t.TypeAlias = _t.Literal["over", "under"]
+"""How classes become as frequent."""
 
 
 class Base(_t.TypedDict):
@@ -674,6 +678,33 @@ class CapturesKept(_t.TypedDict):
     """By version of a model, the most first."""
 
 
+class CategoryCount(_t.TypedDict):
+    """How often a category is there."""
+
+    name: str
+    """Its name."""
+    rows: int
+    """Rows."""
+
+
+class _CauseViewRequired(_t.TypedDict):
+    joined: WallTime
+    """When it joined the round."""
+    since: WallTime
+    """About when it began."""
+    text: str
+    """In a sentence."""
+
+
+class CauseView(_CauseViewRequired, total=False):
+    """Something that calls for a round."""
+
+    finding: int | None
+    """The finding that it is."""
+    sites: list[SiteName]
+    """Sites that it is about."""
+
+
 Certainty: _t.TypeAlias = _t.Literal["estimate", "proven"]
 """How sure one must be that there is no harm before a gate passes. That there *is* harm must always be proven.
 """
@@ -775,6 +806,34 @@ class ChangeRun(_t.TypedDict):
     """Which."""
 
 
+class ChangeRetraining(_t.TypedDict):
+    """Retraining of a model: its policy, its round, what people are asked."""
+
+    changed: _t.Literal["retraining"]
+    model: ModelName
+    """Which."""
+
+
+class ChangeJob(_t.TypedDict):
+    """A job."""
+
+    changed: _t.Literal["job"]
+    id: JobId
+    """Which."""
+
+
+class ChangeComputes(_t.TypedDict):
+    """Computes, or the order in which jobs wait."""
+
+    changed: _t.Literal["computes"]
+
+
+class ChangeDatasets(_t.TypedDict):
+    """Datasets, or where their files are from."""
+
+    changed: _t.Literal["datasets"]
+
+
 class ChangeTelemetry(_t.TypedDict):
     """Telemetry or labels were stored."""
 
@@ -783,7 +842,7 @@ class ChangeTelemetry(_t.TypedDict):
     changed: _t.Literal["telemetry"]
 
 
-Change: _t.TypeAlias = "ChangeDevice | ChangeRollout | ChangeModel | ChangeTrust | ChangeDelivery | ChangeNotifications | ChangeAlerts | ChangeExperiments | ChangeRuns | ChangeRun | ChangeTelemetry"
+Change: _t.TypeAlias = "ChangeDevice | ChangeRollout | ChangeModel | ChangeTrust | ChangeDelivery | ChangeNotifications | ChangeAlerts | ChangeExperiments | ChangeRuns | ChangeRun | ChangeRetraining | ChangeJob | ChangeComputes | ChangeDatasets | ChangeTelemetry"
 """`GET /stream`, server-sent events: something changed; ask the API for what. The SSE event's name is the
 variant's, its data this as JSON.
 """
@@ -835,6 +894,16 @@ Chosen: _t.TypeAlias = _t.Literal["lot", "value", "disagreement"]
 """Why a capture is asked about."""
 
 
+_ClassChangeRequired = _t.TypedDict("_ClassChangeRequired", {
+    "from": "int",
+    "to": "int",
+})
+
+
+class ClassChange(_ClassChangeRequired):
+    """Rows of a class, in one version and another."""
+
+
 _ClassRatesRequired = _t.TypedDict("_ClassRatesRequired", {
     "class": "str",
     "labels": "int",
@@ -878,6 +947,130 @@ class Code(_t.TypedDict):
 
     code: str
     """Six digits."""
+
+
+ColumnKind: _t.TypeAlias = _t.Literal["number", "category"]
+"""What values of a column are."""
+
+
+class _ColumnStatisticsRequired(_t.TypedDict):
+    count: int
+    """Values that are there."""
+    missing: int
+    """Values that are missing."""
+    name: str
+    """Its name."""
+
+
+class ColumnStatistics(_ColumnStatisticsRequired, total=False):
+    """What values of a column are like, over all splits."""
+
+    categories: list[CategoryCount]
+    """Of categories: how often each, the most frequent first, 64 at most."""
+    number: NumberStatistics | None
+    """Of numbers."""
+
+
+ComputeKind: _t.TypeAlias = _t.Literal["local", "ray", "kubernetes"]
+"""What a compute is."""
+
+
+ComputeName: _t.TypeAlias = str
+
+
+class ComputeScaling(_t.TypedDict):
+    """How a compute grows and shrinks."""
+
+    idle_after: int
+    """How long less has to be wanted before there is less, in seconds."""
+    max: int
+    """More than so many never are."""
+    min: int
+    """So many units are there always."""
+    up_after: int
+    """How long more has to be wanted before there is more, in seconds."""
+
+
+class _ComputeSettingsRequired(_t.TypedDict):
+    kind: ComputeKind
+    """What it is."""
+
+
+class ComputeSettings(_ComputeSettingsRequired, total=False):
+    """`PUT /computes/{name}`: a place where jobs run. Of `local` only `paused` and `scaling` can be set."""
+
+    ca: str | None
+    """Authorities that vouch for it, as PEM; those that the machine trusts unless given."""
+    kubernetes: KubernetesSettings | None
+    """Of a Kubernetes cluster."""
+    paused: bool
+    """Whether nothing new starts there."""
+    scaling: ComputeScaling | None
+    """How many units it has."""
+    token: ComputeToken | None
+    """How the hub shows who it is. Left out at a change: as before."""
+    tracking: bool
+    """Whether jobs there get a token for tracking even if the cluster shows it to others, as Ray does."""
+    unit: JobResources | None
+    """What one of its units has: a slot, a machine."""
+    url: str | None
+    """Where it answers, as `https://HOST:PORT`."""
+
+
+class ComputeTokenToken(_t.TypedDict):
+    """By this token."""
+
+    token: str
+    """By this token."""
+
+
+class ComputeTokenFile(_t.TypedDict):
+    """By the token in this file of the hub's machine, which is read each time."""
+
+    file: str
+    """By the token in this file of the hub's machine, which is read each time."""
+
+
+ComputeToken: _t.TypeAlias = "ComputeTokenToken | ComputeTokenFile"
+"""How the hub shows a cluster who it is. Never shown again."""
+
+
+class _ComputeViewRequired(_t.TypedDict):
+    kind: ComputeKind
+    """What it is."""
+    name: ComputeName
+    """Its name."""
+    paused: bool
+    """Whether nothing new starts there."""
+    running: int
+    """Attempts that were given to it and have not ended, of all workspaces."""
+    scaling: ComputeScaling
+    """How it grows and shrinks."""
+    token: bool
+    """Whether the hub shows who it is."""
+    tracking: bool
+    """Whether jobs there get a token for tracking even if the cluster shows it to others."""
+    unit: JobResources
+    """What one of its units has."""
+    units: int
+    """How many units it has now."""
+    used: JobResources
+    """What those that run take."""
+    waiting: int
+    """Jobs that wait for it, of all workspaces."""
+
+
+class ComputeView(_ComputeViewRequired, total=False):
+    """A place where jobs run, and how it stands."""
+
+    ca: str | None
+    """Authorities that vouch for it, as PEM."""
+    kubernetes: KubernetesSettings | None
+    """Of a Kubernetes cluster."""
+    trouble: str | None
+    """What is wrong with it, if something is."""
+    url: str | None
+    """Where it answers."""
 
 
 class Confirm(_t.TypedDict):
@@ -987,6 +1180,403 @@ class Credentials(_CredentialsRequired, total=False):
     """The site that it is bound to."""
 
 
+_DatasetBuildOptional = _t.TypedDict("_DatasetBuildOptional", {
+    "base": "DatasetPick | None",
+    "classes": "list[str]",
+    "from": "WallTime | None",
+    "held_out": "Share | None",
+    "keep_out": "Share",
+    "new_schema": "bool",
+    "sites": "list[SiteName]",
+    "sources": "list[LabelSource]",
+    "to": "WallTime | None",
+    "until": "WallTime | None",
+    "without": "list[DeviceId]",
+}, total=False)
+
+
+class DatasetBuild(_DatasetBuildOptional):
+    """Labelled captures of a model."""
+
+    model: ModelName
+    """Of this model."""
+
+
+class _DatasetColumnRequired(_t.TypedDict):
+    name: str
+    """Its name."""
+    type: ColumnKind
+    """What its values are."""
+
+
+class DatasetColumn(_DatasetColumnRequired, total=False):
+    """A feature."""
+
+    categories: list[str]
+    """Its categories, in the order of their places. Those of the version before come first."""
+
+
+class _DatasetDetailRequired(_t.TypedDict):
+    children: list[DatasetView]
+    """Versions that were made of it."""
+    dataset: DatasetView
+    """In short."""
+    order: DatasetOrder
+    """What was asked for."""
+    trained: list[VersionRef]
+    """Versions of models that were trained on it."""
+
+
+class DatasetDetail(_DatasetDetailRequired, total=False):
+    """A version of a dataset."""
+
+    manifest: DatasetManifest | None
+    """What it is, once it is done."""
+
+
+_DatasetDiffRequired = _t.TypedDict("_DatasetDiffRequired", {
+    "added": "SplitCounts",
+    "classes": "dict[str, ClassChange]",
+    "common": "int",
+    "from": "DatasetView",
+    "relabelled": "int",
+    "removed": "SplitCounts",
+    "schema": "list[str]",
+    "to": "DatasetView",
+})
+
+
+class DatasetDiff(_DatasetDiffRequired):
+    """What sets two versions apart."""
+
+
+class DatasetFile(_t.TypedDict):
+    """A file of a version, as it is written out."""
+
+    digest: Digest
+    """SHA-256 of its bytes."""
+    len: int
+    """How many."""
+
+
+DatasetId: _t.TypeAlias = int
+
+
+class _DatasetImportRequired(_t.TypedDict):
+    files: list[ImportFile]
+    """The files; all have the same columns."""
+    label: str
+    """The column with the truth."""
+
+
+class DatasetImport(_DatasetImportRequired, total=False):
+    """Files, Parquet or CSV; which, their first bytes tell."""
+
+    held_out: Share | None
+    """Share of the rows to be held out, of files that name no split."""
+    new_schema: bool
+    """Columns, kind of truths and classes may be others than in the version before."""
+    numbers: bool | None
+    """Whether truths are numbers; by default, if all are and there are more than 20 different ones or some are
+    fractions.
+    """
+    tensor: TensorForm | None
+    """What models get: the columns beside the label as elements of a tensor, or a column `input` with its bytes.
+    Without, each column is a feature of a table.
+    """
+
+
+class TensorForm(_t.TypedDict):
+    """A tensor without its batch."""
+
+    dtype: Dtype
+    """Element type."""
+    name: str
+    """Name of the input."""
+    shape: list[int]
+    """Dimensions."""
+
+
+class DatasetInputTensor(TensorForm):
+    """A tensor."""
+
+    kind: _t.Literal["tensor"]
+
+
+class DatasetInputTable(_t.TypedDict):
+    """A value a column. A device sends it as floats in this order, a category as its place in the list, and a
+    value that is missing as NaN.
+    """
+
+    columns: list[DatasetColumn]
+    """The columns."""
+    kind: _t.Literal["table"]
+
+
+DatasetInput: _t.TypeAlias = "DatasetInputTensor | DatasetInputTable"
+"""What a model gets of a row."""
+
+
+class DatasetLabelClasses(_t.TypedDict):
+    """One of these classes."""
+
+    classes: list[str]
+    """In the order of the model's output."""
+    kind: _t.Literal["classes"]
+
+
+class DatasetLabelNumber(_t.TypedDict):
+    """A number."""
+
+    kind: _t.Literal["number"]
+
+
+DatasetLabel: _t.TypeAlias = "DatasetLabelClasses | DatasetLabelNumber"
+"""What is true of a row."""
+
+
+class _DatasetManifestRequired(_t.TypedDict):
+    files: dict[str, DatasetFile]
+    """Its files."""
+    id: DatasetId
+    """Its number in the hub."""
+    input: DatasetInput
+    """What a model gets."""
+    label: DatasetLabel
+    """What is true."""
+    made_from: MadeFrom
+    """What it was made from."""
+    name: DatasetName
+    """The dataset."""
+    number: int
+    """Which version of it."""
+    parents: list[DatasetId]
+    """Versions that its rows are from."""
+    splits: DatasetSplits
+    """What rows are for."""
+    statistics: DatasetStatistics
+    """What is in it."""
+
+
+class DatasetManifest(_DatasetManifestRequired, total=False):
+    """What a version is: `dataset.json`. Its digest names the version."""
+
+    model: ModelName | None
+    """The model whose captures are in it."""
+    prepared: Prepared | None
+    """How it was prepared."""
+
+
+DatasetName: _t.TypeAlias = str
+
+
+class DatasetOrderBuild(_t.TypedDict):
+    """Labelled captures, and a version that there is."""
+
+    build: DatasetBuild
+    """Labelled captures, and a version that there is."""
+
+
+_DatasetOrderImportRequired = _t.TypedDict("_DatasetOrderImportRequired", {
+    "import": "DatasetImport",
+})
+
+
+class DatasetOrderImport(_DatasetOrderImportRequired):
+    """Files."""
+
+
+class DatasetOrderPrepare(_t.TypedDict):
+    """A version that there is, cleaned and made into features."""
+
+    prepare: DatasetPrepare
+    """A version that there is, cleaned and made into features."""
+
+
+DatasetOrder: _t.TypeAlias = "DatasetOrderBuild | DatasetOrderImport | DatasetOrderPrepare"
+"""Of what a version is made."""
+
+
+DatasetPick: _t.TypeAlias = str
+
+
+class DatasetPrepare(_t.TypedDict):
+    """Another form of a version."""
+
+    base: DatasetPick
+    """Of which version."""
+    preparation: Preparation
+    """What is done to it."""
+
+
+class _DatasetRowRequired(_t.TypedDict):
+    at: WallTime
+    """When."""
+    device: str
+    """Where it was captured; empty if it was not."""
+    id: str
+    """Of the capture, or of the row."""
+    label: str
+    """What is true."""
+    site: str
+    """At which site."""
+    source: str
+    """Where its truth is from."""
+    values: list[float | None]
+    """The elements of a tensor, or the values of a table as devices send them; nothing where there is none."""
+    weight: float
+    """The inverse of the probability with which it was captured; 0 of one that no estimate counts, 1 of one that
+    was not captured.
+    """
+
+
+class DatasetRow(_DatasetRowRequired, total=False):
+    """Some rows of a version, to look at."""
+
+    categories: dict[str, str]
+    """Categories of a table, by column."""
+
+
+class _DatasetRowsRequired(_t.TypedDict):
+    splits: SplitCounts
+    """By what they are for."""
+
+
+class DatasetRows(_DatasetRowsRequired, total=False):
+    """How many rows there are of what."""
+
+    classes: dict[str, int]
+    """Those to train on, by class, also classes of which there is none; empty if truths are numbers."""
+    different: int | None
+    """How many different numbers there are to train on, at most 2, if truths are numbers."""
+
+
+class DatasetSplit(_t.TypedDict):
+    """Rows that are for the same."""
+
+    files: list[str]
+    """Where they are; no file without rows."""
+    rows: int
+    """How many."""
+
+
+_DatasetSplitsRequired = _t.TypedDict("_DatasetSplitsRequired", {
+    "held-out": "DatasetSplit",
+    "kept-out": "DatasetSplit",
+    "train": "DatasetSplit",
+})
+
+
+class DatasetSplits(_DatasetSplitsRequired):
+    """What rows are for."""
+
+
+DatasetState: _t.TypeAlias = _t.Literal["running", "done", "failed", "stopped", "removed"]
+"""How far a version has come."""
+
+
+class _DatasetStatisticsRequired(_t.TypedDict):
+    columns: list[ColumnStatistics]
+    """By column; of a tensor all of its elements are one."""
+    devices: int
+    """How many devices."""
+    sites: dict[str, SplitCounts]
+    """Rows by site; those without are under an empty name."""
+    sources: dict[str, int]
+    """Rows by where their truth is from."""
+
+
+class DatasetStatistics(_DatasetStatisticsRequired, total=False):
+    """What is in a version."""
+
+    classes: dict[str, SplitCounts]
+    """Rows by class."""
+    numbers: ColumnStatistics | None
+    """Truths that are numbers."""
+
+
+class _DatasetViewRequired(_t.TypedDict):
+    at: WallTime
+    """When."""
+    by: str
+    """Who asked for it, as in the audit log."""
+    bytes: int
+    """Bytes of its files."""
+    how: str
+    """Whether it is built, imported or prepared."""
+    id: DatasetId
+    """Its number in the hub."""
+    name: DatasetName
+    """The dataset."""
+    number: int
+    """Which version of it."""
+    state: DatasetState
+    """How far it has come."""
+
+
+class DatasetView(_DatasetViewRequired, total=False):
+    """A version of a dataset, in short."""
+
+    again: bool
+    """Whether it may help to ask again, where it failed."""
+    base: DatasetId | None
+    """The version that it began with."""
+    digest: Digest | None
+    """Its digest, once it is done."""
+    finished: WallTime | None
+    """When it was done, or not."""
+    key: str | None
+    """The key under which it was asked for."""
+    model: ModelName | None
+    """The model whose captures are in it."""
+    reason: str | None
+    """Why it failed."""
+    rows: DatasetRows | None
+    """What is in it, once it is done."""
+    untrainable: str | None
+    """Why nothing can be trained on it, if nothing can."""
+    withdrawn: Withdrawn | None
+    """Why nothing is to be trained on it any more."""
+
+
+DatastoreName: _t.TypeAlias = str
+
+
+class DatastorePlaceDirectory(_t.TypedDict):
+    """A directory of the hub's machine, below one that its operator allows."""
+
+    kind: _t.Literal["directory"]
+    path: str
+    """Which."""
+
+
+class DatastorePlaceHttp(_t.TypedDict):
+    """What is below an address."""
+
+    kind: _t.Literal["http"]
+    url: str
+    """The address, without name and password."""
+
+
+DatastorePlace: _t.TypeAlias = "DatastorePlaceDirectory | DatastorePlaceHttp"
+"""Where files to import are."""
+
+
+class DatastoreView(_t.TypedDict):
+    """A datastore."""
+
+    at: WallTime
+    """When."""
+    by: str
+    """Who made it."""
+    name: DatastoreName
+    """Its name."""
+    place: DatastorePlace
+    """Where it is."""
+    token: bool
+    """Whether the hub has a token for it."""
+
+
 Day: _t.TypeAlias = _t.Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 """A day of the week."""
 
@@ -1082,6 +1672,8 @@ class _DeletionReceiptRequired(_t.TypedDict):
 class DeletionReceipt(_DeletionReceiptRequired, total=False):
     """What was deleted. Its JSON is what the audit log holds the digest of."""
 
+    datasets: list[str]
+    """Versions of datasets that held some of it, and were withdrawn."""
     device: DeviceId | None
     """Of which device."""
     predictions: list[PredictionId]
@@ -1321,6 +1913,10 @@ class Effect(_EffectOptional):
     """What a version does to devices that have it. Without anything it does no harm."""
 
 
+EncodeMethod: _t.TypeAlias = _t.Literal["one-hot", "ordinal"]
+"""How categories become numbers."""
+
+
 EstimateBasis: _t.TypeAlias = _t.Literal["reference", "labels"]
 """What an estimate without labels stands on."""
 
@@ -1448,6 +2044,24 @@ class ExperimentView(_ExperimentViewRequired, total=False):
 
 
 Expression: _t.TypeAlias = str
+
+
+class FillConstant(_t.TypedDict):
+    """This number."""
+
+    constant: float
+    """This number."""
+
+
+class FillCategory(_t.TypedDict):
+    """This category."""
+
+    category: str
+    """This category."""
+
+
+Fill: _t.TypeAlias = "_t.Literal[\"drop\"] | _t.Literal[\"mean\"] | _t.Literal[\"median\"] | FillConstant | FillCategory"
+"""What becomes of values that are missing."""
 
 
 class Finding(_t.TypedDict):
@@ -1778,6 +2392,45 @@ class IdentityView(_IdentityViewRequired, total=False):
     """The site that it is bound to."""
 
 
+_ImportFileRequired = _t.TypedDict("_ImportFileRequired", {
+    "from": "ImportSource",
+})
+
+
+class ImportFile(_ImportFileRequired, total=False):
+    """A file to import."""
+
+    split: Split | None
+    """What its rows are for."""
+
+
+class ImportSourceDatastoreDatastore(_t.TypedDict):
+    """In a datastore."""
+
+    name: DatastoreName
+    """Which."""
+    path: str
+    """Where in it."""
+
+
+class ImportSourceBlob(_t.TypedDict):
+    """It was uploaded with `PUT /blobs/{digest}`."""
+
+    blob: Digest
+    """It was uploaded with `PUT /blobs/{digest}`."""
+
+
+class ImportSourceDatastore(_t.TypedDict):
+    """In a datastore."""
+
+    datastore: ImportSourceDatastoreDatastore
+    """In a datastore."""
+
+
+ImportSource: _t.TypeAlias = "ImportSourceBlob | ImportSourceDatastore"
+"""Where a file to import is."""
+
+
 class InputSteps(_t.TypedDict):
     """The steps of one input, in order."""
 
@@ -1922,6 +2575,285 @@ class Items(_t.TypedDict):
     """The captures, the most valuable first."""
 
 
+class JobArtifact(_t.TypedDict):
+    """A file that an attempt made."""
+
+    attempt: int
+    """Which attempt."""
+    bytes: int
+    """Its length."""
+    digest: str
+    """SHA-256 of its bytes."""
+    path: str
+    """Where it was below the working directory."""
+
+
+class JobAsked(_t.TypedDict, total=False):
+    """`POST /jobs`: a command, what it needs, and how patient to be with it."""
+
+    artifacts: list[str]
+    """Which files below its working directory are kept, as patterns: `models/*.onnx`, `plots/**`."""
+    command: list[str]
+    """The program and its arguments. No shell reads it; who wants one writes `["sh", "-c", "…"]`. Left out with
+    `entry`.
+    """
+    compute: str | None
+    """Where it runs; on the hub's machine unless given."""
+    dataset: str | None
+    """A dataset as `digits@3`, its number, or an absolute path on the machine where it runs."""
+    entry: JobEntry | None
+    """An entry point of the project's `MLproject`, in place of a command."""
+    environment: JobEnvironment
+    """The Python environment in which it runs."""
+    experiment: str | None
+    """The experiment of its MLflow run, which is made if there is none; `jobs` unless given."""
+    name: str | None
+    """What it is called; its command unless given."""
+    priority: int
+    """0 to 9; the higher ones of a workspace go first."""
+    project: JobProject | None
+    """The directory with its files."""
+    resources: JobResources
+    """What it takes of a compute while it runs."""
+    retries: JobRetries
+    """What to do when it ends badly."""
+    time_limit: int
+    """How long the command may run, in seconds. What the environment takes is not in it."""
+    tracking: bool
+    """Whether it gets an MLflow run."""
+    variables: dict[str, JobVariable]
+    """Environment variables."""
+
+
+class _JobAttemptViewRequired(_t.TypedDict):
+    artifacts_left_out: bool
+    """Whether it made more artifacts than were kept."""
+    compute: ComputeName
+    """Where it runs or ran."""
+    core_millis: int
+    """Processor time that it took, in thousandths of a core-second."""
+    given: WallTime
+    """When it was begun."""
+    log_bytes: int
+    """Bytes that it wrote into its log, kept or not, once it has ended."""
+    number: int
+    """1, 2, 3 …"""
+    peak_memory: int
+    """Most bytes of memory that were seen in use; 0 if nobody looked."""
+    phase: str
+    """`given`, `preparing` or `running`: how far it came."""
+
+
+class JobAttemptView(_JobAttemptViewRequired, total=False):
+    """One attempt of a job."""
+
+    ended: JobEnd | None
+    """How it ended."""
+    finished: WallTime | None
+    """When it ended."""
+    run: JobRun | None
+    """Its run, if it is tracked."""
+    trouble: str
+    """What keeps it from going on, or what was wrong beside how it ended."""
+
+
+class _JobViewRequired(_t.TypedDict):
+    attempts: int
+    """How many attempts were begun."""
+    by: str
+    """Whose it is."""
+    cancelled: bool
+    """Whether somebody wants it to end."""
+    compute: ComputeName
+    """Where it runs, ran last, or has to run."""
+    core_millis: int
+    """Processor time that all of them took, in thousandths of a core-second. What runs now counts when it has
+    ended.
+    """
+    created: WallTime
+    """When it came."""
+    id: JobId
+    """Its number."""
+    name: str
+    """What it is called."""
+    priority: int
+    """0 to 9."""
+    state: JobState
+    """What it is in one word."""
+
+
+class JobView(_JobViewRequired, total=False):
+    """A job in a list."""
+
+    again_of: JobId | None
+    """The job that this one does again."""
+    ended: JobEnd | None
+    """How it ended, or its last attempt did, once one has."""
+    finished: WallTime | None
+    """When it was over."""
+    key: str | None
+    """By what whoever asked for it knows it again."""
+    run: JobRun | None
+    """The run of its last attempt, if it is tracked."""
+    started: WallTime | None
+    """When its last attempt was begun."""
+    waits: str | None
+    """Why it waits, or what keeps it from going on."""
+
+
+class JobDetail(JobView):
+    """All that is known of a job."""
+
+    all_attempts: list[JobAttemptView]
+    """Its attempts, the first one first."""
+    artifacts: list[JobArtifact]
+    """What they made, by attempt and path."""
+    asked: JobAsked
+    """What was asked for, without secrets."""
+    command: list[str]
+    """The command as it is run."""
+
+
+class _JobEndRequired(_t.TypedDict):
+    kind: str
+    """For programs: `success`, `exit-code`, `signal`, `out-of-memory`, `time-limit`, `cancelled`, `interrupted`,
+    `environment`, `not-started`, `lost`.
+    """
+    may_go_better: bool
+    """Whether the same once more may end otherwise."""
+    text: str
+    """For people."""
+
+
+class JobEnd(_JobEndRequired, total=False):
+    """How a job or one of its attempts ended."""
+
+    code: int | None
+    """The exit code, or the number of the signal."""
+
+
+class _JobEntryRequired(_t.TypedDict):
+    point: str
+    """Its name; `main` is usual."""
+
+
+class JobEntry(_JobEntryRequired, total=False):
+    """An entry point of an `MLproject` file."""
+
+    parameters: dict[str, str]
+    """Values of its parameters."""
+
+
+class _JobEnvironmentRequirementsRequirementsRequired(_t.TypedDict):
+    text: str
+    """The text of a `requirements.txt`."""
+
+
+class JobEnvironmentRequirementsRequirements(_JobEnvironmentRequirementsRequirementsRequired, total=False):
+    """One that is made for it, once for the same requirements."""
+
+    python: str | None
+    """Which Python, as `3.11`. Without it the machine's own."""
+
+
+class JobEnvironmentRequirements(_t.TypedDict):
+    """One that is made for it, once for the same requirements."""
+
+    requirements: JobEnvironmentRequirementsRequirements
+    """One that is made for it, once for the same requirements."""
+
+
+class JobEnvironmentVenv(_t.TypedDict):
+    """One that is there: the absolute path of a virtual environment."""
+
+    venv: str
+    """One that is there: the absolute path of a virtual environment."""
+
+
+JobEnvironment: _t.TypeAlias = "_t.Literal[\"none\"] | JobEnvironmentRequirements | JobEnvironmentVenv"
+"""The Python environment of a job."""
+
+
+JobId: _t.TypeAlias = int
+
+
+_JobLogRequired = _t.TypedDict("_JobLogRequired", {
+    "attempt": "int",
+    "from": "int",
+    "left_out": "int",
+    "next": "int",
+    "over": "bool",
+    "text": "str",
+    "total": "int",
+})
+
+
+class JobLog(_JobLogRequired):
+    """A part of a job's log."""
+
+
+class JobProjectArchive(_t.TypedDict):
+    """A `tar.gz` that was uploaded with `PUT /blobs/{digest}`."""
+
+    archive: str
+    """SHA-256 of its bytes."""
+
+
+JobProject: _t.TypeAlias = "JobProjectArchive | str"
+"""Where the files of a job are."""
+
+
+class JobResources(_t.TypedDict, total=False):
+    """What a job takes of a compute while it runs, and what one unit of a compute has."""
+
+    cpu_millis: int
+    """Thousandths of a processor core."""
+    gpus: int
+    """Whole graphics processors."""
+    memory: int
+    """Bytes of memory: of a job a limit. 0: none."""
+
+
+class JobRetries(_t.TypedDict, total=False):
+    """What to do when an attempt ends badly."""
+
+    most: int
+    """How many attempts after the first."""
+    wait: int
+    """Seconds before the second attempt. They double from attempt to attempt, up to an hour."""
+
+
+class JobRetry(_t.TypedDict, total=False):
+    """`POST /jobs/{id}/retry`: secrets are forgotten when a job is over and have to be given again."""
+
+    secrets: dict[str, str]
+    """By the name of the variable."""
+
+
+class JobRun(_t.TypedDict):
+    """The MLflow run of a job."""
+
+    experiment: int
+    """Number of its experiment."""
+    run: str
+    """Its id."""
+
+
+JobState: _t.TypeAlias = _t.Literal["queued", "preparing", "running", "succeeded", "failed", "cancelled"]
+"""What a job is in one word."""
+
+
+class JobVariableSecret(_t.TypedDict):
+    """Never shown, hidden in the log, and forgotten when the job is over."""
+
+    secret: str
+    """The value."""
+
+
+JobVariable: _t.TypeAlias = "str | JobVariableSecret"
+"""The value of an environment variable."""
+
+
 class _JoinRequired(_t.TypedDict):
     csr: str
     """Certificate signing request (PKCS #10, PEM), signed by the key that was made on the device."""
@@ -2010,6 +2942,22 @@ class KeptOf(_t.TypedDict):
     """What: `digit-reader v2`, a site, a reason."""
 
 
+class _KubernetesSettingsRequired(_t.TypedDict):
+    image: str
+    """The image that every job runs in."""
+    namespace: str
+    """The namespace."""
+
+
+class KubernetesSettings(_KubernetesSettingsRequired, total=False):
+    """A Kubernetes cluster, as jobs are made in it."""
+
+    gpu: str | None
+    """What a graphics processor is called; `nvidia.com/gpu` unless given."""
+    service_account: str | None
+    """The account that jobs have in the cluster, unless it is the usual one."""
+
+
 class _LabelImportRequired(_t.TypedDict):
     labels: list[NewLabel]
     """The labels."""
@@ -2092,8 +3040,88 @@ Late: _t.TypeAlias = _t.Literal["join", "last", "ignore"]
 """What becomes of devices that match only after the rollout was started."""
 
 
+class _LessonViewRequired(_t.TypedDict):
+    champion: ModelVersion
+    """What served when it began."""
+    ended: WallTime
+    """When it ended."""
+    evidence: list[str]
+    """What called for it."""
+    model: ModelName
+    """The model."""
+    opened: WallTime
+    """When it was opened."""
+    outcome: RoundOutcome
+    """How."""
+    round: int
+    """The round."""
+    text: str
+    """How, in a sentence."""
+
+
+class LessonView(_LessonViewRequired, total=False):
+    """What a round taught."""
+
+    challenger: str | None
+    """What came of the training, by the digest of its ONNX file."""
+    comparison: list[str]
+    """What the comparison said, with its numbers."""
+    core_seconds: int | None
+    """Core-seconds of the training that succeeded."""
+    dataset: int | None
+    """Its dataset."""
+    run: str | None
+    """The run that tracked its training."""
+    training_ms: int | None
+    """Milliseconds that it took."""
+    version: ModelVersion | None
+    """The version that it became."""
+
+
 Level: _t.TypeAlias = "str | float"
 """A share such as `5%`, a time such as `80ms`, or a number a second."""
+
+
+_LineageEdgeRequired = _t.TypedDict("_LineageEdgeRequired", {
+    "from": "str",
+    "how": "str",
+    "to": "str",
+})
+
+
+class LineageEdge(_LineageEdgeRequired):
+    """That one thing led to another."""
+
+
+class _LineageNodeRequired(_t.TypedDict):
+    of: str
+    """Which."""
+    step: int
+    """How many steps it is from what was asked about: less than 0 for what that comes from."""
+
+
+class LineageNode(_LineageNodeRequired, total=False):
+    """One thing of a lineage."""
+
+    at: WallTime | None
+    """When it was made, if that is known."""
+    facts: list[str]
+    """What is known of it, in a few words each."""
+    more: int
+    """How many more things it comes from or led to than are listed."""
+
+
+class LineageView(_t.TypedDict):
+    """Where something comes from, and what became of it."""
+
+    cut: bool
+    """Whether there is more than one answer holds."""
+    edges: list[LineageEdge]
+    """What led to what."""
+    nodes: list[LineageNode]
+    """All that was found, the nearest first."""
+    of: str
+    """What was asked about; the first of `nodes`."""
 
 
 class _LoginRequired(_t.TypedDict):
@@ -2141,6 +3169,24 @@ class Look(_t.TypedDict):
     """What."""
     stage: int
     """In which stage, from 1."""
+
+
+class _MadeFromRequired(_t.TypedDict):
+    base_rows: int
+    """Rows of the version that it began with."""
+    captures: int
+    """Labelled captures."""
+    order: DatasetOrder
+    """What was asked for."""
+
+
+class MadeFrom(_MadeFromRequired, total=False):
+    """What a version was made from."""
+
+    left_out: dict[str, int]
+    """What is not in it, and how many of it, by why."""
+    moved: int
+    """Rows that an earlier version of this name has in another split, and that are in that one here."""
 
 
 Matcher: _t.TypeAlias = str
@@ -2456,6 +3502,34 @@ class NewCaptureRequest(_NewCaptureRequestRequired, total=False):
     """Only inputs of this slot."""
 
 
+class _NewDatasetRequired(_t.TypedDict):
+    name: DatasetName
+    """Of which dataset; its first version makes it."""
+    order: DatasetOrder
+    """Of what."""
+
+
+class NewDataset(_NewDatasetRequired, total=False):
+    """`POST /datasets`: a version is to be made. It is made in the background."""
+
+    key: str | None
+    """Asked again with the same key, the version that was begun with it is the answer."""
+
+
+class _NewDatastoreRequired(_t.TypedDict):
+    name: DatastoreName
+    """Its name."""
+    place: DatastorePlace
+    """Where it is."""
+
+
+class NewDatastore(_NewDatastoreRequired, total=False):
+    """`POST /datastores`."""
+
+    token: str | None
+    """Sent as `Authorization: Bearer`; kept by the hub, and never shown."""
+
+
 class NewFreeze(_t.TypedDict, total=False):
     """`POST /freeze`."""
 
@@ -2537,6 +3611,13 @@ class NewRollout(_NewRolloutRequired, total=False):
     """Share of the selected devices to move, 1 to 100; the same devices stay in as it grows."""
     selector: Selector
     """Which devices; all of the workspace by default."""
+
+
+class NewRound(_t.TypedDict, total=False):
+    """Asks for a round now."""
+
+    note: str
+    """Why."""
 
 
 _NewSilenceOptional = _t.TypedDict("_NewSilenceOptional", {
@@ -2661,6 +3742,8 @@ class NewVersion(_NewVersionRequired, total=False):
 
     classes: list[str]
     """Names of the classes, if it is a classifier."""
+    dataset: DatasetPick | None
+    """The dataset that it was trained on: `NAME@NUMBER`, or an id."""
     metrics: list[MetricSpec]
     """Metrics of its own, beside those of every model."""
     min_agent: AgentVersion | None
@@ -2701,7 +3784,7 @@ NoInput: _t.TypeAlias = _t.Literal["not-kept", "encrypted", "damaged"]
 """Why a capture has no input to show."""
 
 
-NoticeKind: _t.TypeAlias = _t.Literal["rollout-stopped", "rollout-waits", "rollout-advanced", "rollout-complete", "fleet-frozen", "attention", "alert", "test"]
+NoticeKind: _t.TypeAlias = _t.Literal["rollout-stopped", "rollout-waits", "rollout-advanced", "rollout-complete", "fleet-frozen", "attention", "alert", "proposal", "retrained", "test"]
 """What a notice is about."""
 
 
@@ -2741,6 +3824,23 @@ class NotificationView(_NotificationViewRequired, total=False):
     """What went wrong last."""
     finished_at: WallTime | None
     """When it arrived, or was given up."""
+
+
+class NumberStatistics(_t.TypedDict):
+    """What numbers are like."""
+
+    bins: list[float]
+    """Shares of the values between least and greatest, in bins of the same width; of the same sample."""
+    max: float
+    """The greatest."""
+    mean: float
+    """The mean."""
+    min: float
+    """The least."""
+    quantiles: list[float]
+    """At 5, 25, 50, 75 and 95 in a hundred; of a sample where there are more than a thousand values."""
+    std: float
+    """Standard deviation."""
 
 
 class NumberTruth(_t.TypedDict, total=False):
@@ -2806,6 +3906,28 @@ class OutboxReport(_t.TypedDict):
     """Entries waiting for the hub."""
     merged: int
     """Windows that were merged into others under pressure, ever."""
+
+
+OutlierAct: _t.TypeAlias = _t.Literal["clip", "drop"]
+"""What becomes of outliers."""
+
+
+class OutlierBoundsQuantiles(_t.TypedDict):
+    """Those outside of these two quantiles, from 0 to 1."""
+
+    quantiles: list[float]
+    """Those outside of these two quantiles, from 0 to 1."""
+
+
+class OutlierBoundsIqr(_t.TypedDict):
+    """Those so many times the distance of the quartiles outside of these."""
+
+    iqr: float
+    """Those so many times the distance of the quartiles outside of these."""
+
+
+OutlierBounds: _t.TypeAlias = "OutlierBoundsQuantiles | OutlierBoundsIqr"
+"""Which values are outliers."""
 
 
 class OutputSteps(_t.TypedDict):
@@ -2879,11 +4001,12 @@ Phase: _t.TypeAlias = _t.Literal["fetching", "verified", "vetted", "unsigned", "
 """Steps of a bundle on its way into a slot."""
 
 
-class _PlaceDistancesRequired(_t.TypedDict):
-    distances: list[CountedDistance]
-    """Of what was counted, the farthest first; of many features those that are farthest."""
-    inferences: int
-    """Inferences of the time."""
+_PlaceDistancesRequired = _t.TypedDict("_PlaceDistancesRequired", {
+    "distances": "list[CountedDistance]",
+    "from": "WallTime",
+    "inferences": "int",
+    "to": "WallTime",
+})
 
 
 class PlaceDistances(_PlaceDistancesRequired, total=False):
@@ -3094,7 +4217,27 @@ class PreStepTranspose(_t.TypedDict):
     step: _t.Literal["transpose"]
 
 
-PreStep: _t.TypeAlias = "PreStepScale | PreStepNormalise | PreStepResize | PreStepCast | PreStepReshape | PreStepTranspose"
+class PreStepImpute(_t.TypedDict):
+    """Elements that are missing (NaN) become these; those without one stay missing. `f32` only. The list is as
+    long as there are elements in a sample, or holds one number for all.
+    """
+
+    step: _t.Literal["impute"]
+    values: list[float | None]
+    """What each element becomes."""
+
+
+class PreStepOnehot(_t.TypedDict):
+    """Elements that are places in lists of categories become an element a category: 1 at that place, 0
+    elsewhere, and 0 everywhere of one that is missing or no place. `f32` only; a sample has one dimension.
+    """
+
+    sizes: list[int]
+    """How many categories each element has; 0: it is a number, and stays what it is."""
+    step: _t.Literal["onehot"]
+
+
+PreStep: _t.TypeAlias = "PreStepScale | PreStepNormalise | PreStepResize | PreStepCast | PreStepReshape | PreStepTranspose | PreStepImpute | PreStepOnehot"
 """One step between a request's input and the graph's."""
 
 
@@ -3122,6 +4265,142 @@ class PredictedNumber(_PredictedNumberRequired, total=False):
 
 
 PredictionId: _t.TypeAlias = str
+
+
+class Preparation(_t.TypedDict):
+    """Steps, in order. What they find (means, quantiles) they find in the rows to train on alone."""
+
+    steps: list[PrepareStep]
+    """The steps."""
+
+
+_PrepareStepMissingRequired = _t.TypedDict("_PrepareStepMissingRequired", {
+    "step": "_t.Literal[\"missing\"]",
+    "with": "Fill",
+})
+
+
+class PrepareStepMissing(_PrepareStepMissingRequired, total=False):
+    """Values that are missing. Devices fill in the same, unless rows are dropped."""
+
+    columns: list[str]
+    """Of these columns."""
+
+
+class _PrepareStepOutliersRequired(_t.TypedDict):
+    bounds: OutlierBounds
+    """Which are."""
+    do: OutlierAct
+    """What becomes of them."""
+    step: _t.Literal["outliers"]
+
+
+class PrepareStepOutliers(_PrepareStepOutliersRequired, total=False):
+    """Values far from all others, in the rows to train on alone."""
+
+    columns: list[str]
+    """Of these columns."""
+
+
+class PrepareStepDedupe(_t.TypedDict):
+    """Rows to train on whose values and truth are those of another go."""
+
+    step: _t.Literal["dedupe"]
+
+
+class _PrepareStepScaleRequired(_t.TypedDict):
+    method: ScaleMethod
+    """How."""
+    step: _t.Literal["scale"]
+
+
+class PrepareStepScale(_PrepareStepScaleRequired, total=False):
+    """Numbers on one scale. Devices do the same."""
+
+    columns: list[str]
+    """Of these columns."""
+
+
+class _PrepareStepEncodeRequired(_t.TypedDict):
+    method: EncodeMethod
+    """How."""
+    step: _t.Literal["encode"]
+
+
+class PrepareStepEncode(_PrepareStepEncodeRequired, total=False):
+    """Categories as numbers. Devices do the same."""
+
+    columns: list[str]
+    """Of these columns."""
+
+
+class _PrepareStepWindowRequired(_t.TypedDict):
+    columns: list[str]
+    """Of these columns."""
+    step: _t.Literal["window"]
+
+
+class PrepareStepWindow(_PrepareStepWindowRequired, total=False):
+    """Values before, of the same device, in the order of time. A device's engine remembers no inputs, so a
+    request has to carry them: `sent` says that it does. It comes first.
+    """
+
+    lags: list[int]
+    """Values so many rows before."""
+    means: list[int]
+    """Means over so many rows, with this one."""
+    sent: bool
+    """Whether requests carry what this makes."""
+
+
+class _PrepareStepBalanceRequired(_t.TypedDict):
+    method: BalanceMethod
+    """How."""
+    step: _t.Literal["balance"]
+
+
+class PrepareStepBalance(_PrepareStepBalanceRequired, total=False):
+    """As many rows to train on of each class."""
+
+    seed: int
+    """Which rows are chosen follows from it."""
+
+
+PrepareStep: _t.TypeAlias = "PrepareStepMissing | PrepareStepOutliers | PrepareStepDedupe | PrepareStepScale | PrepareStepEncode | PrepareStepWindow | PrepareStepBalance"
+"""One step. No `columns`: all that it can be done to."""
+
+
+class Prepared(_t.TypedDict):
+    """How a version was prepared."""
+
+    done: list[PreparedStep]
+    """What each step found in the rows to train on, and did."""
+    pre: list[PreStep]
+    """What a device has to do to its inputs, for `pre` of the bundle."""
+    preparation: Preparation
+    """What was declared."""
+    request: list[DatasetColumn]
+    """What a request carries then: the columns before those steps."""
+
+
+class _PreparedStepRequired(_t.TypedDict):
+    on_device: bool
+    """Whether devices do it as well, with these numbers; else it is about training alone."""
+    rows_after: int
+    """Rows to train on after."""
+    rows_before: int
+    """Rows to train on before."""
+    step: str
+    """Its name."""
+    text: str
+    """In words."""
+
+
+class PreparedStep(_PreparedStepRequired, total=False):
+    """A step that was done."""
+
+    fitted: dict[str, list[float]]
+    """What it found, by column."""
 
 
 class _ProblemRequired(_t.TypedDict):
@@ -3165,6 +4444,95 @@ class ProgressView(_t.TypedDict):
     """How far."""
     version: ModelVersion
     """Its version."""
+
+
+class _ProposalAnswerRequired(_t.TypedDict):
+    say: ProposalWord
+    """What."""
+
+
+class ProposalAnswer(_ProposalAnswerRequired, total=False):
+    """What somebody says to a question."""
+
+    note: str
+    """Why, or anything else worth keeping."""
+
+
+class _ProposalFactsRequired(_t.TypedDict):
+    champion: ModelVersion
+    """What serves."""
+    evidence: list[str]
+    """What called for it, each in a sentence."""
+    labels: int
+    """Labels that may be trained on."""
+    new_labels: int
+    """Of those, newer than the last dataset."""
+    since: WallTime
+    """About when what called for it began."""
+
+
+class ProposalFacts(_ProposalFactsRequired, total=False):
+    """The numbers of a proposal to train."""
+
+    core_seconds: int | None
+    """Core-seconds that a training took in the mean, if there was one."""
+    core_seconds_left: int | None
+    """Core-seconds that the budget leaves, if it is limited."""
+    lessons: list[str]
+    """What the last rounds taught, the latest first."""
+    share_of_devices: float | None
+    """Share of the devices that it is about, from 0 to 1."""
+    sites: list[SiteName]
+    """Sites that moved; none if it is the whole fleet, or no place."""
+
+
+ProposalId: _t.TypeAlias = int
+
+
+ProposalKind: _t.TypeAlias = _t.Literal["training", "unclear", "registration", "rollout"]
+"""What a question is about."""
+
+
+ProposalState: _t.TypeAlias = _t.Literal["open", "told", "agreed", "declined", "over"]
+"""How a question stands."""
+
+
+class _ProposalViewRequired(_t.TypedDict):
+    at: WallTime
+    """When it was put."""
+    choices: list[ProposalWord]
+    """What may be said; nothing if it is not open."""
+    id: ProposalId
+    """Its number."""
+    kind: ProposalKind
+    """What it is about."""
+    model: ModelName
+    """The model."""
+    needs: str
+    """Who has to agree, in words."""
+    round: int
+    """The round."""
+    sentences: list[str]
+    """All of it, to be read."""
+    state: ProposalState
+    """How it stands."""
+    subject: str
+    """In a line."""
+    words: list[SaidWord]
+    """What people said, the first first."""
+
+
+class ProposalView(_ProposalViewRequired, total=False):
+    """A question that a round puts to people, with what they said."""
+
+    facts: ProposalFacts | None
+    """What called for the round; of a proposal to train."""
+    of: list[UserName]
+    """People who may answer; anyone who may decide at all if none is named."""
+
+
+ProposalWord: _t.TypeAlias = _t.Literal["agree", "decline", "again", "cancel"]
+"""What a person may say."""
 
 
 class QuarantineView(_t.TypedDict):
@@ -3368,6 +4736,67 @@ class Resources(_t.TypedDict, total=False):
     """Memory of the device."""
 
 
+class RetrainCheck(_t.TypedDict):
+    """What is wrong with a policy, and what is worth knowing of one that can be carried out."""
+
+    problems: list[RuleProblem]
+    """All that is wrong with it; nothing if it can be carried out."""
+    warnings: list[str]
+    """What may be meant otherwise, or does not exist yet."""
+
+
+class RetrainPolicyView(_t.TypedDict):
+    """The policy by which a model is trained anew."""
+
+    by: str
+    """By whom."""
+    mode: str
+    """`propose` or `automatic`."""
+    model: ModelName
+    """The model."""
+    rollout: str
+    """By which plan template they are rolled out."""
+    text: str
+    """As it was written."""
+    training: TrainingName
+    """How challengers are trained."""
+    updated: WallTime
+    """When it was written."""
+
+
+class RetrainText(_t.TypedDict):
+    """A document as a person wrote it: YAML, or JSON."""
+
+    text: str
+    """All of it."""
+
+
+class _RetrainViewRequired(_t.TypedDict):
+    core_seconds_day: int
+    """Core-seconds of the last 24 hours, with what is set aside."""
+    core_seconds_month: int
+    """Core-seconds of the last 30 days, with what is set aside."""
+    model: ModelName
+    """The model."""
+    rounds: int
+    """Rounds so far, with the open one."""
+
+
+class RetrainView(_RetrainViewRequired, total=False):
+    """How the retraining of a model stands."""
+
+    cooling_until: WallTime | None
+    """Before this no round begins."""
+    ended: WallTime | None
+    """When the last round ended."""
+    policy: RetrainPolicyView | None
+    """Its policy; none if it was taken away."""
+    round: RoundView | None
+    """The round that is open."""
+    waits: str
+    """What is waited for, as of the last look."""
+
+
 class Retry(_t.TypedDict, total=False):
     """How often a device is asked again."""
 
@@ -3526,6 +4955,70 @@ class RolloutView(_RolloutViewRequired, total=False):
     """What stands in the way on some of its devices, for people; left out in lists."""
 
 
+RoundOutcome: _t.TypeAlias = _t.Literal["recovered", "not-recovered", "declined", "expired", "superseded", "failed", "rejected", "rollout-stopped", "cancelled"]
+"""How a round ended."""
+
+
+RoundStage: _t.TypeAlias = _t.Literal["labels", "proposed", "dataset", "training", "comparison", "unclear", "asked-registration", "registration", "asked-rollout", "rollout", "watching"]
+"""Where a round is."""
+
+
+class _RoundViewRequired(_t.TypedDict):
+    attempt: int
+    """The attempt of its stage, from 1."""
+    champion: ModelVersion
+    """What serves."""
+    evidence: list[CauseView]
+    """What called for it."""
+    number: int
+    """Its number, from 1."""
+    opened: WallTime
+    """When it was opened."""
+    since: WallTime
+    """Since when it is in its stage."""
+    stage: RoundStage
+    """Where it is."""
+
+
+class RoundView(_RoundViewRequired, total=False):
+    """A round that is open."""
+
+    agreed: list[str]
+    """Who agreed, to what."""
+    asks: ProposalId | None
+    """The question that waits for an answer."""
+    comparison: list[str]
+    """What the comparison said; nothing before it."""
+    dataset: int | None
+    """Its dataset."""
+    run: str | None
+    """The run that tracked its training."""
+    version: ModelVersion | None
+    """The version that the challenger became."""
+    work: list[RoundWork]
+    """What was ordered so far, in order."""
+
+
+class _RoundWorkRequired(_t.TypedDict):
+    at: WallTime
+    """When it was ordered."""
+    attempt: int
+    """The attempt, from 1."""
+    state: str
+    """`ordered`, `running`, `done`, `failed` or `stopped`."""
+    step: str
+    """`build`, `train`, `compare`, `register`, `roll-out`."""
+
+
+class RoundWork(_RoundWorkRequired, total=False):
+    """A piece of work that a round ordered."""
+
+    number: int | None
+    """What it is: number of a dataset, job, version or rollout."""
+    reason: str
+    """Why it failed."""
+
+
 class RuleCheck(_t.TypedDict):
     """What is wrong with a file of rules, and what it would say now."""
 
@@ -3670,6 +5163,22 @@ class SaidBy(_t.TypedDict):
     """Which class or number."""
 
 
+class _SaidWordRequired(_t.TypedDict):
+    at: WallTime
+    """When."""
+    by: UserName
+    """Who."""
+    say: ProposalWord
+    """What."""
+
+
+class SaidWord(_SaidWordRequired, total=False):
+    """What somebody said."""
+
+    note: str
+    """Why."""
+
+
 class _SayRequired(_t.TypedDict):
     device: DeviceId
     """The device."""
@@ -3684,6 +5193,10 @@ class Say(_SayRequired, total=False):
     """From which queue it came: what is said of a disagreement decides it."""
     truth: str | None
     """The class, or the number; absent to skip: it is not asked again of the same person."""
+
+
+ScaleMethod: _t.TypeAlias = _t.Literal["standard", "min-max", "robust"]
+"""How numbers are scaled."""
 
 
 class SecondFactor(_t.TypedDict):
@@ -3968,6 +5481,23 @@ class SourceCount(_t.TypedDict):
 Span: _t.TypeAlias = str
 
 
+Split: _t.TypeAlias = _t.Literal["train", "held-out", "kept-out"]
+"""What rows of a dataset are for. What was in one of them in any version of a name is in no other in any later
+one.
+"""
+
+
+_SplitCountsRequired = _t.TypedDict("_SplitCountsRequired", {
+    "held-out": "int",
+    "kept-out": "int",
+    "train": "int",
+})
+
+
+class SplitCounts(_SplitCountsRequired):
+    """Rows of each split."""
+
+
 class Spread(_t.TypedDict):
     """Where values lie: nine in ten between `low` and `high`."""
 
@@ -4216,6 +5746,35 @@ class Totals(_t.TypedDict):
     """MQTT messages that the hub could not read."""
     windows: int
     """Windows stored."""
+
+
+class TrainedOn(_t.TypedDict):
+    """What a version of a model was trained on."""
+
+    id: DatasetId
+    """Its number in the hub."""
+    name: DatasetName
+    """The dataset."""
+    number: int
+    """Which version of it."""
+
+
+TrainingName: _t.TypeAlias = str
+
+
+class TrainingView(_t.TypedDict):
+    """How challengers are trained: a job that is kept under a name."""
+
+    by: str
+    """By whom."""
+    models: list[ModelName]
+    """Models whose policies name it."""
+    name: TrainingName
+    """Its name."""
+    text: str
+    """As it was written; what is secret in it is not shown."""
+    updated: WallTime
+    """When it was written."""
 
 
 class Transcode(_t.TypedDict):
@@ -4471,6 +6030,8 @@ class VersionView(_VersionViewRequired, total=False):
 
     bases: list[Base]
     """Versions that a delta may start from, newest first."""
+    dataset: TrainedOn | None
+    """The dataset that it was trained on, if somebody said."""
     deltas: list[DeltaView]
     """What became of the deltas from these, newest base first."""
     lacks: list[BlobPart]
@@ -4534,6 +6095,15 @@ class Widen(_t.TypedDict):
 
     percent: int
     """New share, 1 to 100, not under the old one."""
+
+
+class Withdrawn(_t.TypedDict):
+    """A version whose data had to go."""
+
+    at: WallTime
+    """Since when."""
+    reason: str
+    """Why."""
 
 
 WorkspaceId: _t.TypeAlias = str
