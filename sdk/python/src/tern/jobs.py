@@ -119,7 +119,7 @@ class Job:
 
     def artifact(self, path: str) -> Download:
         """A file that it made, by its place below the working directory."""
-        return self._api.job_artifact(self.id, path)
+        return self._api.job_artifact(self.id, path=path)
 
     def cancel(self) -> t.JobDetail:
         """Has it end."""

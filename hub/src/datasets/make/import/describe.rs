@@ -102,6 +102,9 @@ pub(super) fn describe(
             shown.join(", ")
         ));
     };
+    if rows == 0 {
+        return refused("there is no row in it".into());
+    }
     let of = &seen[label];
     let guess = !of.text && (of.fraction || of.names.len() > CLASSES);
     let truths = if import.numbers.unwrap_or(guess) {
