@@ -50,9 +50,8 @@ impl Rows {
             fields.text("device")?,
             fields.text("site")?,
         );
-        let at = match fields.next("at")? {
-            Field::Long(at) => at,
-            _ => return Err(strange("at")),
+        let Field::Long(at) = fields.next("at")? else {
+            return Err(strange("at"));
         };
         let source = fields.text("source")?;
         let weight = fields.number("weight")?.ok_or_else(|| strange("weight"))?;

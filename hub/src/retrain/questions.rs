@@ -101,8 +101,16 @@ pub(super) async fn put(
     let insert = "INSERT INTO retrain_question (workspace, model, round, step, attempt, at, body) \
                   VALUES ($1, $2, $3, $4, $5, $6, $7) \
                   ON CONFLICT (workspace, model, round, step, attempt) DO NOTHING";
-    let [a, b, c, d, e] = under(workspace, model, key);
-    let values = [a, b, c, d, e, now.0.into(), to_json(body).into()];
+    let [of_workspace, of_model, of_round, of_step, of_attempt] = under(workspace, model, key);
+    let values = [
+        of_workspace,
+        of_model,
+        of_round,
+        of_step,
+        of_attempt,
+        now.0.into(),
+        to_json(body).into(),
+    ];
     if SQL.exec(&txn, insert, values).await? == 0 {
         return Ok(false);
     }
@@ -226,13 +234,13 @@ pub(super) async fn say(
 ) -> Result<(), StoreError> {
     let sql = "INSERT INTO retrain_word (workspace, model, round, step, attempt, person, at, say, note) \
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-    let [a, b, c, d, e] = under(workspace, model, key);
+    let [of_workspace, of_model, of_round, of_step, of_attempt] = under(workspace, model, key);
     let values = [
-        a,
-        b,
-        c,
-        d,
-        e,
+        of_workspace,
+        of_model,
+        of_round,
+        of_step,
+        of_attempt,
         by.as_str().into(),
         now.0.into(),
         say.word().into(),

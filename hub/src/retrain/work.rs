@@ -204,8 +204,21 @@ pub(super) async fn order(
                VALUES ($1, $2, $3, $4, $5, $6, 'ordered', FALSE, '', FALSE) \
                ON CONFLICT (workspace, model, round, step, attempt) DO NOTHING";
     for action in actions.iter().filter(|action| is_work(&action.act)) {
-        let [a, b, c, d, e] = under(workspace, model, action.key);
-        SQL.exec(db, sql, [a, b, c, d, e, now.0.into()]).await?;
+        let [of_workspace, of_model, of_round, of_step, of_attempt] =
+            under(workspace, model, action.key);
+        SQL.exec(
+            db,
+            sql,
+            [
+                of_workspace,
+                of_model,
+                of_round,
+                of_step,
+                of_attempt,
+                now.0.into(),
+            ],
+        )
+        .await?;
     }
     Ok(())
 }
@@ -248,13 +261,13 @@ pub(super) async fn end(
         ),
         Ended::Stopped => (State::Stopped, None, None, "", false),
     };
-    let [a, b, c, d, e] = under(workspace, model, key);
+    let [of_workspace, of_model, of_round, of_step, of_attempt] = under(workspace, model, key);
     let values = [
-        a,
-        b,
-        c,
-        d,
-        e,
+        of_workspace,
+        of_model,
+        of_round,
+        of_step,
+        of_attempt,
         state.word().into(),
         number.map(u64::cast_signed).into(),
         body.into(),
@@ -275,13 +288,13 @@ pub(super) async fn known_as(
 ) -> Result<(), StoreError> {
     let sql = "UPDATE retrain_work SET number = $6, core_seconds = COALESCE($7, core_seconds) \
                WHERE workspace = $1 AND model = $2 AND round = $3 AND step = $4 AND attempt = $5";
-    let [a, b, c, d, e] = under(workspace, model, key);
+    let [of_workspace, of_model, of_round, of_step, of_attempt] = under(workspace, model, key);
     let values = [
-        a,
-        b,
-        c,
-        d,
-        e,
+        of_workspace,
+        of_model,
+        of_round,
+        of_step,
+        of_attempt,
         crate::store::raw::number(number),
         core_seconds.map(u64::cast_signed).into(),
     ];
@@ -298,7 +311,14 @@ pub(super) async fn settle(
 ) -> Result<(), StoreError> {
     let sql = "UPDATE retrain_work SET settled = TRUE, number = $6 \
                WHERE workspace = $1 AND model = $2 AND round = $3 AND step = $4 AND attempt = $5";
-    let [a, b, c, d, e] = under(workspace, model, key);
-    let values = [a, b, c, d, e, crate::store::raw::number(number)];
+    let [of_workspace, of_model, of_round, of_step, of_attempt] = under(workspace, model, key);
+    let values = [
+        of_workspace,
+        of_model,
+        of_round,
+        of_step,
+        of_attempt,
+        crate::store::raw::number(number),
+    ];
     SQL.exec(db, sql, values).await.map(drop)
 }
