@@ -187,7 +187,11 @@ pub(crate) fn policies(all: &[RetrainPolicyView], now: WallTime, look: Look) -> 
 pub(crate) fn trainings(all: &[TrainingView], now: WallTime, look: Look) -> String {
     let mut table = Table::new(look, &["NAME", "MODELS", "WRITTEN", "BY"]);
     for one in all {
-        let models: Vec<&str> = one.models.iter().map(|model| model.as_str()).collect();
+        let models: Vec<&str> = one
+            .models
+            .iter()
+            .map(tern_protocol::id::ModelName::as_str)
+            .collect();
         table.row([
             one.name.as_str().into(),
             models.join(", ").into(),

@@ -239,7 +239,7 @@ pub(super) async fn rows_of(
                 let some: Result<Vec<Row>, _> = rows.by_ref().take(TOGETHER).collect();
                 let last = some.as_ref().map_or(true, Vec::is_empty);
                 // Nobody reads on: then nobody needs the rest.
-                if some.as_ref().is_ok_and(|some| some.is_empty()) {
+                if some.as_ref().is_ok_and(Vec::is_empty) {
                     break;
                 }
                 if to.blocking_send(some.map_err(Into::into)).is_err() || last {

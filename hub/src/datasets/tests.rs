@@ -408,7 +408,7 @@ async fn a_capture_that_was_deleted_is_in_no_new_version_and_old_ones_are_withdr
     let first = labelled.build("digits", |_| {}).await;
     let child = labelled
         .build("digits", |build| {
-            build.base = Some(DatasetPick::Id(first.id))
+            build.base = Some(DatasetPick::Id(first.id));
         })
         .await;
     let without = labelled

@@ -532,7 +532,7 @@ async fn deal(
     let mut waits = BTreeMap::new();
     let usable: Vec<&Compute> = computes
         .iter()
-        .filter(|one| !one.settings.paused && !(one.is_local() && app.jobs.local().is_err()))
+        .filter(|one| !(one.settings.paused || one.is_local() && app.jobs.local().is_err()))
         .collect();
     let (mut waiting, mut placed) = (Vec::new(), Vec::new());
     for row in all {

@@ -135,11 +135,18 @@ async fn a_cancel_of_what_waits_is_its_end_and_of_what_runs_a_wish() {
         &workspace(),
         &By::hub(),
         JobId(99),
-        &Default::default(),
+        &tern_protocol::rest::JobRetry::default(),
     )
     .await;
     assert!(matches!(early, Err(JobsError::NoJob(_))));
-    let again = retry(&app, &workspace(), &By::hub(), waits, &Default::default()).await;
+    let again = retry(
+        &app,
+        &workspace(),
+        &By::hub(),
+        waits,
+        &tern_protocol::rest::JobRetry::default(),
+    )
+    .await;
     assert_eq!(shown(&app, again.unwrap()).await.again_of, Some(waits));
 }
 

@@ -155,7 +155,7 @@ fn read(
         loop {
             let some: Result<Vec<Row>, _> = rows.by_ref().take(TOGETHER).collect();
             let is_last = some.as_ref().map_or(true, Vec::is_empty);
-            if some.as_ref().is_ok_and(|some| some.is_empty())
+            if some.as_ref().is_ok_and(Vec::is_empty)
                 || to.blocking_send(some.map_err(Into::into)).is_err()
                 || is_last
             {

@@ -48,7 +48,7 @@ pub(in crate::dashboard) fn page(frame: Frame, shown: &Shown) -> Markup {
             h2 { "The run" }
             dl.facts {
                 (parts::fact("Id", &html! { code { (run.run) } }))
-                (lineage::fact(frame.scope, &LineageOf::Run(run.run.to_string())))
+                (lineage::fact(frame.scope, &LineageOf::Run(run.run.clone())))
                 @if !run.user.is_empty() { (parts::fact("User", &html! { (run.user) })) }
                 @if let Some(parent) = &run.parent {
                     (parts::fact("Part of", &html! { a href=(frame.scope.page(&format!("/runs/{parent}"))) { code { (parent) } } }))

@@ -91,7 +91,9 @@ pub(super) async fn make(
     let reading = Reading {
         label: import.label.clone(),
         shape: shape.clone(),
-        held_out: import.held_out.map_or(0.0, |share| share.of_one()),
+        held_out: import
+            .held_out
+            .map_or(0.0, tern_protocol::rest::Share::of_one),
     };
     tokio::task::spawn_blocking(move || {
         let mut batch = Vec::new();
