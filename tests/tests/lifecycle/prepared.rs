@@ -90,7 +90,7 @@ const STEPS: &str = "steps:
 - {step: dedupe}
 - {step: missing, columns: [size], with: mean}
 - {step: missing, columns: [colour], with: {category: blue}}
-- {step: scale, columns: [size, weight], method: standard}
+- {step: scale, columns: [size, mass], method: standard}
 - {step: encode, method: one-hot}
 - {step: scale, columns: [age], method: min-max}
 - {step: balance, method: over, seed: 7}
@@ -146,7 +146,7 @@ fn training_and_device_agree_on_every_bit_of_what_was_prepared() {
     }
     let mut fleet = Fleet::empty();
     fleet.add(&meter(1));
-    let mut csv = String::from("id,size,colour,weight,age,fault\n");
+    let mut csv = String::from("id,size,colour,mass,age,fault\n");
     for row in 0..150u32 {
         let size = if row % 9 == 4 {
             String::new()
@@ -155,8 +155,8 @@ fn training_and_device_agree_on_every_bit_of_what_was_prepared() {
         };
         let colour = ["red", "blue", "green", ""][row as usize % 4];
         let fault = if row % 5 == 0 { "yes" } else { "no" };
-        let weight = 0.1 + f64::from(row % 17) / 3.0;
-        writeln!(csv, "r{row},{size},{colour},{weight},{},{fault}", row % 60).expect("a String");
+        let mass = 0.1 + f64::from(row % 17) / 3.0;
+        writeln!(csv, "r{row},{size},{colour},{mass},{},{fault}", row % 60).expect("a String");
     }
     let file = fleet.dir().join("rows.csv");
     fs::write(&file, csv).expect("a file of the test");
