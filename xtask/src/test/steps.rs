@@ -17,7 +17,7 @@ use crate::{tools, workspace};
 const WHOLE_SYSTEM: &str = "tern-tests";
 
 /// What speaks to the hub's database, by the modules of its unit tests.
-const ON_POSTGRES: [&str; 13] = [
+const ON_POSTGRES: [&str; 17] = [
     "access::",
     "alerts::",
     "captures::",
@@ -26,11 +26,15 @@ const ON_POSTGRES: [&str; 13] = [
     "deltas::",
     "fleet::",
     "garbage::",
+    "jobs::",
+    "lineage::",
     "monitor::",
     "notify::",
     "registry::",
+    "retrain::",
     "rollout::",
     "store::",
+    "tracking::",
 ];
 
 type Run = Box<dyn FnOnce(&mut Counts, &mut Vec<Skip>) -> Result<Outcome>>;
