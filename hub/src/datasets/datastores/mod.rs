@@ -246,6 +246,25 @@ mod tests {
     }
 
     #[test]
+    fn a_bucket_needs_a_name_alone_and_is_shown_without_what_nobody_wrote() {
+        for (json, shown) in [
+            (
+                r#"{"kind": "s3", "bucket": "lake"}"#,
+                "s3://lake in us-east-1",
+            ),
+            (
+                r#"{"kind": "s3", "bucket": "lake", "prefix": "a/", "endpoint": "https://minio.example", "key_id": "k"}"#,
+                "s3://lake/a at https://minio.example",
+            ),
+        ] {
+            let place: DatastorePlace = serde_json::from_str(json).expect(json);
+            assert_eq!(place.to_string(), shown);
+        }
+        let unknown = r#"{"kind": "s3", "bucket": "lake", "secret": "planted"}"#;
+        assert!(serde_json::from_str::<DatastorePlace>(unknown).is_err());
+    }
+
+    #[test]
     fn links_do_not_lead_out_of_what_is_allowed() {
         let dir = tempfile::tempdir().expect("a directory");
         let (inside, outside) = (dir.path().join("inside"), dir.path().join("outside"));

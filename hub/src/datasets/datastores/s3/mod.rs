@@ -136,7 +136,7 @@ impl Bucket {
             return Err(too_long());
         }
         let mut pieces = got.into_stream();
-        // Counted as well: an answer may go on after as many bytes as it said.
+        // Counted as well: where a file is gone on with, more may come than was left of it.
         let mut taken = 0;
         while let Some(piece) = pieces.next().await {
             let piece = piece.map_err(failed)?;

@@ -207,3 +207,102 @@ impl Body for Coming {
         self.body.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{self, Read as _, Write as _},
+        net::TcpListener,
+        thread::{self, JoinHandle},
+    };
+
+    use super::super::Bucket;
+    use crate::datasets::DatasetError;
+
+    /// Answers one connection after the other with these, and ends it; the heads of what it was asked.
+    fn answering(answers: &'static [&'static str]) -> (String, JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("bound"));
+        let asked = thread::spawn(move || {
+            let answer = |text: &&str| {
+                let (mut stream, _) = listener.accept().expect("somebody asks");
+                let mut head = Vec::new();
+                let mut byte = [0];
+                while !head.ends_with(b"\r\n\r\n") {
+                    stream.read_exact(&mut byte).expect("a request");
+                    head.push(byte[0]);
+                }
+                stream.write_all(text.as_bytes()).expect("it is heard");
+                String::from_utf8_lossy(&head).to_lowercase()
+            };
+            answers.iter().map(answer).collect()
+        });
+        (url, asked)
+    }
+
+    async fn got(url: &str, most: u64) -> (Result<(), DatasetError>, String) {
+        let bucket = Bucket::new("lake", "", "us-east-1", Some(url), Some("AKIA1"));
+        let bucket = bucket.expect("a bucket");
+        let mut file = Vec::new();
+        let take = &mut |piece: &[u8]| -> io::Result<()> { file.write_all(piece) };
+        let secret = Some("planted-secret");
+        let came = bucket
+            .get(secret, "a b.csv", "lake:a b.csv", most, take)
+            .await;
+        (came, String::from_utf8(file).expect("text"))
+    }
+
+    #[tokio::test]
+    async fn what_broke_off_is_gone_on_with_and_who_is_too_busy_is_asked_again() {
+        let (url, asked) = answering(&[
+            "HTTP/1.1 503 Slow Down\r\ncontent-length: 0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 10\r\netag: \"1\"\r\n\r\n01234",
+            "HTTP/1.1 206 Partial Content\r\ncontent-length: 5\r\ncontent-range: bytes 5-9/10\r\netag: \"1\"\r\n\r\n56789",
+        ]);
+        let (came, file) = got(&url, 10).await;
+        came.expect("all of it");
+        assert_eq!(file, "0123456789");
+        let asked = asked.join().expect("asked three times");
+        for head in &asked {
+            assert!(head.starts_with("get /lake/a%20b.csv http/1.1"), "{head}");
+            assert!(head.contains("credential=akia1/"), "{head}");
+            assert!(!head.contains("planted-secret"), "{head}");
+        }
+        assert!(asked[2].contains("range: bytes=5-9"), "{}", asked[2]);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_changed_in_the_middle_is_no_file() {
+        let (url, asked) = answering(&[
+            "HTTP/1.1 200 OK\r\ncontent-length: 10\r\netag: \"1\"\r\n\r\n01234",
+            "HTTP/1.1 206 Partial Content\r\ncontent-length: 5\r\ncontent-range: bytes 5-9/10\r\netag: \"2\"\r\n\r\n56789",
+        ]);
+        let (came, _) = got(&url, 10).await;
+        assert!(came.expect_err("two halves of two files").may_help_again());
+        assert_eq!(asked.join().expect("asked twice").len(), 2);
+    }
+
+    #[tokio::test]
+    async fn redirects_are_not_followed_and_what_is_too_long_is_not_read() {
+        let (url, asked) = answering(&[
+            "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:1/planted\r\ncontent-length: 0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 11\r\netag: \"1\"\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 10\r\netag: \"1\"\r\n\r\n01234",
+            // More than was left, under the range that was asked for.
+            "HTTP/1.1 206 Partial Content\r\ncontent-length: 7\r\ncontent-range: bytes 5-9/10\r\netag: \"1\"\r\n\r\n56789ab",
+        ]);
+        let (elsewhere, _) = got(&url, 10).await;
+        let elsewhere = elsewhere.expect_err("elsewhere").to_string();
+        assert!(
+            elsewhere.contains("`--region`") && !elsewhere.contains("planted"),
+            "{elsewhere}"
+        );
+        for kept in ["", "01234"] {
+            let (came, file) = got(&url, 10).await;
+            let text = came.expect_err("too long").to_string();
+            assert!(text.contains("more than 10 bytes"), "{text}");
+            assert_eq!(file, kept);
+        }
+        assert_eq!(asked.join().expect("asked four times").len(), 4);
+    }
+}
