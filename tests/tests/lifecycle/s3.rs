@@ -99,35 +99,29 @@ fn files_of_a_bucket_are_imported_by_whoever_has_its_key_and_the_secret_is_told_
 
     // What does not work says what to do, and leaves no version.
     let wrong = "planted-and-wrong";
+    let (id, secret) = (s3.id.as_str(), s3.secret.as_str());
     for (name, place, id, secret, path, why) in [
         (
             "lake",
             "s3://lake",
-            &*s3.id,
-            &*s3.secret,
+            id,
+            secret,
             "none.csv",
             "has no `none.csv`",
         ),
         (
             "nowhere",
             "s3://nowhere",
-            &s3.id,
-            &s3.secret,
+            id,
+            secret,
             "a.csv",
             "no bucket `nowhere`",
         ),
-        (
-            "vault",
-            "s3://vault",
-            &s3.id,
-            &s3.secret,
-            "a.csv",
-            "s3:GetObject",
-        ),
+        ("vault", "s3://vault", id, secret, "a.csv", "s3:GetObject"),
         (
             "typo",
             "s3://lake",
-            &s3.id,
+            id,
             wrong,
             "open.csv",
             "TERN_DATASTORE_TOKEN",
