@@ -24,7 +24,7 @@ type Step = fn() -> Result<String>;
 pub(crate) fn run() -> Verdict {
     let steps: [(&str, Step); 6] = [
         ("Debian packages", packages),
-        ("Python with onnxruntime and aiosmtpd", python),
+        ("Python with onnxruntime, aiosmtpd and moto", python),
         ("Python with MLflow", mlflow),
         ("Ray", ray),
         ("OpenID provider", openid),
@@ -76,7 +76,7 @@ fn python() -> Result<String> {
     let what = environment("venv", &PYTHON_PACKAGES)?;
     if !tools::python_is_complete() {
         bail!(
-            "{} cannot import onnxruntime and aiosmtpd",
+            "{} cannot import onnxruntime, aiosmtpd and moto",
             tools::python().display()
         );
     }

@@ -110,13 +110,22 @@ pub(crate) const PACKAGED: [Packaged; 17] = [
     },
 ];
 
-/// Python packages, pinned: answers of the first two are compared with ours, the third is a mail server.
-pub(crate) const PYTHON_PACKAGES: [&str; 3] =
-    ["onnxruntime==1.24.4", "numpy==2.4.6", "aiosmtpd==1.4.6"];
+/// Python packages, pinned: answers of the first two are compared with ours, the third is a mail server, the others are an S3
+/// that checks signatures.
+pub(crate) const PYTHON_PACKAGES: [&str; 7] = [
+    "onnxruntime==1.24.4",
+    "numpy==2.4.6",
+    "aiosmtpd==1.4.6",
+    "moto[s3]==5.2.5",
+    "boto3==1.44.8",
+    // What moto is served by. Its own extra `server` brings ten times as much.
+    "flask==3.1.3",
+    "flask-cors==6.0.5",
+];
 
 /// What needs Python.
 pub(crate) const PYTHON_USED_FOR: &str =
-    "the test that runs our ONNX files in onnxruntime, and notices by mail";
+    "the test that runs our ONNX files in onnxruntime, notices by mail, and datastores in S3";
 
 /// What needs the OpenID provider.
 pub(crate) const OPENID_USED_FOR: &str = "the login through a real OpenID provider";
@@ -170,7 +179,13 @@ pub(crate) fn python() -> PathBuf {
 
 /// Whether our Python has what the tests import.
 pub(crate) fn python_is_complete() -> bool {
-    succeeds(&python(), &["-c", "import aiosmtpd, numpy, onnxruntime"])
+    succeeds(
+        &python(),
+        &[
+            "-c",
+            "import aiosmtpd, boto3, moto.server, numpy, onnxruntime",
+        ],
+    )
 }
 
 /// Python with MLflow, in a virtual environment of its own: what it depends on is five times all else, and pinned.

@@ -3,7 +3,7 @@
 use tern_protocol::{
     rest::{
         ColumnStatistics, DatasetDetail, DatasetDiff, DatasetInput, DatasetManifest, DatasetRow,
-        DatasetState, DatasetView, DatastorePlace, DatastoreView, SplitCounts,
+        DatasetState, DatasetView, DatastoreView, SplitCounts,
     },
     time::WallTime,
 };
@@ -338,13 +338,9 @@ pub(crate) fn diff(diff: &DatasetDiff, look: Look) -> String {
 pub(crate) fn datastores(all: &[DatastoreView], now: WallTime, look: Look) -> String {
     let mut table = Table::new(look, &["DATASTORE", "WHERE", "TOKEN", "BY", "SINCE"]);
     for one in all {
-        let place = match &one.place {
-            DatastorePlace::Directory { path } => path.as_str(),
-            DatastorePlace::Http { url } => url.as_str(),
-        };
         table.row([
             Cell::toned(one.name.as_str(), Tone::Strong),
-            one_line(place).into(),
+            one_line(&one.place.to_string()).into(),
             (if one.token { "yes" } else { "–" }).into(),
             one.by.as_str().into(),
             ago(one.at, now).into(),

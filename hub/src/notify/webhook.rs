@@ -44,7 +44,12 @@ const FIELDS: usize = 64;
 const NOTIFICATION: &str = "tern-notification";
 
 /// What pieces of an answer are handed to.
-type Take<'a> = &'a mut (dyn FnMut(&[u8]) -> io::Result<()> + Send);
+pub(crate) type Take<'a> = &'a mut (dyn FnMut(&[u8]) -> io::Result<()> + Send);
+
+/// A connection, encrypted or not.
+pub(crate) trait Line: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Line for S {}
 
 /// Sends webhooks, and asks other questions by HTTP in the same way.
 #[derive(Debug, Default)]
@@ -174,16 +179,22 @@ impl Webhooks {
         read: u64,
         take: Take<'_>,
     ) -> Result<Answer, Failure> {
+        exchange(self.connect(target).await?, request, read, take).await
+    }
+
+    /// Connects to a target, at an address that is allowed, and by TLS if the target says so. Whoever asks says how long that
+    /// may take.
+    pub(crate) async fn connect(&self, target: &Target) -> Result<Box<dyn Line>, Failure> {
         let stream = connect(target).await?;
         if !target.is_tls() {
-            return exchange(stream, request, read, take).await;
+            return Ok(Box::new(stream));
         }
         let name = ServerName::try_from(target.host());
         let name = name.map_err(|_| Failure::new("its host is no name of a certificate"))?;
         let connector = TlsConnector::from(self.tls()?);
         let stream = connector.connect(name, stream).await;
         let stream = stream.map_err(|err| Failure::new(format!("TLS: {}", untold(&err))))?;
-        exchange(stream, request, read, take).await
+        Ok(Box::new(stream))
     }
 
     fn tls(&self) -> Result<Arc<ClientConfig>, Failure> {
@@ -284,20 +295,17 @@ struct Answer {
 }
 
 /// Sends the request; the answer, of whose body no more than `read` bytes are taken.
-async fn exchange<S>(
-    stream: S,
+async fn exchange(
+    line: Box<dyn Line>,
     request: Request<Full<Bytes>>,
     read: u64,
     take: Take<'_>,
-) -> Result<Answer, Failure>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+) -> Result<Answer, Failure> {
     let failed = |err: hyper::Error| Failure::new(format!("the connection broke: {err}"));
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(ANSWER)
         .max_headers(FIELDS)
-        .handshake(TokioIo::new(stream))
+        .handshake(TokioIo::new(line))
         .await
         .map_err(failed)?;
     // What ends it is told by the answer, or by its absence.

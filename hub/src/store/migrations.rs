@@ -63,6 +63,7 @@ impl MigratorTrait for Steps {
             Box::new(crate::retrain::schema::Migration),
             Box::new(crate::lineage::schema::Migration),
             Box::new(crate::monitor::schema::ByDevice),
+            Box::new(crate::tracking::schema::Taken),
         ]
     }
 }

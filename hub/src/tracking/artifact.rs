@@ -4,16 +4,21 @@
 //! Directories have rows of their own, so that listing one reads what is in it and nothing below.
 //!
 //! Must never break: a path never leads out of its workspace, and names one thing whatever reads it; a row is written
-//! only when its bytes are on the disk.
+//! only when its bytes are on the disk; what all rows of a workspace [take](super::taken) changes in the transaction that
+//! changes them.
 
 use std::error::Error;
 
 use bytes::Bytes;
 use futures::Stream;
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, Value};
 use tern_protocol::{blob::BlobRef, digest::Digest, id::WorkspaceId, limits};
 
-use super::{TrackingError, bounds, sql::SQL};
+use super::{
+    TrackingError, bounds,
+    sql::SQL,
+    taken::{self, Taken},
+};
 use crate::{
     access::audit::{self, Actor, Deed},
     app::App,
@@ -97,8 +102,8 @@ where
     let there = there
         .and_then(|entry| entry.file)
         .map_or(0, |file| file.len);
-    let taken = used(app.store.read(), workspace).await?.0;
-    let limit = room(taken.saturating_sub(there as i64)).min(limits::BLOB);
+    let taken = taken::read(app.store.read(), workspace).await?;
+    let limit = room(taken.bytes.saturating_sub(there as i64)).min(limits::BLOB);
     let full = |need: u64| {
         TrackingError::Invalid(format!(
             "no room for {need} bytes: artifacts of workspace {workspace} take at most {quota} bytes; delete \
@@ -115,18 +120,19 @@ where
         let path = bounds::shown(path);
         return Err(TrackingError::Invalid(format!("{path} is a directory")));
     }
-    let (bytes, count) = used(&txn, workspace).await?;
+    let taken = taken::read(&txn, workspace).await?;
+    let is_new = before.is_none();
     let replaced = before
         .and_then(|entry| entry.file)
         .map_or(0, |file| file.len);
-    if room(bytes.saturating_sub(replaced as i64)) < blob.len {
+    if room(taken.bytes.saturating_sub(replaced as i64)) < blob.len {
         return Err(full(blob.len));
     }
-    if count >= FILES {
+    if taken.entries >= FILES {
         let text = format!("a workspace has at most {FILES} artifacts; delete some");
         return Err(TrackingError::Invalid(text));
     }
-    directories(&txn, workspace, path, app.clock.now().0).await?;
+    let made = directories(&txn, workspace, path, app.clock.now().0).await?;
     // Garbage is collected by whoever else writes: what is there now stays, as this row names it.
     if app.blobs.claim(blob.digest).await?.is_none() {
         return Err(BlobError::Missing(blob.digest).into());
@@ -143,26 +149,32 @@ where
         app.clock.now().0.into(),
     ];
     SQL.exec(&txn, sql, values).await?;
+    let more = Taken {
+        bytes: blob.len as i64 - replaced as i64,
+        entries: made + i64::from(is_new),
+    };
+    taken::add(&txn, workspace, more).await?;
     SQL.commit(txn).await?;
     Ok(blob)
 }
 
-/// Makes sure that all above a path are directories.
+/// Makes sure that all above a path are directories; how many had to be made.
 async fn directories(
     txn: &impl ConnectionTrait,
     workspace: &WorkspaceId,
     path: &str,
     now: i64,
-) -> Result<(), TrackingError> {
+) -> Result<i64, TrackingError> {
     let mut below = path;
+    let mut made = 0;
     loop {
         let dir = parent(below);
         if dir.is_empty() {
-            return Ok(());
+            return Ok(made);
         }
         match entry(txn, workspace, dir).await? {
             // What is above it was looked at when it was made.
-            Some(Entry { file: None, .. }) => return Ok(()),
+            Some(Entry { file: None, .. }) => return Ok(made),
             Some(_) => {
                 let dir = bounds::shown(dir);
                 return Err(TrackingError::Invalid(format!("{dir} is a file")));
@@ -177,23 +189,9 @@ async fn directories(
             parent(dir).into(),
             now.into(),
         ];
-        SQL.exec(txn, sql, values).await?;
+        made += SQL.exec(txn, sql, values).await? as i64;
         below = dir;
     }
-}
-
-/// Bytes of all files of a workspace, and how many entries there are.
-async fn used(
-    db: &impl ConnectionTrait,
-    workspace: &WorkspaceId,
-) -> Result<(i64, i64), StoreError> {
-    let sql = "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) AS used, COUNT(*) AS files \
-               FROM tracking_artifact WHERE workspace = $1";
-    let found = SQL.row(db, sql, [workspace.as_str().into()]).await?;
-    let Some(found) = found else {
-        return Ok((0, 0));
-    };
-    Ok((SQL.column(&found, "used")?, SQL.column(&found, "files")?))
 }
 
 /// What is at a path.
@@ -272,7 +270,7 @@ pub async fn delete(
         )));
     }
     let mut dirs = vec![path.to_owned()];
-    let mut removed = 0;
+    let mut removed = Taken::default();
     while let Some(dir) = dirs.pop() {
         let below = "SELECT path FROM tracking_artifact WHERE workspace = $1 AND parent = $2 AND digest = ''";
         let below = SQL
@@ -285,14 +283,16 @@ pub async fn delete(
         for row in &below {
             dirs.push(SQL.column(row, "path")?);
         }
-        let sql = "DELETE FROM tracking_artifact WHERE workspace = $1 AND (path = $2 OR (parent = $2 AND digest <> ''))";
-        removed += SQL
-            .exec(&txn, sql, [workspace.as_str().into(), dir.into()])
-            .await?;
+        let these = "workspace = $1 AND (path = $2 OR (parent = $2 AND digest <> ''))";
+        let values = || -> [Value; 2] { [workspace.as_str().into(), dir.as_str().into()] };
+        removed.bytes += taken::bytes_of(&txn, these, values()).await?;
+        let sql = format!("DELETE FROM tracking_artifact WHERE {these}");
+        removed.entries += SQL.exec(&txn, &sql, values()).await? as i64;
     }
+    taken::take_off(&txn, workspace, removed).await?;
     let deed = Deed::new("artifact.delete", format!("artifact {path}"))
         .within(workspace)
-        .detail(format!("{removed} files and directories"));
+        .detail(format!("{} files and directories", removed.entries));
     audit::record(&txn, &app.clock, by, deed).await?;
     Ok(SQL.commit(txn).await?)
 }

@@ -34,6 +34,7 @@ pub mod schema;
 pub mod search;
 mod sql;
 pub mod summary;
+mod taken;
 #[cfg(test)]
 mod tests;
 mod turns;

@@ -81,6 +81,35 @@ impl MigrationTrait for Migration {
     }
 }
 
+/// Adds what artifacts of a workspace take in all.
+pub struct Taken;
+
+impl MigrationName for Taken {
+    fn name(&self) -> &'static str {
+        "m0052_artifacts_taken"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Taken {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let taken = table("tracking_taken")
+            .col(text("workspace"))
+            .col(big_integer("bytes"))
+            .col(big_integer("entries"))
+            .primary_key(&mut key(&["workspace"]))
+            .take();
+        manager.create_table(taken).await?;
+        // Of artifacts that were there before.
+        let known = "INSERT INTO tracking_taken (workspace, bytes, entries) \
+                     SELECT workspace, CAST(COALESCE(SUM(bytes), 0) AS BIGINT), COUNT(*) FROM tracking_artifact \
+                     WHERE true GROUP BY workspace \
+                     ON CONFLICT (workspace) DO UPDATE SET bytes = excluded.bytes, entries = excluded.entries";
+        let db = manager.get_connection();
+        db.execute_unprepared(known).await.map(|_| ())
+    }
+}
+
 /// `id` counts within a workspace; 0 is `Default`.
 fn experiment() -> TableCreateStatement {
     table("tracking_experiment")

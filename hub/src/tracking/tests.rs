@@ -5,6 +5,7 @@ use std::convert::Infallible;
 
 use bytes::Bytes;
 use futures::stream;
+use sea_orm_migration::{MigrationTrait as _, SchemaManager};
 use tern_protocol::id::WorkspaceId;
 
 use super::{
@@ -13,6 +14,7 @@ use super::{
     page::{Page, Window},
     run::{NewRun, Run},
     search::Asked,
+    sql::SQL,
     version::NewVersion,
     *,
 };
@@ -383,6 +385,100 @@ async fn files_lie_where_they_were_put_in_their_own_workspace() {
     put(&app, &workspace, "a", &[1; 900])
         .await
         .expect("in place of the other");
+}
+
+/// What artifacts of a workspace take: by the row that is kept, and by adding up theirs.
+async fn taken_and_added_up(app: &App, workspace: &WorkspaceId) -> (taken::Taken, taken::Taken) {
+    let db = app.store.read();
+    let kept = taken::read(db, workspace).await.expect("reads");
+    let sql = "SELECT bytes FROM tracking_artifact WHERE workspace = $1";
+    let rows = SQL.rows(db, sql, [workspace.as_str().into()]).await;
+    let rows = rows.expect("reads");
+    let bytes = rows.iter().map(|row| SQL.at::<i64>(row, 0).expect("bytes"));
+    let added_up = taken::Taken {
+        bytes: bytes.sum(),
+        entries: rows.len() as i64,
+    };
+    (kept, added_up)
+}
+
+#[tokio::test]
+async fn what_artifacts_take_is_what_their_rows_add_up_to() {
+    let (_dir, mut app, workspace) = begun().await;
+    let (mine, other) = (workspace, name("other"));
+    app.tracking = Desk::new(1_000);
+    let is = async |app: &App, bytes: i64, entries: i64| {
+        let expected = taken::Taken { bytes, entries };
+        assert_eq!(
+            taken_and_added_up(app, &mine).await,
+            (expected, expected),
+            "after {bytes} bytes in {entries}"
+        );
+    };
+    is(&app, 0, 0).await;
+    for (path, len, bytes, entries) in [
+        // With three directories, then one more, then none.
+        ("0/r/model/weights.bin", 300, 300, 4),
+        ("0/r/notes/a.txt", 10, 310, 6),
+        ("0/r/notes/empty", 0, 310, 7),
+        // In place of what was there: more, less, the same again.
+        ("0/r/notes/a.txt", 40, 340, 7),
+        ("0/r/model/weights.bin", 100, 140, 7),
+        ("0/r/model/weights.bin", 100, 140, 7),
+        ("readme", 60, 200, 8),
+    ] {
+        put(&app, &mine, path, &vec![7; len]).await.expect(path);
+        is(&app, bytes, entries).await;
+    }
+    // What is refused changes nothing: a directory, a file above, no room.
+    for (path, len) in [
+        ("0/r/model", 1),
+        ("new/readme", 5_000),
+        ("readme/below/deeper", 1),
+        ("readme", 900),
+    ] {
+        put(&app, &mine, path, &vec![7; len]).await.expect_err(path);
+        is(&app, 200, 8).await;
+    }
+    // Nor does what others have.
+    put(&app, &other, "0/r/notes/a.txt", &[7; 500])
+        .await
+        .expect("stores");
+    is(&app, 200, 8).await;
+
+    // Rows from before there was a total: it is made of them, also where the step was cut off and is done again.
+    let step = schema::Taken;
+    for _ in 0..2 {
+        let manager = SchemaManager::new(app.store.write());
+        let spoilt = "UPDATE tracking_taken SET bytes = 1, entries = 1";
+        SQL.exec(app.store.write(), spoilt, [])
+            .await
+            .expect("spoils");
+        step.up(&manager).await.expect("makes it");
+        is(&app, 200, 8).await;
+    }
+
+    for (path, bytes, entries) in [
+        ("0/r/notes/a.txt", 160, 7),
+        ("0/r/model", 60, 5),
+        ("0", 60, 1),
+        ("readme", 0, 0),
+    ] {
+        artifact::delete(&app, &by(), &mine, path)
+            .await
+            .expect(path);
+        is(&app, bytes, entries).await;
+    }
+    artifact::delete(&app, &by(), &mine, "readme")
+        .await
+        .expect_err("it is gone");
+    is(&app, 0, 0).await;
+    let (kept, added_up) = taken_and_added_up(&app, &other).await;
+    assert_eq!((kept, kept.bytes), (added_up, 500));
+    // And what was freed can be taken again.
+    put(&app, &mine, "all", &[7; 990])
+        .await
+        .expect("there is room again");
 }
 
 #[tokio::test]

@@ -850,10 +850,58 @@ pub enum DatastorePlace {
         /// The address, without name and password.
         url: String,
     },
+    /// A bucket of Amazon S3, or of a service that speaks the same.
+    S3 {
+        /// Its name.
+        bucket: String,
+        /// What the names of its files begin with; a `/` is put between that and a path.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        prefix: String,
+        /// Its region, which signatures name; `us-east-1` if unset.
+        #[serde(default = "usual_region")]
+        region: String,
+        /// Where a service of one's own answers, as `https://minio.example`; Amazon's address of the region if unset.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        endpoint: Option<String>,
+        /// The id of the key that signs requests; they are not signed if unset. Its secret is the datastore's `token`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key_id: Option<String>,
+    },
+}
+
+fn usual_region() -> String {
+    "us-east-1".into()
+}
+
+/// In a line, for people.
+impl fmt::Display for DatastorePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory { path } => f.write_str(path),
+            Self::Http { url } => f.write_str(url),
+            Self::S3 {
+                bucket,
+                prefix,
+                region,
+                endpoint,
+                ..
+            } => {
+                write!(f, "s3://{bucket}")?;
+                let prefix = prefix.trim_matches('/');
+                if !prefix.is_empty() {
+                    write!(f, "/{prefix}")?;
+                }
+                match endpoint {
+                    Some(endpoint) => write!(f, " at {endpoint}"),
+                    None => write!(f, " in {region}"),
+                }
+            }
+        }
+    }
 }
 
 /// `POST /datastores`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct NewDatastore {
@@ -861,9 +909,20 @@ pub struct NewDatastore {
     pub name: DatastoreName,
     /// Where it is.
     pub place: DatastorePlace,
-    /// Sent as `Authorization: Bearer`; kept by the hub, and never shown.
+    /// Sent to an address as `Authorization: Bearer`; for S3 the secret of the key, which is never sent. Kept by the hub,
+    /// and never shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+}
+
+/// Without what is secret.
+impl fmt::Debug for NewDatastore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewDatastore")
+            .field("name", &self.name)
+            .field("place", &self.place)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A datastore.
@@ -874,7 +933,7 @@ pub struct DatastoreView {
     pub name: DatastoreName,
     /// Where it is.
     pub place: DatastorePlace,
-    /// Whether the hub has a token for it.
+    /// Whether the hub has a token or a secret for it.
     pub token: bool,
     /// Who made it.
     pub by: String,

@@ -54,7 +54,7 @@ fn show(fleet: &Fleet, dataset: &str) -> Value {
     tern_json(fleet, &["dataset", "show", dataset])
 }
 
-fn rows(view: &Value, split: &str) -> u64 {
+pub(crate) fn rows(view: &Value, split: &str) -> u64 {
     view["rows"]["splits"][split].as_u64().unwrap_or_default()
 }
 
@@ -65,7 +65,7 @@ fn file(fleet: &Fleet, name: &str, text: &str) -> String {
 }
 
 #[track_caller]
-fn refused(ran: &Ran, why: &str) {
+pub(crate) fn refused(ran: &Ran, why: &str) {
     assert_eq!(ran.code, Some(1), "{ran:?}");
     let reason = ran.json()["reason"].as_str().expect("a reason").to_owned();
     assert!(reason.contains(why), "{reason}");

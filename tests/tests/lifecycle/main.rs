@@ -7,5 +7,6 @@ mod mlflow;
 mod prepared;
 mod python;
 mod retraining;
+mod s3;
 mod sdk;
 mod trainers;

@@ -15,6 +15,7 @@ use tern_protocol::{
 use super::{
     super::{DatasetError, FILE},
     Place, allowed, check_path, place,
+    s3::Bucket,
 };
 use crate::{
     app::App,
@@ -71,24 +72,56 @@ pub(in crate::datasets) async fn fetch(
             let whole = format!("{}/{path}", url.trim_end_matches('/'));
             let target = Target::parse(&whole, Plain::Loopback)
                 .map_err(|err| DatasetError::Refused(err.to_string()))?;
+            let what = format!("{name}:{path}");
             let mut file = app.blobs.nameless().await?;
             let webhooks = Webhooks::default();
             let take = &mut |piece: &[u8]| file.write_all(piece);
-            let got = webhooks.get(&target, token.as_deref(), FILE, take);
-            match tokio::time::timeout(LONGEST, got).await {
-                Ok(Ok(())) => {}
-                Ok(Err(failure)) => {
-                    return Err(DatasetError::Away(format!("{name}:{path}: {failure}")));
-                }
-                Err(_) => {
-                    return Err(DatasetError::Away(format!(
-                        "{name}:{path} did not come within an hour"
-                    )));
-                }
-            }
-            file.rewind()
-                .map_err(DatasetError::io("keeping a file of a datastore"))?;
-            Ok(file)
+            let coming = async {
+                let got = webhooks.get(&target, token.as_deref(), FILE, take).await;
+                got.map_err(|failure| DatasetError::Away(format!("{what}: {failure}")))
+            };
+            in_time(&what, coming).await?;
+            from_its_beginning(file)
+        }
+        DatastorePlace::S3 {
+            bucket,
+            prefix,
+            region,
+            endpoint,
+            key_id,
+        } => {
+            let bucket = Bucket::new(
+                &bucket,
+                &prefix,
+                &region,
+                endpoint.as_deref(),
+                key_id.as_deref(),
+            )
+            .map_err(DatasetError::Refused)?;
+            let what = format!("{name}:{path}");
+            let mut file = app.blobs.nameless().await?;
+            let take = &mut |piece: &[u8]| file.write_all(piece);
+            in_time(&what, bucket.get(token.as_deref(), path, &what, FILE, take)).await?;
+            from_its_beginning(file)
         }
     }
+}
+
+/// Waits for what comes from elsewhere, for [`LONGEST`] at most.
+async fn in_time(
+    what: &str,
+    coming: impl Future<Output = Result<(), DatasetError>>,
+) -> Result<(), DatasetError> {
+    match tokio::time::timeout(LONGEST, coming).await {
+        Ok(came) => came,
+        Err(_) => Err(DatasetError::Away(format!(
+            "{what} did not come within an hour"
+        ))),
+    }
+}
+
+fn from_its_beginning(mut file: File) -> Result<File, DatasetError> {
+    file.rewind()
+        .map_err(DatasetError::io("keeping a file of a datastore"))?;
+    Ok(file)
 }

@@ -1,9 +1,10 @@
-//! Places where files to import are: directories of the hub's machine, and addresses.
+//! Places where files to import are: directories of the hub's machine, addresses, and buckets of S3.
 //!
 //! Must never break: a directory lies below one that the operator of the hub allowed, also when links lead elsewhere; no
-//! token is in an answer or in the log, and none follows a redirect.
+//! token and no secret is in an answer or in the log, and none follows a redirect.
 
 mod fetch;
+mod s3;
 
 use std::{
     fs,
@@ -29,7 +30,7 @@ use crate::{
 /// Datastores of a workspace.
 const MOST: usize = 200;
 
-/// Longest token, in bytes, and longest path.
+/// Longest token or secret, in bytes, and longest path.
 const TEXT: usize = 4_096;
 
 /// Where one is, and what it is asked with.
@@ -62,11 +63,34 @@ pub async fn add(
                 );
             }
         }
+        DatastorePlace::S3 {
+            bucket,
+            prefix,
+            region,
+            endpoint,
+            key_id,
+        } => {
+            s3::Bucket::new(
+                bucket,
+                prefix,
+                region,
+                endpoint.as_deref(),
+                key_id.as_deref(),
+            )
+            .map_err(DatasetError::Refused)?;
+            if key_id.is_some() != new.token.is_some() {
+                return refused(
+                    "a bucket has a key id and its secret (`--key-id`, and TERN_DATASTORE_TOKEN), or neither: then \
+                     requests are not signed"
+                        .into(),
+                );
+            }
+        }
     }
     if new.token.as_ref().is_some_and(|token| {
         token.is_empty() || token.len() > TEXT || !token.bytes().all(|byte| byte.is_ascii_graphic())
     }) {
-        return refused(format!("a token has 1 to {TEXT} plain signs"));
+        return refused(format!("a token or secret has 1 to {TEXT} plain signs"));
     }
     let txn = SQL.begin(&app.store).await?;
     let known = "SELECT name FROM datastore WHERE workspace = $1";
@@ -219,6 +243,25 @@ mod tests {
         for bad in ["", "/etc/passwd", "../a", "a/../../b", "a?b", "a\nb", "./a"] {
             assert!(check_path(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_bucket_needs_a_name_alone_and_is_shown_without_what_nobody_wrote() {
+        for (json, shown) in [
+            (
+                r#"{"kind": "s3", "bucket": "lake"}"#,
+                "s3://lake in us-east-1",
+            ),
+            (
+                r#"{"kind": "s3", "bucket": "lake", "prefix": "a/", "endpoint": "https://minio.example", "key_id": "k"}"#,
+                "s3://lake/a at https://minio.example",
+            ),
+        ] {
+            let place: DatastorePlace = serde_json::from_str(json).expect(json);
+            assert_eq!(place.to_string(), shown);
+        }
+        let unknown = r#"{"kind": "s3", "bucket": "lake", "secret": "planted"}"#;
+        assert!(serde_json::from_str::<DatastorePlace>(unknown).is_err());
     }
 
     #[test]

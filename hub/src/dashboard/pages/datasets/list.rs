@@ -35,10 +35,16 @@ pub(in crate::dashboard) fn page(
                     thead { tr { th scope="col" { "Datastore" } th scope="col" { "Where" } th scope="col" { "Since" } } }
                     tbody { @for one in datastores { tr data-key=(one.name) {
                         th scope="row" { (one.name) }
-                        td data-name="Where" { @match &one.place {
-                            DatastorePlace::Directory { path } => { code { (path) } }
-                            DatastorePlace::Http { url } => { code { (url) } @if one.token { " " span.dim { "with a token" } } }
-                        } }
+                        td data-name="Where" {
+                            code { (one.place) }
+                            @match &one.place {
+                                DatastorePlace::S3 { key_id: Some(key_id), .. } => { " " span.dim { "with key " (key_id) } }
+                                DatastorePlace::S3 { key_id: None, .. } => { " " span.dim { "unsigned" } }
+                                DatastorePlace::Directory { .. } | DatastorePlace::Http { .. } => {
+                                    @if one.token { " " span.dim { "with a token" } }
+                                }
+                            }
+                        }
                         td data-name="Since" { (parts::ago(one.at)) " by " (one.by) }
                     } } }
                 } }

@@ -1558,7 +1558,29 @@ class DatastorePlaceHttp(_t.TypedDict):
     """The address, without name and password."""
 
 
-DatastorePlace: _t.TypeAlias = "DatastorePlaceDirectory | DatastorePlaceHttp"
+class _DatastorePlaceS3Required(_t.TypedDict):
+    bucket: str
+    """Its name."""
+    kind: _t.Literal["s3"]
+
+
+class DatastorePlaceS3(_DatastorePlaceS3Required, total=False):
+    """A bucket of Amazon S3, or of a service that speaks the same."""
+
+    endpoint: str | None
+    """Where a service of one's own answers, as `https://minio.example`; Amazon's address of the region if unset.
+    """
+    key_id: str | None
+    """The id of the key that signs requests; they are not signed if unset. Its secret is the datastore's
+    `token`.
+    """
+    prefix: str
+    """What the names of its files begin with; a `/` is put between that and a path."""
+    region: str
+    """Its region, which signatures name; `us-east-1` if unset."""
+
+
+DatastorePlace: _t.TypeAlias = "DatastorePlaceDirectory | DatastorePlaceHttp | DatastorePlaceS3"
 """Where files to import are."""
 
 
@@ -1574,7 +1596,7 @@ class DatastoreView(_t.TypedDict):
     place: DatastorePlace
     """Where it is."""
     token: bool
-    """Whether the hub has a token for it."""
+    """Whether the hub has a token or a secret for it."""
 
 
 Day: _t.TypeAlias = _t.Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -3527,7 +3549,9 @@ class NewDatastore(_NewDatastoreRequired, total=False):
     """`POST /datastores`."""
 
     token: str | None
-    """Sent as `Authorization: Bearer`; kept by the hub, and never shown."""
+    """Sent to an address as `Authorization: Bearer`; for S3 the secret of the key, which is never sent. Kept by
+    the hub, and never shown.
+    """
 
 
 class NewFreeze(_t.TypedDict, total=False):
