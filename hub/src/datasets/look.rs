@@ -63,20 +63,16 @@ pub async fn list(
     name: Option<&DatasetName>,
 ) -> Result<Page<DatasetView>, DatasetError> {
     let db = app.store.read();
-    let found = match name {
-        Some(name) => {
-            let condition =
-                format!("workspace = $1 AND name = $2 ORDER BY number DESC LIMIT {LISTED}");
-            let values = [workspace.as_str().into(), name.as_str().into()];
-            stored::all(db, &condition, values).await?
-        }
-        None => {
-            let condition = format!(
-                "workspace = $1 AND number = (SELECT MAX(o.number) FROM dataset o WHERE o.workspace = dataset.workspace \
-                 AND o.name = dataset.name) ORDER BY id DESC LIMIT {LISTED}"
-            );
-            stored::all(db, &condition, [workspace.as_str().into()]).await?
-        }
+    let found = if let Some(name) = name {
+        let condition = format!("workspace = $1 AND name = $2 ORDER BY number DESC LIMIT {LISTED}");
+        let values = [workspace.as_str().into(), name.as_str().into()];
+        stored::all(db, &condition, values).await?
+    } else {
+        let condition = format!(
+            "workspace = $1 AND number = (SELECT MAX(o.number) FROM dataset o WHERE o.workspace = dataset.workspace \
+             AND o.name = dataset.name) ORDER BY id DESC LIMIT {LISTED}"
+        );
+        stored::all(db, &condition, [workspace.as_str().into()]).await?
     };
     Ok(Page {
         items: found.into_iter().map(|found| found.view).collect(),

@@ -234,7 +234,7 @@ impl<'a> Making<'a> {
                     columns: columns.collect(),
                 }
             }
-            tensor => tensor,
+            DatasetInput::Tensor(form) => DatasetInput::Tensor(form),
         };
         let manifest = DatasetManifest {
             name: view.name.clone(),
