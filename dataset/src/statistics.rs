@@ -209,6 +209,7 @@ impl Counting {
             splits: self.rows,
             classes: classes.iter().map(trained).collect(),
             different: self.numbers.as_ref().map(|_| self.different.len() as u64),
+            as_called: Vec::new(),
         }
     }
 

@@ -223,6 +223,9 @@ async fn check_import(
     {
         return refused(format!("`{}` is no column with the truth", import.label));
     }
+    if import.features.len() > NAMED {
+        return refused(format!("at most {NAMED} columns in `features`"));
+    }
     if let Some(form) = &import.tensor
         && !matches!(form.elements(), Some(1..=tern_protocol::steps::ELEMENTS))
     {

@@ -328,6 +328,33 @@ fn files_with_other_columns_are_refused_unless_that_is_meant() {
     assert_eq!(fields, [true, true]);
 }
 
+#[test]
+fn a_column_that_is_called_as_one_of_the_hub_is_told_and_may_be_kept_as_a_feature() {
+    let fleet = Fleet::empty();
+    let file = file(
+        &fleet,
+        "parcels.csv",
+        "weight,size,late\n2.5,1,yes\n7,2,no\n",
+    );
+    let import = ["dataset", "import", "parcels", &file, "--label", "late"];
+    let told = tern(&fleet, &import);
+    assert!(
+        told.out
+            .contains("`weight`: each was taken as what it is called")
+            && told.out.contains("--feature weight"),
+        "{told:?}"
+    );
+    let keep = [&import[..], &["--feature", "weight", "--new-schema"]].concat();
+    let kept = tern_json(&fleet, &keep);
+    assert_eq!(kept["rows"]["as_called"], Value::Null, "{kept}");
+    let columns = &show(&fleet, "parcels@2")["manifest"]["input"]["columns"];
+    assert_eq!(columns[1]["name"], "feature_weight", "{columns}");
+    let again = tern_json(&fleet, &[&import[..], &["--new-schema"]].concat());
+    assert_eq!(again["rows"]["as_called"], serde_json::json!(["weight"]));
+    let lacks = [&import[..], &["--feature", "mass", "--json"]].concat();
+    refused(&tern(&fleet, &lacks), "no column `mass`");
+}
+
 /// Answers one request with a file; what it was asked.
 fn served(body: &'static str) -> (String, thread::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
