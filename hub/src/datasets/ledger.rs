@@ -98,14 +98,16 @@ const fn split(number: i64) -> Split {
 }
 
 impl Ledger {
-    /// Forgets what an earlier attempt at the same version noted, or a version that was not made.
-    pub(super) async fn forget(app: &App, dataset: DatasetId) -> Result<(), StoreError> {
-        let txn = SQL.begin(&app.store).await?;
+    /// Forgets what an earlier attempt at the same version noted, or a version that is not made.
+    pub(super) async fn forget(
+        txn: &impl ConnectionTrait,
+        dataset: DatasetId,
+    ) -> Result<(), StoreError> {
         for table in ["dataset_split", "dataset_capture"] {
             let delete = format!("DELETE FROM {table} WHERE dataset = $1");
-            SQL.exec(&txn, &delete, [key(dataset).into()]).await?;
+            SQL.exec(txn, &delete, [key(dataset).into()]).await?;
         }
-        SQL.commit(txn).await
+        Ok(())
     }
 
     /// Puts each row where a row of its id or input was before, notes those that are new, and which captures they are.

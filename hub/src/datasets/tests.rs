@@ -615,6 +615,33 @@ async fn what_is_cut_off_is_made_again_and_what_is_stopped_leaves_nothing() {
     let stopped = labelled.now(other).await;
     assert_eq!((stopped.state, stopped.number), (DatasetState::Stopped, 2));
 
+    // What was uploaded for one that is stopped goes at once, and what was noted of its rows.
+    let csv = "a,truth\n1,yes\n2,no\n";
+    let new = NewDataset {
+        name: name("small"),
+        key: None,
+        order: labelled.import(csv, "truth", |_| {}).await,
+    };
+    let import = begin(app, &by, workspace, new).await.expect("is taken").id;
+    sql(
+        &labelled.world,
+        &format!(
+            "INSERT INTO dataset_split (workspace, name, id, input, split, device, dataset) \
+             VALUES ('default', 'small', 'row-1', NULL, 1, '', {import})"
+        ),
+    )
+    .await;
+    let upload = Digest::of(csv.as_bytes());
+    assert!(app.blobs.head(upload).await.expect("looks").is_some());
+    ask::stop(app, &by, workspace, &DatasetPick::Id(import))
+        .await
+        .expect("stops");
+    assert_eq!(app.blobs.head(upload).await.expect("looks"), None);
+    let noted = "SELECT id FROM dataset_split WHERE name = 'small'";
+    let noted = SQL.rows(app.store.read(), noted, []).await;
+    assert_eq!(noted.expect("reads").len(), 0);
+    assert!(!pass(app).await.expect("works"));
+
     // Its number is not given again, and it can be removed.
     let removed = ask::remove(app, &by, workspace, &DatasetPick::Id(view.id)).await;
     assert_eq!(removed.expect("removes").state, DatasetState::Removed);

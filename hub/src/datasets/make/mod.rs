@@ -329,7 +329,9 @@ async fn deletions(db: &impl ConnectionTrait, of: &Stored) -> Result<i64, StoreE
 pub(super) async fn make(app: &App, of: &Stored) -> Result<(), DatasetError> {
     loop {
         let deletions = deletions(app.store.read(), of).await?;
-        Ledger::forget(app, of.id()).await?;
+        let txn = SQL.begin(&app.store).await?;
+        Ledger::forget(&txn, of.id()).await?;
+        SQL.commit(txn).await?;
         let (manifest, made) = match &of.order {
             DatasetOrder::Build(build) => captures::make(app, of, build).await?,
             DatasetOrder::Import(import) => import::make(app, of, import).await?,
