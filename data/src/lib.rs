@@ -231,6 +231,7 @@ fn write(
             captures: 0,
             left_out: std::collections::BTreeMap::new(),
             moved: 0,
+            as_called: Vec::new(),
         },
     };
     let json = serde_json::to_vec(&manifest).map_err(|source| PrepareError::Json {

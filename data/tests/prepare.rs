@@ -43,7 +43,7 @@ fn rows(split: Split, count: u32) -> Vec<Row> {
                 at: i64::from(n),
                 source: BASE.into(),
                 weight: 1.0,
-                label: Label::Class(if n % 5 == 0 { "bad" } else { "good" }.into()),
+                label: Label::Class(if n.is_multiple_of(5) { "bad" } else { "good" }.into()),
                 input: Input::Table(cells),
             }
         })

@@ -108,7 +108,13 @@ impl Input {
     pub fn bytes(&self) -> usize {
         match self {
             Self::Tensor(bytes) => bytes.len(),
-            Self::Table(cells) => cells.len() * size_of::<Cell>(),
+            Self::Table(cells) => {
+                let names = cells.iter().map(|cell| match cell {
+                    Cell::Category(name) => name.len(),
+                    Cell::Missing | Cell::Number(_) => 0,
+                });
+                cells.len() * size_of::<Cell>() + names.sum::<usize>()
+            }
         }
     }
 }
@@ -116,11 +122,29 @@ impl Input {
 impl Row {
     /// The capture that it is, if it is one: device, boot and number.
     pub fn capture(&self) -> Option<(&str, i64, i64)> {
-        let (device, prediction) = self.id.split_once('/')?;
+        Self::capture_of(&self.id, &self.device, &self.source)
+    }
+
+    /// The capture that a row of this id, device and source is.
+    pub fn capture_of<'a>(id: &'a str, device: &str, source: &str) -> Option<(&'a str, i64, i64)> {
+        let (of, prediction) = id.split_once('/')?;
         let (boot, number) = prediction.split_once('-')?;
-        (device == self.device && self.source != BASE)
-            .then(|| Some((device, boot.parse().ok()?, number.parse().ok()?)))
+        (of == device && source != BASE)
+            .then(|| Some((of, boot.parse().ok()?, number.parse().ok()?)))
             .flatten()
+    }
+
+    /// About how many bytes it takes.
+    pub fn bytes(&self) -> usize {
+        let label = match &self.label {
+            Label::Class(name) => name.len(),
+            Label::Number(_) => 0,
+        };
+        let texts = [&self.id, &self.device, &self.site, &self.source];
+        size_of::<Self>()
+            + label
+            + texts.into_iter().map(String::len).sum::<usize>()
+            + self.input.bytes()
     }
 
     /// The id of a capture.
@@ -167,6 +191,21 @@ mod tests {
         assert_eq!(row.capture(), Some(("meter-7", 3, 42)));
         row.source = BASE.into();
         assert_eq!(row.capture(), None);
+    }
+
+    #[test]
+    fn a_row_is_as_large_as_its_texts() {
+        let of = |text: &str| Row {
+            id: text.into(),
+            device: text.into(),
+            site: text.into(),
+            at: 0,
+            source: text.into(),
+            weight: 1.0,
+            label: Label::Class(text.into()),
+            input: Input::Table(vec![Cell::Category(text.into()), Cell::Missing]),
+        };
+        assert_eq!(of(&"x".repeat(100)).bytes(), of("").bytes() + 600);
     }
 
     #[test]

@@ -15,7 +15,14 @@ use super::{Cell, Input, Label, Row};
 /// Different classes, and categories of one column, at most.
 pub const NAMES: usize = 4_096;
 
-/// Sites that are counted by name; rows of others are under an empty one.
+/// Bytes of all names of classes and categories together, with what is kept beside each: as many as a manifest holds.
+const NAMES_BYTES: usize = NAMES_MIB << 20;
+const NAMES_MIB: usize = 48;
+
+/// What is kept beside a name, in bytes.
+const BESIDE: usize = 64;
+
+/// Sites and sources that are counted by name; rows of others are under an empty one.
 const SITES: usize = 2_000;
 
 /// Values of a column that quantiles and bins are of.
@@ -41,6 +48,28 @@ pub struct Counting {
     sources: BTreeMap<String, u64>,
     devices: HashSet<String>,
     columns: Vec<Column>,
+    names: Names,
+}
+
+/// What names may still take, in bytes.
+#[derive(Debug)]
+struct Names(usize);
+
+impl Names {
+    /// Makes room for one more.
+    fn take(
+        &mut self,
+        name: &str,
+        of: usize,
+        what: impl Fn() -> String,
+    ) -> Result<(), TooManyNames> {
+        if of >= NAMES {
+            return Err(TooManyNames::Different(what()));
+        }
+        let left = self.0.checked_sub(name.len() + BESIDE);
+        self.0 = left.ok_or_else(|| TooManyNames::Long(what()))?;
+        Ok(())
+    }
 }
 
 #[derive(Debug)]
@@ -59,9 +88,15 @@ enum Values {
 
 /// More names than there may be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what} has more than {NAMES} different values; are they numbers, or free text?")]
-pub struct TooManyNames {
-    what: String,
+pub enum TooManyNames {
+    /// Of the label, or of one column.
+    #[error("{0} has more than {NAMES} different values; are they numbers, or free text?")]
+    Different(String),
+    /// Of all of them together; here it became too much.
+    #[error(
+        "different values of all columns take more than {NAMES_MIB} MiB together, the last of {0}; are they free text?"
+    )]
+    Long(String),
 }
 
 impl Counting {
@@ -94,6 +129,7 @@ impl Counting {
             sources: BTreeMap::new(),
             devices: HashSet::new(),
             columns,
+            names: Names(NAMES_BYTES),
         }
     }
 
@@ -102,12 +138,13 @@ impl Counting {
         self.rows.add(split);
         match &row.label {
             Label::Class(name) => {
-                if !self.classes.contains_key(name) && self.classes.len() >= NAMES {
-                    return Err(TooManyNames {
-                        what: "the label".into(),
-                    });
+                if let Some(class) = self.classes.get_mut(name) {
+                    class.add(split);
+                } else {
+                    let what = || "the label".to_owned();
+                    self.names.take(name, self.classes.len(), what)?;
+                    self.classes.entry(name.clone()).or_default().add(split);
                 }
-                self.classes.entry(name.clone()).or_default().add(split);
             }
             Label::Number(number) => {
                 self.numbers.get_or_insert_default().add(*number);
@@ -122,7 +159,14 @@ impl Counting {
             Some(site) => site.add(split),
             None => self.sites.entry(site.to_owned()).or_default().add(split),
         }
-        *self.sources.entry(row.source.clone()).or_default() += 1;
+        let known = self.sources.contains_key(&row.source) || self.sources.len() < SITES;
+        let source = if known { row.source.as_str() } else { "" };
+        match self.sources.get_mut(source) {
+            Some(rows) => *rows += 1,
+            None => {
+                self.sources.insert(source.to_owned(), 1);
+            }
+        }
         if !row.device.is_empty()
             && self.devices.len() < DEVICES
             && !self.devices.contains(&row.device)
@@ -148,7 +192,7 @@ impl Counting {
             }
             Input::Table(cells) => {
                 for (column, cell) in self.columns.iter_mut().zip(cells) {
-                    column.add(cell)?;
+                    column.add(cell, &mut self.names)?;
                 }
             }
         }
@@ -165,6 +209,7 @@ impl Counting {
             splits: self.rows,
             classes: classes.iter().map(trained).collect(),
             different: self.numbers.as_ref().map(|_| self.different.len() as u64),
+            as_called: Vec::new(),
         }
     }
 
@@ -202,18 +247,15 @@ impl Counting {
 }
 
 impl Column {
-    fn add(&mut self, cell: &Cell) -> Result<(), TooManyNames> {
+    fn add(&mut self, cell: &Cell, all: &mut Names) -> Result<(), TooManyNames> {
         match (cell, &mut self.values) {
             (Cell::Number(number), Values::Numbers(numbers)) => numbers.add(*number),
             (Cell::Category(name), Values::Categories(names)) => {
                 if let Some(count) = names.get_mut(name) {
                     *count += 1;
-                } else if names.len() < NAMES {
-                    names.insert(name.clone(), 1);
                 } else {
-                    return Err(TooManyNames {
-                        what: format!("column `{}`", self.name),
-                    });
+                    all.take(name, names.len(), || format!("column `{}`", self.name))?;
+                    names.insert(name.clone(), 1);
                 }
             }
             _ => self.missing += 1,
@@ -356,6 +398,54 @@ mod tests {
         assert!((said.quantiles[2] - 5_000.0).abs() < 500.0, "{said:?}");
         assert!((said.bins.iter().sum::<f64>() - 1.0).abs() < 1e-9);
         assert!(Numbers::default().told().is_none());
+    }
+
+    #[test]
+    fn names_are_bounded_in_number_and_in_bytes() {
+        let column = |name: &str| tern_protocol::rest::DatasetColumn {
+            name: name.into(),
+            kind: ColumnKind::Category,
+            categories: Vec::new(),
+        };
+        let input = DatasetInput::Table {
+            columns: vec![column("a"), column("b")],
+        };
+        let row = |a: String, b: String| Row {
+            id: String::new(),
+            device: String::new(),
+            site: String::new(),
+            at: 0,
+            source: b.clone(),
+            weight: 1.0,
+            label: Label::Number(0.0),
+            input: Input::Table(vec![Cell::Category(a), Cell::Category(b)]),
+        };
+        let mut counting = Counting::new(&input);
+        let mut add = |n: usize, long: usize| {
+            let row = row(format!("{n:long$}"), (n % 3_000).to_string());
+            counting.add(Split::Train, &row)
+        };
+        for n in 0..NAMES {
+            add(n, 8).expect("as many as there may be");
+        }
+        add(0, 8).expect("it is known");
+        assert_eq!(
+            add(NAMES, 8),
+            Err(TooManyNames::Different("column `a`".into()))
+        );
+        // Of sources that are too many the rest is told together.
+        assert_eq!(counting.told().sources[""], (3_000 - SITES) as u64);
+
+        let mut counting = Counting::new(&input);
+        let said = (0..NAMES).find_map(|n| {
+            let row = row(format!("{n:16384}"), "b".into());
+            counting.add(Split::Train, &row).err()
+        });
+        let said = said.expect("64 MiB of names").to_string();
+        assert!(
+            said.contains("48 MiB together, the last of column `a`"),
+            "{said}"
+        );
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::{Cell, Input, Label, Row, TableError};
 /// Rows that are written together, and read together.
 const GROUP: usize = 8_192;
 
-/// Bytes of inputs that are written together.
+/// Bytes of rows that are written together.
 const GROUP_BYTES: usize = 4 * 1024 * 1024;
 
 /// What truths are.
@@ -116,7 +116,7 @@ impl<W: Write + Send> TableWriter<W> {
 
     /// One more row.
     pub fn push(&mut self, row: Row) -> Result<(), TableError> {
-        self.bytes += row.input.bytes();
+        self.bytes += row.bytes();
         self.group.push(row);
         if self.group.len() >= GROUP || self.bytes >= GROUP_BYTES {
             self.flush()?;

@@ -54,10 +54,11 @@ pub(crate) enum DatasetCommand {
     Build(Box<Build>),
     /// Make a version of files, Parquet or CSV
     #[command(
-        after_help = "Columns id, device, site, at (milliseconds), source and weight are what they are called; all others \
-        beside the label are features, or elements of the tensor.\nExamples:\n  \
+        after_help = "Columns id, device, site, at (milliseconds), source and weight are what they are called, unless \
+        --feature names them; all others beside the label are features, or elements of the tensor.\nExamples:\n  \
         tern dataset import digits field.csv --label truth --tensor image:f32:64 --held-out 20%\n  \
-        tern dataset import meters --split train=a.parquet --split held-out=b.parquet --label fault"
+        tern dataset import meters --split train=a.parquet --split held-out=b.parquet --label fault\n  \
+        tern dataset import parcels parcels.csv --label late --feature weight"
     )]
     Import(Box<Import>),
     /// Write a version as a directory: dataset.json and a Parquet file for each split
@@ -152,6 +153,10 @@ pub(crate) struct Import {
     /// The column with the truth
     #[arg(long, value_name = "COLUMN")]
     label: String,
+    /// A column that is a feature although it is called id, device, site, at, source, weight, label or input;
+    /// repeatable. In the version it is called `feature_weight` and so on
+    #[arg(long = "feature", value_name = "COLUMN")]
+    features: Vec<String>,
     /// Share of the rows to hold out, of files that name no split
     #[arg(long, value_name = "SHARE")]
     held_out: Option<Share>,
@@ -332,6 +337,7 @@ fn import(context: &Context, import: Import) -> Result<Answer, DatasetError> {
     let order = DatasetImport {
         files: sources,
         label: import.label,
+        features: import.features,
         held_out: import.held_out,
         tensor: import.tensor,
         numbers: match (import.numbers, import.classes) {

@@ -79,6 +79,14 @@ pub(crate) fn made(view: &DatasetView, look: Look) -> String {
                 text += &format!(": {}", in_words(&rows.splits));
             }
             text.push('\n');
+            let rows = view.rows.as_ref();
+            let as_called = rows.map_or(&[][..], |rows| &rows.as_called[..]);
+            if let [first, ..] = as_called {
+                text += &format!(
+                    "{}, and is no feature; `--feature {first}` keeps it as one\n",
+                    taken(as_called)
+                );
+            }
             if let Some(why) = &view.untrainable {
                 text += &format!("nothing can be trained on it: {why}\n");
             }
@@ -94,6 +102,15 @@ pub(crate) fn made(view: &DatasetView, look: Look) -> String {
             facts.text()
         }
     }
+}
+
+/// Columns that were taken as what they are called, in words.
+fn taken(columns: &[String]) -> String {
+    let columns: Vec<String> = columns.iter().map(|name| format!("`{name}`")).collect();
+    format!(
+        "{}: each was taken as what it is called",
+        columns.join(", ")
+    )
 }
 
 fn in_words(splits: &SplitCounts) -> String {
@@ -209,6 +226,9 @@ fn about(facts: &mut Facts, manifest: &DatasetManifest) {
                 things(made.moved, "row")
             ),
         );
+    }
+    if !made.as_called.is_empty() {
+        facts.fact("no features", taken(&made.as_called));
     }
     for (why, rows) in &made.left_out {
         facts.fact("left out", format!("{}: {why}", things(*rows, "row")));
@@ -347,4 +367,29 @@ pub(crate) fn datastores(all: &[DatastoreView], now: WallTime, look: Look) -> St
         ]);
     }
     table.text()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_taken_as_what_it_is_called_is_told() {
+        let view = serde_json::json!({
+            "id": 4, "name": "parcels", "number": 1, "state": "done", "how": "import", "by": "anna", "at": 0, "bytes": 9,
+            "rows": {"splits": {"train": 2, "held-out": 0, "kept-out": 0}, "classes": {"no": 1, "yes": 1},
+                "as_called": ["weight", "site"]},
+        });
+        let mut view: DatasetView = serde_json::from_value(view).expect("a version");
+        assert_eq!(
+            made(&view, Look::PLAIN),
+            "parcels@1 is done: 2 to train on\n`weight`, `site`: each was taken as what it is called, and is no \
+             feature; `--feature weight` keeps it as one\n"
+        );
+        view.rows.as_mut().expect("rows").as_called.clear();
+        assert_eq!(
+            made(&view, Look::PLAIN),
+            "parcels@1 is done: 2 to train on\n"
+        );
+    }
 }

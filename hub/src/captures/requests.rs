@@ -45,6 +45,22 @@ pub async fn ask(
     workspace: &WorkspaceId,
     new: NewCaptureRequest,
 ) -> Result<CaptureRequestView, CaptureError> {
+    let txn = app.store.write().begin().await.doing(DOING)?;
+    let id = ask_in(&txn, app, by, workspace, &new).await?;
+    txn.commit().await.doing(DOING)?;
+    app.captures.wake.notify();
+    find(&app.store, workspace, id.unsigned_abs()).await
+}
+
+/// As [`ask`], in a transaction of somebody, who wakes `app.captures` once it is committed. What is refused leaves the
+/// transaction as it was.
+pub(crate) async fn ask_in(
+    txn: &impl ConnectionTrait,
+    app: &App,
+    by: &Actor,
+    workspace: &WorkspaceId,
+    new: &NewCaptureRequest,
+) -> Result<i64, CaptureError> {
     let impossible = |text: &str| Err(CaptureError::Impossible(text.into()));
     if !COUNT.contains(&new.count) {
         return impossible("`count` is from 1 to 10000, of each device");
@@ -56,16 +72,15 @@ pub async fn ask(
         return impossible("say of which `device`, `site` or `model`");
     }
     let now = app.clock.now();
-    let txn = app.store.write().begin().await.doing(DOING)?;
     if let Some(device) = &new.device {
-        known(&txn, workspace, device).await?;
+        known(txn, workspace, device).await?;
     }
     let open = "SELECT COUNT(*) FROM capture_request WHERE workspace = $1 AND state < $2";
-    let open = count(&txn, open, [workspace.as_str().into(), OVER.into()]).await?;
+    let open = count(txn, open, [workspace.as_str().into(), OVER.into()]).await?;
     if open >= OPEN_MAX {
         return Err(CaptureError::TooMany(open));
     }
-    let id = next_id(&txn, "capture_request", now).await?;
+    let id = next_id(txn, "capture_request", now).await?;
     let until = now.0.saturating_add((new.within_s * 1_000) as i64);
     let insert = "INSERT INTO capture_request \
         (id, workspace, device, site, model, slot, count, at, until, actor, state) \
@@ -83,13 +98,11 @@ pub async fn ask(
         by.name.as_str().into(),
         NEW.into(),
     ];
-    raw::exec(&txn, DOING, insert, values).await?;
+    raw::exec(txn, DOING, insert, values).await?;
     let deed = Deed::new("capture.request", format!("capture request {id}"));
-    let deed = deed.within(workspace).after(&new);
-    audit::record(&txn, &app.clock, by, deed).await?;
-    txn.commit().await.doing(DOING)?;
-    app.captures.wake.notify();
-    find(&app.store, workspace, id.unsigned_abs()).await
+    let deed = deed.within(workspace).after(new);
+    audit::record(txn, &app.clock, by, deed).await?;
+    Ok(id)
 }
 
 /// Takes a request back; one that is over stays so.

@@ -204,6 +204,20 @@ fn open_to_all() -> Markup {
     }
 }
 
+/// The way to pages that are beside each other: the address of each, its name, and whether it is this one.
+pub(super) fn tabs<'a>(
+    what: &str,
+    all: impl IntoIterator<Item = (String, &'a str, bool)>,
+) -> Markup {
+    html! {
+        nav.tabs aria-label=(what) {
+            @for (path, name, is_here) in all {
+                a href=(path) aria-current=[is_here.then_some("page")] { (name) }
+            }
+        }
+    }
+}
+
 /// Title, a line below it, and what stands at its right.
 pub(super) fn heading(title: &Markup, below: &Markup, right: &Markup) -> Markup {
     html! {

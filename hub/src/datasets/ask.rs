@@ -14,7 +14,9 @@ use tern_protocol::{
 };
 
 use super::{
-    DatasetError, SQL, datastores, look,
+    DatasetError, SQL, datastores,
+    ledger::Ledger,
+    look,
     stored::{self, DONE, FAILED, REMOVED, RUNNING, STOPPED, Stored, key},
 };
 use crate::{
@@ -223,6 +225,9 @@ async fn check_import(
     {
         return refused(format!("`{}` is no column with the truth", import.label));
     }
+    if import.features.len() > NAMED {
+        return refused(format!("at most {NAMED} columns in `features`"));
+    }
     if let Some(form) = &import.tensor
         && !matches!(form.elements(), Some(1..=tern_protocol::steps::ELEMENTS))
     {
@@ -286,7 +291,8 @@ async fn base(
     Ok(Some(base))
 }
 
-/// Stops the making of a version; one that is not being made stays as it is.
+/// Stops the making of a version, and forgets what it was to be made of and what was noted of its rows; one that is not
+/// being made stays as it is.
 pub async fn stop(
     app: &App,
     by: &Actor,
@@ -304,11 +310,16 @@ pub async fn stop(
         found.key().into(),
         RUNNING.into(),
     ];
+    let mut gone = Vec::new();
     if SQL.exec(&txn, update, values).await? > 0 {
+        // Whoever makes it notes rows only of what is being made, so nothing comes after this.
+        Ledger::forget(&txn, found.id()).await?;
+        gone = drop_files(&txn, found.id()).await?;
         let deed = Deed::new("dataset.stop", format!("dataset {}", found.view.title()));
         audit::record(&txn, &app.clock, by, deed.within(workspace)).await?;
     }
     SQL.commit(txn).await?;
+    discard(app, &gone).await;
     app.datasets.wake.notify();
     app.changes.send(workspace, Change::Datasets);
     Ok(look::find(app, workspace, &DatasetPick::Id(found.id()))

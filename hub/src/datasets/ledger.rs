@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ConnectionTrait, Value};
+use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use tern_protocol::{
     digest::Digest,
     id::{DatasetId, DatasetName, WorkspaceId},
@@ -18,7 +18,10 @@ use super::{
 };
 use crate::{
     app::App,
-    monitor::sql::{Bulk, Select, places},
+    monitor::{
+        rows::{Predicted, of_predictions},
+        sql::{Bulk, Select, places},
+    },
     store::{Doing as _, StoreError},
 };
 
@@ -95,14 +98,16 @@ const fn split(number: i64) -> Split {
 }
 
 impl Ledger {
-    /// Forgets what an earlier attempt at the same version noted, or a version that was not made.
-    pub(super) async fn forget(app: &App, dataset: DatasetId) -> Result<(), StoreError> {
-        let txn = SQL.begin(&app.store).await?;
+    /// Forgets what an earlier attempt at the same version noted, or a version that is not made.
+    pub(super) async fn forget(
+        txn: &impl ConnectionTrait,
+        dataset: DatasetId,
+    ) -> Result<(), StoreError> {
         for table in ["dataset_split", "dataset_capture"] {
             let delete = format!("DELETE FROM {table} WHERE dataset = $1");
-            SQL.exec(&txn, &delete, [key(dataset).into()]).await?;
+            SQL.exec(txn, &delete, [key(dataset).into()]).await?;
         }
-        SQL.commit(txn).await
+        Ok(())
     }
 
     /// Puts each row where a row of its id or input was before, notes those that are new, and which captures they are.
@@ -236,6 +241,39 @@ impl Ledger {
         }
         Ok(known)
     }
+}
+
+#[derive(FromQueryResult)]
+struct Held {
+    device: String,
+    boot: i64,
+    number: i64,
+    subject: Option<Vec<u8>>,
+}
+
+/// Those of these captures that a version has, and whose they are, of those that are somebody's.
+pub(super) async fn held(
+    app: &App,
+    workspace: &WorkspaceId,
+    dataset: DatasetId,
+    captures: &[Predicted],
+) -> Result<HashMap<Predicted, Option<Vec<u8>>>, StoreError> {
+    let select = format!(
+        "SELECT device, boot, number, subject FROM \
+         (SELECT * FROM dataset_capture WHERE dataset = {}) AS held",
+        key(dataset)
+    );
+    let key = |held: &Held| (held.device.clone(), held.boot, held.number);
+    let doing = "reading captures of a dataset";
+    let held = of_predictions(app.store.read(), workspace, &select, captures, key, doing).await?;
+    let whose = held.into_iter().map(|(key, held)| (key, held.subject));
+    Ok(whose.collect())
+}
+
+/// The capture that a row is, if it is one.
+pub(crate) fn predicted(row: &Row) -> Option<Predicted> {
+    let (device, boot, number) = row.capture()?;
+    Some((device.to_owned(), boot, number))
 }
 
 /// A small number that a database computed: PostgreSQL gives the type of its literals.

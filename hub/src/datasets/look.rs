@@ -1,7 +1,18 @@
 //! What there is of versions: in short, whole, and row by row.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
+pub use super::stored::Stored as Found;
+use super::{
+    Cell, DatasetError, Input, Row, SQL,
+    batches::{Batches, in_batches, pass_on},
+    stored, trained,
+    vault::{Shelf, Vault},
+};
+use crate::{
+    app::App,
+    store::{StoreError, parsed},
+};
 use tern_dataset::{Rows, elements};
 use tern_protocol::{
     digest::Digest,
@@ -12,26 +23,12 @@ use tern_protocol::{
     },
     time::WallTime,
 };
-use tokio::sync::mpsc;
-
-pub use super::stored::Stored as Found;
-use super::{
-    Cell, DatasetError, Input, Row, SQL, stored, trained,
-    vault::{Shelf, Vault},
-};
-use crate::{
-    app::App,
-    store::{StoreError, parsed},
-};
 
 /// Versions on one page.
 const LISTED: i64 = 500;
 
 /// Longest manifest, in bytes: a thousand columns with their statistics are half a megabyte.
 pub(super) const MANIFEST: u64 = 64 * 1024 * 1024;
-
-/// Rows that are handed on together.
-const TOGETHER: usize = 256;
 
 /// Rows that are shown at most.
 const SHOWN: usize = 200;
@@ -63,20 +60,16 @@ pub async fn list(
     name: Option<&DatasetName>,
 ) -> Result<Page<DatasetView>, DatasetError> {
     let db = app.store.read();
-    let found = match name {
-        Some(name) => {
-            let condition =
-                format!("workspace = $1 AND name = $2 ORDER BY number DESC LIMIT {LISTED}");
-            let values = [workspace.as_str().into(), name.as_str().into()];
-            stored::all(db, &condition, values).await?
-        }
-        None => {
-            let condition = format!(
-                "workspace = $1 AND number = (SELECT MAX(o.number) FROM dataset o WHERE o.workspace = dataset.workspace \
-                 AND o.name = dataset.name) ORDER BY id DESC LIMIT {LISTED}"
-            );
-            stored::all(db, &condition, [workspace.as_str().into()]).await?
-        }
+    let found = if let Some(name) = name {
+        let condition = format!("workspace = $1 AND name = $2 ORDER BY number DESC LIMIT {LISTED}");
+        let values = [workspace.as_str().into(), name.as_str().into()];
+        stored::all(db, &condition, values).await?
+    } else {
+        let condition = format!(
+            "workspace = $1 AND number = (SELECT MAX(o.number) FROM dataset o WHERE o.workspace = dataset.workspace \
+             AND o.name = dataset.name) ORDER BY id DESC LIMIT {LISTED}"
+        );
+        stored::all(db, &condition, [workspace.as_str().into()]).await?
     };
     Ok(Page {
         items: found.into_iter().map(|found| found.view).collect(),
@@ -209,7 +202,7 @@ pub async fn rows(
     workspace: &WorkspaceId,
     id: DatasetId,
     split: Split,
-) -> Result<mpsc::Receiver<Result<Vec<Row>, DatasetError>>, DatasetError> {
+) -> Result<Batches<Row>, DatasetError> {
     let found = find(app, workspace, &DatasetPick::Id(id)).await?;
     rows_of(app, &found, split).await
 }
@@ -219,36 +212,21 @@ pub(super) async fn rows_of(
     app: &App,
     found: &Found,
     split: Split,
-) -> Result<mpsc::Receiver<Result<Vec<Row>, DatasetError>>, DatasetError> {
+) -> Result<Batches<Row>, DatasetError> {
     let manifest = manifest(app, found).await?;
-    let (to, rows) = mpsc::channel(2);
     let mut shelves = Vec::new();
     for path in &manifest.splits.of(split).files {
         shelves.push(shelf(app, found, path).await?);
     }
-    tokio::task::spawn_blocking(move || {
+    Ok(in_batches(move |take| {
         for shelf in shelves {
-            let mut rows = match Rows::new(shelf, &manifest.input, &manifest.label) {
-                Ok(rows) => rows,
-                Err(err) => {
-                    let _ = to.blocking_send(Err(err.into()));
-                    return;
-                }
-            };
-            loop {
-                let some: Result<Vec<Row>, _> = rows.by_ref().take(TOGETHER).collect();
-                let last = some.as_ref().map_or(true, Vec::is_empty);
-                // Nobody reads on: then nobody needs the rest.
-                if some.as_ref().is_ok_and(Vec::is_empty) {
-                    break;
-                }
-                if to.blocking_send(some.map_err(Into::into)).is_err() || last {
-                    return;
-                }
+            let rows = Rows::new(shelf, &manifest.input, &manifest.label)?;
+            if !pass_on(rows, take)? {
+                break;
             }
         }
-    });
-    Ok(rows)
+        Ok(())
+    }))
 }
 
 /// The first rows of a split, to look at.
@@ -303,21 +281,4 @@ fn to_show(row: Row, input: &DatasetInput) -> DatasetRow {
             .collect(),
         categories,
     }
-}
-
-/// Whose captures of a version are, of those that are somebody's.
-pub(super) async fn captures_of(
-    app: &App,
-    found: &Found,
-) -> Result<HashMap<(String, i64, i64), Vec<u8>>, StoreError> {
-    let select = "SELECT device, boot, number, subject FROM dataset_capture WHERE dataset = $1 AND subject IS NOT NULL";
-    let rows = SQL
-        .rows(app.store.read(), select, [found.key().into()])
-        .await?;
-    rows.iter()
-        .map(|row| {
-            let key = (SQL.at(row, 0)?, SQL.at(row, 1)?, SQL.at(row, 2)?);
-            Ok((key, SQL.at(row, 3)?))
-        })
-        .collect()
 }

@@ -18,6 +18,7 @@
 //! - memory does not grow with the size of a version.
 
 pub mod ask;
+mod batches;
 pub mod check_out;
 pub mod compare;
 pub mod datastores;
@@ -41,6 +42,7 @@ use tern_dataset::TableError;
 pub use tern_dataset::{Cell, Input, Label, Row};
 use tern_protocol::rest::DatasetPick;
 
+pub(crate) use self::ledger::predicted;
 pub use self::{
     ask::{begin, build, remove, stop, stop_by_key},
     check_out::check_out,

@@ -261,7 +261,7 @@ async fn splits_never_leak_between_versions_of_a_name() {
     labelled.capture(0..20).await;
     let mut seen: BTreeMap<Split, BTreeSet<String>> = BTreeMap::new();
     let mut versions = Vec::new();
-    for (round, held) in [(1, 20), (2, 70), (3, 0), (4, 40)] {
+    for (round, held) in [(1_u64, 20), (2, 70), (3, 0), (4, 40)] {
         labelled.capture(round * 20..round * 20 + 10).await;
         let view = labelled
             .build("digits", |build| {
@@ -270,7 +270,7 @@ async fn splits_never_leak_between_versions_of_a_name() {
                 // With and without a version before.
                 build.base = versions
                     .last()
-                    .filter(|_| round % 2 == 0)
+                    .filter(|_| round.is_multiple_of(2))
                     .map(|of: &DatasetView| DatasetPick::Id(of.id));
             })
             .await;
@@ -320,6 +320,7 @@ impl Labelled {
                 from: ImportSource::Blob(blob.expect("stores").digest),
             }],
             label: label.into(),
+            features: Vec::new(),
             held_out: None,
             tensor: None,
             numbers: None,
@@ -345,7 +346,8 @@ async fn files_are_described_checked_and_refused_with_a_reason() {
     assert_eq!(columns[0].categories, ["blue", "red"]);
     let size = &manifest.statistics.columns[1];
     assert_eq!((size.count, size.missing), (3, 1));
-    assert_eq!(size.number.as_ref().expect("numbers").max, 3.0);
+    let most = size.number.as_ref().expect("numbers").max;
+    assert!((most - 3.0).abs() < f64::EPSILON, "{most}");
     assert_eq!(manifest.statistics.classes["yes"].train, 2);
 
     // What was uploaded goes with the version that is made of it.
@@ -399,6 +401,91 @@ async fn files_are_described_checked_and_refused_with_a_reason() {
         (0, 2, 4)
     );
     assert!(diff.schema.is_empty());
+}
+
+#[tokio::test]
+async fn a_column_that_is_called_as_one_of_ours_is_told_and_may_be_a_feature() {
+    let labelled = Labelled::new(&[]).await;
+    let csv = "id,weight,size,late\na,2.5,1,yes\nb,7,2,no\n";
+    let order = labelled.import(csv, "late", |_| {}).await;
+    let first = labelled.order("parcels", order).await;
+    let counted = done(&first).rows.clone().expect("rows");
+    assert_eq!(counted.as_called, ["id", "weight"]);
+    let rows = labelled.rows(&first, Split::Train).await;
+    assert_eq!(
+        (rows["b"].weight, &rows["b"].input),
+        (7.0, &Input::Table(vec![Cell::Number(2.0)]))
+    );
+
+    let keep = |features: &[&str]| {
+        let features = features.iter().map(|name| (*name).to_owned()).collect();
+        move |import: &mut DatasetImport| {
+            import.features = features;
+            import.new_schema = true;
+        }
+    };
+    let order = labelled.import(csv, "late", keep(&["weight"])).await;
+    let next = labelled.order("parcels", order).await;
+    let counted = done(&next).rows.clone().expect("rows");
+    assert_eq!(counted.as_called, ["id"]);
+    let World { app, workspace, .. } = &labelled.world;
+    let detail = look::one(app, workspace, &DatasetPick::Id(next.id)).await;
+    let manifest = detail.expect("is there").manifest.expect("is done");
+    assert_eq!(manifest.made_from.as_called, ["id"]);
+    let tern_protocol::rest::DatasetInput::Table { columns } = &manifest.input else {
+        panic!("a table")
+    };
+    let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(names, ["size", "feature_weight"]);
+    // As it is written, both columns are there, each under a name of its own.
+    let rows = labelled.rows(&next, Split::Train).await;
+    let input = Input::Table(vec![Cell::Number(2.0), Cell::Number(7.0)]);
+    assert_eq!((rows["b"].weight, &rows["b"].input), (1.0, &input));
+
+    for (csv, features, why) in [
+        (csv, &["mass"][..], "no column `mass`"),
+        (csv, &["late"][..], "`late` is the truth"),
+        (
+            "id,device,source,size,late\nmeter-1/1-3,meter-1,person,1,yes\n",
+            &["device"][..],
+            "row 1: it is capture meter-1/1-3",
+        ),
+    ] {
+        let order = labelled.import(csv, "late", keep(features)).await;
+        let refused = labelled.order("parcels", order).await;
+        let said = refused.reason.clone().expect("a reason");
+        assert!(said.contains(why), "{csv:?} gave {said}");
+    }
+    let order = labelled.import(csv, "late", |_| {}).await;
+    let refused = labelled.order("parcels", order).await;
+    let said = refused.reason.clone().expect("a reason");
+    assert!(
+        said.contains("column `feature_weight` is missing"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_file_is_read_within_bounds() {
+    let labelled = Labelled::new(&[]).await;
+    let long = "x".repeat(5 << 20);
+    for (csv, why) in [
+        (
+            format!("a,fault\n1,no\n\"{long}"),
+            "more than 4194304 bytes; is a quote not closed?",
+        ),
+        (format!("a,\"{long}"), "more than 4194304 bytes"),
+        (
+            format!("a,fault\n{},no\n", &long[..70_000]),
+            "more than 65536 bytes",
+        ),
+    ] {
+        let order = labelled.import(&csv, "fault", |_| {}).await;
+        let refused = labelled.order("parts", order).await;
+        assert_eq!(refused.state, DatasetState::Failed);
+        let said = refused.reason.clone().expect("a reason");
+        assert!(said.contains(why) && !refused.again, "{said}");
+    }
 }
 
 #[tokio::test]
@@ -527,6 +614,33 @@ async fn what_is_cut_off_is_made_again_and_what_is_stopped_leaves_nothing() {
     assert!(!pass(app).await.expect("works"));
     let stopped = labelled.now(other).await;
     assert_eq!((stopped.state, stopped.number), (DatasetState::Stopped, 2));
+
+    // What was uploaded for one that is stopped goes at once, and what was noted of its rows.
+    let csv = "a,truth\n1,yes\n2,no\n";
+    let new = NewDataset {
+        name: name("small"),
+        key: None,
+        order: labelled.import(csv, "truth", |_| {}).await,
+    };
+    let import = begin(app, &by, workspace, new).await.expect("is taken").id;
+    sql(
+        &labelled.world,
+        &format!(
+            "INSERT INTO dataset_split (workspace, name, id, input, split, device, dataset) \
+             VALUES ('default', 'small', 'row-1', NULL, 1, '', {import})"
+        ),
+    )
+    .await;
+    let upload = Digest::of(csv.as_bytes());
+    assert!(app.blobs.head(upload).await.expect("looks").is_some());
+    ask::stop(app, &by, workspace, &DatasetPick::Id(import))
+        .await
+        .expect("stops");
+    assert_eq!(app.blobs.head(upload).await.expect("looks"), None);
+    let noted = "SELECT id FROM dataset_split WHERE name = 'small'";
+    let noted = SQL.rows(app.store.read(), noted, []).await;
+    assert_eq!(noted.expect("reads").len(), 0);
+    assert!(!pass(app).await.expect("works"));
 
     // Its number is not given again, and it can be removed.
     let removed = ask::remove(app, &by, workspace, &DatasetPick::Id(view.id)).await;

@@ -54,19 +54,18 @@ pub(super) async fn pass(app: &App) -> Result<bool, StoreError> {
         return Ok(false);
     };
     match make(app, &of).await {
-        Ok(()) => {}
+        // Whoever stopped it forgot what was noted of it.
+        Ok(()) | Err(DatasetError::Stopped) => {}
         // The database is away: it waits as it is. What the database holds and nobody can read will not get better.
         Err(DatasetError::Store(err)) if !matches!(err, StoreError::Value { .. }) => {
             return Err(err);
         }
-        Err(DatasetError::Stopped) => Ledger::forget(app, of.id()).await?,
         Err(err) => {
             tracing::warn!(
                 dataset = of.view.title(),
                 error = chain(&err),
                 "a version of a dataset was not made"
             );
-            Ledger::forget(app, of.id()).await?;
             fail(app, &of, &err).await?;
         }
     }
@@ -91,6 +90,7 @@ async fn fail(app: &App, of: &Stored, err: &DatasetError) -> Result<(), StoreErr
     ];
     SQL.exec(&txn, update, values).await?;
     let gone = ask::drop_files(&txn, of.id()).await?;
+    Ledger::forget(&txn, of.id()).await?;
     SQL.commit(txn).await?;
     ask::discard(app, &gone).await;
     Ok(())

@@ -41,12 +41,12 @@ pub(super) async fn carry_out(app: &App, of: &Of, action: &Action) -> Result<(),
         Act::Propose(proposal) => {
             let body = Body::Proposal(proposal.clone());
             let put = questions::put(app, workspace, model, key, &body).await;
-            put.map(drop).map_err(Into::into)
+            put.map_err(Into::into)
         }
         Act::Ask(text) => {
             let body = Body::Question(text.clone());
             let put = questions::put(app, workspace, model, key, &body).await;
-            put.map(drop).map_err(Into::into)
+            put.map_err(Into::into)
         }
         Act::Build(order) => making::begin(app, of, key, order).await,
         Act::Train(order) => training::begin(app, of, key, order).await,

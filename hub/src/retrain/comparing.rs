@@ -24,23 +24,21 @@ use tern_retrain::{
     Comparison, Key,
     action::CompareOrder,
     compare::{Answers, Part, Sample, Terms, compare},
-    fact::Again,
 };
 
 use super::{
-    challenger::{self, passes},
+    challenger,
     desk::Of,
-    work::{self, Ended},
+    in_process::{self, Trouble},
+    work::Ended,
 };
 use crate::{
     app::App,
-    blobs::BlobError,
-    datasets::{self, Cell, DatasetError, Input, Label, Row},
+    datasets::{self, Cell, Input, Label, Row},
     registry::{
         self, PublishError,
         publish::{self, ONNX, Question},
     },
-    store::{StoreError, chain},
 };
 
 /// Rows of one part that both answer: an interval of a tenth of a point. Of more, every second, third … one.
@@ -55,59 +53,12 @@ const ROWS_TOGETHER: usize = 2_000;
 /// Compares in a task of its own.
 pub(super) fn begin(app: &App, of: &Of, key: Key, order: CompareOrder) {
     let (app_of_task, of_task) = (app.clone(), of.clone());
-    app.retraining.begin(of, key, async move {
+    in_process::begin(app, of, key, async move {
         let (app, of) = (&app_of_task, &of_task);
-        let ended = match run(app, of, &order).await {
-            Ok(comparison) => {
-                tracing::info!(workspace = %of.0, model = %of.1, %key, verdict = ?comparison.verdict, "a challenger was compared");
-                Ended::gave(None, &comparison)
-            }
-            Err(Trouble::Store(err)) => {
-                tracing::warn!(error = chain(&err), workspace = %of.0, model = %of.1, %key, "a challenger was not compared yet");
-                return;
-            }
-            Err(Trouble::Refused(why, again)) => Ended::failed(why, again),
-        };
-        if let Err(err) = work::end(app.store.write(), &of.0, &of.1, key, &ended).await {
-            tracing::warn!(error = chain(&err), workspace = %of.0, model = %of.1, %key, "what came of a comparison was not stored");
-        }
+        let comparison = run(app, of, &order).await?;
+        tracing::info!(workspace = %of.0, model = %of.1, %key, verdict = ?comparison.verdict, "a challenger was compared");
+        Ok(Ended::gave(None, &comparison))
     });
-}
-
-/// Why there is no comparison.
-#[derive(Debug)]
-enum Trouble {
-    Refused(String, Again),
-    Store(StoreError),
-}
-
-impl From<StoreError> for Trouble {
-    fn from(err: StoreError) -> Self {
-        Self::Store(err)
-    }
-}
-
-impl From<BlobError> for Trouble {
-    fn from(err: BlobError) -> Self {
-        let again = passes(&err);
-        Self::Refused(chain(&err), again)
-    }
-}
-
-impl From<DatasetError> for Trouble {
-    fn from(err: DatasetError) -> Self {
-        match err {
-            DatasetError::Store(err) => Self::Store(err),
-            err => {
-                let again = if err.may_help_again() {
-                    Again::MayHelp
-                } else {
-                    Again::IsUseless
-                };
-                Self::Refused(err.causes(), again)
-            }
-        }
-    }
 }
 
 /// A model that answers.
@@ -126,37 +77,29 @@ impl Contender {
             inputs: inputs.clone(),
         };
         publish::said(app, question).await.map_err(|err| match err {
-            PublishError::Store(err) => Trouble::Store(err),
             PublishError::Refused(findings) => {
                 let said = findings.first().map(|one| one.message.clone());
                 let said = said.unwrap_or_default();
-                Trouble::Refused(
-                    format!("the {} does not answer: {said}", self.who),
-                    Again::IsUseless,
-                )
+                Trouble::useless(format!("the {} does not answer: {said}", self.who))
             }
-            PublishError::Blob(err) => err.into(),
-            err @ (PublishError::Busy | PublishError::Start(_)) => {
-                Trouble::Refused(chain(&err), Again::MayHelp)
-            }
+            err => err.into(),
         })
     }
 }
 
 async fn run(app: &App, of: &Of, order: &CompareOrder) -> Result<Comparison, Trouble> {
     let (workspace, model) = of;
-    let useless = |why: String| Trouble::Refused(why, Again::IsUseless);
     let champion = registry::as_published(&app.store, workspace, model, order.champion).await?;
-    let champion =
-        champion.ok_or_else(|| useless(format!("there is no version {}", order.champion)))?;
+    let champion = champion
+        .ok_or_else(|| Trouble::useless(format!("there is no version {}", order.champion)))?;
     let found =
         challenger::find(app.store.read(), workspace, model, &order.challenger.bundle).await?;
-    let found = found.ok_or_else(|| useless("the challenger's files are gone".into()))?;
+    let found = found.ok_or_else(|| Trouble::useless("the challenger's files are gone"))?;
     let facts = found
         .description
         .version(found.onnx, found.golden.unwrap_or(found.onnx), None);
     if !same_inputs(&champion.inputs, &facts.inputs) {
-        return Err(useless(format!(
+        return Err(Trouble::useless(format!(
             "the challenger takes other inputs than version {}: devices could not tell which they have",
             order.champion
         )));
@@ -164,7 +107,7 @@ async fn run(app: &App, of: &Of, order: &CompareOrder) -> Result<Comparison, Tro
     let id = DatasetId(order.dataset);
     let detail = datasets::one(app, workspace, &DatasetPick::Id(id)).await?;
     let Some(manifest) = detail.manifest else {
-        return Err(useless("the dataset was withdrawn".into()));
+        return Err(Trouble::useless("the dataset was withdrawn"));
     };
     let mut bout = Bout {
         app,
@@ -280,7 +223,7 @@ impl Bout<'_> {
     async fn add(&mut self, part: Part, mut row: Row) -> Result<(), Trouble> {
         let input = std::mem::replace(&mut row.input, Input::Tensor(Vec::new()));
         let shaped = tensor(&self.champion.facts.inputs, &self.form, input);
-        let shaped = shaped.map_err(|why| Trouble::Refused(why, Again::IsUseless))?;
+        let shaped = shaped.map_err(Trouble::useless)?;
         self.waiting.bytes += shaped.data.len();
         self.waiting.inputs.push(GoldenSample {
             inputs: vec![shaped],

@@ -1,8 +1,9 @@
 //! People are asked for labels where they lack: the queue of whoever labels begins with such captures, and devices are
 //! asked for inputs where there are too few to label.
 //!
-//! Must never break: what is put first is of those captures alone that were chosen by what the model said, whose labels
-//! count in no estimate. What was drawn by lot stays in the order of the lot.
+//! Must never break: people and devices are asked in one transaction, so that no kill leaves devices unasked until people
+//! are asked again, a day later; what is put first is of those captures alone that were chosen by what the model said,
+//! whose labels count in no estimate. What was drawn by lot stays in the order of the lot.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +22,7 @@ use super::{
 use crate::{
     access::audit::Actor,
     app::App,
-    captures::requests,
+    captures::{CaptureError, requests},
     store::{StoreError, chain},
 };
 
@@ -34,7 +35,7 @@ const SITES: usize = 50;
 /// Most inputs of one device.
 const EACH: u64 = 1_000;
 
-/// Asks people.
+/// Asks people, and devices for what there is too little of to label.
 pub(super) async fn ask(
     app: &App,
     of: &Of,
@@ -43,40 +44,57 @@ pub(super) async fn ask(
 ) -> Result<(), StoreError> {
     let (workspace, model) = of;
     let labels = Labels::from(order);
-    let body = Body::Labels(labels.clone());
-    if !questions::put(app, workspace, model, key, &body).await? {
+    let inputs = inputs(app, of, &labels).await?;
+    let txn = SQL.begin(&app.store).await?;
+    let (body, now) = (Body::Labels(labels), app.clock.now());
+    if !questions::put_in(&txn, workspace, model, key, &body, now).await? {
         return Ok(());
     }
-    // What a kill between the two loses is asked for the next day.
-    let mut asks: Vec<(Option<&SiteName>, u64)> = labels
+    for new in &inputs {
+        match requests::ask_in(&txn, app, &Actor::hub(), workspace, new).await {
+            Ok(_) => {}
+            Err(CaptureError::Store(err)) => return Err(err),
+            // Devices are asked for much already. People are asked all the same.
+            Err(err) => {
+                tracing::warn!(error = chain(&err), %workspace, %model, "devices were not asked for inputs to label");
+            }
+        }
+    }
+    SQL.commit(txn).await?;
+    questions::told(app, workspace, model);
+    app.captures.wake.notify();
+    Ok(())
+}
+
+/// What devices are to be asked for: at each site what lacks beyond what waits to be labelled there.
+async fn inputs(app: &App, of: &Of, labels: &Labels) -> Result<Vec<NewCaptureRequest>, StoreError> {
+    let mut lacking: Vec<(Option<&SiteName>, u64)> = labels
         .sites
         .iter()
         .take(SITES)
         .map(|(site, lack)| (Some(site), *lack))
         .collect();
-    if asks.is_empty() {
-        asks.push((None, labels.captures));
+    if lacking.is_empty() {
+        lacking.push((None, labels.captures));
     }
-    for (site, lack) in asks {
+    let mut inputs = Vec::new();
+    for (site, lack) in lacking {
         let (waiting, devices) = there(app, of, site).await?;
         let missing = lack.saturating_sub(waiting);
         if missing == 0 || devices == 0 {
             continue;
         }
         let count = missing.div_ceil(devices).clamp(1, EACH);
-        let new = NewCaptureRequest {
+        inputs.push(NewCaptureRequest {
             device: None,
             site: site.cloned(),
-            model: Some(model.clone()),
+            model: Some(of.1.clone()),
             slot: None,
             count: u32::try_from(count).unwrap_or(u32::MAX),
             within_s: WITHIN_S,
-        };
-        if let Err(err) = requests::ask(app, &Actor::hub(), workspace, new).await {
-            tracing::warn!(error = chain(&err), %workspace, %model, "devices were not asked for inputs to label");
-        }
+        });
     }
-    Ok(())
+    Ok(inputs)
 }
 
 /// Captures without a label at a site, and devices that are to have the model there; without a site everywhere.

@@ -14,7 +14,7 @@ use super::{
     act::NotBegun,
     desk::Of,
     sql::outside,
-    work::{self, Ended},
+    work::{self, Ended, again},
 };
 use crate::{
     access::audit::Actor,
@@ -66,14 +66,6 @@ fn not_begun(err: DatasetError) -> NotBegun {
             let again = again(err.may_help_again());
             NotBegun::Refused(err.causes(), again)
         }
-    }
-}
-
-const fn again(may_help: bool) -> Again {
-    if may_help {
-        Again::MayHelp
-    } else {
-        Again::IsUseless
     }
 }
 

@@ -10,7 +10,7 @@
 //! - [`schema`], `stored`, `work`, `questions`: what is kept; `desk`: what is kept in memory;
 //! - `document`, [`policies`], [`trainings`]: what people write;
 //! - `facts` and below: what is known now;
-//! - [`driver`], `act`: what follows;
+//! - [`driver`], `act`: what follows; `in_process`: work that is done here;
 //! - `labels`, `making`, `training`, `challenger`, `comparing`, `registering`, `letting_out`: each kind of work;
 //! - [`proposals`], [`views`], `words`, `notices`, [`attention`]: what people see and say.
 //!
@@ -28,6 +28,7 @@ mod desk;
 mod document;
 pub mod driver;
 mod facts;
+mod in_process;
 mod labels;
 mod letting_out;
 mod making;

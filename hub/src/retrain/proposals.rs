@@ -1,6 +1,6 @@
 //! Questions as people see them, and what people say to them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use sea_orm::ConnectionTrait;
 use tern_protocol::{
@@ -113,13 +113,9 @@ pub async fn proposals(
         if views.len() as u64 >= limit {
             break;
         }
-        let model = row.model.clone();
-        if !known.contains_key(&model) {
-            let read = Known::read(db, workspace, &model).await?;
-            known.insert(model.clone(), read);
-        }
-        let Some(of) = known.get_mut(&model) else {
-            continue;
+        let of = match known.entry(row.model.clone()) {
+            Entry::Occupied(there) => there.into_mut(),
+            Entry::Vacant(vacant) => vacant.insert(Known::read(db, workspace, &row.model).await?),
         };
         let is_open = words::kind(row.key.step).is_some_and(|kind| {
             of.asks(row.key, kind)
@@ -151,9 +147,8 @@ async fn seen(
     row: questions::Row,
 ) -> Result<ProposalView, RetrainError> {
     let round = row.key.round;
-    if !known.said.contains_key(&round) {
-        let said = questions::said(db, workspace, &row.model, round).await?;
-        known.said.insert(round, said);
+    if let Entry::Vacant(vacant) = known.said.entry(round) {
+        vacant.insert(questions::said(db, workspace, &row.model, round).await?);
     }
     Ok(view(known, row))
 }

@@ -88,16 +88,32 @@ fn read(row: &QueryResult) -> Result<Row, StoreError> {
     })
 }
 
-/// Puts a question, tells people of it, or notes what is asked of them; once for each key.
+/// Puts a question and tells people of it; once for each key.
 pub(super) async fn put(
     app: &App,
     workspace: &WorkspaceId,
     model: &ModelName,
     key: Key,
     body: &Body,
-) -> Result<bool, StoreError> {
-    let now = app.clock.now();
+) -> Result<(), StoreError> {
     let txn = SQL.begin(&app.store).await?;
+    if put_in(&txn, workspace, model, key, body, app.clock.now()).await? {
+        SQL.commit(txn).await?;
+        told(app, workspace, model);
+    }
+    Ok(())
+}
+
+/// As [`put`], or notes what people are asked to do, in a transaction of somebody, who says [`told`] once it is committed.
+/// Whether it was not there yet.
+pub(super) async fn put_in(
+    txn: &impl ConnectionTrait,
+    workspace: &WorkspaceId,
+    model: &ModelName,
+    key: Key,
+    body: &Body,
+    now: WallTime,
+) -> Result<bool, StoreError> {
     let insert = "INSERT INTO retrain_question (workspace, model, round, step, attempt, at, body) \
                   VALUES ($1, $2, $3, $4, $5, $6, $7) \
                   ON CONFLICT (workspace, model, round, step, attempt) DO NOTHING";
@@ -111,22 +127,25 @@ pub(super) async fn put(
         now.0.into(),
         to_json(body).into(),
     ];
-    if SQL.exec(&txn, insert, values).await? == 0 {
+    if SQL.exec(txn, insert, values).await? == 0 {
         return Ok(false);
     }
     if let Some(kind) = words::kind(key.step) {
         let find = "SELECT * FROM retrain_question WHERE workspace = $1 AND model = $2 AND round = $3 \
                     AND step = $4 AND attempt = $5";
-        let row = SQL.row(&txn, find, under(workspace, model, key)).await?;
+        let row = SQL.row(txn, find, under(workspace, model, key)).await?;
         if let Some(row) = row.as_ref().map(read).transpose()? {
             let notice = notices::question(model, row.id, key, kind, &body.sentences(), now);
-            notify::enqueue(&txn, workspace, &notice).await?;
+            notify::enqueue(txn, workspace, &notice).await?;
         }
     }
-    SQL.commit(txn).await?;
+    Ok(true)
+}
+
+/// Something that was put is committed.
+pub(super) fn told(app: &App, workspace: &WorkspaceId, model: &ModelName) {
     app.courier.wake();
     super::announce(app, workspace, model);
-    Ok(true)
 }
 
 /// All that was asked and told in a round.

@@ -11,24 +11,24 @@ use tern_protocol::{
     rest::{DatasetPick, NewVersion, Split},
     tensor::Tensor,
 };
-use tern_retrain::{Key, action::Lineage, fact::Again};
+use tern_retrain::{Key, action::Lineage};
 
 use super::{
-    challenger::{self, Challenger, passes},
+    challenger::{self, Challenger},
     comparing::tensor,
     desk::Of,
+    in_process::{self, Trouble},
     sql::SQL,
-    work::{self, Ended},
+    work::Ended,
 };
 use crate::{
     access::audit::Actor,
     app::App,
-    datasets::{self, DatasetError},
+    datasets,
     registry::{
-        self, PublishError, Published,
+        self, Published,
         publish::{self, ONNX, Pair},
     },
-    store::{StoreError, chain},
 };
 
 /// Golden samples that are made for a trainer who wrote none.
@@ -40,78 +40,17 @@ const TOLERANCE: f32 = 1e-4;
 /// Registers in a task of its own: vetting takes its time.
 pub(super) fn begin(app: &App, of: &Of, key: Key, lineage: Box<Lineage>) {
     let (app_of_task, of_task) = (app.clone(), of.clone());
-    app.retraining.begin(of, key, async move {
-        let (app, of) = (&app_of_task, &of_task);
-        let ended = match register(app, of, &lineage).await {
-            Ok(version) => Ended::Done(Some(version.get().into()), None),
-            Err(Trouble::Store(err)) => {
-                tracing::warn!(error = chain(&err), workspace = %of.0, model = %of.1, %key, "a challenger was not registered yet");
-                return;
-            }
-            Err(Trouble::Refused(why, again)) => Ended::failed(why, again),
-        };
-        if let Err(err) = work::end(app.store.write(), &of.0, &of.1, key, &ended).await {
-            tracing::warn!(error = chain(&err), workspace = %of.0, model = %of.1, %key, "what came of a registration was not stored");
-        }
+    in_process::begin(app, of, key, async move {
+        let version = register(&app_of_task, &of_task, &lineage).await?;
+        Ok(Ended::Done(Some(version.get().into()), None))
     });
-}
-
-/// Why there is no version.
-enum Trouble {
-    Refused(String, Again),
-    Store(StoreError),
-}
-
-impl From<StoreError> for Trouble {
-    fn from(err: StoreError) -> Self {
-        Self::Store(err)
-    }
-}
-
-impl From<PublishError> for Trouble {
-    fn from(err: PublishError) -> Self {
-        match err {
-            PublishError::Store(err) => Self::Store(err),
-            PublishError::Refused(findings) => {
-                let lines = findings
-                    .iter()
-                    .map(|one| format!("{}: {}; {}", one.subject, one.message, one.remedy));
-                let text = lines.collect::<Vec<_>>().join(" — ");
-                Self::Refused(format!("vetting refused it: {text}"), Again::IsUseless)
-            }
-            PublishError::Blob(err) => {
-                let again = passes(&err);
-                Self::Refused(chain(&err), again)
-            }
-            err @ (PublishError::Busy | PublishError::Start(_)) => {
-                Self::Refused(chain(&err), Again::MayHelp)
-            }
-        }
-    }
-}
-
-impl From<DatasetError> for Trouble {
-    fn from(err: DatasetError) -> Self {
-        match err {
-            DatasetError::Store(err) => Self::Store(err),
-            err => {
-                let again = if err.may_help_again() {
-                    Again::MayHelp
-                } else {
-                    Again::IsUseless
-                };
-                Self::Refused(err.causes(), again)
-            }
-        }
-    }
 }
 
 async fn register(app: &App, of: &Of, lineage: &Lineage) -> Result<ModelVersion, Trouble> {
     let (workspace, model) = of;
     let found =
         challenger::find(app.store.read(), workspace, model, &lineage.trained.bundle).await?;
-    let found =
-        found.ok_or_else(|| Trouble::Refused("its files are gone".into(), Again::IsUseless))?;
+    let found = found.ok_or_else(|| Trouble::useless("its files are gone"))?;
     let dataset = DatasetId(lineage.dataset);
     let golden = match found.golden {
         Some(golden) => golden,
@@ -129,10 +68,9 @@ async fn register(app: &App, of: &Of, lineage: &Lineage) -> Result<ModelVersion,
         Published::New(view) | Published::Known(view) => view.version,
     };
     if version == lineage.champion {
-        return Err(Trouble::Refused(
-            format!("the training gave version {version} again, which serves already"),
-            Again::IsUseless,
-        ));
+        return Err(Trouble::useless(format!(
+            "the training gave version {version} again, which serves already"
+        )));
     }
     let txn = SQL.begin(&app.store).await?;
     datasets::trained::note(&txn, workspace, model, version, dataset).await?;
@@ -174,10 +112,7 @@ async fn golden_of(
 ) -> Result<tern_protocol::digest::Digest, Trouble> {
     let detail = datasets::one(app, &of.0, &DatasetPick::Id(dataset)).await?;
     let Some(manifest) = detail.manifest else {
-        return Err(Trouble::Refused(
-            "the dataset was withdrawn".into(),
-            Again::IsUseless,
-        ));
+        return Err(Trouble::useless("the dataset was withdrawn"));
     };
     let mut inputs: Vec<Tensor> = Vec::new();
     for split in [Split::HeldOut, Split::KeptOut, Split::Train] {
@@ -187,7 +122,7 @@ async fn golden_of(
         {
             for row in some? {
                 let shaped = tensor(&found.description.inputs, &manifest.input, row.input)
-                    .map_err(|why| Trouble::Refused(why, Again::IsUseless))?;
+                    .map_err(Trouble::useless)?;
                 if inputs.len() < SAMPLES {
                     inputs.push(shaped);
                 }
@@ -205,8 +140,7 @@ async fn golden_of(
             .collect(),
     };
     let bytes: Bytes = codec::encode(&golden).into();
-    let onnx = app.blobs.read_all(found.onnx, ONNX).await;
-    let onnx = onnx.map_err(|err| Trouble::Refused(chain(&err), passes(&err)))?;
+    let onnx = app.blobs.read_all(found.onnx, ONNX).await?;
     let description = found.description.clone();
     let answered = publish::compare(
         app,
@@ -225,10 +159,6 @@ async fn golden_of(
         },
     )
     .await?;
-    let stored = app
-        .blobs
-        .put_bytes(codec::encode(&answered.golden).into())
-        .await;
-    let stored = stored.map_err(|err| Trouble::Refused(chain(&err), passes(&err)))?;
-    Ok(stored.digest)
+    let golden = codec::encode(&answered.golden);
+    Ok(app.blobs.put_bytes(golden.into()).await?.digest)
 }

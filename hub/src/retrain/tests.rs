@@ -291,3 +291,40 @@ async fn people_are_asked_for_labels_where_they_lack_and_the_queue_begins_there(
     assert_eq!(open.expect("they are read"), [], "this is no question");
     let _: UserName = name("anna");
 }
+
+#[tokio::test]
+async fn people_and_devices_are_asked_together_or_not_yet() {
+    let world = world().await;
+    policy(&world, &POLICY.replace("labels: 2", "labels: 9")).await;
+    policies::ask(&world.app, &somebody("ben"), &world.workspace, &model(), "")
+        .await
+        .expect("it may be asked for");
+    let rename = async |from: &str, to: &str| {
+        let sql = format!("ALTER TABLE {from} RENAME TO {to}");
+        raw::exec(world.app.store.write(), "a test", &sql, [])
+            .await
+            .expect("it is renamed");
+    };
+    let asked = async || {
+        let db = world.app.store.read();
+        let asked = questions::of_round(db, &world.workspace, &model(), 1).await;
+        asked.expect("they are read").len()
+    };
+    // Nobody can be asked for inputs, as if the hub was killed before it did.
+    rename("capture_request", "away").await;
+    let mut failed = 0;
+    for _ in 0..3 {
+        let mut kept = Kept::new(std::time::Duration::ZERO);
+        failed += u32::from(look_at(&world.app, &of(), &mut kept).await.is_err());
+    }
+    assert!(failed > 0);
+    assert_eq!(stage(&world).await, Some(Stage::Waiting));
+    assert_eq!(asked().await, 0, "people would not be asked again today");
+    rename("away", "capture_request").await;
+    look(&world).await;
+    look(&world).await;
+    assert_eq!(asked().await, 1);
+    let requests = crate::captures::requests::list(&world.app.store, &world.workspace).await;
+    let requests = requests.expect("they are read").items;
+    assert_eq!((requests.len(), requests[0].count), (1, 7), "{requests:?}");
+}

@@ -18,7 +18,7 @@ use super::{
     desk::Of,
     sql::outside,
     trainings,
-    work::{self, Ended},
+    work::{self, Ended, again},
 };
 use crate::{
     app::App,
@@ -135,19 +135,14 @@ pub(super) async fn stands(
 }
 
 fn failed(view: &JobView) -> Ended {
-    let (text, again) = match &view.ended {
+    let (text, may_help) = match &view.ended {
         Some(ended) => (ended.text.clone(), ended.may_go_better),
         None => ("it failed".to_owned(), false),
-    };
-    let again = if again {
-        Again::MayHelp
-    } else {
-        Again::IsUseless
     };
     let id: JobId = view.id;
     Ended::failed(
         format!("job {id}: {text}; `tern job log {id}` shows what it said"),
-        again,
+        again(may_help),
     )
 }
 

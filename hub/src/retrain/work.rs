@@ -88,6 +88,15 @@ impl Ended {
     }
 }
 
+/// Whether it is tried again, by whether that may help.
+pub(super) const fn again(may_help: bool) -> Again {
+    if may_help {
+        Again::MayHelp
+    } else {
+        Again::IsUseless
+    }
+}
+
 impl Row {
     /// What it gave, if it is done.
     pub(super) fn gave<T: for<'b> Decode<'b, ()>>(
@@ -147,11 +156,7 @@ fn read(row: &QueryResult) -> Result<Row, StoreError> {
         core_seconds: number("core_seconds")?,
         failure: Failure {
             reason: SQL.column(row, "reason")?,
-            again: if SQL.column(row, "again")? {
-                Again::MayHelp
-            } else {
-                Again::IsUseless
-            },
+            again: again(SQL.column(row, "again")?),
         },
     })
 }

@@ -249,6 +249,10 @@ pub struct DatasetImport {
     pub files: Vec<ImportFile>,
     /// The column with the truth.
     pub label: String,
+    /// Columns that are features although they are called as one of the hub's own: `id`, `device`, `site`, `at`, `source`,
+    /// `weight`, `label` or `input`. In the version they are called `feature_weight` and so on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<String>,
     /// Share of the rows to be held out, of files that name no split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_out: Option<Share>,
@@ -479,6 +483,9 @@ pub struct MadeFrom {
     /// Rows that an earlier version of this name has in another split, and that are in that one here.
     #[serde(default)]
     pub moved: u64,
+    /// Columns of files that were taken as what they are called (`weight`, `site`, …), and are no features.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub as_called: Vec<String>,
 }
 
 /// How a version was prepared.
@@ -720,6 +727,9 @@ pub struct DatasetRows {
     /// How many different numbers there are to train on, at most 2, if truths are numbers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub different: Option<u64>,
+    /// Columns of files that were taken as what they are called (`weight`, `site`, …), and are no features.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub as_called: Vec<String>,
 }
 
 impl DatasetRows {

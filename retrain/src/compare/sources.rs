@@ -150,7 +150,11 @@ fn most(rows: &[Row<'_>], unit: f64, bounds: &Bounds, named: &[Source]) -> Optio
     let mut found: BTreeSet<usize> = BTreeSet::new();
     for at in refuted(&p, ALPHA) {
         let (_, _, contradicts, favours) = looks[at / 2];
-        let apart = if at % 2 == 0 { contradicts } else { favours };
+        let apart = if at.is_multiple_of(2) {
+            contradicts
+        } else {
+            favours
+        };
         if apart.value.abs() >= least {
             found.insert(at / 2);
         }

@@ -4,7 +4,7 @@ use std::{
     fmt::Write as _,
     fs,
     io::{Read as _, Write as _},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     path::Path,
     thread,
 };
@@ -257,6 +257,47 @@ fn a_kill_in_the_middle_of_an_import_leaves_nothing_half_and_it_is_done_after() 
 }
 
 #[test]
+fn a_client_that_goes_away_in_the_middle_of_an_upload_leaves_nothing_and_blocks_no_name() {
+    let fleet = Fleet::empty();
+    let mut csv = String::from("a,b,fault\n");
+    for row in 0..100_000u32 {
+        writeln!(csv, "{row},{},{}", row % 13, row % 2).expect("a String");
+    }
+    let digest = Digest::of(csv.as_bytes());
+    let url = fleet.hub.url();
+    let place = url.strip_prefix("http://").expect("a plain address");
+    let mut stream = TcpStream::connect(place).expect("the hub listens");
+    let head = format!(
+        "PUT /api/v1/w/default/blobs/{digest} HTTP/1.1\r\nhost: {place}\r\ncontent-length: {}\r\n\r\n",
+        csv.len()
+    );
+    stream.write_all(head.as_bytes()).expect("it is heard");
+    let half = &csv.as_bytes()[..csv.len() / 2];
+    stream.write_all(half).expect("it is taken");
+    drop(stream);
+
+    let client = fleet.client();
+    assert!(!client.has_blob(&digest).expect("the hub answers"));
+    assert_eq!(
+        tern_json(&fleet, &["dataset", "list"]),
+        serde_json::json!([])
+    );
+    // The same file under the same name, by somebody who stays.
+    let file = file(&fleet, "rows.csv", &csv);
+    let import = ["dataset", "import", "meters", &file, "--label", "fault"];
+    let done = tern_json(&fleet, &import);
+    assert_eq!(
+        (done["number"].as_u64(), rows(&done, "train")),
+        (Some(1), 100_000)
+    );
+    // What was uploaded went with the version, and of the half there was never a file with a name.
+    assert!(!client.has_blob(&digest).expect("the hub answers"));
+    let uploads = fleet.hub.data().join("blobs/sha256/uploads");
+    let left = fs::read_dir(uploads).map(|left| left.count());
+    assert_eq!(left.unwrap_or_default(), 0);
+}
+
+#[test]
 fn files_with_other_columns_are_refused_unless_that_is_meant() {
     let fleet = Fleet::empty();
     let train = file(
@@ -326,6 +367,33 @@ fn files_with_other_columns_are_refused_unless_that_is_meant() {
     assert_eq!(show(&fleet, "parts@1")["dataset"]["state"], "removed");
     let fields = ["manifest", "digest"].map(|field| show(&fleet, "parts@1")[field].is_null());
     assert_eq!(fields, [true, true]);
+}
+
+#[test]
+fn a_column_that_is_called_as_one_of_the_hub_is_told_and_may_be_kept_as_a_feature() {
+    let fleet = Fleet::empty();
+    let file = file(
+        &fleet,
+        "parcels.csv",
+        "weight,size,late\n2.5,1,yes\n7,2,no\n",
+    );
+    let import = ["dataset", "import", "parcels", &file, "--label", "late"];
+    let told = tern(&fleet, &import);
+    assert!(
+        told.out
+            .contains("`weight`: each was taken as what it is called")
+            && told.out.contains("--feature weight"),
+        "{told:?}"
+    );
+    let keep = [&import[..], &["--feature", "weight", "--new-schema"]].concat();
+    let kept = tern_json(&fleet, &keep);
+    assert_eq!(kept["rows"]["as_called"], Value::Null, "{kept}");
+    let columns = &show(&fleet, "parcels@2")["manifest"]["input"]["columns"];
+    assert_eq!(columns[1]["name"], "feature_weight", "{columns}");
+    let again = tern_json(&fleet, &[&import[..], &["--new-schema"]].concat());
+    assert_eq!(again["rows"]["as_called"], serde_json::json!(["weight"]));
+    let lacks = [&import[..], &["--feature", "mass", "--json"]].concat();
+    refused(&tern(&fleet, &lacks), "no column `mass`");
 }
 
 /// Answers one request with a file; what it was asked.

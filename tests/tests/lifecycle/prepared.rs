@@ -154,7 +154,7 @@ fn training_and_device_agree_on_every_bit_of_what_was_prepared() {
             format!("{:.3}", f64::from(row * row) / 37.0)
         };
         let colour = ["red", "blue", "green", ""][row as usize % 4];
-        let fault = if row % 5 == 0 { "yes" } else { "no" };
+        let fault = if row.is_multiple_of(5) { "yes" } else { "no" };
         let mass = 0.1 + f64::from(row % 17) / 3.0;
         writeln!(csv, "r{row},{size},{colour},{mass},{},{fault}", row % 60).expect("a String");
     }

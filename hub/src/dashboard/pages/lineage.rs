@@ -23,18 +23,16 @@ const LETTERS: usize = 27;
 /// The page.
 pub(in crate::dashboard) fn page(frame: Frame, view: &LineageView, way: LineageWay) -> Markup {
     let scope = frame.scope;
+    let ways = [
+        (LineageWay::Both, "Both ways"),
+        (LineageWay::Back, "What it comes from"),
+        (LineageWay::Forward, "What became of it"),
+    ];
+    let ways = ways.map(|(one, name)| (link(scope, &view.of, one), name, one == way));
     let main = html! {
         div.head {
             h1 { "Lineage of " (view.of.to_string()) }
-            nav.tabs aria-label="Which way" {
-                @for (one, name) in [
-                    (LineageWay::Both, "Both ways"),
-                    (LineageWay::Back, "What it comes from"),
-                    (LineageWay::Forward, "What became of it"),
-                ] {
-                    a href=(link(scope, &view.of, one)) aria-current=[(one == way).then_some("page")] { (name) }
-                }
-            }
+            (layout::tabs("Which way", ways))
         }
         @if view.cut {
             p.dim { "There is more than one answer holds. Ask about one of the outer boxes to go on." }

@@ -1,6 +1,6 @@
 //! Versions of labelled captures, and of a version before them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use sea_orm::{ConnectionTrait as _, FromQueryResult, Value};
 use tern_dataset::{BASE, Truths, elements, lot};
@@ -17,7 +17,7 @@ use tern_protocol::{
 use super::{
     super::{
         Cell, DatasetError, Input, Label, Row, SQL,
-        ledger::{Apart, Proposed},
+        ledger::{Apart, Proposed, held, predicted},
         look,
         side::{Count, Sides},
         stored::Stored,
@@ -309,18 +309,15 @@ async fn with_base(
         let mut rows = look::rows_of(app, base, split).await?;
         while let Some(some) = rows.recv().await {
             let some = some?;
-            let keys: Vec<Predicted> = some
-                .iter()
-                .filter_map(|row| row.capture().map(|(d, b, n)| (d.to_owned(), b, n)))
-                .collect();
+            let keys: Vec<Predicted> = some.iter().filter_map(predicted).collect();
             let select = "SELECT device, boot, number, model, version, truth, truth_number, source, labelled_at FROM label";
             let key = |truth: &Truth| (truth.device.clone(), truth.boot, truth.number);
             let doing = "reading what is true of captures";
             let truths = of_predictions(db, wanted.workspace, select, &keys, key, doing).await?;
-            let subjects = subjects(making, base, &keys).await?;
+            let subjects = held(app, wanted.workspace, base.id(), &keys).await?;
             let mut proposed = Vec::with_capacity(some.len());
             for mut row in some {
-                let key = row.capture().map(|(d, b, n)| (d.to_owned(), b, n));
+                let key = predicted(&row);
                 if let Some(truth) = key.as_ref().and_then(|key| truths.get(key))
                     && truth.labelled_at <= wanted.until
                 {
@@ -349,47 +346,6 @@ async fn with_base(
     Ok(())
 }
 
-#[derive(FromQueryResult)]
-struct Held {
-    device: String,
-    boot: i64,
-    number: i64,
-    subject: Option<Vec<u8>>,
-}
-
-impl Held {
-    fn key(&self) -> Predicted {
-        (self.device.clone(), self.boot, self.number)
-    }
-}
-
-/// Whose captures of a version are.
-async fn subjects(
-    making: &Making<'_>,
-    base: &Stored,
-    keys: &[Predicted],
-) -> Result<HashMap<Predicted, Option<Vec<u8>>>, StoreError> {
-    let held = held(making.app, &making.of.workspace, base.key(), keys).await?;
-    Ok(held
-        .into_iter()
-        .map(|(key, held)| (key, held.subject))
-        .collect())
-}
-
-async fn held(
-    app: &App,
-    workspace: &WorkspaceId,
-    dataset: i64,
-    keys: &[Predicted],
-) -> Result<HashMap<Predicted, Held>, StoreError> {
-    let select = format!(
-        "SELECT device, boot, number, subject FROM \
-         (SELECT * FROM dataset_capture WHERE dataset = {dataset}) AS held"
-    );
-    let doing = "reading captures of a dataset";
-    of_predictions(app.store.read(), workspace, &select, keys, Held::key, doing).await
-}
-
 /// Those of these captures that the base brought.
 async fn of_base(
     app: &App,
@@ -403,11 +359,8 @@ async fn of_base(
         .iter()
         .map(|row| (row.device.clone(), row.boot, row.number))
         .collect();
-    let base = super::super::stored::key(base);
-    Ok(held(app, &of.workspace, base, &keys)
-        .await?
-        .into_keys()
-        .collect())
+    let held = held(app, &of.workspace, base, &keys).await?;
+    Ok(held.into_keys().collect())
 }
 
 /// Which captures are kept out: those that the base has not, by device.

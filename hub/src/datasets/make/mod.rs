@@ -17,8 +17,8 @@ use tern_protocol::{
     id::DatasetId,
     rest::{
         ColumnKind, DATASET_MANIFEST, DatasetColumn, DatasetInput, DatasetLabel, DatasetManifest,
-        DatasetOrder, DatasetPick, DatasetSplit, DatasetSplits, DatasetState, MadeFrom, Prepared,
-        Split,
+        DatasetOrder, DatasetPick, DatasetRows, DatasetSplit, DatasetSplits, DatasetState,
+        MadeFrom, Prepared, Split,
     },
 };
 
@@ -141,6 +141,7 @@ struct Making<'a> {
     captures: u64,
     moved: u64,
     left_out: BTreeMap<String, u64>,
+    as_called: Vec<String>,
 }
 
 impl<'a> Making<'a> {
@@ -169,6 +170,7 @@ impl<'a> Making<'a> {
             captures: 0,
             moved: 0,
             left_out: BTreeMap::new(),
+            as_called: Vec::new(),
         })
     }
 
@@ -234,7 +236,7 @@ impl<'a> Making<'a> {
                     columns: columns.collect(),
                 }
             }
-            tensor => tensor,
+            DatasetInput::Tensor(form) => DatasetInput::Tensor(form),
         };
         let manifest = DatasetManifest {
             name: view.name.clone(),
@@ -254,6 +256,7 @@ impl<'a> Making<'a> {
                 captures: self.captures,
                 left_out: self.left_out,
                 moved: self.moved,
+                as_called: self.as_called,
             },
         };
         Ok((manifest, made))
@@ -326,7 +329,9 @@ async fn deletions(db: &impl ConnectionTrait, of: &Stored) -> Result<i64, StoreE
 pub(super) async fn make(app: &App, of: &Stored) -> Result<(), DatasetError> {
     loop {
         let deletions = deletions(app.store.read(), of).await?;
-        Ledger::forget(app, of.id()).await?;
+        let txn = SQL.begin(&app.store).await?;
+        Ledger::forget(&txn, of.id()).await?;
+        SQL.commit(txn).await?;
         let (manifest, made) = match &of.order {
             DatasetOrder::Build(build) => captures::make(app, of, build).await?,
             DatasetOrder::Import(import) => import::make(app, of, import).await?,
@@ -350,10 +355,13 @@ async fn publish(
     made: Made,
     deletions_seen: i64,
 ) -> Result<bool, DatasetError> {
-    let rows = made.counting.rows(match &manifest.label {
-        DatasetLabel::Classes { classes } => classes,
-        DatasetLabel::Number => &[],
-    });
+    let rows = DatasetRows {
+        as_called: manifest.made_from.as_called.clone(),
+        ..made.counting.rows(match &manifest.label {
+            DatasetLabel::Classes { classes } => classes,
+            DatasetLabel::Number => &[],
+        })
+    };
     let mut stored = Vec::new();
     for (_, shelved, _) in made.files {
         let Shelved {

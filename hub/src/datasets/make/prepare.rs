@@ -1,6 +1,7 @@
 //! Versions that are another form of one: `tern-data`, a program beside this one, does the work.
 
 use std::{
+    fs::File,
     io::{self, Read as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -9,19 +10,19 @@ use std::{
 
 use tern_dataset::Rows;
 use tern_protocol::rest::{DATASET_MANIFEST, DatasetManifest, DatasetPrepare, Split};
-use tokio::sync::mpsc;
 
 use super::{
     super::{
-        DatasetError, Row, check_out,
-        ledger::{Apart, Proposed},
-        look,
+        DatasetError, Row,
+        batches::{Batches, in_batches, pass_on},
+        check_out,
+        ledger::{Apart, Proposed, held, predicted},
         stored::Stored,
         vault::Shelf,
     },
-    Made, Making, Shape, base_of, before, must_fit,
+    Made, Making, Shape, base_of,
 };
-use crate::app::App;
+use crate::{app::App, monitor::rows::Predicted};
 
 /// The program.
 const PROGRAM: &str = "tern-data";
@@ -34,9 +35,6 @@ const SAID: u64 = 16 * 1024;
 
 /// Its exit status when what was declared cannot be done.
 const REFUSED: i32 = 1;
-
-/// Rows that are handed on together.
-const TOGETHER: usize = 256;
 
 /// Between two looks whether it has ended.
 const LOOK: Duration = Duration::from_millis(50);
@@ -103,67 +101,38 @@ async fn within(
             source: std::io::Error::other(err),
         })?;
     let shape = Shape::of(&manifest);
-    let before = before(app, of).await?;
-    must_fit(before.as_ref(), &shape, true)?;
     let mut making = Making::begin(app, of, &shape, Apart::Ids).await?;
-    let held = look::captures_of(app, base).await?;
     for split in Split::ALL {
         for file in &manifest.splits.of(split).files {
             let mut rows = read(to.join(file), &manifest);
             while let Some(some) = rows.recv().await {
-                let some: Vec<Proposed> = some?
-                    .into_iter()
-                    .map(|row| Proposed {
-                        subject: row
-                            .capture()
-                            .and_then(|(d, b, n)| held.get(&(d.to_owned(), b, n)).cloned()),
-                        row,
-                        split,
-                    })
-                    .collect();
-                making.base_rows += some.len() as u64;
-                making.put(some).await?;
+                let some = some?;
+                let captures: Vec<Predicted> = some.iter().filter_map(predicted).collect();
+                let whose = held(app, &of.workspace, base.id(), &captures).await?;
+                let proposed = some.into_iter().map(|row| Proposed {
+                    subject: predicted(&row).and_then(|key| whose.get(&key).cloned().flatten()),
+                    row,
+                    split,
+                });
+                making.base_rows += proposed.len() as u64;
+                making.put(proposed.collect()).await?;
             }
         }
     }
     making.finish(shape, manifest.prepared).await
 }
 
-fn read(
-    path: PathBuf,
-    manifest: &DatasetManifest,
-) -> mpsc::Receiver<Result<Vec<Row>, DatasetError>> {
-    let (to, rows) = mpsc::channel(2);
+fn read(path: PathBuf, manifest: &DatasetManifest) -> Batches<Row> {
     let (input, label) = (manifest.input.clone(), manifest.label.clone());
-    tokio::task::spawn_blocking(move || {
-        let reading = DatasetError::io("reading what was prepared");
+    in_batches(move |take| {
         let open = || -> io::Result<Shelf> {
-            let file = std::fs::File::open(path)?;
+            let file = File::open(path)?;
             let len = file.metadata()?.len();
             Ok(Shelf::plain(file, len))
         };
-        let rows = open()
-            .map_err(reading)
-            .and_then(|shelf| Ok(Rows::new(shelf, &input, &label)?));
-        let mut rows = match rows {
-            Ok(rows) => rows,
-            Err(err) => {
-                let _ = to.blocking_send(Err(err));
-                return;
-            }
-        };
-        loop {
-            let some: Result<Vec<Row>, _> = rows.by_ref().take(TOGETHER).collect();
-            let is_last = some.as_ref().map_or(true, Vec::is_empty);
-            if some.as_ref().is_ok_and(Vec::is_empty)
-                || to.blocking_send(some.map_err(Into::into)).is_err()
-                || is_last
-            {
-                return;
-            }
-        }
-    });
-    rows
+        let shelf = open().map_err(DatasetError::io("reading what was prepared"))?;
+        pass_on(Rows::new(shelf, &input, &label)?, take).map(drop)
+    })
 }
 
 async fn run(from: &Path, steps: &Path, to: &Path) -> Result<(), DatasetError> {

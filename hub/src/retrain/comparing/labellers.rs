@@ -5,7 +5,7 @@ use tern_protocol::rest::LabelSource;
 
 use crate::{
     app::App,
-    datasets::Row,
+    datasets::{Row, predicted},
     monitor::rows::{Predicted, of_predictions},
     retrain::desk::Of,
     store::StoreError,
@@ -26,14 +26,10 @@ pub(super) async fn name(
     rows: &mut [Row],
 ) -> Result<(), StoreError> {
     let person = LabelSource::Person.word();
-    let key = |row: &Row| {
-        let (device, boot, number) = row.capture()?;
-        Some((device.to_owned(), boot, number))
-    };
     let asked: Vec<Predicted> = rows
         .iter()
         .filter(|row| row.source == person)
-        .filter_map(key)
+        .filter_map(predicted)
         .collect();
     let said = of_predictions(
         app.store.read(),
@@ -45,7 +41,7 @@ pub(super) async fn name(
     )
     .await?;
     for row in rows.iter_mut().filter(|row| row.source == person) {
-        if let Some(said) = key(row).and_then(|key| said.get(&key)) {
+        if let Some(said) = predicted(row).and_then(|key| said.get(&key)) {
             row.source.clone_from(&said.labeller);
         }
     }

@@ -93,8 +93,8 @@ impl Figures {
         };
         figures.accuracy = view.classes.map(|classes| figure(classes.accuracy));
         figures.error = view.numbers.and_then(|numbers| numbers.mae).map(figure);
-        let newest = view.estimate.days.iter().rev();
-        let newest = newest.filter_map(|day| day.estimate).next();
+        let mut newest = view.estimate.days.iter().rev();
+        let newest = newest.find_map(|day| day.estimate);
         figures.estimate = newest
             .filter(|_| view.estimate.quantity == EstimatedQuantity::Accuracy)
             .map(figure);

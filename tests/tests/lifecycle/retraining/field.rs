@@ -1,6 +1,6 @@
 //! Two meters on a model that reads digits badly, labels that say so, and whatever a training is to leave.
 
-use std::{fs, path::PathBuf};
+use std::{fmt::Write as _, fs, path::PathBuf};
 
 use serde_json::{Value, json};
 use tern_cli::client::CaptureQuery;
@@ -218,13 +218,16 @@ impl Field {
 fn import(fleet: &Fleet) {
     let digits = data::load().expect("the digits");
     let file = |part, most: usize| {
-        let mut text: String = (0..64).map(|pixel| format!("p{pixel},")).collect();
+        let mut text = String::new();
+        for pixel in 0..64 {
+            write!(text, "p{pixel},").expect("a String");
+        }
         text.push_str("label\n");
         for sample in digits.part(part).iter().take(most) {
             for value in sample.image.0 {
-                text.push_str(&format!("{value},"));
+                write!(text, "{value},").expect("a String");
             }
-            text.push_str(&format!("{}\n", sample.digit));
+            writeln!(text, "{}", sample.digit).expect("a String");
         }
         text
     };

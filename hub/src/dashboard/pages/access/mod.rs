@@ -109,14 +109,11 @@ impl Desk {
 
 /// A page of this area: tabs, title, content.
 fn page(frame: Frame, desk: Desk, below: &Markup, content: &Markup) -> Markup {
+    let granted = Desk::ALL.into_iter();
+    let granted = granted.filter(|tab| frame.grants(tab.policy()));
+    let tabs = granted.map(|tab| (frame.scope.page(tab.path()), tab.name(), tab == desk));
     let main = html! {
-        nav.tabs aria-label="Access" {
-            @for tab in Desk::ALL {
-                @if frame.grants(tab.policy()) {
-                    a href=(frame.scope.page(tab.path())) aria-current=[(tab == desk).then_some("page")] { (tab.name()) }
-                }
-            }
-        }
+        (layout::tabs("Access", tabs))
         (layout::heading(&html! { (desk.name()) }, below, &html! {}))
         (content)
     };

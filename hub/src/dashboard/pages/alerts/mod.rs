@@ -24,34 +24,38 @@ enum Tab {
 }
 
 impl Tab {
-    const ALL: [(Self, &'static str, &'static str); 3] = [
-        (Self::Alerts, "/alerts", "Alerts"),
-        (Self::Rules, "/alerts/rules", "Rules"),
-        (Self::Silences, "/alerts/silences", "Silences"),
-    ];
+    const ALL: [Self; 3] = [Self::Alerts, Self::Rules, Self::Silences];
+
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Alerts => "/alerts",
+            Self::Rules => "/alerts/rules",
+            Self::Silences => "/alerts/silences",
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Alerts => "Alerts",
+            Self::Rules => "Rules",
+            Self::Silences => "Silences",
+        }
+    }
 }
 
 /// One of the pages, with the way to the others.
 fn page(frame: Frame, tab: Tab, below: &Markup, content: &Markup) -> Markup {
-    let (_, _, name) = Tab::ALL[match tab {
-        Tab::Alerts => 0,
-        Tab::Rules => 1,
-        Tab::Silences => 2,
-    }];
+    let tabs = Tab::ALL.map(|one| (frame.scope.page(one.path()), one.name(), one == tab));
     let main = html! {
         (layout::heading(&html! { "Alerts" }, below, &html! {}))
-        nav.tabs aria-label="Alerts" {
-            @for (one, path, name) in Tab::ALL {
-                a href=(frame.scope.page(path)) aria-current=[(one == tab).then_some("page")] { (name) }
-            }
-        }
+        (layout::tabs("Alerts", tabs))
         (form::answer("answer"))
         (content)
     };
     let title = if tab == Tab::Alerts {
         "Alerts".into()
     } else {
-        format!("{name} of alerts")
+        format!("{} of alerts", tab.name())
     };
     layout::page(frame, Room::Alerts, &title, &main)
 }

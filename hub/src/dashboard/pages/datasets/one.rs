@@ -133,6 +133,10 @@ fn origin(scope: &Scope, shown: &Shown) -> Markup {
                     @if made.moved > 0 { (parts::fact("Moved", &html! {
                         (format::count(made.moved)) " rows, to the split that an earlier version has them in"
                     })) }
+                    @if !made.as_called.is_empty() { (parts::fact("No features", &html! {
+                        @for (at, column) in made.as_called.iter().enumerate() { @if at > 0 { ", " } code { (column) } }
+                        ", which were taken as what they are called"
+                    })) }
                     @for (why, rows) in &made.left_out {
                         (parts::fact("Left out", &html! { (format::count(*rows)) " " (why) }))
                     }

@@ -27,36 +27,40 @@ enum Tab {
 }
 
 impl Tab {
-    const ALL: [(Self, &'static str, &'static str); 4] = [
-        (Self::Proposals, "/proposals", "Proposals"),
-        (Self::Rounds, "/retraining", "Rounds"),
-        (Self::Lessons, "/retraining/lessons", "Lessons"),
-        (Self::Written, "/retraining/policies", "Policies"),
-    ];
+    const ALL: [Self; 4] = [Self::Proposals, Self::Rounds, Self::Lessons, Self::Written];
+
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Proposals => "/proposals",
+            Self::Rounds => "/retraining",
+            Self::Lessons => "/retraining/lessons",
+            Self::Written => "/retraining/policies",
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Proposals => "Proposals",
+            Self::Rounds => "Rounds",
+            Self::Lessons => "Lessons",
+            Self::Written => "Policies",
+        }
+    }
 }
 
 /// One of the pages, with the way to the others.
 fn page(frame: Frame, tab: Tab, below: &Markup, content: &Markup) -> Markup {
-    let (_, _, name) = Tab::ALL[match tab {
-        Tab::Proposals => 0,
-        Tab::Rounds => 1,
-        Tab::Lessons => 2,
-        Tab::Written => 3,
-    }];
+    let tabs = Tab::ALL.map(|one| (frame.scope.page(one.path()), one.name(), one == tab));
     let main = html! {
         (layout::heading(&html! { "Retraining" }, below, &html! {}))
-        nav.tabs aria-label="Retraining" {
-            @for (one, path, name) in Tab::ALL {
-                a href=(frame.scope.page(path)) aria-current=[(one == tab).then_some("page")] { (name) }
-            }
-        }
+        (layout::tabs("Retraining", tabs))
         (form::answer("answer"))
         (content)
     };
     layout::page(
         frame,
         Room::Retraining,
-        &format!("{name} of retraining"),
+        &format!("{} of retraining", tab.name()),
         &main,
     )
 }

@@ -1,5 +1,7 @@
 //! `/retraining/{model}`: the round of a model stage by stage, its evidence and its work, and what rounds before taught.
 
+use std::cmp::Ordering;
+
 use maud::{Markup, html};
 use tern_protocol::rest::{LessonView, RetrainView, RoundStage, RoundView, RoundWork};
 
@@ -110,11 +112,18 @@ fn stages(at: RoundStage) -> Markup {
     html! {
         ol.steps {
             @for one in RoundStage::ALL {
-                li aria-current=[(one == at).then_some("step")] class=(if one < at { "passed" } else if one == at { "at" } else { "" }) {
-                    (short(one))
-                }
+                li aria-current=[(one == at).then_some("step")] class=(place(one, at)) { (short(one)) }
             }
         }
+    }
+}
+
+/// Where a stage is beside the one that a round is in, as a class of the style.
+fn place(one: RoundStage, at: RoundStage) -> &'static str {
+    match one.cmp(&at) {
+        Ordering::Less => "passed",
+        Ordering::Equal => "at",
+        Ordering::Greater => "",
     }
 }
 
@@ -127,9 +136,8 @@ fn short(stage: RoundStage) -> &'static str {
         RoundStage::Training => "training",
         RoundStage::Comparison => "comparison",
         RoundStage::Unclear => "unclear",
-        RoundStage::AskedRegistration => "asked",
+        RoundStage::AskedRegistration | RoundStage::AskedRollout => "asked",
         RoundStage::Registration => "version",
-        RoundStage::AskedRollout => "asked",
         RoundStage::Rollout => "rollout",
         RoundStage::Watching => "watching",
     }

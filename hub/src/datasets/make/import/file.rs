@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufReader, Seek as _},
+    io::{self, Read, Seek as _},
     os::unix::fs::FileExt as _,
 };
 
@@ -12,9 +12,11 @@ use parquet::{
     record::{Field, reader::RowIter},
 };
 
+use tern_protocol::steps::ELEMENTS;
+
 use super::{
     super::super::{DatasetError, ROWS},
-    Source,
+    Source, pages,
 };
 
 /// Bytes with which every Parquet file begins.
@@ -23,8 +25,17 @@ const MAGIC: &[u8] = b"PAR1";
 /// Columns of a file, at most.
 const COLUMNS: usize = super::super::COLUMNS + 16;
 
-/// Longest field of a CSV record, in bytes; a record may have as many as there are columns.
+/// Longest text of a column, in bytes.
 const FIELD: usize = 64 * 1024;
+
+/// Longest record, in bytes, without a whole input: its texts together, or a row of a CSV.
+const RECORD: usize = 4 * 1024 * 1024;
+
+/// Longest whole input, in bytes: as many elements as a model may take, of the largest type.
+const INPUT: usize = ELEMENTS * 8;
+
+/// Bytes of a CSV that are read at once.
+const AT_ONCE: usize = 64 * 1024;
 
 /// A value of a file.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +63,15 @@ impl Value {
             Self::Number(number) => number.to_string(),
             Self::Text(text) => text.clone(),
             Self::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        }
+    }
+
+    /// How many bytes it takes, at least.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Missing | Self::Number(_) => size_of::<f64>(),
+            Self::Text(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
         }
     }
 
@@ -103,11 +123,9 @@ impl Table {
         }
         let mut sorted: Vec<&str> = table.names.iter().map(String::as_str).collect();
         sorted.sort_unstable();
-        if let Some(twice) = sorted.windows(2).find(|two| two[0] == two[1]) {
-            return Err(refused(
-                source,
-                format!("column `{}` is there twice", twice[0]),
-            ));
+        let mut next = sorted.iter().zip(sorted.iter().skip(1));
+        if let Some((twice, _)) = next.find(|(one, next)| one == next) {
+            return Err(refused(source, format!("column `{twice}` is there twice")));
         }
         if let Some(name) = table
             .names
@@ -123,11 +141,10 @@ impl Table {
     }
 
     fn parquet(source: &Source) -> Result<Self, DatasetError> {
-        let wrong = |err: parquet::errors::ParquetError| {
-            refused(source, format!("it cannot be read as Parquet: {err}"))
-        };
-        let file = at_start(&source.file)?;
-        let reader = SerializedFileReader::new(file).map_err(wrong)?;
+        let wrong = |why: String| refused(source, format!("it cannot be read as Parquet: {why}"));
+        pages::check_footer(&source.file).map_err(wrong)?;
+        let reader = SerializedFileReader::new(at_start(&source.file)?);
+        let reader = reader.map_err(|err| wrong(err.to_string()))?;
         let facts = reader.metadata().file_metadata();
         if facts.num_rows() > ROWS as i64 {
             return Err(refused(source, format!("it has more than {ROWS} rows")));
@@ -141,19 +158,33 @@ impl Table {
             ));
         }
         let names: Vec<String> = fields.iter().map(|field| field.name().to_owned()).collect();
+        pages::check(&source.file, reader.metadata()).map_err(wrong)?;
         let title = source.title.clone();
         let rows = RowIter::from_file_into(Box::new(reader));
         let records = (1u64..).zip(rows).map(move |(at, row)| {
             let wrong = |text: String| DatasetError::Refused(format!("{title}, row {at}: {text}"));
             let row = row.map_err(|err| wrong(err.to_string()))?;
-            row.into_columns()
-                .into_iter()
-                .map(|(name, field)| {
-                    value(field).ok_or_else(|| {
-                        wrong(format!("column `{name}` is neither a number nor text"))
-                    })
-                })
-                .collect()
+            let (mut record, mut texts) = (Vec::new(), 0);
+            for (name, field) in row.into_columns() {
+                let value = value(field).ok_or_else(|| {
+                    wrong(format!("column `{name}` is neither a number nor text"))
+                })?;
+                let (bytes, most) = match &value {
+                    Value::Bytes(bytes) if name == "input" => (bytes.len(), INPUT),
+                    value => {
+                        texts += value.bytes();
+                        (value.bytes(), FIELD)
+                    }
+                };
+                if bytes > most {
+                    return Err(wrong(format!("column `{name}` has more than {most} bytes")));
+                }
+                if texts > RECORD {
+                    return Err(wrong(format!("it has more than {RECORD} bytes")));
+                }
+                record.push(value);
+            }
+            Ok(record)
         });
         Ok(Self {
             names,
@@ -164,7 +195,12 @@ impl Table {
 
     fn csv(source: &Source) -> Result<Self, DatasetError> {
         let title = source.title.clone();
-        let mut reader = ReaderBuilder::new().from_reader(BufReader::new(at_start(&source.file)?));
+        let mut reader = ReaderBuilder::new()
+            .buffer_capacity(AT_ONCE)
+            .from_reader(Bounded {
+                from: at_start(&source.file)?,
+                left: RECORD,
+            });
         let header = reader
             .headers()
             .map_err(|err| refused(source, format!("it is neither Parquet nor CSV: {err}")))?;
@@ -176,6 +212,7 @@ impl Table {
         let records = std::iter::from_fn(move || {
             // The crate says the line of what is wrong.
             let wrong = |err: String| DatasetError::Refused(format!("{title}: {err}"));
+            reader.get_mut().left = RECORD;
             match reader.read_record(&mut record) {
                 Ok(false) => None,
                 Err(err) => Some(Err(wrong(err.to_string()))),
@@ -196,6 +233,27 @@ impl Table {
             is_typed: false,
             records: Box::new(records),
         })
+    }
+}
+
+/// Reads no further than one record may be long: a quote that is not closed makes one of all that follows.
+struct Bounded {
+    from: File,
+    /// Bytes that may still be read for the record that is being read.
+    left: usize,
+}
+
+impl Read for Bounded {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let most = to.len().min(self.left);
+        if most == 0 && !to.is_empty() {
+            return Err(io::Error::other(format!(
+                "a row has more than {RECORD} bytes; is a quote not closed?"
+            )));
+        }
+        let read = self.from.read(&mut to[..most])?;
+        self.left -= read;
+        Ok(read)
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod describe;
 mod file;
+mod pages;
 
 use std::{collections::HashMap, fs::File};
 
@@ -17,24 +18,22 @@ use tern_protocol::{
     },
     tensor::Dtype,
 };
-use tokio::sync::mpsc;
 
 use self::{
-    describe::{Described, describe},
+    describe::{Described, Meaning, describe, meanings},
     file::{Table, Value},
 };
 use super::{
     super::{
-        Cell, DatasetError, Input, Label, Row, datastores,
+        Cell, DatasetError, Input, Label, Row,
+        batches::{Take, in_batches},
+        datastores,
         ledger::{Apart, Proposed},
         stored::Stored,
     },
     Made, Making, Shape, before, must_fit,
 };
 use crate::{app::App, captures::tombstones::About, monitor::prediction};
-
-/// Rows that are handed on together.
-const TOGETHER: usize = 256;
 
 /// Longest id of a row, in bytes.
 const ID: usize = 200;
@@ -87,35 +86,21 @@ pub(super) async fn make(
     classes_fit(before.as_ref(), &shape, &described, import.new_schema)?;
 
     let mut making = Making::begin(app, of, &shape, Apart::Inputs).await?;
-    let (to, mut rows) = mpsc::channel(2);
+    making.as_called.clone_from(&described.as_called);
     let reading = Reading {
-        label: import.label.clone(),
+        import: import.clone(),
         shape: shape.clone(),
         held_out: import
             .held_out
             .map_or(0.0, tern_protocol::rest::Share::of_one),
     };
-    tokio::task::spawn_blocking(move || {
-        let mut batch = Vec::new();
+    let mut rows = in_batches(move |take| {
         for source in &sources {
-            let read = reading.read(source, &mut |row| {
-                batch.push(row);
-                if batch.len() < TOGETHER {
-                    return true;
-                }
-                to.blocking_send(Ok(std::mem::take(&mut batch))).is_ok()
-            });
-            match read {
-                Ok(()) => {}
-                Err(err) => {
-                    let _ = to.blocking_send(Err(err));
-                    return;
-                }
+            if !reading.read(source, take)? {
+                break;
             }
         }
-        if !batch.is_empty() {
-            let _ = to.blocking_send(Ok(batch));
-        }
+        Ok(())
     });
     while let Some(some) = rows.recv().await {
         let mut kept: Vec<Proposed> = Vec::new();
@@ -199,7 +184,13 @@ fn fits_tensor(form: &TensorForm, described: &Described) -> Result<(), DatasetEr
     let wanted = form.elements().unwrap_or_default();
     let refused = |text: String| Err(DatasetError::Refused(text));
     if described.has_input {
-        return Ok(());
+        return match described.features.first() {
+            None => Ok(()),
+            Some(other) => refused(format!(
+                "there is a column `input` with whole inputs, and a column `{}` beside it, which would be lost",
+                other.name
+            )),
+        };
     }
     let found = described.features.len();
     if found != wanted {
@@ -226,7 +217,10 @@ fn columns(
 ) -> Result<Vec<DatasetColumn>, DatasetError> {
     let refused = |text: String| Err(DatasetError::Refused(text));
     if described.has_input {
-        return refused("there is a column `input`; say what is in it with `tensor`".into());
+        return refused(
+            "there is a column `input`; say what is in it with `tensor`, or keep it as a feature with `--feature input`"
+                .into(),
+        );
     }
     if described.features.is_empty() {
         return refused(format!("there is no column beside `{}`", described.label));
@@ -295,38 +289,58 @@ fn classes_fit(
 
 /// How rows are made of records.
 struct Reading {
-    label: String,
+    import: DatasetImport,
     shape: Shape,
     held_out: f64,
 }
 
+/// The columns that say which capture a row is: what was deleted is found by them.
+const CAPTURE: [&str; 3] = ["id", "device", "source"];
+
 impl Reading {
-    /// Hands all rows of a file on; nothing more once nobody takes them.
-    fn read(
-        &self,
-        source: &Source,
-        take: &mut dyn FnMut(Proposed) -> bool,
-    ) -> Result<(), DatasetError> {
+    /// Hands all rows of a file on; whether anybody takes more.
+    fn read(&self, source: &Source, take: &mut Take<'_, Proposed>) -> Result<bool, DatasetError> {
         let table = Table::open(source)?;
-        let names = table.names.clone();
+        let names = table.names;
+        let meanings = meanings(&names, &self.import)?;
         let features: Vec<usize> = match &self.shape.input {
             // In the order of the file.
             DatasetInput::Tensor(_) => (0..names.len())
-                .filter(|at| names[*at] != self.label && !OWN.contains(&names[*at].as_str()))
+                .filter(|at| matches!(meanings[*at], Meaning::Feature(_)))
                 .collect(),
-            DatasetInput::Table { columns } => columns
-                .iter()
-                .filter_map(|column| names.iter().position(|name| *name == column.name))
-                .collect(),
+            DatasetInput::Table { columns } => {
+                let called = |name: &str| {
+                    let is =
+                        |of: &Meaning| matches!(of, Meaning::Feature(called) if called == name);
+                    meanings.iter().position(is)
+                };
+                let places = columns.iter().filter_map(|column| called(&column.name));
+                places.collect()
+            }
         };
         let place = |name: &str| names.iter().position(|of| of == name);
-        let own = OWN.map(|name| place(name).filter(|_| name != self.label));
-        let label = place(&self.label);
+        let own = OWN.map(|name| place(name).filter(|at| meanings[*at] == Meaning::AsCalled));
+        let label = meanings.iter().position(|of| *of == Meaning::Truth);
+        let hides = self
+            .import
+            .features
+            .iter()
+            .any(|name| CAPTURE.contains(&name.as_str()));
+        let capture = CAPTURE.map(place);
         for (at, record) in (1u64..).zip(table.records) {
             let record = record?;
             let wrong =
                 |text: String| DatasetError::Refused(format!("{}, row {at}: {text}", source.title));
             let of = |place: Option<usize>| place.map_or(&Value::Missing, |place| &record[place]);
+            if hides {
+                let [id, device, source] = capture.map(of);
+                let (id, device) = (id.text(), device.text());
+                if Row::capture_of(&id, &device, &source_name(source)).is_some() {
+                    return Err(wrong(format!(
+                        "it is capture {id}, as `id`, `device` and `source` say: they cannot be features of it"
+                    )));
+                }
+            }
             let label = self.label(of(label)).map_err(wrong)?;
             let input = self.input(&record, &features, of(own[7])).map_err(wrong)?;
             let digest = input.digest();
@@ -355,21 +369,22 @@ impl Reading {
                 split,
                 subject: None,
             };
-            if !take(proposed) {
-                return Ok(());
+            let bytes = proposed.row.bytes();
+            if !take(proposed, bytes) {
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn label(&self, value: &Value) -> Result<Label, String> {
         let text = match (value, self.shape.truths) {
-            (Value::Missing, _) => return Err(format!("`{}` is empty", self.label)),
+            (Value::Missing, _) => return Err(format!("`{}` is empty", self.import.label)),
             (value, Truths::Numbers) => {
                 let number = value.number().filter(|number| number.is_finite());
-                return number
-                    .map(Label::Number)
-                    .ok_or_else(|| format!("`{}` is not a number: {}", self.label, value.shown()));
+                return number.map(Label::Number).ok_or_else(|| {
+                    format!("`{}` is not a number: {}", self.import.label, value.shown())
+                });
             }
             (value, Truths::Classes) => value.text(),
         };

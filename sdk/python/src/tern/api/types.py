@@ -1272,6 +1272,10 @@ class _DatasetImportRequired(_t.TypedDict):
 class DatasetImport(_DatasetImportRequired, total=False):
     """Files, Parquet or CSV; which, their first bytes tell."""
 
+    features: list[str]
+    """Columns that are features although they are called as one of the hub's own: `id`, `device`, `site`, `at`,
+    `source`, `weight`, `label` or `input`. In the version they are called `feature_weight` and so on.
+    """
     held_out: Share | None
     """Share of the rows to be held out, of files that name no split."""
     new_schema: bool
@@ -1445,6 +1449,8 @@ class _DatasetRowsRequired(_t.TypedDict):
 class DatasetRows(_DatasetRowsRequired, total=False):
     """How many rows there are of what."""
 
+    as_called: list[str]
+    """Columns of files that were taken as what they are called (`weight`, `site`, …), and are no features."""
     classes: dict[str, int]
     """Those to train on, by class, also classes of which there is none; empty if truths are numbers."""
     different: int | None
@@ -3205,6 +3211,8 @@ class _MadeFromRequired(_t.TypedDict):
 class MadeFrom(_MadeFromRequired, total=False):
     """What a version was made from."""
 
+    as_called: list[str]
+    """Columns of files that were taken as what they are called (`weight`, `site`, …), and are no features."""
     left_out: dict[str, int]
     """What is not in it, and how many of it, by why."""
     moved: int
