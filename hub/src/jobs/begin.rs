@@ -146,7 +146,7 @@ async fn given(
     let run = run_of(app, row, key, asked).await?;
     tracking(&mut given, url, run.as_ref());
     if !settings.open {
-        secret(&mut given, token::make(app, key).await?);
+        secret(&mut given, &token::make(app, key).await?);
     }
     Ok(given)
 }
@@ -185,9 +185,9 @@ pub(super) fn tracking(given: &mut Given, url: String, run: Option<&JobRun>) {
 }
 
 /// The token, under both names by which it is asked for.
-pub(super) fn secret(given: &mut Given, token: String) {
+pub(super) fn secret(given: &mut Given, token: &str) {
     for name in ["TERN_TOKEN", "MLFLOW_TRACKING_TOKEN"] {
-        let secret = Secret::new(token.clone());
+        let secret = Secret::new(token);
         given.insert(name.to_owned(), Variable::Secret { secret });
     }
 }

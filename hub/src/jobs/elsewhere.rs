@@ -324,7 +324,7 @@ impl Way<'_> {
             self.compute.settings.kind != ComputeKind::Ray || self.compute.settings.tracking;
         begin::tracking(&mut given, url, run.as_ref());
         if !settings.open && may_know {
-            begin::secret(&mut given, token::make(self.app, key).await?);
+            begin::secret(&mut given, &token::make(self.app, key).await?);
         }
         Ok(given)
     }

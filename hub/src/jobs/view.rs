@@ -1,5 +1,7 @@
 //! Jobs as people and programs are shown them.
 
+use std::fmt::Write as _;
+
 use sea_orm::{ConnectionTrait, Value};
 use tern_compute::job::Ended;
 use tern_protocol::{
@@ -126,7 +128,8 @@ pub async fn list(
     ];
     let mut and = |column: &str, value: Value| {
         values.push(value);
-        condition += &format!(" AND j.{column} = ${}", values.len());
+        let place = values.len();
+        let _ = write!(condition, " AND j.{column} = ${place}");
     };
     if let Some(state) = query.state {
         and("state", state.word().into());
