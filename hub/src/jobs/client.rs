@@ -23,7 +23,7 @@ use crate::outgoing;
 /// Longest that an answer may take.
 const TIME: Duration = Duration::from_secs(10);
 
-/// Largest answer, in bytes: a log of Ray comes whole.
+/// Bytes of an answer that are read: a log of Ray comes whole.
 pub(super) const ANSWER: u64 = 16 * 1024 * 1024;
 
 /// Bytes of a token's file.
@@ -34,6 +34,8 @@ const TOKEN: u64 = 16 * 1024;
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) body: String,
+    /// Whether there is more than was read.
+    pub(super) is_cut: bool,
 }
 
 /// Ways to clusters. Clones share connections.
@@ -100,12 +102,14 @@ fn ask(agent: &Agent, settings: &ComputeSettings, request: &Request) -> Result<A
     };
     let answer = answer.map_err(|err| format!("it does not answer: {err}"))?;
     let status = answer.status().as_u16();
-    let mut body = answer.into_body();
-    let body = body.with_config().limit(ANSWER).read_to_vec();
-    let body = body.map_err(|err| format!("its answer: {err}"))?;
+    let (mut body, mut reader) = (Vec::new(), answer.into_body().into_reader());
+    let read = reader.by_ref().take(ANSWER).read_to_end(&mut body);
+    read.map_err(|err| format!("its answer: {err}"))?;
+    let is_cut = body.len() as u64 >= ANSWER;
     Ok(Answer {
         status,
         body: String::from_utf8_lossy(&body).into_owned(),
+        is_cut,
     })
 }
 
