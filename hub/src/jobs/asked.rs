@@ -18,7 +18,7 @@ use tern_protocol::{
     },
 };
 
-use super::{LOCAL, archive, computes::Compute, dataset, problem};
+use super::{LOCAL, archive, computes::Compute, dataset, handover, problem};
 use crate::{app::App, blobs::BlobError};
 
 /// Longest name, in characters.
@@ -95,6 +95,7 @@ pub(super) async fn understand(
     check_texts(asked, &mut problems);
     problems.extend(spec.problems());
     problems.extend(of_compute(asked, &spec, compute));
+    problems.extend(handover::problem_of(app, compute, &spec));
     let document = serde_json::to_string(asked).map_or(0, |text| text.len());
     if document > DOCUMENT {
         let text = format!("{document} bytes in all; at most {DOCUMENT}");

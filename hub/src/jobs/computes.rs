@@ -229,7 +229,7 @@ pub async fn set(
         }
     }
     let token = new.token.take();
-    let sealed: Value = match &token {
+    let token: Value = match &token {
         Some(token) => Some(rows::to_json(token).into_bytes()).into(),
         None => None::<Vec<u8>>.into(),
     };
@@ -239,7 +239,7 @@ pub async fn set(
     let values = [
         name.as_str().into(),
         rows::to_json(&new).into(),
-        sealed,
+        token,
         app.clock.now().0.into(),
         by.name.as_str().into(),
     ];

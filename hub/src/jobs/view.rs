@@ -109,7 +109,7 @@ fn attempt_view(of: &AttemptRow) -> JobAttemptView {
         peak_memory: of.peak_memory,
         log_bytes: of.log_bytes,
         run: of.run.clone(),
-        artifacts_left_out: of.left_out,
+        artifacts_left_out: of.left_out && of.ended.is_some(),
         trouble: of.trouble.clone(),
     }
 }
