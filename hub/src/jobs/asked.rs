@@ -60,7 +60,7 @@ pub(super) async fn understand(
         Some(bytes) => {
             let looked = tokio::task::spawn_blocking(move || archive::texts(&bytes)).await;
             match looked {
-                Ok(Ok(texts)) => texts.into_iter().collect(),
+                Ok(Ok(texts)) => texts,
                 Ok(Err(err)) => {
                     problems.push(problem("project.archive", err.to_string()));
                     BTreeMap::new()

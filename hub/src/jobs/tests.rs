@@ -278,6 +278,14 @@ async fn a_token_of_a_cluster_stays_with_its_address_and_is_never_shown() {
     rows::give(db, first(id), &name, &[], now).await.unwrap();
     let busy = remove_compute(&app, &by, &name).await;
     assert!(matches!(busy, Err(JobsError::State(_))));
+    // Moved, it would be looked for where it is not, and be lost.
+    let moved = set(ray("https://ray", None)).await;
+    assert!(matches!(moved, Err(JobsError::State(_))), "{moved:?}");
+    let paused = ComputeSettings {
+        paused: true,
+        ..ray("https://elsewhere", None)
+    };
+    assert!(set(paused).await.unwrap().paused);
     let end = rows::End::bare(Ended::Exited(0), now);
     rows::ended(db, first(id), &end, now).await.unwrap();
     remove_compute(&app, &by, &name).await.unwrap();

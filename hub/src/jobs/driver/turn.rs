@@ -18,7 +18,7 @@ use tern_protocol::{
 use super::{
     super::{
         JobsError, SQL,
-        computes::Compute,
+        computes::{self, Compute},
         rows::{self, JobRow},
     },
     memory::Memory,
@@ -162,8 +162,11 @@ async fn give_all(
     }
     let txn = SQL.begin(&app.store).await?;
     let mut given = Vec::new();
+    // What was removed since this look began would keep an attempt for ever.
+    let there = computes::all(app, &txn).await?;
     for start in &plan.starts {
-        if rows::give(&txn, start.key, &start.on, &start.gpus, now).await? {
+        let is_there = there.iter().any(|one| one.name == start.on);
+        if is_there && rows::give(&txn, start.key, &start.on, &start.gpus, now).await? {
             given.push(start);
         }
     }
