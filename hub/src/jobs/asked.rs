@@ -1,7 +1,7 @@
 //! What a person asks for becomes what is run, with what is wrong field by field.
 //!
-//! Called when a job is submitted. What comes out is stored; nothing of it is read from a project again, so that a
-//! project that changes while the job waits changes nothing.
+//! Called when a job is submitted. What comes out is stored; no text of it is read from a project again, so that what is
+//! run stays the same while the job waits, whatever becomes of its `MLproject`.
 
 use std::{collections::BTreeMap, path::Path};
 
