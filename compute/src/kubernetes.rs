@@ -4,19 +4,23 @@
 //! [`seen`] reads the Job and its pod.
 //!
 //! Must never break: an attempt has one name ([`name`]), so that creating it twice is creating it once; the cluster
-//! never tries again by itself, since attempts are ours to count; secrets are in a Secret and nowhere else.
+//! never tries again by itself, since attempts are ours to count; secrets are in a Secret and nowhere else; what fails is
+//! told by what its pod says and by nothing less.
 
 mod answer;
 mod ask;
 
-pub use answer::{pod, seen, taken};
+pub use answer::{is_gone, pod, seen, taken};
 pub use ask::{create, delete, log, pods, status};
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::{AttemptKey, Environment, Given, JobSpec, Problem};
+use crate::{
+    handover::{self, Work},
+    job::{AttemptKey, Environment, Given, JobSpec, Problem},
+};
 
 /// How long a command has between being asked to end and being ended, in seconds.
 const GRACE: u64 = 10;
@@ -29,6 +33,9 @@ const IN_ENVIRONMENT: &str = r#"python3 -m venv /tmp/tern-environment
 printf %s "$TERN_REQUIREMENTS" > /tmp/tern-requirements.txt
 /tmp/tern-environment/bin/python -m pip install --no-input --disable-pip-version-check --progress-bar=off -r /tmp/tern-requirements.txt || exit 120
 PATH="/tmp/tern-environment/bin:$PATH" VIRTUAL_ENV=/tmp/tern-environment exec "$@""#;
+
+/// Bytes of that variable, at most: a kernel refuses to start a program with one of 128 KiB.
+const REQUIREMENTS: usize = 127 * 1024;
 
 /// With what the script above says that there is no environment.
 const NO_ENVIRONMENT: i32 = 120;
@@ -196,12 +203,6 @@ pub fn manifests(
     cluster: &Cluster,
 ) -> Result<(Option<SecretManifest>, JobManifest), Vec<Problem>> {
     let mut problems = spec.problems();
-    if !spec.artifacts.is_empty() {
-        problems.push(Problem {
-            at: "artifacts".into(),
-            text: "a pod keeps no files once it has ended: let the command store them".into(),
-        });
-    }
     let python = match &spec.environment {
         Environment::Requirements { python, .. } => python.as_ref(),
         _ => None,
@@ -210,6 +211,17 @@ pub fn manifests(
         problems.push(Problem {
             at: "environment.requirements.python".into(),
             text: "a pod has the Python of its image".into(),
+        });
+    }
+    if let Environment::Requirements { text, .. } = &spec.environment
+        && text.len() > REQUIREMENTS
+    {
+        problems.push(Problem {
+            at: "environment.requirements.text".into(),
+            text: format!(
+                "a pod gets them in a variable, which holds at most {} KiB",
+                REQUIREMENTS / 1024
+            ),
         });
     }
     if !problems.is_empty() {
@@ -267,6 +279,15 @@ pub fn manifests(
 }
 
 fn command(spec: &JobSpec) -> Vec<String> {
+    // A pod has its files to itself; in the directory that its image starts in there may be all that the image has.
+    let work = match spec.project {
+        Some(_) => Work::Here,
+        None => Work::Fresh,
+    };
+    let around = handover::told(spec, work).map(|told| {
+        let words = ["python3", "-c", handover::SCRIPT];
+        words.map(str::to_owned).into_iter().chain([told])
+    });
     let before: Vec<String> = match &spec.environment {
         Environment::None => Vec::new(),
         Environment::Requirements { .. } => {
@@ -279,7 +300,8 @@ fn command(spec: &JobSpec) -> Vec<String> {
         }
     };
     // The cluster reads `$(NAME)` in a command as a variable, and `$$` as a dollar.
-    let words = before.into_iter().chain(spec.command.iter().cloned());
+    let words = around.into_iter().flatten().chain(before);
+    let words = words.chain(spec.command.iter().cloned());
     words.map(|word| word.replace('$', "$$")).collect()
 }
 

@@ -8,7 +8,7 @@
 //! - [`schedule`]: which job starts where, fairly; how large a compute should be. Pure.
 //! - [`mlproject`]: MLproject files become jobs. Pure.
 //! - [`ray`], [`kubernetes`]: a job in the words of other engines ([`request`]), and their answers in ours ([`seen`]).
-//!   Pure.
+//!   Pure. What a job makes there is handed over by a step of `handover`.
 //! - [`local`]: attempts as directories and processes on this machine: start, observe, cancel, read the log.
 //! - [`supervise`]: what `tern-job` does with one attempt.
 //!
@@ -20,6 +20,7 @@
 //! - no clock decides in the pure parts: time comes as an argument.
 #![warn(missing_docs)]
 
+mod handover;
 pub mod job;
 pub mod kubernetes;
 pub mod local;

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    handover::{self, Work},
     job::{AttemptKey, Ended, Environment, Evidence, Given, JobSpec, Problem},
     mlproject::quoted,
     request::Request,
@@ -22,6 +23,9 @@ const GRACE: u64 = 10;
 
 /// How `timeout` says that it ended a command; and that it had to do so by force.
 const TIMED_OUT: [i32; 2] = [124, 137];
+
+/// The variable with the step that hands over artifacts.
+const SCRIPT: &str = "TERN_HANDOVER";
 
 #[derive(Serialize)]
 struct Submit {
@@ -54,6 +58,9 @@ struct Details {
     #[serde(default)]
     driver_exit_code: Option<i32>,
 }
+
+/// Bytes of the longest letter in JSON.
+const LETTER: usize = 12;
 
 #[derive(Deserialize)]
 struct Logs {
@@ -101,10 +108,6 @@ pub fn submit(
             None
         }
     };
-    if !spec.artifacts.is_empty() {
-        let text = "Ray keeps no files of a job: let the command store them";
-        no("artifacts".into(), text);
-    }
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -119,9 +122,20 @@ pub fn submit(
         env_vars.insert("TERN_DATASET".into(), dataset.clone());
     }
     let words: Vec<String> = spec.command.iter().map(|word| quoted(word)).collect();
+    // Ray has no time limit of its own; every image of it has this program.
+    let mut entrypoint = format!("timeout -k {GRACE} {} {}", spec.time_limit, words.join(" "));
+    // Jobs with one `working_dir` share it while they run, and without one they run where Ray was started.
+    let work = match spec.project {
+        Some(_) => Work::Copy,
+        None => Work::Fresh,
+    };
+    if let Some(told) = handover::told(spec, work) {
+        // In a variable, since Ray writes the entry point into each log.
+        env_vars.insert(SCRIPT.into(), handover::SCRIPT.into());
+        entrypoint = format!("python3 -c \"${SCRIPT}\" {} {entrypoint}", quoted(&told));
+    }
     let body = Submit {
-        // Ray has no time limit of its own; every image of it has this program.
-        entrypoint: format!("timeout -k {GRACE} {} {}", spec.time_limit, words.join(" ")),
+        entrypoint,
         submission_id: submission_id(mark, key),
         runtime_env: RuntimeEnv {
             env_vars,
@@ -239,6 +253,13 @@ pub fn log(status: u16, body: &str) -> Option<String> {
     logs.ok().filter(|_| status == 200).map(|logs| logs.logs)
 }
 
+/// The same of an answer of which only the beginning was read: the text as far as it goes.
+pub fn log_so_far(status: u16, body: &str) -> Option<String> {
+    // It ends in the middle of a text, maybe in that of a letter written as one or two `\uXXXX`.
+    let mut ends = (0..=LETTER).filter_map(|less| body.get(..body.len().checked_sub(less)?));
+    ends.find_map(|text| log(status, &format!("{text}\"}}")))
+}
+
 #[cfg(test)]
 mod tests {
     use tern_protocol::id::JobId;
@@ -294,12 +315,50 @@ mod tests {
         spec.variables
             .insert("KEY".into(), Variable::Secret { secret });
         spec.environment = Environment::Venv("/venv".into());
-        spec.artifacts = vec!["*.onnx".into()];
         let Err(problems) = submit("a1", KEY, &spec, &Given::new()) else {
             panic!("it is refused");
         };
         let places: Vec<&str> = problems.iter().map(|one| one.at.as_str()).collect();
-        assert_eq!(places, ["variables.KEY", "environment.venv", "artifacts"]);
+        assert_eq!(places, ["variables.KEY", "environment.venv"]);
+    }
+
+    #[test]
+    fn what_a_job_makes_is_handed_over_by_a_step_around_it() {
+        let mut spec = JobSpec::of(["sh", "-c", "echo it's made > model.onnx"]);
+        spec.artifacts = vec!["*.onnx".into()];
+        spec.time_limit = 60;
+        let mut entrypoint = |project: Option<&str>| {
+            spec.project = project.map(str::to_owned);
+            let body = submit("a1", KEY, &spec, &Given::new()).unwrap().body;
+            let body = body.expect("a submission");
+            let script = &body["runtime_env"]["env_vars"][SCRIPT];
+            assert_eq!(script, handover::SCRIPT);
+            body["entrypoint"].as_str().expect("text").to_owned()
+        };
+        let fresh = entrypoint(None);
+        // A shell reads it, as Ray has it read.
+        let words = std::process::Command::new("sh")
+            .args(["-c", &format!("printf '%s\\n' {fresh}")])
+            .env(SCRIPT, "the step")
+            .output()
+            .unwrap();
+        let words = String::from_utf8(words.stdout).unwrap();
+        let words: Vec<&str> = words.lines().collect();
+        assert_eq!(words[..3], ["python3", "-c", "the step"]);
+        let told: serde_json::Value = serde_json::from_str(words[3]).unwrap();
+        assert_eq!(told["work"], "fresh");
+        let command = [
+            "timeout",
+            "-k",
+            "10",
+            "60",
+            "sh",
+            "-c",
+            "echo it's made > model.onnx",
+        ];
+        assert_eq!(words[4..], command);
+        let of_project = entrypoint(Some("https://files/project.zip"));
+        assert!(of_project.contains("\"work\":\"copy\""), "{of_project}");
     }
 
     #[test]
@@ -358,5 +417,22 @@ mod tests {
         }
         assert_eq!(log(200, r#"{"logs": "one\n"}"#).as_deref(), Some("one\n"));
         assert_eq!(log(500, "oops"), None);
+    }
+
+    #[test]
+    fn a_log_that_is_too_long_is_read_as_far_as_it_goes() {
+        let whole = r#"{"logs": "a\n\"\u00e4\ud83d\ude00z"}"#;
+        let text = log(200, whole).unwrap();
+        // Up to the quotation mark that ends the text.
+        let quote = whole.len() - 2;
+        let mut longest = 0;
+        for cut in r#"{"logs": ""#.len()..=quote {
+            let part = log_so_far(200, &whole[..cut]).unwrap_or_else(|| panic!("{cut}"));
+            assert!(text.starts_with(&part) && part.len() >= longest, "{part:?}");
+            longest = part.len();
+        }
+        assert_eq!(longest, text.len());
+        assert_eq!(log_so_far(500, whole), None);
+        assert_eq!(log_so_far(200, "<html>"), None);
     }
 }

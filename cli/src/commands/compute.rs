@@ -12,10 +12,7 @@ use tern_protocol::{
     },
 };
 
-use super::{
-    Answer, Context, given,
-    job::{cores, size},
-};
+use super::{Answer, Context, given};
 use crate::{
     out::{OutError, Reader, talk},
     show::job as show,
@@ -87,10 +84,10 @@ pub(crate) struct AddArgs {
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     ca: Option<PathBuf>,
     /// Cores of one of its machines
-    #[arg(long, value_name = "CORES", value_parser = cores)]
+    #[arg(long, value_name = "CORES", value_parser = given::cores)]
     cpus: u32,
     /// Memory of one of its machines, as 64GiB
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = given::size)]
     memory: u64,
     /// Graphics processors of one of its machines
     #[arg(long, value_name = "N", default_value_t = 0)]

@@ -27,6 +27,10 @@ pub(crate) enum GivenError {
     Moment,
     #[error("write a length of time with its unit, for example 90s, 5m, 2h or 30d")]
     Duration,
+    #[error("write cores as 2 or 0.5")]
+    Cores,
+    #[error("write a size as 512MiB or 4GiB")]
+    Size,
 }
 
 /// A version as a person names it.
@@ -97,6 +101,37 @@ pub(crate) fn duration(text: &str) -> Result<Duration, GivenError> {
         _ => None,
     };
     ms.map(Duration::from_millis).ok_or(GivenError::Duration)
+}
+
+/// `2` or `0.5`, in thousandths.
+pub(crate) fn cores(text: &str) -> Result<u32, GivenError> {
+    let cores = text.parse::<f64>().ok();
+    let millis = cores.map(|cores| (cores * 1000.0).round());
+    match millis {
+        Some(millis) if (1.0..=1_024_000.0).contains(&millis) => Ok(millis as u32),
+        _ => Err(GivenError::Cores),
+    }
+}
+
+/// `512MiB`, `4GiB`, a bare number is bytes.
+pub(crate) fn size(text: &str) -> Result<u64, GivenError> {
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: f64 = number.parse().map_err(|_| GivenError::Size)?;
+    let factor = match unit.trim() {
+        "" | "B" => 1.0,
+        "kB" => 1e3,
+        "MB" => 1e6,
+        "GB" => 1e9,
+        "KiB" | "K" => 1024.0,
+        "MiB" | "M" => 1024.0 * 1024.0,
+        "GiB" | "G" => 1024.0 * 1024.0 * 1024.0,
+        "TiB" | "T" => 1024.0_f64.powi(4),
+        _ => return Err(GivenError::Size),
+    };
+    Ok((number * factor).round() as u64)
 }
 
 /// A date (its first moment, UTC), a date with a time (RFC 3339), or how long ago.
@@ -212,5 +247,20 @@ mod tests {
         }
         assert_eq!(key_value("a=b=c"), Ok(("a".into(), "b=c".into())));
         assert_eq!(key_value("=b"), Err(GivenError::KeyValue));
+    }
+
+    #[test]
+    fn sizes_and_cores() {
+        for (text, bytes) in [
+            ("512MiB", 512 << 20),
+            ("4GiB", 4 << 30),
+            ("1.5G", 3 << 29),
+            ("7", 7),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        assert!(size("lots").is_err() && size("4 parsecs").is_err());
+        assert_eq!((cores("2"), cores("0.5")), (Ok(2000), Ok(500)));
+        assert!(cores("0").is_err() && cores("NaN").is_err());
     }
 }

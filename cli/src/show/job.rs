@@ -10,7 +10,7 @@ use tern_protocol::{
 use super::{
     Look, Tone,
     table::{Cell, Facts, Table},
-    words::{ago, bytes, count, duration},
+    words::{ago, bytes, count, duration, things},
 };
 
 fn tone(state: JobState) -> Tone {
@@ -81,10 +81,10 @@ fn resources(of: JobResources) -> String {
         if of.cpu_millis == 1000 { "" } else { "s" }
     );
     if of.memory > 0 {
-        text.push_str(&format!(", {}", bytes(of.memory)));
+        text.extend([", ", &bytes(of.memory)]);
     }
     if of.gpus > 0 {
-        text.push_str(&format!(", {} graphics processors", of.gpus));
+        text.extend([", ", &things(of.gpus.into(), "graphics processor")]);
     }
     text
 }

@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use globset::GlobBuilder;
 use serde::{Deserialize, Serialize};
 
-use super::{Environment, JobSpec, SHOWN};
+use super::{Environment, JobSpec, SHOWN, patterns};
 
 /// Words of a command, at most: a kernel takes more, a person who writes them does not.
 const WORDS: usize = 1024;
@@ -220,7 +219,7 @@ impl JobSpec {
                 && !pattern.starts_with('/')
                 && !pattern.split('/').any(|part| part == "..");
             found.unless(inside, &at, "names nothing under the working directory");
-            if let Err(err) = GlobBuilder::new(pattern).literal_separator(true).build() {
+            if let Err(err) = patterns::glob(pattern) {
                 found.unless(false, &at, format!("no pattern: {}", err.kind()));
             }
         }

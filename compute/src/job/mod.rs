@@ -9,11 +9,14 @@
 mod check;
 mod ended;
 mod life;
+mod patterns;
 mod secret;
 
 pub use check::Problem;
 pub use ended::{Ended, Evidence, LostBecause};
 pub use life::{Attempt, AttemptKey, Job, JobState, Next, Phase};
+pub use patterns::{ARTIFACTS, Patterns};
+pub(crate) use patterns::{DEPTH, LOOKED_AT, expressions};
 pub use secret::{SHOWN, Secret};
 
 use std::{collections::BTreeMap, time::Duration};

@@ -89,9 +89,14 @@ struct Terminated {
     reason: String,
 }
 
-/// How an attempt is, by the answer to a question for its Job and by the list of its pods (label `tern/job`,
-/// `tern/attempt`). `cancelled`: a person wanted it to end, which is done by deleting the Job.
-pub fn seen(status: u16, job: &str, pods: &str, cancelled: bool) -> Seen {
+/// Whether the Job is gone, or going, by what the cluster says to its removal.
+pub fn is_gone(status: u16) -> bool {
+    matches!(status, 200..=202 | 404)
+}
+
+/// How an attempt is, by the answers to a question for its Job and for its pods, each with its status. `cancelled`: a
+/// person wanted it to end, which is done by deleting the Job.
+pub fn seen((status, job): (u16, &str), (of_pods, pods): (u16, &str), cancelled: bool) -> Seen {
     match status {
         200 => {}
         404 if cancelled => return Seen::Ended(Ended::Cancelled),
@@ -111,6 +116,10 @@ pub fn seen(status: u16, job: &str, pods: &str, cancelled: bool) -> Seen {
     if let Some(failed) = is("Failed") {
         if failed.reason == "DeadlineExceeded" {
             return Seen::Ended(Ended::TimeLimit);
+        }
+        if of_pods != 200 {
+            // How it ended is in there, and it is not to be called lost for an answer that did not come.
+            return Seen::Unclear(shown(pods));
         }
         return match terminated(pods) {
             Some(how) => Seen::Ended(ended(&how)),

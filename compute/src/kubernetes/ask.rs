@@ -13,7 +13,9 @@ fn secrets(cluster: &Cluster) -> String {
     format!("/api/v1/namespaces/{}/secrets", cluster.namespace)
 }
 
-/// Creates what there is to create, in this order. One that is there already is no failure.
+/// Creates what there is to create, in this order, of an attempt whose Job is not there. A Secret that is there already was
+/// made by a try that was cut off: it goes first, since the token in it was drawn for that try. Whether there was one to
+/// remove is of no interest; that there is a Job meanwhile is no failure.
 pub fn create(
     cluster: &Cluster,
     secret: Option<&SecretManifest>,
@@ -25,9 +27,13 @@ pub fn create(
         body: Some(body),
     };
     let json = "our own types are JSON";
-    let secret = secret.map(|one| post(secrets(cluster), serde_json::to_value(one).expect(json)));
+    let secret = secret.map(|one| {
+        let new = serde_json::to_value(one).expect(json);
+        let of = format!("{}/{}", secrets(cluster), one.metadata.name);
+        [gone(of), post(secrets(cluster), new)]
+    });
     let job = post(jobs(cluster), serde_json::to_value(job).expect(json));
-    secret.into_iter().chain([job]).collect()
+    secret.into_iter().flatten().chain([job]).collect()
 }
 
 /// Asks for the Job of this name.
@@ -52,19 +58,22 @@ pub fn log(cluster: &Cluster, pod: &str, most: u64) -> Request {
     ))
 }
 
-/// Ends a Job if it runs, and removes it with its pods and its Secret.
+/// Ends a Job if it runs, and removes it with its pods, and then its Secret.
 pub fn delete(cluster: &Cluster, name: &str) -> [Request; 2] {
-    let gone = |path: String| Request {
+    [
+        gone(format!("{}/{name}", jobs(cluster))),
+        gone(format!("{}/{name}", secrets(cluster))),
+    ]
+}
+
+fn gone(path: String) -> Request {
+    Request {
         method: "DELETE",
         path,
         body: Some(json!({
             "kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background",
         })),
-    };
-    [
-        gone(format!("{}/{name}", jobs(cluster))),
-        gone(format!("{}/{name}", secrets(cluster))),
-    ]
+    }
 }
 
 fn get(path: String) -> Request {

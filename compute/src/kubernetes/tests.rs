@@ -161,16 +161,66 @@ fn a_job_becomes_a_manifest_that_the_api_takes() {
 #[test]
 fn what_a_pod_cannot_do_is_refused_by_field() {
     let mut spec = JobSpec::of(["true"]);
-    spec.artifacts = vec!["*.onnx".into()];
     spec.environment = Environment::Requirements {
-        text: String::new(),
+        text: "#".repeat(128 * 1024),
         python: Some("3.11".into()),
     };
     let problems = manifests(&name("a1", KEY), KEY, &spec, &Given::new(), &cluster())
         .err()
         .unwrap();
     let places: Vec<&str> = problems.iter().map(|one| one.at.as_str()).collect();
-    assert_eq!(places, ["artifacts", "environment.requirements.python"]);
+    assert_eq!(
+        places,
+        [
+            "environment.requirements.python",
+            "environment.requirements.text"
+        ]
+    );
+}
+
+#[test]
+fn what_a_pod_makes_is_handed_over_by_a_step_around_its_command() {
+    let mut spec = JobSpec::of([
+        "sh",
+        "-c",
+        "echo $((6 * 7)) > answer.txt; echo {$PRICE}; exit 3",
+    ]);
+    spec.artifacts = vec!["*.txt".into()];
+    let words = |spec: &JobSpec| {
+        let made = manifests(&name("a1", KEY), KEY, spec, &Given::new(), &cluster());
+        let job = serde_json::to_value(made.unwrap().1).unwrap();
+        valid(&job);
+        let command = &job["spec"]["template"]["spec"]["containers"][0]["command"];
+        // As the cluster gives it to the pod.
+        let words = command.as_array().unwrap().iter();
+        words
+            .map(|word| word.as_str().unwrap().replace("$$", "$"))
+            .collect::<Vec<_>>()
+    };
+    let fresh = words(&spec);
+    assert_eq!(fresh[..2], ["python3", "-c"]);
+    assert_eq!(fresh[4..], spec.command);
+    // Without a hub it ends as it ended, and says so.
+    let out = std::process::Command::new(&fresh[0])
+        .args(&fresh[1..])
+        .env("PRICE", "5$")
+        .env_remove("TERN_URL")
+        .output()
+        .unwrap();
+    assert_eq!(out.status.code(), Some(3), "{out:?}");
+    assert_eq!(out.stdout, b"{5$}\n");
+    assert!(String::from_utf8(out.stderr).unwrap().contains("TERN_URL"));
+    spec.project = Some("/srv/project".into());
+    spec.environment = Environment::Venv("/venv".into());
+    let of_project = words(&spec);
+    assert!(
+        of_project[3].contains("\"work\":\"here\""),
+        "{of_project:?}"
+    );
+    assert_eq!(
+        of_project[4], "sh",
+        "the environment is the command's alone"
+    );
 }
 
 #[test]
@@ -193,20 +243,20 @@ fn answers_are_told_as_they_are() {
         let container = json!({"state": {"terminated": terminated}});
         json!({"items": [{"status": {"containerStatuses": [container]}}]}).to_string()
     };
-    let failed = |terminated: Value| match seen(
-        200,
-        &condition("Failed", "BackoffLimitExceeded"),
-        &pods(terminated),
-        false,
-    ) {
+    let job = |status, body: &str| seen((status, body), (200, ""), false);
+    let with_pods = |status, pods: &str| {
+        let failed = condition("Failed", "BackoffLimitExceeded");
+        seen((200, &failed), (status, pods), false)
+    };
+    let failed = |terminated: Value| match with_pods(200, &pods(terminated)) {
         Seen::Ended(ended) => ended,
         other => panic!("{other:?}"),
     };
     assert_eq!(
-        seen(200, &condition("Complete", ""), "", false),
+        job(200, &condition("Complete", "")),
         Seen::Ended(Ended::Exited(0))
     );
-    let late = seen(200, &condition("Failed", "DeadlineExceeded"), "", false);
+    let late = job(200, &condition("Failed", "DeadlineExceeded"));
     assert_eq!(late, Seen::Ended(Ended::TimeLimit));
     assert_eq!(failed(json!({"exitCode": 3})), Ended::Exited(3));
     assert_eq!(failed(json!({"exitCode": 139})), Ended::Signalled(11));
@@ -216,28 +266,28 @@ fn answers_are_told_as_they_are() {
         failed(json!({"exitCode": 120})),
         Ended::Environment(_)
     ));
-    let lost_pod = seen(
-        200,
-        &condition("Failed", "BackoffLimitExceeded"),
-        "{}",
-        false,
-    );
+    let lost_pod = with_pods(200, r#"{"items": []}"#);
     assert_eq!(
         lost_pod,
         Seen::Ended(Ended::Lost(LostBecause::EngineForgot))
     );
     assert_eq!(
-        seen(200, r#"{"status": {"active": 1, "ready": 1}}"#, "", false),
+        job(200, r#"{"status": {"active": 1, "ready": 1}}"#),
         Seen::Running
     );
     assert_eq!(
-        seen(200, r#"{"status": {"active": 1, "ready": 0}}"#, "", false),
+        job(200, r#"{"status": {"active": 1, "ready": 0}}"#),
         Seen::Waiting
     );
-    assert_eq!(seen(200, "{}", "", false), Seen::Waiting);
-    assert_eq!(seen(404, "", "", false), Seen::Unknown);
-    assert_eq!(seen(404, "", "", true), Seen::Ended(Ended::Cancelled));
-    assert!(matches!(seen(503, "busy", "", false), Seen::Unclear(_)));
+    assert_eq!(job(200, "{}"), Seen::Waiting);
+    assert_eq!(job(404, ""), Seen::Unknown);
+    let cancelled = seen((404, ""), (200, ""), true);
+    assert_eq!(cancelled, Seen::Ended(Ended::Cancelled));
+    assert!(matches!(job(503, "busy"), Seen::Unclear(_)));
+    assert!(
+        matches!(with_pods(403, "forbidden"), Seen::Unclear(_)),
+        "it is not lost for a question that was refused"
+    );
 }
 
 #[test]
@@ -271,20 +321,28 @@ fn requests_name_the_attempt_and_nothing_else() {
     let (secret, job) = manifests(&name, KEY, &spec, &given, &cluster()).unwrap();
     valid(&serde_json::to_value(&job).unwrap());
     let made = create(&cluster(), secret.as_ref(), &job);
-    let paths: Vec<&str> = made.iter().map(|one| one.path.as_str()).collect();
+    let asked: Vec<(&str, &str)> = made
+        .iter()
+        .map(|one| (one.method, one.path.as_str()))
+        .collect();
+    // What a try before left behind goes: its token is good no more.
     assert_eq!(
-        paths,
+        asked,
         [
-            "/api/v1/namespaces/training/secrets",
-            "/apis/batch/v1/namespaces/training/jobs"
+            (
+                "DELETE",
+                "/api/v1/namespaces/training/secrets/tern-job-a1-12-2"
+            ),
+            ("POST", "/api/v1/namespaces/training/secrets"),
+            ("POST", "/apis/batch/v1/namespaces/training/jobs")
         ]
     );
     let bodies: Vec<String> = made
         .iter()
         .map(|one| one.body.as_ref().unwrap().to_string())
         .collect();
-    assert!(bodies[0].contains("swordfish") && !bodies[1].contains("swordfish"));
-    assert!(bodies[1].contains("TERN_URL"));
+    assert!(bodies[1].contains("swordfish") && !bodies[2].contains("swordfish"));
+    assert!(bodies[2].contains("TERN_URL"));
     assert_eq!(
         status(&cluster(), &name).path,
         "/apis/batch/v1/namespaces/training/jobs/tern-job-a1-12-2"

@@ -7,15 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 
-/// Files that are looked at, at most: a job that unpacks a data set has hundreds of thousands that nobody wants.
-const LOOKED_AT: usize = 1_000_000;
-/// Artifacts of one attempt, at most.
-const ARTIFACTS: usize = 10_000;
-/// How deep directories are followed.
-const DEPTH: usize = 64;
+use crate::job::{ARTIFACTS, DEPTH, LOOKED_AT, Patterns};
 
 /// A file that a job made and somebody wants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +35,7 @@ pub(crate) fn find(work: &Path, patterns: &[String]) -> Artifacts {
     if patterns.is_empty() {
         return found;
     }
-    let set = compile(patterns);
+    let patterns = Patterns::of(patterns);
     let mut looked_at = 0;
     let mut open = vec![(PathBuf::new(), 0)];
     while let Some((dir, depth)) = open.pop() {
@@ -66,7 +60,7 @@ pub(crate) fn find(work: &Path, patterns: &[String]) -> Artifacts {
                 open.push((path, depth + 1));
             } else if facts.is_dir() {
                 found.left_out = true;
-            } else if facts.is_file() && set.is_match(&path) {
+            } else if facts.is_file() && patterns.take(&path) {
                 found.files.push(Artifact {
                     path,
                     bytes: facts.len(),
@@ -78,17 +72,6 @@ pub(crate) fn find(work: &Path, patterns: &[String]) -> Artifacts {
     found.left_out |= found.files.len() > ARTIFACTS;
     found.files.truncate(ARTIFACTS);
     found
-}
-
-/// Patterns that were checked at the border; one that is none all the same matches nothing.
-fn compile(patterns: &[String]) -> GlobSet {
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        if let Ok(glob) = GlobBuilder::new(pattern).literal_separator(true).build() {
-            set.add(glob);
-        }
-    }
-    set.build().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -201,10 +201,10 @@ fn weights_divide_what_there_is() {
     let mut world = World::new(vec![machine(1, 4)]);
     world.rules.weights.insert("big".parse().unwrap(), 3);
     let (big, small) = (owner("big", "ada"), owner("small", "bob"));
-    for job in 0..400 {
+    for job in 0..400_u64 {
         world.come(
             job,
-            if job % 2 == 0 { &big } else { &small },
+            if job.is_multiple_of(2) { &big } else { &small },
             cores(1),
             4,
             60,
@@ -213,7 +213,11 @@ fn weights_divide_what_there_is() {
     for _ in 0..50 {
         world.step(60);
     }
-    let of_big = world.starts().iter().filter(|job| **job % 2 == 0).count();
+    let of_big = world
+        .starts()
+        .iter()
+        .filter(|job| job.is_multiple_of(2))
+        .count();
     let part = of_big as f64 / world.starts().len() as f64;
     assert!((0.70..=0.80).contains(&part), "{part}");
 }

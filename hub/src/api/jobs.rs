@@ -6,24 +6,28 @@ use axum::{
     Extension, Json as Answer,
     body::Body,
     extract::State,
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
+use tern_compute::job::AttemptKey;
 use tern_protocol::{
+    blob::BlobRef,
     id::JobId,
+    limits,
     rest::{JobAsked, JobDetail, JobLog, JobRetry, JobState, JobView, Page},
 };
 use utoipa::IntoParams;
 
 use super::{
-    blobs::facts,
+    blobs::{facts, is_too_long, pieces},
     extract::{Json, JsonOrDefault, Path, Query, Workspace},
     pages,
     policy::Asking,
     problem::ApiError,
 };
 use crate::{
+    access::principal::{Principal, Who},
     app::App,
     jobs::{self, By, JobsQuery},
 };
@@ -96,6 +100,28 @@ pub(super) struct ArtifactParams {
     path: String,
     /// Of this attempt; of the last that has it by default.
     attempt: Option<u32>,
+}
+
+/// Which artifact comes.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct HandedOver {
+    /// Where it is below the working directory.
+    path: String,
+    /// Of this attempt, which runs.
+    attempt: u32,
+}
+
+/// Whether all artifacts came.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AllThere {
+    /// Of this attempt, which runs.
+    attempt: u32,
+    /// Whether something could not be handed over.
+    left_out: bool,
 }
 
 /// Run a job.
@@ -231,4 +257,69 @@ pub(super) async fn job_artifact(
         len,
     };
     Ok((facts(blob), Body::from_stream(stream)).into_response())
+}
+
+/// Hand over an artifact.
+///
+/// Asked by the job itself, with its own token, while its attempt runs on a cluster. What matches its `artifacts` is taken.
+#[utoipa::path(
+    put, path = "/jobs/{id}/artifact", tag = "jobs", params(JobPath, HandedOver),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses((status = 201, description = "Kept", body = BlobRef)),
+)]
+pub(super) async fn put_job_artifact(
+    State(app): State<App>,
+    Workspace(workspace): Workspace,
+    Extension(principal): Asking,
+    Path(JobPath { id }): Path<JobPath>,
+    Query(HandedOver { path, attempt }): Query<HandedOver>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    its_own(&principal, id)?;
+    if is_too_long(&headers) {
+        let text = format!("an artifact has at most {} bytes", limits::BLOB);
+        return Err(ApiError::too_large(text));
+    }
+    let key = AttemptKey {
+        job: id,
+        number: attempt,
+    };
+    let blob = jobs::hand_over(&app, &workspace, key, &path, pieces(body)).await?;
+    Ok((StatusCode::CREATED, Answer(blob)).into_response())
+}
+
+/// Say that all artifacts were handed over.
+///
+/// Asked by the job itself. Of an attempt that ends without it, it is said that artifacts are missing.
+#[utoipa::path(
+    post, path = "/jobs/{id}/artifacts", tag = "jobs", params(JobPath, AllThere),
+    responses((status = 204, description = "It is noted")),
+)]
+pub(super) async fn job_artifacts_done(
+    State(app): State<App>,
+    Workspace(workspace): Workspace,
+    Extension(principal): Asking,
+    Path(JobPath { id }): Path<JobPath>,
+    Query(AllThere { attempt, left_out }): Query<AllThere>,
+) -> Result<StatusCode, ApiError> {
+    its_own(&principal, id)?;
+    let key = AttemptKey {
+        job: id,
+        number: attempt,
+    };
+    jobs::all_there(&app, &workspace, key, left_out).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// That a job speaks for itself. A hub that lets in whoever is on its machine cannot tell.
+fn its_own(principal: &Principal, job: JobId) -> Result<(), ApiError> {
+    match &principal.who {
+        Who::Job { id, .. } if *id == job => Ok(()),
+        Who::Loopback => Ok(()),
+        _ => {
+            let text = "artifacts are handed over by the job itself, while it runs";
+            Err(ApiError::forbidden(text))
+        }
+    }
 }

@@ -238,6 +238,7 @@ pub fn router() -> Router<App> {
         .route(SEE_JOBS, routes!(jobs::show_job))
         .route(SEE_JOBS, routes!(jobs::job_log))
         .route(RUN_JOBS, routes!(jobs::cancel_job))
+        .route(PUBLISH, routes!(jobs::job_artifacts_done))
         .route(SEE_JOBS, routes!(computes::list_computes))
         .route(SEE_JOBS, routes!(computes::show_compute))
         .into_router()
@@ -257,6 +258,8 @@ pub fn router() -> Router<App> {
         .route(RUN_JOBS, routes!(jobs::submit_job))
         .route(RUN_JOBS, routes!(jobs::retry_job))
         .route(SEE_JOBS, routes!(jobs::job_artifact))
+        // What a job may; that it is the job itself is looked at there.
+        .route(PUBLISH, routes!(jobs::put_job_artifact))
         .route(VIEW, routes!(stream::stream))
         .route(VIEW, routes!(tap::tap))
         .into_router();

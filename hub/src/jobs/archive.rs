@@ -4,6 +4,8 @@
 //! whatever the archive says of itself. Links are left out: they are how archives write elsewhere.
 
 use std::{
+    cell::Cell,
+    collections::BTreeMap,
     fs::{self, DirBuilder, OpenOptions},
     io::{self, Read},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
@@ -27,6 +29,12 @@ const DEPTH: usize = 64;
 
 /// Bytes of a file that is read for what stands in it.
 const READ: u64 = 256 * 1024;
+
+/// Bytes of all files that are.
+const ALL_READ: u64 = 32 * 1024 * 1024;
+
+/// Bytes of what comes before a file: its name and the like, which are held in memory whole.
+const HEAD: u64 = 1024 * 1024;
 
 /// Why an archive is not taken.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +62,7 @@ pub(super) enum ArchiveError {
 /// What becomes of the files of an archive.
 trait Visit {
     fn dir(&mut self, path: &Path) -> Result<(), ArchiveError>;
-    /// At most so many bytes may be read; how many were.
+    /// How many of its bytes were read.
     fn file(
         &mut self,
         path: &Path,
@@ -63,39 +71,67 @@ trait Visit {
     ) -> Result<u64, ArchiveError>;
 }
 
+/// Reads so many bytes and no more.
+struct Metered<'a, R> {
+    from: R,
+    left: &'a Cell<u64>,
+}
+
+impl<R: Read> Read for Metered<'_, R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let left = self.left.get();
+        if left == 0 {
+            return Err(io::Error::other("a name in it is longer than names are"));
+        }
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(into.len());
+        let read = self.from.read(&mut into[..most])?;
+        self.left.set(left - read as u64);
+        Ok(read)
+    }
+}
+
 fn walk(archive: &[u8], visit: &mut dyn Visit) -> Result<(), ArchiveError> {
-    let mut tar = Archive::new(MultiGzDecoder::new(archive));
+    let metered = Cell::new(HEAD);
+    let mut tar = Archive::new(Metered {
+        from: MultiGzDecoder::new(archive),
+        left: &metered,
+    });
     let (mut entries, mut left) = (0, UNPACKED);
-    for entry in tar.entries().map_err(ArchiveError::Read)? {
+    let mut all = tar.entries().map_err(ArchiveError::Read)?;
+    loop {
+        metered.set(HEAD);
+        let Some(entry) = all.next() else {
+            return Ok(());
+        };
         let mut entry = entry.map_err(ArchiveError::Read)?;
+        // What follows is bounded by what all files may have.
+        metered.set(u64::MAX);
         entries += 1;
         if entries > ENTRIES {
             return Err(ArchiveError::TooLarge);
-        }
-        let kind = entry.header().entry_type();
-        if !matches!(
-            kind,
-            EntryType::Regular | EntryType::Continuous | EntryType::Directory
-        ) {
-            continue;
-        }
-        let path = inside(&entry.path().map_err(ArchiveError::Read)?)?;
-        if kind == EntryType::Directory {
-            visit.dir(&path)?;
-            continue;
-        }
-        if path.as_os_str().is_empty() {
-            return Err(ArchiveError::Name(String::new()));
         }
         // What the header says may be wrong: what comes counts.
         if entry.size() > left {
             return Err(ArchiveError::TooLarge);
         }
-        let executable = entry.header().mode().unwrap_or(0) & 0o100 != 0;
-        let read = visit.file(&path, executable, &mut (&mut entry).take(left))?;
+        let kind = entry.header().entry_type();
+        let is_file = matches!(kind, EntryType::Regular | EntryType::Continuous);
+        let mut read = 0;
+        if is_file || kind == EntryType::Directory {
+            let path = inside(&entry.path().map_err(ArchiveError::Read)?)?;
+            let executable = entry.header().mode().unwrap_or(0) & 0o100 != 0;
+            if !is_file {
+                visit.dir(&path)?;
+            } else if path.as_os_str().is_empty() {
+                return Err(ArchiveError::Name(String::new()));
+            } else {
+                read = visit.file(&path, executable, &mut (&mut entry).take(left))?;
+            }
+        }
+        // Whatever else there is of it, of links say, which are left out.
+        read += io::copy(&mut entry, &mut io::sink()).map_err(ArchiveError::Read)?;
         left = left.saturating_sub(read);
     }
-    Ok(())
 }
 
 /// A path that stays inside; empty for the project itself.
@@ -149,10 +185,11 @@ pub(super) fn unpack(archive: &[u8], into: &Path) -> Result<(), ArchiveError> {
 
 /// The texts of some files in it, by name, after a look at all of it. Files that are longer than anybody writes by hand
 /// are not among them.
-pub(super) fn texts(
-    archive: &[u8],
-) -> Result<std::collections::HashMap<String, String>, ArchiveError> {
-    struct Texts(std::collections::HashMap<String, String>);
+pub(super) fn texts(archive: &[u8]) -> Result<BTreeMap<String, String>, ArchiveError> {
+    struct Texts {
+        all: BTreeMap<String, String>,
+        left: u64,
+    }
     impl Visit for Texts {
         fn dir(&mut self, _: &Path) -> Result<(), ArchiveError> {
             Ok(())
@@ -164,24 +201,28 @@ pub(super) fn texts(
             bytes: &mut dyn Read,
         ) -> Result<u64, ArchiveError> {
             // Those that an MLproject may name: beside it, or one below.
-            let near = path.components().count() <= 2 && self.0.len() < 1_000;
+            let near = path.components().count() <= 2 && self.left > READ;
+            if !near {
+                return Ok(0);
+            }
             let mut start = Vec::new();
-            let most = if near { READ + 1 } else { 0 };
-            let read = bytes.take(most).read_to_end(&mut start);
+            let read = bytes.take(READ + 1).read_to_end(&mut start);
             let read = read.map_err(ArchiveError::Read)? as u64;
-            let rest = io::copy(bytes, &mut io::sink()).map_err(ArchiveError::Read)?;
-            if near
-                && read <= READ
+            if read <= READ
                 && let (Some(name), Ok(text)) = (path.to_str(), String::from_utf8(start))
             {
-                self.0.insert(name.to_owned(), text);
+                self.left -= read;
+                self.all.insert(name.to_owned(), text);
             }
-            Ok(read + rest)
+            Ok(read)
         }
     }
-    let mut texts = Texts(std::collections::HashMap::new());
+    let mut texts = Texts {
+        all: BTreeMap::new(),
+        left: ALL_READ,
+    };
     walk(archive, &mut texts)?;
-    Ok(texts.0)
+    Ok(texts.all)
 }
 
 /// The text of a file of a project on this machine.
@@ -261,6 +302,39 @@ pub(super) mod tests {
         unpack(&archive, &dir.path().join("p")).unwrap();
         assert!(!out.join("x").exists());
         assert!(dir.path().join("p/way/x").is_file());
+    }
+
+    #[test]
+    fn a_name_without_an_end_is_not_held_in_memory() {
+        for kind in [EntryType::GNULongName, EntryType::XHeader] {
+            let mut tar = Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+            let mut header = Header::new_gnu();
+            header.set_entry_type(kind);
+            header.set_size(8 * HEAD);
+            header.set_cksum();
+            tar.append(&header, io::repeat(b'x').take(8 * HEAD))
+                .unwrap();
+            let archive = tar.into_inner().unwrap().finish().unwrap();
+            let refused = texts(&archive);
+            assert!(matches!(refused, Err(ArchiveError::Read(_))), "{kind:?}");
+        }
+        // What is left out counts all the same.
+        let mut tar = Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+        let mut header = Header::new_gnu();
+        header.set_entry_type(EntryType::Char);
+        header.set_size(UNPACKED + 1);
+        header.set_cksum();
+        tar.append(&header, io::empty()).unwrap();
+        let archive = tar.into_inner().unwrap().finish().unwrap();
+        assert!(matches!(texts(&archive), Err(ArchiveError::TooLarge)));
+        // Names longer than a header holds are usual.
+        let mut tar = Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+        let mut header = Header::new_gnu();
+        header.set_size(1);
+        let name = format!("src/{}", "n".repeat(150));
+        tar.append_data(&mut header, &name, &b"x"[..]).unwrap();
+        let archive = tar.into_inner().unwrap().finish().unwrap();
+        assert_eq!(texts(&archive).unwrap()[&name], "x");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a person asks for becomes what is run, with what is wrong field by field.
 //!
-//! Called when a job is submitted. What comes out is stored; nothing of it is read from a project again, so that a
-//! project that changes while the job waits changes nothing.
+//! Called when a job is submitted. What comes out is stored; no text of it is read from a project again, so that what is
+//! run stays the same while the job waits, whatever becomes of its `MLproject`.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -18,7 +18,7 @@ use tern_protocol::{
     },
 };
 
-use super::{LOCAL, archive, computes::Compute, dataset, problem};
+use super::{LOCAL, archive, computes::Compute, dataset, handover, problem};
 use crate::{app::App, blobs::BlobError};
 
 /// Longest name, in characters.
@@ -60,7 +60,7 @@ pub(super) async fn understand(
         Some(bytes) => {
             let looked = tokio::task::spawn_blocking(move || archive::texts(&bytes)).await;
             match looked {
-                Ok(Ok(texts)) => texts.into_iter().collect(),
+                Ok(Ok(texts)) => texts,
                 Ok(Err(err)) => {
                     problems.push(problem("project.archive", err.to_string()));
                     BTreeMap::new()
@@ -95,6 +95,7 @@ pub(super) async fn understand(
     check_texts(asked, &mut problems);
     problems.extend(spec.problems());
     problems.extend(of_compute(asked, &spec, compute));
+    problems.extend(handover::problem_of(app, compute, &spec));
     let document = serde_json::to_string(asked).map_or(0, |text| text.len());
     if document > DOCUMENT {
         let text = format!("{document} bytes in all; at most {DOCUMENT}");

@@ -11,16 +11,15 @@ use std::{
 };
 
 use tern_compute::{
-    job::{AttemptKey, Given, JobSpec, Secret, Variable},
+    job::{AttemptKey, JobSpec},
     local::{Local, StartError},
 };
-use tern_protocol::rest::{JobAsked, JobRun};
+use tern_protocol::rest::JobAsked;
 
 use super::{
-    JobsError, archive, asked, dataset,
+    JobsError, archive, asked, dataset, given,
     rows::{self, JobRow},
-    submit, token,
-    tracked::{self, Of},
+    submit,
 };
 use crate::{app::App, blobs::BlobError, store::chain};
 
@@ -101,7 +100,7 @@ pub(super) async fn begin(
         let place = dataset::check_out(app, &row.workspace, text, &to).await;
         spec.dataset = Some(place.map_err(NotBegun::Never)?);
     }
-    let given = given(app, row, key, &asked, &dir).await?;
+    let given = given::here(app, row, key, &asked, &dir).await?;
     let (local, gpus) = (local.clone(), gpus.to_vec());
     let started =
         tokio::task::spawn_blocking(move || local.start_with(key, &spec, &gpus, &given)).await;
@@ -113,85 +112,6 @@ pub(super) async fn begin(
     }
 }
 
-/// Where the hub is, and who the job is to it.
-async fn given(
-    app: &App,
-    row: &JobRow,
-    key: AttemptKey,
-    asked: &JobAsked,
-    dir: &Path,
-) -> Result<Given, NotBegun> {
-    let settings = app.jobs.settings();
-    let mut given = Given::new();
-    let here = app.jobs.here();
-    let of_here = here.map(|here| here.url.clone());
-    let Some(url) = settings.url.clone().or(of_here) else {
-        return Ok(given);
-    };
-    let own_authority = here.is_some_and(|here| here.own_authority);
-    let mut plain = |name: &str, value: String| {
-        given.insert(name.to_owned(), Variable::Plain(value));
-    };
-    plain("TERN_URL", url.clone());
-    plain("TERN_WORKSPACE", row.workspace.to_string());
-    if own_authority && url.starts_with("https://") {
-        let path = dir.join("hub-ca.pem");
-        let pem = app.authorities.trusted().bundle();
-        let file = path.clone();
-        on_disk(move || fs::write(&file, pem)).await?;
-        let path = path.display().to_string();
-        plain("TERN_CA", path.clone());
-        plain("MLFLOW_TRACKING_SERVER_CERT_PATH", path);
-    }
-    let run = run_of(app, row, key, asked).await?;
-    tracking(&mut given, url, run.as_ref());
-    if !settings.open {
-        secret(&mut given, token::make(app, key).await?);
-    }
-    Ok(given)
-}
-
-/// Its run, if it is tracked.
-pub(super) async fn run_of(
-    app: &App,
-    row: &JobRow,
-    key: AttemptKey,
-    asked: &JobAsked,
-) -> Result<Option<JobRun>, JobsError> {
-    if !asked.tracking {
-        return Ok(None);
-    }
-    let of = Of {
-        workspace: &row.workspace,
-        key,
-        name: &row.name,
-        person: row.person.as_str(),
-        mark: &row.mark,
-        asked,
-    };
-    tracked::begin(app, &of).await.map(Some)
-}
-
-/// What MLflow's client reads.
-pub(super) fn tracking(given: &mut Given, url: String, run: Option<&JobRun>) {
-    let mut plain = |name: &str, value: String| {
-        given.insert(name.to_owned(), Variable::Plain(value));
-    };
-    plain("MLFLOW_TRACKING_URI", url);
-    if let Some(run) = run {
-        plain("MLFLOW_RUN_ID", run.run.clone());
-        plain("MLFLOW_EXPERIMENT_ID", run.experiment.to_string());
-    }
-}
-
-/// The token, under both names by which it is asked for.
-pub(super) fn secret(given: &mut Given, token: String) {
-    for name in ["TERN_TOKEN", "MLFLOW_TRACKING_TOKEN"] {
-        let secret = Secret::new(token.clone());
-        given.insert(name.to_owned(), Variable::Secret { secret });
-    }
-}
-
 fn private(dir: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     fs::DirBuilder::new()
@@ -200,7 +120,9 @@ fn private(dir: &Path) -> io::Result<()> {
         .create(dir)
 }
 
-async fn on_disk(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> Result<(), NotBegun> {
+pub(super) async fn on_disk(
+    work: impl FnOnce() -> io::Result<()> + Send + 'static,
+) -> Result<(), NotBegun> {
     let done = tokio::task::spawn_blocking(work).await;
     let done = done.unwrap_or_else(|err| Err(io::Error::other(err)));
     done.map_err(|err| NotBegun::Later(format!("making its files ready: {err}")))

@@ -5,9 +5,9 @@
 use std::{
     collections::HashMap,
     fs::File,
-    io::Read as _,
+    io::{self, Read},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tern_compute::request::Request;
@@ -23,7 +23,13 @@ use crate::outgoing;
 /// Longest that an answer may take.
 const TIME: Duration = Duration::from_secs(10);
 
-/// Largest answer, in bytes: a log of Ray comes whole.
+/// How long one is read that goes on and on: what a slow line brings until then has to do.
+const READING: Duration = Duration::from_secs(8);
+
+/// Bytes that are read at once.
+const PIECE: usize = 64 * 1024;
+
+/// Bytes of an answer that are read: a log of Ray comes whole.
 pub(super) const ANSWER: u64 = 16 * 1024 * 1024;
 
 /// Bytes of a token's file.
@@ -34,6 +40,8 @@ const TOKEN: u64 = 16 * 1024;
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) body: String,
+    /// Whether there is more than was read.
+    pub(super) is_cut: bool,
 }
 
 /// Ways to clusters. Clones share connections.
@@ -76,6 +84,7 @@ impl Clients {
 }
 
 fn ask(agent: &Agent, settings: &ComputeSettings, request: &Request) -> Result<Answer, String> {
+    let begun = Instant::now();
     let base = settings.url.as_deref().unwrap_or_default();
     let url = format!("{}{}", base.trim_end_matches('/'), request.path);
     let body = request.body.as_ref().map(ToString::to_string);
@@ -100,13 +109,29 @@ fn ask(agent: &Agent, settings: &ComputeSettings, request: &Request) -> Result<A
     };
     let answer = answer.map_err(|err| format!("it does not answer: {err}"))?;
     let status = answer.status().as_u16();
-    let mut body = answer.into_body();
-    let body = body.with_config().limit(ANSWER).read_to_vec();
-    let body = body.map_err(|err| format!("its answer: {err}"))?;
+    let read = beginning(answer.into_body().into_reader(), begun + READING);
+    let (body, is_cut) = read.map_err(|err| format!("its answer: {err}"))?;
     Ok(Answer {
         status,
         body: String::from_utf8_lossy(&body).into_owned(),
+        is_cut,
     })
+}
+
+/// What there is to read until then, and no more than [`ANSWER`]; whether there may be more.
+fn beginning(mut from: impl Read, until: Instant) -> io::Result<(Vec<u8>, bool)> {
+    let (mut all, mut piece) = (Vec::new(), vec![0; PIECE]);
+    loop {
+        match from.read(&mut piece) {
+            Ok(0) => return Ok((all, false)),
+            Ok(read) => all.extend_from_slice(&piece[..read]),
+            Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+            Err(err) => return Err(err),
+        }
+        if all.len() as u64 >= ANSWER || Instant::now() >= until {
+            return Ok((all, true));
+        }
+    }
 }
 
 fn read(path: &str) -> Result<String, String> {
@@ -114,4 +139,20 @@ fn read(path: &str) -> Result<String, String> {
     let read = File::open(path).and_then(|file| file.take(TOKEN).read_to_string(&mut text));
     read.map_err(|err| format!("the token in {path}: {err}"))?;
     Ok(text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_on_and_on_is_read_so_far() {
+        let later = Instant::now() + Duration::from_hours(1);
+        let (all, is_cut) = beginning(&b"whole"[..], later).expect("read");
+        assert_eq!((all.as_slice(), is_cut), (&b"whole"[..], false));
+        let (all, is_cut) = beginning(io::repeat(b'x'), later).expect("read");
+        assert!(is_cut && (ANSWER..ANSWER + PIECE as u64).contains(&(all.len() as u64)));
+        let (all, is_cut) = beginning(io::repeat(b'x'), Instant::now()).expect("read");
+        assert_eq!((all.len(), is_cut), (PIECE, true));
+    }
 }

@@ -86,6 +86,11 @@ impl Compute {
         self.settings.kind == ComputeKind::Local
     }
 
+    /// Where attempts on it are found.
+    fn place(&self) -> (Option<&str>, Option<&str>) {
+        (self.settings.url.as_deref(), namespace(&self.settings))
+    }
+
     pub(super) fn unit(&self) -> Resources {
         resources(self.settings.unit.unwrap_or(JobResources {
             cpu_millis: 1000,
@@ -214,6 +219,10 @@ pub async fn set(
             );
             return Err(JobsError::State(text));
         }
+        if before.place() != (new.url.as_deref(), namespace(&new)) {
+            // They would be looked for where they are not, and be taken for lost.
+            nothing_runs(&txn, name, "moved").await?;
+        }
         // A token is for the address that it was given for.
         if new.token.is_none() && new.url == before.settings.url {
             new.token.clone_from(&before.settings.token);
@@ -229,7 +238,7 @@ pub async fn set(
         }
     }
     let token = new.token.take();
-    let sealed: Value = match &token {
+    let token: Value = match &token {
         Some(token) => Some(rows::to_json(token).into_bytes()).into(),
         None => None::<Vec<u8>>.into(),
     };
@@ -239,7 +248,7 @@ pub async fn set(
     let values = [
         name.as_str().into(),
         rows::to_json(&new).into(),
-        sealed,
+        token,
         app.clock.now().0.into(),
         by.name.as_str().into(),
     ];
@@ -265,13 +274,7 @@ pub async fn remove(app: &App, by: &Actor, name: &ComputeName) -> Result<(), Job
         return Err(JobsError::State(text.into()));
     }
     let txn = SQL.begin(&app.store).await?;
-    let busy = "SELECT COUNT(*) AS n FROM job_attempt WHERE compute = $1 AND ended IS NULL";
-    let busy = SQL.row(&txn, busy, [name.as_str().into()]).await?;
-    let busy: i64 = busy.map_or(Ok(0), |row| SQL.column(&row, "n"))?;
-    if busy > 0 {
-        let text = format!("{busy} attempts run on `{name}`; pause it and wait, or cancel them");
-        return Err(JobsError::State(text));
-    }
+    nothing_runs(&txn, name, "removed").await?;
     let sql = "DELETE FROM compute WHERE name = $1";
     if SQL.exec(&txn, sql, [name.as_str().into()]).await? == 0 {
         return Err(JobsError::NoCompute(name.clone()));
@@ -281,6 +284,33 @@ pub async fn remove(app: &App, by: &Actor, name: &ComputeName) -> Result<(), Job
     SQL.commit(txn).await?;
     app.jobs.notify();
     Ok(())
+}
+
+/// That nothing runs on a compute that is to be `done` something to.
+async fn nothing_runs(
+    txn: &impl ConnectionTrait,
+    name: &ComputeName,
+    done: &str,
+) -> Result<(), JobsError> {
+    let busy = "SELECT COUNT(*) AS n FROM job_attempt WHERE compute = $1 AND ended IS NULL";
+    let busy = SQL.row(txn, busy, [name.as_str().into()]).await?;
+    let busy: i64 = busy.map_or(Ok(0), |row| SQL.column(&row, "n"))?;
+    if busy == 0 {
+        return Ok(());
+    }
+    let attempts = if busy == 1 {
+        "attempt runs"
+    } else {
+        "attempts run"
+    };
+    Err(JobsError::State(format!(
+        "{busy} {attempts} on `{name}`, which is not {done} meanwhile; pause it and wait, or cancel them"
+    )))
+}
+
+fn namespace(settings: &ComputeSettings) -> Option<&str> {
+    let of = settings.kubernetes.as_ref();
+    of.map(|of| of.namespace.as_str())
 }
 
 /// What is impossible about settings.

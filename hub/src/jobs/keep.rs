@@ -10,6 +10,7 @@
 use std::{io, path::Path};
 
 use bytes::Bytes;
+use sea_orm::{ConnectionTrait, Value};
 use tern_compute::{
     job::AttemptKey,
     local::{Exit, Local},
@@ -51,7 +52,7 @@ pub(super) async fn keep(
     let mut left_out = exit.artifacts.left_out;
     let mut trouble = String::new();
     let mut kept: Vec<(String, BlobRef)> = Vec::new();
-    let mut used = used(app, workspace, key).await?;
+    let mut used = used(app.store.read(), workspace, key, None).await?;
     for artifact in &exit.artifacts.files {
         let Some(path) = artifact.path.to_str() else {
             left_out = true;
@@ -61,12 +62,7 @@ pub(super) async fn keep(
         if artifact.bytes > room || artifact.bytes > limits::BLOB {
             left_out = true;
             if trouble.is_empty() {
-                trouble = format!(
-                    "no room for {path} of {} bytes: jobs of workspace {workspace} keep at most {} bytes \
-                     (`--jobs-quota`)",
-                    artifact.bytes,
-                    app.jobs.settings().quota
-                );
+                trouble = no_room(app, workspace, path);
             }
             continue;
         }
@@ -79,7 +75,11 @@ pub(super) async fn keep(
         }
     }
     for some in kept.chunks(ROWS) {
-        write(app, workspace, key, some).await?;
+        let txn = SQL.begin(&app.store).await?;
+        for (path, blob) in some {
+            write(app, &txn, workspace, key, path, *blob).await?;
+        }
+        SQL.commit(txn).await?;
     }
     if exit.survivors > 0 {
         let text = format!("{} processes of it could not be ended", exit.survivors);
@@ -187,43 +187,59 @@ async fn keep_file(
     }
 }
 
-async fn write(
-    app: &App,
-    workspace: &WorkspaceId,
-    key: AttemptKey,
-    some: &[(String, BlobRef)],
-) -> Result<(), JobsError> {
-    let txn = SQL.begin(&app.store).await?;
-    for (path, blob) in some {
-        // Garbage is collected by whoever else writes: what is there now stays, as this row names it.
-        if app.blobs.claim(blob.digest).await?.is_none() {
-            return Err(BlobError::Missing(blob.digest).into());
-        }
-        let sql = "INSERT INTO job_artifact (job, attempt, path, workspace, digest, bytes) \
-                   VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (job, attempt, path) DO UPDATE SET \
-                   digest = excluded.digest, bytes = excluded.bytes";
-        let values = [
-            number(key.job.0),
-            i64::from(key.number).into(),
-            path.as_str().into(),
-            workspace.as_str().into(),
-            blob.digest.to_string().into(),
-            number(blob.len),
-        ];
-        SQL.exec(&txn, sql, values).await?;
-    }
-    Ok(SQL.commit(txn).await?)
+/// Why an artifact is not kept.
+pub(super) fn no_room(app: &App, workspace: &WorkspaceId, path: &str) -> String {
+    let quota = app.jobs.settings().quota;
+    let path: String = path.chars().take(200).collect();
+    format!(
+        "no room for {path}: jobs of workspace {workspace} keep at most {quota} bytes (`--jobs-quota`), and one file has at \
+         most {} bytes",
+        limits::BLOB
+    )
 }
 
-/// Bytes of artifacts of a workspace, without those of this attempt.
-async fn used(app: &App, workspace: &WorkspaceId, key: AttemptKey) -> Result<u64, StoreError> {
-    let sql = "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) AS used FROM job_artifact \
-               WHERE workspace = $1 AND NOT (job = $2 AND attempt = $3)";
+/// Writes that an attempt has an artifact; its bytes are one of the blobs that stay.
+pub(super) async fn write(
+    app: &App,
+    txn: &impl ConnectionTrait,
+    workspace: &WorkspaceId,
+    key: AttemptKey,
+    path: &str,
+    blob: BlobRef,
+) -> Result<(), JobsError> {
+    // Garbage is collected by whoever else writes: what is there now stays, as this row names it.
+    if app.blobs.claim(blob.digest).await?.is_none() {
+        return Err(BlobError::Missing(blob.digest).into());
+    }
+    let sql = "INSERT INTO job_artifact (job, attempt, path, workspace, digest, bytes) \
+               VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (job, attempt, path) DO UPDATE SET \
+               digest = excluded.digest, bytes = excluded.bytes";
     let values = [
+        number(key.job.0),
+        i64::from(key.number).into(),
+        path.into(),
+        workspace.as_str().into(),
+        blob.digest.to_string().into(),
+        number(blob.len),
+    ];
+    Ok(SQL.exec(txn, sql, values).await.map(drop)?)
+}
+
+/// Bytes of artifacts of a workspace, without those of this attempt, or without this one of them.
+pub(super) async fn used(
+    db: &impl ConnectionTrait,
+    workspace: &WorkspaceId,
+    key: AttemptKey,
+    path: Option<&str>,
+) -> Result<u64, StoreError> {
+    let sql = "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) AS used FROM job_artifact \
+               WHERE workspace = $1 AND NOT (job = $2 AND attempt = $3 AND path = COALESCE($4, path))";
+    let values: [Value; 4] = [
         workspace.as_str().into(),
         number(key.job.0),
         i64::from(key.number).into(),
+        path.map(ToOwned::to_owned).into(),
     ];
-    let row = SQL.row(app.store.read(), sql, values).await?;
+    let row = SQL.row(db, sql, values).await?;
     row.map_or(Ok(0), |row| SQL.count(&row, "used"))
 }

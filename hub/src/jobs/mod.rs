@@ -11,8 +11,8 @@
 //! - [`submit`], [`change`], [`view`], [`log`]: what is asked of jobs;
 //! - [`computes`]: places where they run;
 //! - [`driver`]: looks at all that is not over, again and again; [`begin`] and [`keep`] are how an attempt on this
-//!   machine begins and what is kept of it; [`elsewhere`] is the same for clusters;
-//! - [`tracked`], [`token`], [`dataset`]: what a job is given; [`retention`]: what goes.
+//!   machine begins and what is kept of it; [`elsewhere`] is the same for clusters, and [`handover`] what they send;
+//! - [`given`], [`tracked`], [`token`], [`dataset`]: what a job is given; [`retention`]: what goes.
 //!
 //! Must never break:
 //! - a look starts from what is stored and what computes say, and from nothing else: a hub that was killed goes on;
@@ -33,6 +33,8 @@ mod dataset;
 mod desk;
 mod driver;
 mod elsewhere;
+mod given;
+mod handover;
 mod keep;
 mod log;
 mod retention;
@@ -50,6 +52,7 @@ pub use self::{
     computes::{list as computes, one as compute, remove as remove_compute, set as set_compute},
     desk::{Desk, Here, QUOTA, Settings},
     driver::run,
+    handover::{all_there, hand_over},
     log::read as log,
     submit::{By, check, submit},
     token::{PREFIX as TOKEN_PREFIX, who as who_has_token},
@@ -92,7 +95,7 @@ pub enum JobsError {
     /// It is in a state that does not allow this.
     #[error("{0}")]
     State(String),
-    /// The settings of a compute are impossible.
+    /// It never could be done: settings of a compute that make none, an artifact that is none.
     #[error("{0}")]
     Impossible(String),
     /// The system gives no randomness.

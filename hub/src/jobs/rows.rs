@@ -36,6 +36,7 @@ pub(super) struct AttemptRow {
     pub(super) log: Option<Digest>,
     pub(super) log_bytes: u64,
     pub(super) log_head: u64,
+    /// Whether artifacts are missing; of one elsewhere that has not ended, whether it has not said that all are there.
     pub(super) left_out: bool,
     pub(super) trouble: String,
     pub(super) run: Option<JobRun>,
@@ -378,7 +379,7 @@ pub(super) async fn ended(
     now: WallTime,
 ) -> Result<bool, StoreError> {
     let sql = "UPDATE job_attempt SET ended = $3, ended_at = $4, core_millis = $5, peak_memory = $6, log = $7, \
-               log_bytes = $8, log_head = $9, left_out = $10, trouble = $11, token = NULL \
+               log_bytes = $8, log_head = $9, left_out = (left_out OR $10), trouble = $11, token = NULL \
                WHERE job = $1 AND number = $2 AND ended IS NULL";
     let log = end.log.as_ref();
     let values = [
@@ -418,6 +419,22 @@ pub(super) async fn troubled(
         trouble.into(),
     ];
     Ok(SQL.exec(db, sql, values).await? > 0)
+}
+
+/// Whether artifacts of an attempt elsewhere are missing, as long as it has not ended.
+pub(super) async fn missing(
+    db: &impl ConnectionTrait,
+    key: AttemptKey,
+    missing: bool,
+) -> Result<(), StoreError> {
+    let sql =
+        "UPDATE job_attempt SET left_out = $3 WHERE job = $1 AND number = $2 AND ended IS NULL";
+    let values = [
+        number(key.job.0),
+        i64::from(key.number).into(),
+        missing.into(),
+    ];
+    SQL.exec(db, sql, values).await.map(drop)
 }
 
 /// An engine elsewhere has an attempt.

@@ -75,7 +75,8 @@ fn job() -> TableCreateStatement {
 
 /// One row an attempt. `taken`: an engine elsewhere is known to have it. `log` is the digest of what was kept of its log,
 /// of which the first `log_head` bytes are its beginning; `log_bytes` are all that there were. `token` is the digest of
-/// the token by which it is known to the hub while it runs; `run_open` whether its run is still to be ended.
+/// the token by which it is known to the hub while it runs; `left_out`: artifacts are missing, which one elsewhere is held
+/// to until it says otherwise; `run_open` whether its run is still to be ended.
 fn attempt() -> TableCreateStatement {
     table("job_attempt")
         .col(big_integer("job"))

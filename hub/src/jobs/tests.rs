@@ -17,6 +17,7 @@ use crate::{
     access::{
         audit::Actor,
         principal::{Principal, Who},
+        reach::Reach,
     },
     app::{self, App},
     garbage,
@@ -277,12 +278,148 @@ async fn a_token_of_a_cluster_stays_with_its_address_and_is_never_shown() {
     rows::give(db, first(id), &name, &[], now).await.unwrap();
     let busy = remove_compute(&app, &by, &name).await;
     assert!(matches!(busy, Err(JobsError::State(_))));
+    // Moved, it would be looked for where it is not, and be lost.
+    let moved = set(ray("https://ray", None)).await;
+    assert!(matches!(moved, Err(JobsError::State(_))), "{moved:?}");
+    let paused = ComputeSettings {
+        paused: true,
+        ..ray("https://elsewhere", None)
+    };
+    assert!(set(paused).await.unwrap().paused);
     let end = rows::End::bare(Ended::Exited(0), now);
     rows::ended(db, first(id), &end, now).await.unwrap();
     remove_compute(&app, &by, &name).await.unwrap();
     let listed = computes(&app).await.unwrap();
     let names: Vec<&str> = listed.iter().map(|one| one.name.as_str()).collect();
     assert_eq!(names, [LOCAL]);
+}
+
+/// A Ray cluster, as far as settings are looked at.
+fn cluster() -> ComputeSettings {
+    ComputeSettings {
+        kind: ComputeKind::Ray,
+        url: Some("https://ray".into()),
+        token: None,
+        ca: None,
+        unit: Some(JobResources {
+            cpu_millis: 4000,
+            memory: 1 << 33,
+            gpus: 0,
+        }),
+        scaling: None,
+        kubernetes: None,
+        tracking: false,
+        paused: false,
+    }
+}
+
+#[tokio::test]
+async fn artifacts_come_from_an_attempt_elsewhere_as_long_as_it_runs() {
+    let (_dir, mut app) = app::fresh().await;
+    let mut settings = app.jobs.settings().clone();
+    settings.quota = 10;
+    app.jobs = Desk::new(settings);
+    let lab: ComputeName = "lab".parse().unwrap();
+    let set = set_compute(&app, &Actor::hub(), &lab, cluster()).await;
+    set.unwrap();
+    let mut asked = JobAsked::of(["train"]);
+    asked.artifacts = vec!["out/*.bin".into()];
+    let here = first(stored(&app, &asked).await);
+    asked.compute = Some(lab.clone());
+    let key = first(stored(&app, &asked).await);
+    let hand = async |key: AttemptKey, path: &str, bytes: &'static [u8]| {
+        let pieces = [Ok::<_, std::io::Error>(bytes::Bytes::from_static(bytes))];
+        let pieces = futures::stream::iter(pieces);
+        hand_over(&app, &workspace(), key, path, pieces).await
+    };
+    let early = hand(key, "out/a.bin", b"1234").await;
+    assert!(matches!(early, Err(JobsError::NotFound(_))), "{early:?}");
+    let (db, now) = (app.store.write(), app.clock.now());
+    assert!(rows::give(db, key, &lab, &[], now).await.unwrap());
+    assert!(give(&app, here).await);
+    let kept_here = hand(here, "out/a.bin", b"1234").await;
+    assert!(
+        matches!(kept_here, Err(JobsError::NotFound(_))),
+        "{kept_here:?}"
+    );
+    rows::missing(db, key, true).await.unwrap();
+    for wrong in [
+        "notes",
+        "out/x/a.bin",
+        "/out/a.bin",
+        "out/../out/a.bin",
+        "out/",
+    ] {
+        let refused = hand(key, wrong, b"1").await;
+        assert!(matches!(refused, Err(JobsError::Impossible(_))), "{wrong}");
+    }
+    hand(key, "out/a.bin", b"1234").await.unwrap();
+    // Sent again, since nobody knew whether it arrived.
+    let again = hand(key, "out/a.bin", b"12345").await.unwrap();
+    for too_much in [&b"123456"[..], b"123456789012"] {
+        let full = hand(key, "out/b.bin", too_much).await;
+        assert!(matches!(full, Err(JobsError::State(_))), "{full:?}");
+    }
+    hand(key, "out/b.bin", b"12345").await.unwrap();
+    let found = artifact(&app, &workspace(), key.job, None, "out/a.bin").await;
+    assert_eq!(found.unwrap().blob, again);
+    let left_out = async || {
+        let detail = one(&app, &workspace(), key.job).await.unwrap();
+        detail.all_attempts[0].artifacts_left_out
+    };
+    assert!(!left_out().await, "nothing is missing of what runs");
+    let end = rows::End::bare(Ended::Exited(0), now);
+    rows::ended(db, key, &end, now).await.unwrap();
+    assert!(left_out().await, "it never said that these are all");
+    let late = hand(key, "out/c.bin", b"").await;
+    assert!(matches!(late, Err(JobsError::NotFound(_))), "{late:?}");
+
+    let complete = first(stored(&app, &asked).await);
+    assert!(rows::give(db, complete, &lab, &[], now).await.unwrap());
+    rows::missing(db, complete, true).await.unwrap();
+    let in_other = all_there(&app, &"other".parse().unwrap(), complete, false).await;
+    assert!(matches!(in_other, Err(JobsError::NoJob(_))));
+    all_there(&app, &workspace(), complete, false)
+        .await
+        .unwrap();
+    rows::ended(db, complete, &end, now).await.unwrap();
+    let detail = one(&app, &workspace(), complete.job).await.unwrap();
+    assert!(!detail.all_attempts[0].artifacts_left_out);
+}
+
+#[tokio::test]
+async fn artifacts_of_a_cluster_that_could_not_hand_them_over_are_refused() {
+    let (_dir, mut app) = app::fresh().await;
+    let lab: ComputeName = "lab".parse().unwrap();
+    let set = async |app: &App, tracking| {
+        let settings = ComputeSettings {
+            tracking,
+            ..cluster()
+        };
+        let set = set_compute(app, &Actor::hub(), &lab, settings).await;
+        set.unwrap();
+    };
+    set(&app, false).await;
+    let mut asked = JobAsked::of(["train"]);
+    asked.compute = Some(lab.clone());
+    asked.artifacts = vec!["*".into()];
+    let checked = async |app: &App| match check(app, &workspace(), &asked).await {
+        Ok(()) => String::new(),
+        Err(JobsError::Wrong(problems)) => listed(&problems),
+        Err(err) => panic!("{err}"),
+    };
+    // Whoever asks is let in: there is no token to be shown.
+    assert_eq!(checked(&app).await, "");
+    let mut settings = app.jobs.settings().clone();
+    settings.open = false;
+    app.jobs = Desk::new(settings);
+    let shown = checked(&app).await;
+    assert!(shown.contains("`--tracking`"), "{shown}");
+    set(&app, true).await;
+    assert_eq!(checked(&app).await, "");
+    app.reach = Reach::new(Vec::new());
+    let nowhere = checked(&app).await;
+    assert!(nowhere.contains("`--jobs-url"), "{nowhere}");
 }
 
 #[test]

@@ -44,40 +44,39 @@ pub(super) async fn begin(app: &App, of: &Of<'_>) -> Result<JobRun, JobsError> {
     let experiment = experiment(app, of).await?;
     let tag = format!("{}-{}", of.mark, of.key);
     let known = run::tagged(app.store.read(), of.workspace, experiment, ATTEMPT, &tag).await?;
-    let made = match known {
-        Some(run) => run,
-        None => {
-            let mut new = NewRun {
-                experiment,
-                name: of.name.to_owned(),
-                user_id: of.person.to_owned(),
-                ..NewRun::default()
-            };
-            let mut set = |key: &str, value: String| new.tags.insert(key.to_owned(), value);
-            set("tern.job", of.key.job.to_string());
-            set(ATTEMPT, tag);
-            set("mlflow.user", of.person.to_owned());
-            if let Some(dataset) = &of.asked.dataset {
-                set("tern.dataset", dataset.clone());
-            }
-            match &of.asked.project {
-                Some(JobProject::Archive { archive }) => {
-                    set("tern.code", format!("sha256:{archive}"));
-                    set("mlflow.source.type", "PROJECT".into());
-                }
-                Some(JobProject::At(place)) => {
-                    set("mlflow.source.name", place.clone());
-                    set("mlflow.source.type", "PROJECT".into());
-                }
-                None => {
-                    set("mlflow.source.type", "JOB".into());
-                }
-            }
-            if let Some(entry) = &of.asked.entry {
-                set("mlflow.project.entryPoint", entry.point.clone());
-            }
-            run::create(app, of.workspace, new).await?.info.run_id
+    let made = if let Some(run) = known {
+        run
+    } else {
+        let mut new = NewRun {
+            experiment,
+            name: of.name.to_owned(),
+            user_id: of.person.to_owned(),
+            ..NewRun::default()
+        };
+        let mut set = |key: &str, value: String| new.tags.insert(key.to_owned(), value);
+        set("tern.job", of.key.job.to_string());
+        set(ATTEMPT, tag);
+        set("mlflow.user", of.person.to_owned());
+        if let Some(dataset) = &of.asked.dataset {
+            set("tern.dataset", dataset.clone());
         }
+        match &of.asked.project {
+            Some(JobProject::Archive { archive }) => {
+                set("tern.code", format!("sha256:{archive}"));
+                set("mlflow.source.type", "PROJECT".into());
+            }
+            Some(JobProject::At(place)) => {
+                set("mlflow.source.name", place.clone());
+                set("mlflow.source.type", "PROJECT".into());
+            }
+            None => {
+                set("mlflow.source.type", "JOB".into());
+            }
+        }
+        if let Some(entry) = &of.asked.entry {
+            set("mlflow.project.entryPoint", entry.point.clone());
+        }
+        run::create(app, of.workspace, new).await?.info.run_id
     };
     let sql = "UPDATE job_attempt SET run = $3, experiment = $4, run_open = TRUE \
                WHERE job = $1 AND number = $2 AND ended IS NULL";

@@ -1,5 +1,7 @@
 //! Jobs as people and programs are shown them.
 
+use std::fmt::Write as _;
+
 use sea_orm::{ConnectionTrait, Value};
 use tern_compute::job::Ended;
 use tern_protocol::{
@@ -107,7 +109,7 @@ fn attempt_view(of: &AttemptRow) -> JobAttemptView {
         peak_memory: of.peak_memory,
         log_bytes: of.log_bytes,
         run: of.run.clone(),
-        artifacts_left_out: of.left_out,
+        artifacts_left_out: of.left_out && of.ended.is_some(),
         trouble: of.trouble.clone(),
     }
 }
@@ -126,7 +128,8 @@ pub async fn list(
     ];
     let mut and = |column: &str, value: Value| {
         values.push(value);
-        condition += &format!(" AND j.{column} = ${}", values.len());
+        let place = values.len();
+        let _ = write!(condition, " AND j.{column} = ${place}");
     };
     if let Some(state) = query.state {
         and("state", state.word().into());

@@ -1,13 +1,14 @@
 //! How far what devices counted over a time is from what a version was trained on, or from the week before.
 //!
 //! Called by the API. Reads sums of hours, or of days where the time is long; with many sites hours of all together and
-//! days of each. Must never break: the rows that are read are bounded; what is said to be certain counts hours and not inferences, since those of one hour are alike.
+//! days of each. Must never break: the rows that are read are bounded; what is said to be certain counts hours and not
+//! inferences, since those of one hour are alike.
 
 use std::collections::BTreeMap;
 
 use tern_protocol::{
     id::{ModelName, ModelVersion, SiteName, WorkspaceId},
-    profile::Reference,
+    profile::{FeatureReference, Reference},
     rest::{Baseline, Counted, CountedDistance, DistancesView, Interval, PlaceDistances},
     time::WallTime,
     window::{FeatureCounts, Window},
@@ -26,6 +27,7 @@ use crate::{
     registry::{self, ProfileError},
     store::{StoreError, parsed},
 };
+
 const DOING: &str = "reading sums for distances";
 
 /// Sums that one answer reads.
@@ -133,7 +135,7 @@ pub async fn distances(
         let baseline = match query.baseline {
             Baseline::Training => trained(&reference),
             Baseline::WeekBefore => match before.get(site).and_then(|place| place.all.as_ref()) {
-                Some(all) => counted(all, &reference),
+                Some(all) => counted(all),
                 None => continue,
             },
         };
@@ -277,31 +279,41 @@ impl Place {
     }
 }
 
-/// What a histogram is of.
-type Key = (Counted, String);
+/// What a histogram is of: a feature or signal by its place among them, since none has to have a name.
+type Key = (Counted, usize);
 
 /// Histograms of a window without what is missing.
-fn counted(window: &Window, reference: &Reference) -> BTreeMap<Key, Vec<u64>> {
+fn counted(window: &Window) -> BTreeMap<Key, Vec<u64>> {
     let mut all = BTreeMap::new();
-    let named = |list: &[tern_protocol::profile::FeatureReference], at: usize| {
-        list.get(at).map(|feature| feature.name.clone())
-    };
-    for (at, counts) in window.features.iter().enumerate() {
-        let name = named(&reference.features, at).unwrap_or_else(|| format!("feature {at}"));
-        all.insert((Counted::Feature, name), present(counts));
-    }
-    for (at, counts) in window.signals.iter().enumerate() {
-        let name = named(&reference.signals, at).unwrap_or_else(|| format!("signal {at}"));
-        all.insert((Counted::Signal, name), present(counts));
+    for (counted, list) in [
+        (Counted::Feature, &window.features),
+        (Counted::Signal, &window.signals),
+    ] {
+        for (at, counts) in list.iter().enumerate() {
+            all.insert((counted, at), present(counts));
+        }
     }
     for (counted, counts) in [
         (Counted::Prediction, &window.classes),
         (Counted::Confidence, &window.confidence),
         (Counted::Margin, &window.margin),
     ] {
-        all.insert((counted, String::new()), counts.clone());
+        all.insert((counted, 0), counts.clone());
     }
     all
+}
+
+/// What it is called; what there is one of has no name.
+fn name((counted, at): Key, reference: &Reference) -> String {
+    let named = |list: &[FeatureReference], what: &str| match list.get(at) {
+        Some(feature) if !feature.name.is_empty() => feature.name.clone(),
+        _ => format!("{what} {at}"),
+    };
+    match counted {
+        Counted::Feature => named(&reference.features, "feature"),
+        Counted::Signal => named(&reference.signals, "signal"),
+        Counted::Prediction | Counted::Confidence | Counted::Margin => String::new(),
+    }
 }
 
 /// The same of a reference: nothing in training was beside its bins.
@@ -312,13 +324,9 @@ fn trained(reference: &Reference) -> BTreeMap<Key, Vec<u64>> {
         (Counted::Signal, &reference.signals),
     ] {
         for (at, feature) in list.iter().enumerate() {
-            let name = match feature.name.as_str() {
-                "" => format!("feature {at}"),
-                name => name.to_owned(),
-            };
             let inside = feature.counts.iter().copied();
             let counts = [0].into_iter().chain(inside).chain([0]).collect();
-            all.insert((counted, name), counts);
+            all.insert((counted, at), counts);
         }
     }
     for (counted, counts) in [
@@ -326,7 +334,7 @@ fn trained(reference: &Reference) -> BTreeMap<Key, Vec<u64>> {
         (Counted::Confidence, &reference.confidence),
         (Counted::Margin, &reference.margin),
     ] {
-        all.insert((counted, String::new()), counts.clone());
+        all.insert((counted, 0), counts.clone());
     }
     all
 }
@@ -344,14 +352,14 @@ fn compare(
     baseline: &BTreeMap<Key, Vec<u64>>,
     reference: &Reference,
 ) -> Vec<CountedDistance> {
-    let now = counted(all, reference);
-    let mut far: Vec<(f64, &Key, &Vec<u64>, &Vec<u64>)> = Vec::new();
+    let now = counted(all);
+    let mut far: Vec<(f64, Key, &Vec<u64>, &Vec<u64>)> = Vec::new();
     for (key, counts) in &now {
         let Some(before) = baseline.get(key) else {
             continue;
         };
         if let Ok(value) = distance(Distance::JensenShannon, before, counts) {
-            far.push((value, key, before, counts));
+            far.push((value, *key, before, counts));
         }
     }
     far.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -360,12 +368,11 @@ fn compare(
         features += usize::from(key.0 == Counted::Feature);
         key.0 != Counted::Feature || features <= FEATURES
     });
-    let by_part: Vec<BTreeMap<Key, Vec<u64>>> =
-        parts.iter().map(|part| counted(part, reference)).collect();
+    let by_part: Vec<BTreeMap<Key, Vec<u64>>> = parts.iter().map(counted).collect();
     let told = far.into_iter().map(|(_, key, before, counts)| {
         let units: Vec<&[u64]> = by_part
             .iter()
-            .filter_map(|part| part.get(key))
+            .filter_map(|part| part.get(&key))
             .filter(|counts| counts.len() == before.len())
             .map(Vec::as_slice)
             .collect();
@@ -373,7 +380,7 @@ fn compare(
         let ordered = key.0 != Counted::Prediction;
         CountedDistance {
             counted: key.0,
-            name: key.1.clone(),
+            name: name(key, reference),
             n: total(counts),
             jensen_shannon: measured(Distance::JensenShannon).unwrap_or(NOTHING),
             psi: measured(Distance::Psi).unwrap_or(NOTHING),
@@ -381,8 +388,8 @@ fn compare(
                 .then(|| measured(Distance::KolmogorovSmirnov))
                 .flatten(),
             cramers_v: (!ordered).then(|| measured(Distance::CramersV)).flatten(),
-            missing: missing(key, all, reference),
-            repeated: repeated(key, all, reference),
+            missing: missing(key, all),
+            repeated: repeated(key, all),
         }
     });
     told.collect()
@@ -405,31 +412,62 @@ fn interval(kind: Distance, before: &[u64], now: &[u64], units: &[&[u64]]) -> Op
     })
 }
 
-/// The place of a feature or signal in its list.
-fn place(key: &Key, reference: &Reference) -> Option<usize> {
-    let list = match key.0 {
-        Counted::Feature => &reference.features,
-        Counted::Signal => &reference.signals,
-        _ => return None,
-    };
-    list.iter().position(|feature| feature.name == key.1)
-}
-
-fn missing(key: &Key, all: &Window, reference: &Reference) -> Option<f64> {
-    let at = place(key, reference)?;
-    let counts = match key.0 {
+fn missing((counted, at): Key, all: &Window) -> Option<f64> {
+    let counts = match counted {
         Counted::Feature => all.features.get(at)?,
-        _ => all.signals.get(at)?,
+        Counted::Signal => all.signals.get(at)?,
+        Counted::Prediction | Counted::Confidence | Counted::Margin => return None,
     };
     let missing = *counts.0.last()?;
     share(missing, total(&counts.0))
 }
 
-fn repeated(key: &Key, all: &Window, reference: &Reference) -> Option<f64> {
-    let at = place(key, reference).filter(|_| key.0 == Counted::Feature)?;
-    share(*all.repeated.get(at)?, all.inferences)
+fn repeated((counted, at): Key, all: &Window) -> Option<f64> {
+    let feature = (counted == Counted::Feature).then_some(at)?;
+    share(*all.repeated.get(feature)?, all.inferences)
 }
 
 fn share(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use tern_protocol::log::Body;
+
+    use super::*;
+    use crate::monitor::fixture::Device;
+
+    #[test]
+    fn what_has_no_name_is_told_by_its_place() {
+        let feature = |name: &str| FeatureReference {
+            name: name.into(),
+            edges: vec![0.0, 1.0, 2.0],
+            counts: vec![5, 5],
+            ..FeatureReference::default()
+        };
+        let reference = Reference {
+            features: ["left", "", ""].map(feature).into(),
+            ..Reference::default()
+        };
+        let body = Device::new("meter-1").window(0, 3_600_000, 100);
+        let Body::Window(mut window) = body else {
+            panic!("it is a window");
+        };
+        let counts = |low, missing| FeatureCounts(vec![0, low, 90 - low, 0, missing]);
+        window.features = vec![counts(45, 10), counts(60, 20), counts(80, 40)];
+        window.repeated = vec![0, 0, 50];
+        let told = compare(&window, &[], &trained(&reference), &reference);
+        let told: Vec<_> = told
+            .iter()
+            .filter(|one| one.counted == Counted::Feature)
+            .map(|one| (one.name.as_str(), one.missing, one.repeated))
+            .collect();
+        let expected = [
+            ("feature 2", Some(40.0 / 130.0), Some(0.5)),
+            ("feature 1", Some(20.0 / 110.0), Some(0.0)),
+            ("left", Some(0.1), Some(0.0)),
+        ];
+        assert_eq!(told, expected);
+    }
 }

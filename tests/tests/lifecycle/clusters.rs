@@ -18,7 +18,9 @@ use tern_tests::{
     pki::Authority,
     ports,
     process::Process,
-    programs, wait,
+    programs,
+    proxy::Proxy,
+    wait,
 };
 
 /// How long a Ray may take to start on a busy machine, or a job in it: it starts processes of its own for each.
@@ -57,6 +59,26 @@ fn submit(fleet: &Fleet, asked: &JobAsked) -> JobId {
         .id
 }
 
+/// That a job made one artifact on its cluster, and that the hub has it whole.
+#[track_caller]
+fn made(fleet: &Fleet, shown: &Value, id: JobId) {
+    let artifacts = shown["artifacts"].as_array().expect("a list");
+    let paths: Vec<&str> = artifacts
+        .iter()
+        .map(|one| one["path"].as_str().expect("a path"))
+        .collect();
+    assert_eq!(paths, ["out/deep/model.onnx"], "{shown}");
+    assert_eq!(
+        shown["all_attempts"][0]["artifacts_left_out"], false,
+        "{shown}"
+    );
+    let mut bytes = Vec::new();
+    let path = "out/deep/model.onnx";
+    let got = fleet.client().job_artifact(id, path, None, &mut bytes);
+    got.expect("fetched");
+    assert_eq!(bytes, b"weights\n");
+}
+
 #[track_caller]
 fn state(fleet: &Fleet, id: JobId, expected: JobState) -> Value {
     wait::until_within(SLOW, &format!("job {id} {}", expected.word()), || {
@@ -71,7 +93,11 @@ fn a_real_ray_runs_jobs_shows_their_logs_and_ends_them() {
     let Some(python) = programs::python("TERN_RAY", "target/ray/bin/python", "ray, aiohttp") else {
         return;
     };
-    let mut fleet = Fleet::with_hub(&[]);
+    // Where the cluster reaches the hub, whose port is known when it runs.
+    let way = Proxy::start(ports::free());
+    let reached = format!("http://{}", way.address());
+    let mut fleet = Fleet::with_hub(&["--jobs-url", &reached]);
+    way.aim(([127, 0, 0, 1], fleet.hub.port()).into());
     let port = ports::free().port().to_string();
     // Sockets of Ray have long names, and those of the system are short.
     let folder = tempfile::Builder::new()
@@ -121,7 +147,6 @@ fn a_real_ray_runs_jobs_shows_their_logs_and_ends_them() {
 
     // What Ray cannot do is told before anything runs.
     let mut secret = on("lab", "true");
-    secret.artifacts = vec!["*".into()];
     secret.variables.insert(
         "KEY".into(),
         JobVariable::Secret {
@@ -138,9 +163,14 @@ fn a_real_ray_runs_jobs_shows_their_logs_and_ends_them() {
         .iter()
         .map(|one| one.subject.as_str())
         .collect();
-    assert_eq!(places, ["variables.KEY", "artifacts"], "{problem:?}");
+    assert_eq!(places, ["variables.KEY"], "{problem:?}");
 
-    let runs = submit(&fleet, &on("lab", "echo \"job $TERN_JOB\"; exit 3"));
+    let mut makes = on(
+        "lab",
+        "echo \"job $TERN_JOB\"; mkdir -p out/deep; echo weights > out/deep/model.onnx; echo no > notes; exit 3",
+    );
+    makes.artifacts = vec!["out/**".into()];
+    let runs = submit(&fleet, &makes);
     let hangs = submit(&fleet, &on("lab", "echo begun; sleep 50"));
     let followed = tern(&fleet, &["job", "log", "--follow", &runs.to_string()]);
     assert_eq!(followed.code, Some(1), "{followed:?}");
@@ -154,6 +184,7 @@ fn a_real_ray_runs_jobs_shows_their_logs_and_ends_them() {
         (&json!("exit-code"), &json!(3)),
         "{shown}"
     );
+    made(&fleet, &shown, runs);
 
     // A hub that starts again asks Ray, and gives nothing twice.
     state(&fleet, hangs, JobState::Running);
@@ -226,7 +257,12 @@ fn jobs_go_through_the_api_of_kubernetes_with_their_secrets_apart() {
         },
     );
     let runs = submit(&fleet, &asked);
-    let fails = submit(&fleet, &on("k8s", "exit 7"));
+    let mut fails = on(
+        "k8s",
+        "mkdir -p out/deep; echo weights > out/deep/model.onnx; echo no > notes; exit 7",
+    );
+    fails.artifacts = vec!["out/**".into()];
+    let fails = submit(&fleet, &fails);
     let shown = state(&fleet, runs, JobState::Succeeded);
     assert!(shown["run"]["run"].is_string(), "{shown}");
     let log = tern(&fleet, &["job", "log", &runs.to_string()]);
@@ -237,6 +273,7 @@ fn jobs_go_through_the_api_of_kubernetes_with_their_secrets_apart() {
     );
     let shown = state(&fleet, fails, JobState::Failed);
     assert_eq!(shown["ended"]["code"], 7, "{shown}");
+    made(&fleet, &shown, fails);
 
     let hangs = submit(&fleet, &on("k8s", "sleep 50"));
     state(&fleet, hangs, JobState::Running);

@@ -117,6 +117,33 @@ async fn every_route_gives_every_asker_what_its_policy_says() {
     }
 }
 
+#[tokio::test]
+async fn a_job_hands_over_its_own_artifacts_and_nobody_elses() {
+    let world = World::new().await;
+    let routes = router().with_state(world.app.clone());
+    for asker in askers() {
+        let routes = routes.clone().layer(Extension(asker.clone()));
+        let own =
+            matches!(&asker.who, Who::Job { workspace, .. } if workspace.as_str() == "default");
+        for (method, rest) in [
+            (Method::PUT, "artifact?path=a&attempt=1"),
+            (Method::POST, "artifacts?attempt=1&left_out=false"),
+        ] {
+            for job in [1, 2] {
+                let request = Request::builder()
+                    .method(method.clone())
+                    .uri(format!("{W}/jobs/{job}/{rest}"))
+                    .body(Body::empty());
+                let answer = routes.clone().oneshot(request.expect("a request")).await;
+                let status = answer.expect("it never fails").status().as_u16();
+                // There is no such job: whoever hears that was let in.
+                let let_in = own && job == 1 || access == Access::Hidden;
+                assert_eq!(status == 404, let_in, "{asker:?}, {job}: {status}");
+            }
+        }
+    }
+}
+
 /// A hub at which one has to log in.
 async fn closed() -> (World, Router) {
     let world = World::new().await;

@@ -193,6 +193,8 @@ async fn every_route_is_documented_and_every_reference_resolves() {
         "get /jobs/{id}",
         "get /jobs/{id}/log",
         "get /jobs/{id}/artifact",
+        "put /jobs/{id}/artifact",
+        "post /jobs/{id}/artifacts",
         "post /jobs/{id}/cancel",
         "post /jobs/{id}/retry",
         "get /computes",

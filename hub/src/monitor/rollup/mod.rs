@@ -59,19 +59,19 @@ pub async fn run(app: App, retention: Retention, stop: CancellationToken) {
     let mut cleaned = None;
     let mut turns = Turns::default();
     loop {
-        match pass(&app, &retention).await {
-            Ok(true) => {
-                // There is more.
-                turns.next(&app.counters, &stop).await;
-                if !stop.is_cancelled() {
-                    continue;
-                }
-            }
-            Ok(false) => {}
-            Err(err) => tracing::error!(error = chain(&err), "roll-ups wait"),
-        }
+        let more = pass(&app, &retention).await.unwrap_or_else(|err| {
+            tracing::error!(error = chain(&err), "roll-ups wait");
+            false
+        });
+        // Also while there is more and more: what comes needs the room of what goes.
         if let Err(err) = retain::now_and_then(&app, &retention, &mut cleaned, &stop).await {
             tracing::error!(error = chain(&err), "old telemetry stays");
+        }
+        if more {
+            turns.next(&app.counters, &stop).await;
+            if !stop.is_cancelled() {
+                continue;
+            }
         }
         tokio::select! {
             () = stop.cancelled() => return,

@@ -915,6 +915,29 @@ class Calls(_Caller):
             timeout=timeout,
         )
 
+    def job_artifacts_done(
+        self,
+        id: int,
+        *,
+        attempt: int,
+        left_out: bool,
+        timeout: float | None = None,
+    ) -> None:
+        """`POST /jobs/{id}/artifacts`: Say that all artifacts were handed over.
+
+        Asked by the job itself. Of an attempt that ends without it, it is said that artifacts are missing.
+
+        - id: Its number.
+        - attempt: Of this attempt, which runs.
+        - left_out: Whether something could not be handed over.
+        """
+        self._tell(
+            "POST",
+            f"/api/v1/w/{self._workspace}/jobs/{self._segment(id)}/artifacts",
+            query={"attempt": attempt, "left_out": left_out},
+            timeout=timeout,
+        )
+
     def job_log(
         self,
         id: int,
@@ -1988,6 +2011,35 @@ class Calls(_Caller):
             self._made(
                 "PUT",
                 f"/api/v1/w/{self._workspace}/blobs/{self._segment(digest)}",
+                content=body, kind="application/octet-stream",
+                timeout=timeout,
+            ),
+        )
+
+    def put_job_artifact(
+        self,
+        id: int,
+        body: _Content,
+        *,
+        path: str,
+        attempt: int,
+        timeout: float | None = None,
+    ) -> t.BlobRef:
+        """`PUT /jobs/{id}/artifact`: Hand over an artifact.
+
+        Asked by the job itself, with its own token, while its attempt runs on a cluster. What matches its
+        `artifacts` is taken.
+
+        - id: Its number.
+        - path: Where it is below the working directory.
+        - attempt: Of this attempt, which runs.
+        """
+        return _t.cast(
+            "t.BlobRef",
+            self._json(
+                "PUT",
+                f"/api/v1/w/{self._workspace}/jobs/{self._segment(id)}/artifact",
+                query={"path": path, "attempt": attempt},
                 content=body, kind="application/octet-stream",
                 timeout=timeout,
             ),
