@@ -10,11 +10,9 @@ use std::{
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
+use xtask::workspace::{self, Profile};
 
-use crate::{
-    Verdict, tools,
-    workspace::{self, Profile},
-};
+use crate::{Verdict, tools};
 
 /// Options of the task.
 #[derive(clap::Args)]

@@ -15,21 +15,21 @@ use tern_protocol::time::WallTime;
 use super::tern::Tern;
 
 /// What people know and have said.
-pub(super) struct People {
+pub struct People {
     truth: PathBuf,
     read: u64,
     /// The right digit by `device,prediction`.
     known: HashMap<String, String>,
     file: PathBuf,
     /// Labels given, in all.
-    pub(super) labels: u64,
+    pub labels: u64,
     since: WallTime,
     fresh: BTreeMap<String, u64>,
 }
 
 impl People {
     /// They look where the cameras write the truth.
-    pub(super) fn new(truth: &Path, folder: &Path) -> Self {
+    pub fn new(truth: &Path, folder: &Path) -> Self {
         Self {
             truth: truth.to_path_buf(),
             read: 0,
@@ -41,14 +41,15 @@ impl People {
         }
     }
 
-    /// From now on [`Self::fresh`] counts labels of images taken after this moment.
-    pub(super) fn mark(&mut self, now: WallTime) {
+    /// From now on [`Self::fresh`] counts labels of images taken after this moment, of those that were drawn by lot: only
+    /// these are in accuracies.
+    pub fn mark(&mut self, now: WallTime) {
         self.since = now;
         self.fresh.clear();
     }
 
     /// Labels since the mark, at the site that has fewest of these.
-    pub(super) fn fresh(&self, sites: &[&str]) -> u64 {
+    pub fn fresh(&self, sites: &[&str]) -> u64 {
         let counts = sites
             .iter()
             .map(|site| self.fresh.get(*site).copied().unwrap_or(0));
@@ -56,7 +57,7 @@ impl People {
     }
 
     /// Labels every capture that has none and whose truth is known.
-    pub(super) fn label(&mut self, tern: &Tern) -> Result<()> {
+    pub fn label(&mut self, tern: &Tern) -> Result<()> {
         self.learn()?;
         let mut csv = String::from("device,prediction,truth\n");
         let mut count = 0;
@@ -66,7 +67,7 @@ impl People {
             if let Some(truth) = self.known.get(&key) {
                 writeln!(csv, "{key},{truth}")?;
                 count += 1;
-                if capture.at >= self.since {
+                if capture.at >= self.since && capture.probability > 0.0 {
                     sites.push(capture.site.to_string());
                 }
             }
