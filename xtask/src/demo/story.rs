@@ -22,9 +22,9 @@ use xtask::{
         people::People,
         retraining::{self, FIRST, TEMPLATE},
         stage::Stage,
+        trainer,
     },
     interrupt,
-    process::call,
 };
 
 use super::{
@@ -280,25 +280,12 @@ fn mistake(act: &mut Act<'_>, folder: &Path, good: &VersionView) -> Result<Harm>
 
 /// The digits become a dataset at the hub, and the first version learns from that.
 fn from_dataset(stage: &Stage, say: &Narrator, folder: &Path) -> Result<PathBuf> {
-    let part = |name: &str| {
-        let file = folder.join(format!("{name}.csv"));
-        let mut command = Command::new(&stage.programs.models);
-        command
-            .args(["dataset", "--part", name, "--out"])
-            .arg(&file);
-        finish(command, name)?;
-        anyhow::Ok(file)
-    };
-    stage
-        .tern
-        .import_images(&part("train")?, &part("validation")?)?;
-    let dataset = folder.join(DATASET);
-    stage.tern.get_images(&dataset)?;
+    let digits = trainer::dataset(&stage.tern, &stage.programs, folder)?;
     say.say(format!(
         "the hub has the scanned digits as dataset {DATASET}@1"
     ));
     train(stage, say, folder, "v1", |command| {
-        command.arg("--dataset").arg(&dataset);
+        command.arg("--dataset").arg(&digits);
     })
 }
 
@@ -312,28 +299,12 @@ fn train(
     let out = folder.join(name);
     say.say(format!("training {name} …"));
     let start = Instant::now();
-    let mut command = Command::new(&stage.programs.models);
-    command.args(["train", "--seed", "1"]);
-    command.args(["--note", name, "--json", "--out"]).arg(&out);
-    more(&mut command);
-    finish(command, name)?;
+    trainer::train(&stage.programs, &out, more)?;
     say.say(format!(
         "{name} is trained ({:.0} s)",
         start.elapsed().as_secs_f64()
     ));
     Ok(out)
-}
-
-/// Runs the trainer to its end.
-fn finish(command: Command, name: &str) -> Result<()> {
-    let answer = call(command)?;
-    ensure!(
-        answer.status.success(),
-        "tern-models, {name}: {}\n{}",
-        answer.status,
-        answer.stderr
-    );
-    Ok(())
 }
 
 fn publish(stage: &Stage, say: &Narrator, package: &Path, more: &[&str]) -> Result<VersionView> {

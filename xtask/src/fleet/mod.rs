@@ -6,12 +6,14 @@
 //! Must never break: nothing that a fleet starts outlives it, also after Ctrl-C or a failure.
 
 mod admission;
+pub mod answers;
 pub mod cameras;
 pub mod cast;
 pub mod people;
 pub mod retraining;
 pub mod stage;
 pub mod tern;
+pub mod trainer;
 pub mod web;
 
 use std::path::PathBuf;

@@ -4,20 +4,18 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fmt::Write as _,
-    fs::{self, File},
-    io::{ErrorKind, Read, Seek, SeekFrom},
+    fs,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tern_protocol::time::WallTime;
 
-use super::tern::Tern;
+use super::{answers::Answers, tern::Tern};
 
 /// What people know and have said.
 pub struct People {
-    truth: PathBuf,
-    read: u64,
+    seen: Answers,
     /// The right digit by `device,prediction`.
     known: HashMap<String, String>,
     file: PathBuf,
@@ -31,8 +29,7 @@ impl People {
     /// They look where the cameras write the truth.
     pub fn new(truth: &Path, folder: &Path) -> Self {
         Self {
-            truth: truth.to_path_buf(),
-            read: 0,
+            seen: Answers::of(truth),
             known: HashMap::new(),
             file: folder.join("labels.csv"),
             labels: 0,
@@ -84,23 +81,11 @@ impl People {
         Ok(())
     }
 
-    /// Reads what the cameras have written since the last time, whole lines only.
+    /// Learns what was to be seen since the last time.
     fn learn(&mut self) -> Result<()> {
-        let mut file = match File::open(&self.truth) {
-            Ok(file) => file,
-            // No image was taken yet.
-            Err(err) if err.kind() == ErrorKind::NotFound => return Ok(()),
-            Err(err) => return Err(err).context("the cameras' truth"),
-        };
-        file.seek(SeekFrom::Start(self.read))?;
-        let mut text = String::new();
-        file.read_to_string(&mut text)?;
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        self.read += whole as u64;
-        for line in text[..whole].lines() {
-            if let Some((key, truth)) = line.rsplit_once(',') {
-                self.known.insert(key.into(), truth.into());
-            }
+        for one in self.seen.fresh()? {
+            let key = format!("{},{}", one.device, one.prediction);
+            self.known.insert(key, one.truth);
         }
         Ok(())
     }

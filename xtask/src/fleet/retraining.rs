@@ -34,12 +34,12 @@ pub const ANSWER: Duration = Duration::from_mins(30);
 /// Longest time of any other stage. The hub ends a round before that by the limits of its policy, and says why.
 const STAGE: Duration = Duration::from_mins(8);
 
-/// Longest time from what was found to the round that it calls for.
-const OPENED: Duration = Duration::from_mins(1);
+/// Longest time from the fog, or from what was found of it, to the round that it calls for.
+const OPENED: Duration = Duration::from_mins(2);
 
 /// What runs for a training. It goes on from what serves: what changes little travels as little.
-const TRAIN: &str = r#"exec "$TRAINER" train --dataset "$TERN_DATASET" --from "$CHAMPION" --seed 1 \
-    --epochs 20 --learning-rate 2e-3 --note "trained further on the hub" --json --out model"#;
+const TRAIN: &str = "exec \"$TRAINER\" train --dataset \"$TERN_DATASET\" --from \"$CHAMPION\" --seed 1 \
+    --epochs 20 --learning-rate 2e-3 --note 'trained further by the hub' --json --out model";
 
 /// Seconds that it may run: it takes a few.
 const TRAIN_LIMIT: u64 = 180;
