@@ -61,7 +61,7 @@ pub(crate) struct Train {
 
 #[derive(Debug, Args)]
 pub(crate) struct Camera {
-    /// CSV to append the truths to (device,prediction,truth)
+    /// CSV to append the truths to, with what was answered (device,prediction,truth,said)
     #[arg(long, value_name = "CSV")]
     pub(crate) truth: PathBuf,
 }

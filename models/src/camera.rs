@@ -247,8 +247,8 @@ impl<W: Write> Room<W> {
 
     fn note(&mut self, shot: &Shot) -> Result<(), CameraError> {
         match &shot.answer {
-            Ok(prediction) => {
-                self.truth.append(&shot.device, *prediction, shot.digit)?;
+            Ok(answer) => {
+                self.truth.append(&shot.device, *answer, shot.digit)?;
                 self.second.sent += 1;
                 self.all.sent += 1;
             }

@@ -15,17 +15,17 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 const LOOK: Duration = Duration::from_millis(100);
 
 /// From now on Ctrl-C, SIGTERM and SIGHUP set the flag.
-pub(crate) fn watch() -> Result<()> {
+pub fn watch() -> Result<()> {
     ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::SeqCst)).context("watching for Ctrl-C")
 }
 
 /// Whether somebody wants us to stop.
-pub(crate) fn is_set() -> bool {
+pub fn is_set() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
 }
 
 /// An error once somebody wants us to stop.
-pub(crate) fn check() -> Result<()> {
+pub fn check() -> Result<()> {
     if is_set() {
         bail!("stopped by Ctrl-C");
     }
@@ -33,7 +33,7 @@ pub(crate) fn check() -> Result<()> {
 }
 
 /// Waits, unless interrupted.
-pub(crate) fn pause(time: Duration) -> Result<()> {
+pub fn pause(time: Duration) -> Result<()> {
     let end = Instant::now() + time;
     loop {
         check()?;
@@ -46,7 +46,7 @@ pub(crate) fn pause(time: Duration) -> Result<()> {
 }
 
 /// Waits until `ready` gives a value, looking often; an error with `what` after `limit`.
-pub(crate) fn wait_for<T>(
+pub fn wait_for<T>(
     what: &str,
     limit: Duration,
     mut ready: impl FnMut() -> Result<Option<T>>,

@@ -1,7 +1,7 @@
 //! Development tasks: `cargo xtask setup | test | bench | demo`.
 //!
 //! Called by people and by `.ci/run`. Calls cargo and the binaries it builds, never their code:
-//! what a task shows is what a user of the binaries would see.
+//! what a task shows is what a user of the binaries would see. What tasks share is the library beside this.
 //!
 //! Must never break:
 //! - the exit code is honest: 0 done, 1 the answer is no, 2 an error;
@@ -9,12 +9,9 @@
 
 mod bench;
 mod demo;
-mod interrupt;
-mod process;
 mod setup;
 mod test;
 mod tools;
-mod workspace;
 
 use std::process::ExitCode;
 
@@ -36,7 +33,7 @@ enum Task {
     Test(test::Options),
     /// Measure; prints one JSON line a figure
     Bench(bench::Options),
-    /// Show the whole loop on this machine: train, roll out, drift, label, retrain, roll out
+    /// Show the whole loop on this machine: train, roll out, drift, and the hub's own policy trains anew
     Demo(demo::Options),
 }
 

@@ -1,6 +1,6 @@
 //! Processes that a task starts and must not leave behind.
 //!
-//! Called by the demo. Each process leads its own process group, so that Ctrl-C in the terminal
+//! Called by fleets. Each process leads its own process group, so that Ctrl-C in the terminal
 //! reaches only us and we end them in our order; `Drop` ends whatever still runs.
 
 use std::{
@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use nix::{
     sys::signal::{Signal, killpg},
     unistd::Pid,
@@ -32,7 +32,7 @@ const LOOK: Duration = Duration::from_millis(20);
 const LOG_LINES: usize = 25;
 
 /// A running process with its log.
-pub(crate) struct Process {
+pub struct Process {
     name: String,
     child: Child,
     log: PathBuf,
@@ -41,7 +41,7 @@ pub(crate) struct Process {
 impl Process {
     /// Starts it. What it says on standard error goes to `logs/NAME.log`, on standard output to
     /// `logs/NAME.out`; its standard input is ours to write.
-    pub(crate) fn start(name: &str, mut command: Command, logs: &Path) -> Result<Self> {
+    pub fn start(name: &str, mut command: Command, logs: &Path) -> Result<Self> {
         fs::create_dir_all(logs)?;
         let log = logs.join(format!("{name}.log"));
         let file = |path: &Path| File::create(path).with_context(|| path.display().to_string());
@@ -62,12 +62,12 @@ impl Process {
     }
 
     /// Its standard input; `None` once taken.
-    pub(crate) fn stdin(&mut self) -> Option<ChildStdin> {
+    pub fn stdin(&mut self) -> Option<ChildStdin> {
         self.child.stdin.take()
     }
 
     /// An error with the end of its log if it is gone.
-    pub(crate) fn check(&mut self) -> Result<()> {
+    pub fn check(&mut self) -> Result<()> {
         match self.child.try_wait()? {
             None => Ok(()),
             Some(status) => bail!(
@@ -79,7 +79,7 @@ impl Process {
     }
 
     /// Waits for it to end by itself; `None` if it runs on.
-    pub(crate) fn wait(&mut self, limit: Duration) -> Result<Option<ExitStatus>> {
+    pub fn wait(&mut self, limit: Duration) -> Result<Option<ExitStatus>> {
         let end = Instant::now() + limit;
         loop {
             match self.child.try_wait()? {
@@ -106,7 +106,7 @@ impl Drop for Process {
 }
 
 /// Ends processes together: SIGTERM to all, then time to end, then SIGKILL.
-pub(crate) fn stop(processes: &mut [Process]) {
+pub fn stop(processes: &mut [Process]) {
     // A process that is reaped has given its number away: signal only those that run.
     for process in processes.iter_mut().filter_map(running) {
         process.signal(Signal::SIGTERM);
@@ -130,22 +130,41 @@ fn running(process: &mut Process) -> Option<&mut Process> {
 }
 
 /// What a finished call said.
-pub(crate) struct Answer {
+pub struct Answer {
     /// How it ended.
-    pub(crate) status: ExitStatus,
+    pub status: ExitStatus,
     /// Its standard output.
-    pub(crate) stdout: Vec<u8>,
+    pub stdout: Vec<u8>,
     /// Its standard error.
-    pub(crate) stderr: String,
+    pub stderr: String,
 }
 
 /// Runs a command to its end, or ends it when we are interrupted.
-pub(crate) fn call(command: Command) -> Result<Answer> {
+pub fn call(command: Command) -> Result<Answer> {
     call_with(command, b"")
 }
 
 /// As [`call`]; says this much on its standard input: a line or two, which fit a pipe.
-pub(crate) fn call_with(mut command: Command, input: &[u8]) -> Result<Answer> {
+pub fn call_with(command: Command, input: &[u8]) -> Result<Answer> {
+    ended(command, input, interrupt::check)
+}
+
+/// As [`call`], also when we were interrupted: for what has to be put away before we end. It may take as long as
+/// processes get to end by themselves.
+pub fn last_call(command: Command) -> Result<Answer> {
+    let end = Instant::now() + GRACE;
+    ended(command, b"", || {
+        ensure!(
+            Instant::now() < end,
+            "it takes longer than {} s",
+            GRACE.as_secs()
+        );
+        Ok(())
+    })
+}
+
+/// Runs a command to its end, or ends it once `go_on` is an error.
+fn ended(mut command: Command, input: &[u8], go_on: impl Fn() -> Result<()>) -> Result<Answer> {
     let program = command.get_program().display().to_string();
     let child = command
         .stdin(Stdio::piped())
@@ -170,7 +189,7 @@ pub(crate) fn call_with(mut command: Command, input: &[u8]) -> Result<Answer> {
         if let Some(status) = process.child.try_wait()? {
             break status;
         }
-        interrupt::check()?;
+        go_on()?;
         thread::sleep(LOOK);
     };
     let read = |reader: thread::JoinHandle<Vec<u8>>| reader.join().unwrap_or_default();
@@ -193,7 +212,7 @@ fn collect<R: Read + Send + 'static>(pipe: Option<R>) -> thread::JoinHandle<Vec<
 }
 
 /// The end of a log, for an error.
-pub(crate) fn tail(log: &Path) -> String {
+fn tail(log: &Path) -> String {
     let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let text = text.unwrap_or_else(|err| format!("({}: {err})", log.display()));
     let lines: Vec<&str> = text.lines().collect();

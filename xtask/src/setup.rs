@@ -10,11 +10,11 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use nix::unistd::Uid;
+use xtask::workspace;
 
 use crate::{
     Verdict,
     tools::{self, CARGO_DENY, MLFLOW_PACKAGES, PACKAGED, PYTHON_PACKAGES, Packaged, RAY_PACKAGES},
-    workspace,
 };
 
 /// Does one thing unless it is done, and says what it found or did.

@@ -9,7 +9,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::workspace;
+use xtask::workspace;
 
 /// A program from a Debian package.
 pub(crate) struct Packaged {

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// The workspace's root.
-pub(crate) fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     // At run time first: a target folder may outlive the clone that it was built in.
     let manifest = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     let here = manifest.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
@@ -17,13 +17,13 @@ pub(crate) fn root() -> PathBuf {
 }
 
 /// Where cargo puts what it builds.
-pub(crate) fn target() -> PathBuf {
+pub fn target() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
 }
 
 /// A profile that binaries are built with.
 #[derive(Clone, Copy)]
-pub(crate) enum Profile {
+pub enum Profile {
     /// For tests and the demo.
     Dev,
     /// For servers, and for measuring.
@@ -33,7 +33,7 @@ pub(crate) enum Profile {
 }
 
 /// A binary of the workspace, once it is built.
-pub(crate) fn binary(profile: Profile, name: &str) -> PathBuf {
+pub fn binary(profile: Profile, name: &str) -> PathBuf {
     let folder = match profile {
         Profile::Dev => "debug",
         Profile::Release => "release",
@@ -43,7 +43,7 @@ pub(crate) fn binary(profile: Profile, name: &str) -> PathBuf {
 }
 
 /// A call of cargo at the workspace's root.
-pub(crate) fn cargo<I: IntoIterator<Item = S>, S: AsRef<std::ffi::OsStr>>(args: I) -> Command {
+pub fn cargo<I: IntoIterator<Item = S>, S: AsRef<std::ffi::OsStr>>(args: I) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root()).args(args);
     // What `cargo run` told us about xtask is not for the cargo that we call: build scripts that look at such words (that

@@ -8,11 +8,11 @@ use std::{
     time::Instant,
 };
 
-use tern_protocol::id::{DeviceId, PredictionId};
+use tern_protocol::id::DeviceId;
 
 use super::{
     command::{Meter, Scene},
-    oip::{Line, ShotError},
+    oip::{Answer, Line, ShotError},
     pace::Pace,
 };
 use crate::{data::Sample, frames::Walk};
@@ -35,7 +35,7 @@ pub(super) struct Shot {
     pub(super) device: DeviceId,
     /// What it really shows.
     pub(super) digit: u8,
-    pub(super) answer: Result<PredictionId, ShotError>,
+    pub(super) answer: Result<Answer, ShotError>,
     /// Whether it is the first in a row that got no answer.
     pub(super) first_failure: bool,
 }

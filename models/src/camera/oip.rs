@@ -3,11 +3,14 @@
 use std::{net::SocketAddr, time::Duration};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tern_protocol::id::{PredictionId, SlotName};
 use ureq::Agent;
 
 use crate::{
+    data::CLASSES,
     image::{Image, PIXELS},
+    mlp::best,
     onnx::INPUT,
 };
 
@@ -53,9 +56,21 @@ struct Input<'r> {
     data: &'r [f32],
 }
 
+/// What an agent answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Answer {
+    /// The name of the prediction.
+    pub(super) prediction: PredictionId,
+    /// The digit that it said; nothing if what serves is no digit reader.
+    pub(super) said: Option<u8>,
+}
+
 #[derive(Deserialize)]
 struct Response {
     parameters: Parameters,
+    /// As they come: what a slot serves may answer anything.
+    #[serde(default)]
+    outputs: Vec<Value>,
 }
 
 #[derive(Deserialize)]
@@ -78,8 +93,8 @@ impl Line {
         }
     }
 
-    /// Sends one picture and gives the name of its prediction.
-    pub(super) fn infer(&self, image: &Image) -> Result<PredictionId, ShotError> {
+    /// Sends one picture and gives what was answered.
+    pub(super) fn infer(&self, image: &Image) -> Result<Answer, ShotError> {
         let agent = self.agent;
         let away = |source| ShotError::Away {
             agent,
@@ -113,6 +128,19 @@ impl Line {
             err => away(err),
         })?;
         let first = answer.parameters.predictions.into_iter().next();
-        first.ok_or(ShotError::Unnamed { agent })
+        Ok(Answer {
+            prediction: first.ok_or(ShotError::Unnamed { agent })?,
+            said: answer.outputs.first().and_then(said),
+        })
     }
+}
+
+/// The digit that an output says, if it is a probability for each.
+fn said(output: &Value) -> Option<u8> {
+    let values = output.get("data")?.as_array()?.iter();
+    let row: Option<Vec<f32>> = values
+        .map(|value| value.as_f64().map(|value| value as f32))
+        .collect();
+    let row = row.filter(|row| row.len() == CLASSES)?;
+    u8::try_from(best(&row).0).ok()
 }

@@ -9,7 +9,7 @@ use std::{
 use super::*;
 
 /// An agent's HTTP edge, as little as a camera needs: answers `answers` requests on one listener,
-/// numbering predictions of boot 1, and gives the requests' bodies.
+/// numbering predictions of boot 1 and saying that it is a three, and gives the requests' bodies.
 fn agent(listener: TcpListener, answers: usize) -> JoinHandle<Vec<serde_json::Value>> {
     thread::spawn(move || {
         let mut bodies = Vec::new();
@@ -34,10 +34,13 @@ fn agent(listener: TcpListener, answers: usize) -> JoinHandle<Vec<serde_json::Va
                 let mut body = vec![0; length];
                 reader.read_exact(&mut body).unwrap();
                 bodies.push(serde_json::from_slice(&body).unwrap());
-                let answer = format!(
-                    r#"{{"parameters":{{"predictions":["1-{}"]}}}}"#,
-                    bodies.len()
-                );
+                let mut row = [0.02; 10];
+                row[3] = 0.82;
+                let answer = serde_json::json!({
+                    "parameters": {"predictions": [format!("1-{}", bodies.len())]},
+                    "outputs": [{"name": "probabilities", "data": row}],
+                });
+                let answer = answer.to_string();
                 let head = format!(
                     "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n",
                     answer.len()
@@ -107,7 +110,7 @@ fn pictures_go_out_and_truths_come_in_while_agents_come_and_go() {
     assert_eq!(input["data"].as_array().unwrap().len(), 64);
     let truths = std::fs::read_to_string(&path).unwrap();
     let lines: Vec<&str> = truths.lines().collect();
-    assert_eq!(lines[0], "device,prediction,truth");
+    assert_eq!(lines[0], "device,prediction,truth,said");
     assert_eq!(lines.len(), 41, "{truths}");
     assert!(lines[1].starts_with("meter-01,1-1,"), "{}", lines[1]);
     let last: serde_json::Value = serde_json::from_str(counts.lines().last().unwrap()).unwrap();
@@ -124,7 +127,7 @@ fn pictures_go_out_and_truths_come_in_while_agents_come_and_go() {
         let seen = walk.frame(number, &fog);
         let sent = body["inputs"][0]["data"][20].as_f64().unwrap();
         assert!((sent - f64::from(seen.image.0[20])).abs() < 1e-5);
-        assert!(line.ends_with(&format!(",{}", seen.digit)));
+        assert!(line.ends_with(&format!(",{},3", seen.digit)), "{line}");
     }
 }
 
@@ -142,7 +145,7 @@ fn the_end_of_commands_ends_the_cameras() {
         .unwrap();
     assert_eq!(
         std::fs::read_to_string(&path).unwrap(),
-        "device,prediction,truth\n"
+        "device,prediction,truth,said\n"
     );
     let nowhere = dir.path().join("none").join("truth.csv");
     let err = Cameras::default().run(&b""[..], &nowhere, &mut counts);

@@ -1,4 +1,5 @@
-//! What the pictures really showed, as people will say later: `device,prediction,truth`.
+//! What the pictures really showed, as people will say later, and what was answered at once:
+//! `device,prediction,truth,said`.
 
 use std::{
     fs::{File, OpenOptions},
@@ -6,10 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tern_protocol::id::{DeviceId, PredictionId};
+use tern_protocol::id::DeviceId;
+
+use super::oip::Answer;
 
 /// The first line.
-const HEADER: &str = "device,prediction,truth\n";
+const HEADER: &str = "device,prediction,truth,said\n";
 
 /// The truths cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -50,14 +53,16 @@ impl Truth {
         })
     }
 
-    /// Adds a truth. Names have no comma and no quote in them.
+    /// Adds a truth. Names have no comma and no quote in them; what was said is empty if it is no digit.
     pub(super) fn append(
         &mut self,
         device: &DeviceId,
-        prediction: PredictionId,
+        answer: Answer,
         digit: u8,
     ) -> Result<(), TruthError> {
-        let line = format!("{device},{prediction},{digit}\n");
+        let said = answer.said.map(|said| said.to_string());
+        let said = said.unwrap_or_default();
+        let line = format!("{device},{},{digit},{said}\n", answer.prediction);
         self.file
             .write_all(line.as_bytes())
             .map_err(|source| TruthError {

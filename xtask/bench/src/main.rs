@@ -15,6 +15,7 @@ mod inference;
 mod ingest;
 mod parts;
 mod query;
+mod recovery;
 mod report;
 mod rollout;
 mod swap;
@@ -53,6 +54,9 @@ struct Binaries {
     /// The digit model, as the trainer wrote it
     #[arg(long, global = true, default_value = "package")]
     package: PathBuf,
+    /// The trainer, which plays the cameras too
+    #[arg(long, global = true, default_value = "tern-models")]
+    models: PathBuf,
     /// Python with MLflow, whose server stands beside ours
     #[arg(long, global = true, default_value = "target/mlflow/bin/python")]
     mlflow: PathBuf,
@@ -106,6 +110,12 @@ enum Bench {
         #[arg(long, default_value_t = 5_000)]
         runs: u64,
     },
+    /// Drift to recovered accuracy by the hub's own policy: how long it takes, and what it costs
+    Loop {
+        /// Meters at each of the four sites
+        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=16))]
+        meters: u8,
+    },
     /// Telemetry windows a second, durable and acknowledged
     Ingest {
         /// Devices that send
@@ -139,6 +149,7 @@ fn main() -> Result<()> {
         Bench::Tracking { runs } => {
             tracking::run(&args.binaries, &args.binaries.mlflow, runs, &report)
         }
+        Bench::Loop { meters } => recovery::run(&args.binaries, meters.into(), &report),
         Bench::Query { devices } => query::run(&args.binaries, devices, &report),
         Bench::Ingest {
             devices,

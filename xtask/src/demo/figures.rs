@@ -41,6 +41,18 @@ pub(super) struct Figures {
     pub(super) drift_placed: bool,
     /// From the first fog to its finding.
     pub(super) drift_seconds: f64,
+    /// Whether what the hub found was the reason of its proposal, and nobody asked for it.
+    pub(super) proposed_by_policy: bool,
+    /// Words that people said until version 2 served: one is enough.
+    pub(super) approvals: u64,
+    /// Whether the challenger was let out by its comparison, and every device serves it.
+    pub(super) challenger_won: bool,
+    /// What follows from the comparison, in the hub's words.
+    pub(super) comparison: String,
+    /// Whether the hub says that what called for the round is over.
+    pub(super) recovered: bool,
+    /// What the training took on the hub's machine.
+    pub(super) training_core_seconds: u64,
     /// Whether the version that should never have been published was stopped.
     pub(super) mistake_stopped: bool,
     /// Devices that had it.
@@ -162,6 +174,27 @@ impl Figures {
                 ),
             ),
             (
+                self.proposed_by_policy,
+                format!(
+                    "the hub's policy proposed to train anew by what it found: {}",
+                    if self.proposed_by_policy { "yes" } else { "no" }
+                ),
+            ),
+            (
+                self.approvals == 1,
+                format!(
+                    "one word of a person was enough: {} were said",
+                    self.approvals
+                ),
+            ),
+            (
+                self.challenger_won && self.recovered,
+                format!(
+                    "the challenger won, serves everywhere, and what called for it is over: {}",
+                    self.comparison
+                ),
+            ),
+            (
                 self.mistake_stopped && self.mistake_touched <= self.devices / 3,
                 format!(
                     "a bad version was stopped and taken back after {:.0} s on {} devices: {}",
@@ -236,6 +269,13 @@ impl Figures {
                     self.deltas_applied
                 ),
             ),
+            (
+                "training",
+                format!(
+                    "{} core-seconds in a job of the hub's",
+                    self.training_core_seconds
+                ),
+            ),
             ("time", format!("{:.0} s", self.seconds)),
         ];
         for (name, fact) in facts {
@@ -269,6 +309,12 @@ mod tests {
             requests_failed: 0,
             drift_placed: true,
             drift_seconds: 40.0,
+            proposed_by_policy: true,
+            approvals: 1,
+            challenger_won: true,
+            comparison: String::new(),
+            recovered: true,
+            training_core_seconds: 3,
             mistake_stopped: true,
             mistake_touched: 3,
             mistake_seconds: 20.0,
@@ -311,6 +357,22 @@ mod tests {
             },
             Figures {
                 drift_placed: false,
+                ..held()
+            },
+            Figures {
+                proposed_by_policy: false,
+                ..held()
+            },
+            Figures {
+                approvals: 2,
+                ..held()
+            },
+            Figures {
+                challenger_won: false,
+                ..held()
+            },
+            Figures {
+                recovered: false,
                 ..held()
             },
             Figures {

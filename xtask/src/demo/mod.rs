@@ -7,28 +7,44 @@
 //! - exit code 0 only if the story held: see [`figures::Figures::checks`];
 //! - nothing that it starts outlives it, also after Ctrl-C or a failure.
 
-mod admission;
-mod cameras;
-mod cast;
+mod act;
 mod figures;
 mod narrator;
-mod people;
-mod stage;
+mod round;
 mod story;
-mod tern;
-mod web;
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
+use xtask::{
+    fleet::{
+        Programs, USER,
+        cameras::Images,
+        cast::{FOG, SITES},
+        stage::Stage,
+    },
+    interrupt,
+    workspace::{self, Profile},
+};
 
-use self::{narrator::Narrator, stage::Stage};
-use crate::{Verdict, interrupt, workspace};
+use self::{narrator::Narrator, round::Approval};
+use crate::Verdict;
+
+/// Meters at each site.
+const METERS: usize = 3;
+
+/// How often a stage that stays up looks after its processes.
+const WATCH: Duration = Duration::from_secs(1);
 
 /// Options of the task.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// End after the story, with exit code 0 only if it held
+    /// Agree to the proposal by the API and end after the story, with exit code 0 only if it held; without it the
+    /// proposal waits for your click
     #[arg(long)]
     once: bool,
     /// Stay up after the story, cameras running, until Ctrl-C (the default)
@@ -66,31 +82,32 @@ fn build() -> Result<()> {
     Ok(())
 }
 
-fn tell(options: &Options, folder: &std::path::Path) -> Result<Verdict> {
+fn tell(options: &Options, folder: &Path) -> Result<Verdict> {
     let mut narrator = Narrator::start();
-    let mut stage = Stage::set(folder)?;
+    let mut stage = Stage::set(folder, Programs::of(Profile::Dev), METERS)?;
     println!();
     println!(
         "  Tern demo: {} meters at {} sites",
-        cast::devices().len(),
-        cast::SITES.len()
+        stage.devices.len(),
+        SITES.len()
     );
     println!("  dashboard  {}", stage.hub());
     println!("  logs       {}", folder.join("logs").display());
-    println!(
-        "  log in     {} with {}",
-        admission::USER,
-        stage.account.password
-    );
+    println!("  log in     {USER} with {}", stage.account.password);
     println!("  its CA     {}", stage.account.ca.display());
     println!(
         "  ask it     TERN_CONFIG_DIR={} {} overview",
         stage.tern.credentials().display(),
-        workspace::binary(workspace::Profile::Dev, "tern").display()
+        stage.programs.tern.display()
     );
     println!();
 
-    let figures = story::play(&mut stage, &mut narrator, folder)?;
+    let approval = if options.once {
+        Approval::ByUs
+    } else {
+        Approval::ByClick
+    };
+    let figures = story::play(&mut stage, &mut narrator, folder, approval)?;
     println!();
     println!("{}", figures.table());
     if let Some(file) = &options.json {
@@ -106,9 +123,25 @@ fn tell(options: &Options, folder: &std::path::Path) -> Result<Verdict> {
     }
     println!();
     if options.keep || !options.once {
-        stage.stay(&mut narrator)?;
+        stay(&mut stage, &narrator)?;
     }
     narrator.say("stopping everything");
     drop(stage);
     Ok(verdict)
+}
+
+/// Stays up until Ctrl-C, with cameras that see what they saw at the end of the story.
+fn stay(stage: &mut Stage, say: &Narrator) -> Result<()> {
+    stage.start_cameras("cameras-after")?;
+    stage.see(Images::Late, FOG)?;
+    say.say(format!(
+        "everything stays up: {} — Ctrl-C ends it",
+        stage.hub()
+    ));
+    while !interrupt::is_set() {
+        stage.check()?;
+        // Ctrl-C is how this ends, not an error.
+        let _ = interrupt::pause(WATCH);
+    }
+    Ok(())
 }

@@ -1,7 +1,6 @@
 //! The story itself, act by act.
 
 use std::{
-    ffi::OsStr,
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -11,24 +10,28 @@ use anyhow::{Context, Result, ensure};
 use tern_protocol::{
     reported::Deltas,
     rest::{
-        AccuracyView, Chart, DeltaState, DeltaView, FindingPlace, FindingView, RolloutState,
-        RolloutView, VersionView,
+        AccuracyView, Chart, FindingPlace, FindingView, RolloutState, RolloutView, RoundOutcome,
+        VersionView,
     },
     time::WallTime,
 };
+use xtask::{
+    fleet::{
+        cameras::Images,
+        cast::{DATASET, FOG, MODEL, SITES, foggy},
+        people::People,
+        retraining::{self, FIRST, TEMPLATE},
+        stage::Stage,
+        trainer,
+    },
+    interrupt,
+};
 
 use super::{
-    cameras::Images,
-    cast::{FOG, MODEL, SITES, devices, foggy},
+    act::{Act, LOOK},
     figures::{Estimate, Figures, SiteFigures},
     narrator::Narrator,
-    people::People,
-    stage::Stage,
-};
-use crate::{
-    interrupt,
-    process::call,
-    workspace::{Profile, binary},
+    round::{Approval, Retrained, retrain},
 };
 
 /// Reading clear images: twelve meters give some 400 labels.
@@ -40,23 +43,8 @@ const FOG_STEPS: u32 = 5;
 /// … one each of these.
 const FOG_STEP: Duration = Duration::from_secs(3);
 
-/// Reading through the fog.
-const FOGGED: Duration = Duration::from_secs(30);
-
 /// Longest wait for the hub to say that sites moved.
 const FOUND: Duration = Duration::from_secs(40);
-
-/// Looking at the first quarter of the meters before all get the new version.
-const QUARTER: Duration = Duration::from_secs(6);
-
-/// Reading through the fog with the new version.
-const AFTER: Duration = Duration::from_secs(30);
-
-/// The second version goes on from the first: so long …
-const FURTHER_EPOCHS: &str = "20";
-
-/// … with this step.
-const FURTHER_RATE: &str = "2e-3";
 
 /// What makes weights of which nothing was learned.
 const UNTRAINED: [&str; 4] = ["--epochs", "1", "--learning-rate", "1e-9"];
@@ -64,52 +52,39 @@ const UNTRAINED: [&str; 4] = ["--epochs", "1", "--learning-rate", "1e-9"];
 /// Longest wait for the rollout of them to be stopped.
 const MISTAKE: Duration = Duration::from_mins(2);
 
-/// What is asked of versions here: few meters, little time.
-const PLAN: &str = "\
-slot: digit-reader
-model: digit-reader
-control: 4
-stages:
-  - {to: 4, soak: 10s}
-  - {to: 100%, soak: 10s}
-gates:
-  - serve-failure: {limit: 20%}
-  - accuracy: {limit: 15%}
-";
+/// Longest wait for what takes a moment: the delta of a small model, a way back.
+pub(super) const SETTLED: Duration = Duration::from_secs(30);
 
-/// Longest wait for the delta of a small model.
-const SETTLED: Duration = Duration::from_secs(30);
-
-/// How soon to look again at what takes a moment.
-const SOON: Duration = Duration::from_millis(100);
-
-/// How often people look for images to label.
-const LOOK: Duration = Duration::from_millis(2500);
-
-/// How often a long act says how it goes.
-const TELL: Duration = Duration::from_secs(8);
+/// How soon to look again at it.
+pub(super) const SOON: Duration = Duration::from_millis(100);
 
 /// Plays it to the end and gives its figures.
-pub(super) fn play(stage: &mut Stage, say: &mut Narrator, folder: &Path) -> Result<Figures> {
+pub(super) fn play(
+    stage: &mut Stage,
+    say: &mut Narrator,
+    folder: &Path,
+    approval: Approval,
+) -> Result<Figures> {
     stage.wait_for_agents()?;
     say.say(format!(
         "hub is up, {} meters are connected and serve nothing yet",
-        devices().len()
+        stage.devices.len()
     ));
 
-    let package = train(say, folder, "v1", &[])?;
-    let first = publish(stage, say, &package)?;
-    finished(&stage.tern.roll_out(&first, 100)?, say)?;
+    let package = from_dataset(stage, say, folder)?;
+    let first = publish(stage, say, &package, &["--dataset", DATASET])?;
+    finished(&stage.tern.roll_out(&first)?, say)?;
+    retraining::set_up(&stage.tern, &stage.programs, folder, &package)?;
+    say.say(format!(
+        "a policy says what happens if sites see something else than training did: a proposal, and after one agreement \
+         a dataset, a job, a comparison and a rollout by the plan `{TEMPLATE}`"
+    ));
 
     let truth = stage.start_cameras("cameras")?;
     stage.see(Images::Early, 0.0)?;
     let mut people = People::new(&truth, folder);
     say.say("cameras stream; people read a part of the images themselves and tell the hub");
-    let mut act = Act {
-        stage,
-        people: &mut people,
-        say,
-    };
+    let mut act = Act::new(stage, &mut people, say);
     act.go_on(CLEAN)?;
     let before = act.stage.tern.accuracy(None)?;
 
@@ -126,46 +101,16 @@ pub(super) fn play(stage: &mut Stage, say: &mut Narrator, folder: &Path) -> Resu
     act.say.say("the fog stays");
     act.people.mark(now()?);
     let drift = drift(&mut act, fog_began)?;
-    act.go_on(FOGGED)?;
-    let last = act.people.fresh(&foggy());
-    ensure!(
-        last > 0,
-        "nobody labelled an image that was taken in the fog"
-    );
-    let during = act.stage.tern.accuracy(Some(last))?;
-
-    let extra = folder.join("captures.csv");
-    stage.tern.export_labelled(&extra)?;
-    say.say(format!(
-        "{} labelled images from the field join the training data",
-        lines(&extra)?
-    ));
-    // From where the first version is: what changes little travels as little.
-    let further = [
-        "--from".as_ref(),
-        package.as_os_str(),
-        "--extra".as_ref(),
-        extra.as_os_str(),
-        "--epochs".as_ref(),
-        FURTHER_EPOCHS.as_ref(),
-        "--learning-rate".as_ref(),
-        FURTHER_RATE.as_ref(),
-    ];
-    let second = train(say, folder, "v2", &further)?;
-    stage.see(Images::Late, FOG)?;
-    say.say("from here the cameras show only images that no trainer has seen");
-    let second = publish(stage, say, &second)?;
-    let delta = delta(stage, say, &second)?;
-    let rollout = stage.tern.roll_out(&second, 25)?;
-    finished(&rollout, say)?;
-    let mut act = Act {
-        stage,
-        people: &mut people,
-        say,
-    };
-    act.go_on(QUARTER)?;
-    finished(&act.stage.tern.widen(&rollout, 100)?, act.say)?;
-    act.go_on(AFTER)?;
+    let Retrained {
+        lesson,
+        version: second,
+        delta,
+        during,
+        by_policy,
+        words,
+        core_seconds,
+    } = retrain(&mut act, approval)?;
+    let served_by_all = act.stage.tern.all_serve(&second)?;
 
     let saved = saved(act.stage)?;
     let harm = mistake(&mut act, folder, &second)?;
@@ -199,7 +144,7 @@ pub(super) fn play(stage: &mut Stage, say: &mut Narrator, folder: &Path) -> Resu
         Estimate::mean(sites.iter().filter(|site| site.foggy).map(pick))
     };
     Ok(Figures {
-        devices: devices().len() as u64,
+        devices: stage.devices.len() as u64,
         accuracy_v1_clean: mean(|site| site.before),
         accuracy_v1_fogged: mean(|site| site.during),
         accuracy_v2_fogged: mean(|site| site.after),
@@ -217,6 +162,12 @@ pub(super) fn play(stage: &mut Stage, say: &mut Narrator, folder: &Path) -> Resu
         requests_failed: failed,
         drift_placed: drift.placed,
         drift_seconds: drift.seconds,
+        proposed_by_policy: by_policy,
+        approvals: words,
+        challenger_won: served_by_all,
+        comparison: lesson.comparison.into_iter().next().unwrap_or_default(),
+        recovered: lesson.outcome == RoundOutcome::Recovered,
+        training_core_seconds: core_seconds,
         mistake_stopped: harm.stopped,
         mistake_touched: harm.touched,
         mistake_seconds: harm.seconds,
@@ -281,20 +232,20 @@ struct Harm {
 fn mistake(act: &mut Act<'_>, folder: &Path, good: &VersionView) -> Result<Harm> {
     act.say
         .say("somebody publishes the wrong file: weights that were never trained");
-    let package = train(act.say, folder, "v3", &UNTRAINED.map(OsStr::new))?;
-    let bad = publish(act.stage, act.say, &package)?;
-    let plan = folder.join("plan.yaml");
-    std::fs::write(&plan, PLAN).with_context(|| plan.display().to_string())?;
-    let rollout = act.stage.tern.roll_out_by(&bad, &plan)?;
+    let package = train(act.stage, act.say, folder, "v3", |command| {
+        command.args(UNTRAINED);
+    })?;
+    let bad = publish(act.stage, act.say, &package, &[])?;
+    let rollout = act.stage.tern.roll_out_by(&bad, TEMPLATE)?;
     let start = Instant::now();
     act.say.say(format!(
-        "rollout {} moves 4 meters, whose readings must not be wrong in more than 15 %; v{} is in 5 %",
+        "rollout {} moves {FIRST} meters, whose readings must not be wrong in more than 15 %; v{} is in 5 %",
         rollout.id, good.version
     ));
     let end = start + MISTAKE;
     let view = loop {
         act.go_on(LOOK)?;
-        let view = act.stage.tern.rollout(&rollout)?;
+        let view = act.stage.tern.rollout(rollout.id)?;
         if view.state.is_over() || Instant::now() >= end {
             break view;
         }
@@ -327,67 +278,28 @@ fn mistake(act: &mut Act<'_>, folder: &Path, good: &VersionView) -> Result<Harm>
     })
 }
 
-/// Time in which cameras stream and people label.
-struct Act<'a> {
-    stage: &'a mut Stage,
-    people: &'a mut People,
-    say: &'a Narrator,
+/// The digits become a dataset at the hub, and the first version learns from that.
+fn from_dataset(stage: &Stage, say: &Narrator, folder: &Path) -> Result<PathBuf> {
+    let digits = trainer::dataset(&stage.tern, &stage.programs, folder)?;
+    say.say(format!(
+        "the hub has the scanned digits as dataset {DATASET}@1"
+    ));
+    train(stage, say, folder, "v1", |command| {
+        command.arg("--dataset").arg(&digits);
+    })
 }
 
-impl Act<'_> {
-    fn go_on(&mut self, time: Duration) -> Result<()> {
-        let end = Instant::now() + time;
-        let mut told = Instant::now();
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            interrupt::pause(left.min(LOOK))?;
-            self.stage.check()?;
-            self.people.label(&self.stage.tern)?;
-            if told.elapsed() >= TELL {
-                told = Instant::now();
-                self.tell()?;
-            }
-            if Instant::now() >= end {
-                return Ok(());
-            }
-        }
-    }
-
-    /// How it goes: the hub's own overview.
-    fn tell(&self) -> Result<()> {
-        let overview = self.stage.tern.overview()?;
-        let sites: Vec<String> = overview
-            .sites
-            .iter()
-            .map(|site| match site.accuracy {
-                Some(accuracy) => format!("{} {:.0} %", site.site, accuracy * 100.0),
-                None => format!("{} –", site.site),
-            })
-            .collect();
-        let (read, labels) = (overview.totals.inferences, self.people.labels);
-        self.say.say(format!(
-            "  {read} images read, {labels} labelled; right: {}",
-            sites.join(", ")
-        ));
-        Ok(())
-    }
-}
-
-fn train(say: &Narrator, folder: &Path, name: &str, more: &[&OsStr]) -> Result<PathBuf> {
+fn train(
+    stage: &Stage,
+    say: &Narrator,
+    folder: &Path,
+    name: &str,
+    more: impl FnOnce(&mut Command),
+) -> Result<PathBuf> {
     let out = folder.join(name);
     say.say(format!("training {name} …"));
     let start = Instant::now();
-    let mut command = Command::new(binary(Profile::Dev, "tern-models"));
-    command.args(["train", "--seed", "1"]);
-    command.args(["--note", name, "--json", "--out"]).arg(&out);
-    command.args(more);
-    let answer = call(command)?;
-    ensure!(
-        answer.status.success(),
-        "training {name}: {}\n{}",
-        answer.status,
-        answer.stderr
-    );
+    trainer::train(&stage.programs, &out, more)?;
     say.say(format!(
         "{name} is trained ({:.0} s)",
         start.elapsed().as_secs_f64()
@@ -395,8 +307,14 @@ fn train(say: &Narrator, folder: &Path, name: &str, more: &[&OsStr]) -> Result<P
     Ok(out)
 }
 
-fn publish(stage: &Stage, say: &Narrator, package: &Path) -> Result<VersionView> {
-    let version = stage.tern.publish(package)?;
+fn publish(stage: &Stage, say: &Narrator, package: &Path, more: &[&str]) -> Result<VersionView> {
+    let version = stage.tern.publish(package, more)?;
+    published(say, &version);
+    Ok(version)
+}
+
+/// Says what became a version.
+pub(super) fn published(say: &Narrator, version: &VersionView) {
     let accuracy = version.validation_accuracy.unwrap_or(f64::NAN) * 100.0;
     let (size, samples) = (version.total_bytes, version.vetting.golden_samples);
     say.say(format!(
@@ -404,33 +322,6 @@ fn publish(stage: &Stage, say: &Narrator, package: &Path) -> Result<VersionView>
          {samples} golden samples reproduced",
         version.version
     ));
-    Ok(version)
-}
-
-/// Waits until the hub knows how the ONNX file of a version may travel.
-fn delta(stage: &Stage, say: &Narrator, version: &VersionView) -> Result<DeltaView> {
-    let end = Instant::now() + SETTLED;
-    loop {
-        let shown = stage.tern.version(version)?;
-        let delta = shown.deltas.first();
-        let delta = delta.context("no delta to the second version is planned")?;
-        if delta.state == DeltaState::Ready {
-            say.say(format!(
-                "meters that have v{} fetch a delta: {} bytes instead of {}",
-                delta.base,
-                delta.bytes.unwrap_or_default(),
-                delta.full_bytes
-            ));
-            return Ok(delta.clone());
-        }
-        ensure!(
-            delta.state == DeltaState::Pending && Instant::now() < end,
-            "there is no delta to the second version: {}: {}",
-            delta.state,
-            delta.reason
-        );
-        interrupt::pause(SOON)?;
-    }
 }
 
 /// What came of deltas on all meters, as they report it.
@@ -487,10 +378,4 @@ fn now() -> Result<WallTime> {
         .duration_since(UNIX_EPOCH)
         .context("a clock before 1970")?;
     Ok(WallTime(i64::try_from(since.as_millis())?))
-}
-
-/// Rows of a CSV file with a header.
-fn lines(file: &Path) -> Result<usize> {
-    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
-    Ok(text.lines().count().saturating_sub(1))
 }

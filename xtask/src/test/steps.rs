@@ -9,9 +9,10 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use tern_postgres::{Keeps, Postgres};
+use xtask::workspace;
 
 use super::{Counts, Outcome, Skip, embedded};
-use crate::{tools, workspace};
+use crate::tools;
 
 /// Package of the whole-system tests: they need all binaries built.
 const WHOLE_SYSTEM: &str = "tern-tests";

@@ -4,35 +4,32 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fmt::Write as _,
-    fs::{self, File},
-    io::{ErrorKind, Read, Seek, SeekFrom},
+    fs,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tern_protocol::time::WallTime;
 
-use super::tern::Tern;
+use super::{answers::Answers, tern::Tern};
 
 /// What people know and have said.
-pub(super) struct People {
-    truth: PathBuf,
-    read: u64,
+pub struct People {
+    seen: Answers,
     /// The right digit by `device,prediction`.
     known: HashMap<String, String>,
     file: PathBuf,
     /// Labels given, in all.
-    pub(super) labels: u64,
+    pub labels: u64,
     since: WallTime,
     fresh: BTreeMap<String, u64>,
 }
 
 impl People {
     /// They look where the cameras write the truth.
-    pub(super) fn new(truth: &Path, folder: &Path) -> Self {
+    pub fn new(truth: &Path, folder: &Path) -> Self {
         Self {
-            truth: truth.to_path_buf(),
-            read: 0,
+            seen: Answers::of(truth),
             known: HashMap::new(),
             file: folder.join("labels.csv"),
             labels: 0,
@@ -41,14 +38,15 @@ impl People {
         }
     }
 
-    /// From now on [`Self::fresh`] counts labels of images taken after this moment.
-    pub(super) fn mark(&mut self, now: WallTime) {
+    /// From now on [`Self::fresh`] counts labels of images taken after this moment, of those that were drawn by lot: only
+    /// these are in accuracies.
+    pub fn mark(&mut self, now: WallTime) {
         self.since = now;
         self.fresh.clear();
     }
 
     /// Labels since the mark, at the site that has fewest of these.
-    pub(super) fn fresh(&self, sites: &[&str]) -> u64 {
+    pub fn fresh(&self, sites: &[&str]) -> u64 {
         let counts = sites
             .iter()
             .map(|site| self.fresh.get(*site).copied().unwrap_or(0));
@@ -56,7 +54,7 @@ impl People {
     }
 
     /// Labels every capture that has none and whose truth is known.
-    pub(super) fn label(&mut self, tern: &Tern) -> Result<()> {
+    pub fn label(&mut self, tern: &Tern) -> Result<()> {
         self.learn()?;
         let mut csv = String::from("device,prediction,truth\n");
         let mut count = 0;
@@ -66,7 +64,7 @@ impl People {
             if let Some(truth) = self.known.get(&key) {
                 writeln!(csv, "{key},{truth}")?;
                 count += 1;
-                if capture.at >= self.since {
+                if capture.at >= self.since && capture.probability > 0.0 {
                     sites.push(capture.site.to_string());
                 }
             }
@@ -83,23 +81,11 @@ impl People {
         Ok(())
     }
 
-    /// Reads what the cameras have written since the last time, whole lines only.
+    /// Learns what was to be seen since the last time.
     fn learn(&mut self) -> Result<()> {
-        let mut file = match File::open(&self.truth) {
-            Ok(file) => file,
-            // No image was taken yet.
-            Err(err) if err.kind() == ErrorKind::NotFound => return Ok(()),
-            Err(err) => return Err(err).context("the cameras' truth"),
-        };
-        file.seek(SeekFrom::Start(self.read))?;
-        let mut text = String::new();
-        file.read_to_string(&mut text)?;
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        self.read += whole as u64;
-        for line in text[..whole].lines() {
-            if let Some((key, truth)) = line.rsplit_once(',') {
-                self.known.insert(key.into(), truth.into());
-            }
+        for one in self.seen.fresh()? {
+            let key = format!("{},{}", one.device, one.prediction);
+            self.known.insert(key, one.truth);
         }
         Ok(())
     }

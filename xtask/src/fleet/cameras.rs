@@ -13,10 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::cast::{Device, SLOT};
-use crate::{
-    process::Process,
-    workspace::{Profile, binary},
-};
+use crate::process::Process;
 
 /// Images a second that one camera takes. Twelve of them leave both processors of a small machine
 /// room for the hub, the trainer and the browser.
@@ -28,7 +25,7 @@ const LAST_IMAGES: Duration = Duration::from_secs(10);
 /// Which of the field's images the meters show.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Images {
+pub enum Images {
     /// Those that may be captured and trained on.
     Early,
     /// Those that no trainer has seen: version 2 is judged by these.
@@ -36,11 +33,11 @@ pub(super) enum Images {
 }
 
 /// Cameras that stream.
-pub(super) struct Cameras {
+pub struct Cameras {
     process: Process,
     stdin: ChildStdin,
     /// What the cameras know and only people will say later: the right digits.
-    pub(super) truth: PathBuf,
+    pub truth: PathBuf,
     counts: PathBuf,
 }
 
@@ -52,10 +49,15 @@ struct Second {
 
 impl Cameras {
     /// Starts them; each posts to its agent. `name` tells one run's files from another's.
-    pub(super) fn start(name: &str, folder: &Path, meters: &[(Device, String)]) -> Result<Self> {
+    pub fn start(
+        name: &str,
+        program: &Path,
+        folder: &Path,
+        meters: &[(Device, String)],
+    ) -> Result<Self> {
         let truth = folder.join(format!("{name}-truth.csv"));
         let logs = folder.join("logs");
-        let mut command = Command::new(binary(Profile::Dev, "tern-models"));
+        let mut command = Command::new(program);
         command.arg("camera").arg("--truth").arg(&truth);
         let mut process = Process::start(name, command, &logs)?;
         let stdin = process.stdin().context("the cameras' standard input")?;
@@ -76,17 +78,17 @@ impl Cameras {
     }
 
     /// What all cameras of a site see from now on: images through fog of this strength, 0 to 1.
-    pub(super) fn see(&mut self, site: &str, images: Images, fog: f64) -> Result<()> {
+    pub fn see(&mut self, site: &str, images: Images, fog: f64) -> Result<()> {
         self.tell(&json!({"site": site, "images": images, "fog": fog}))
     }
 
     /// An error if they are gone.
-    pub(super) fn check(&mut self) -> Result<()> {
+    pub fn check(&mut self) -> Result<()> {
         self.process.check()
     }
 
     /// Stops them and gives the number of images that no agent answered.
-    pub(super) fn stop(mut self) -> Result<u64> {
+    pub fn stop(mut self) -> Result<u64> {
         self.tell(&json!({"stop": true}))?;
         self.process
             .wait(LAST_IMAGES)?

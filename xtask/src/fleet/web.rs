@@ -7,14 +7,14 @@ use serde::de::DeserializeOwned;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 /// A client that trusts one hub's authority alone.
-pub(super) struct Web {
+pub struct Web {
     agent: ureq::Agent,
     token: String,
 }
 
 impl Web {
     /// Asks a hub that the authorities in this file (PEM) vouch for, as whoever this API token is of.
-    pub(super) fn new(ca: &Path, token: String) -> Result<Self> {
+    pub fn new(ca: &Path, token: String) -> Result<Self> {
         let pem = fs::read(ca).with_context(|| ca.display().to_string())?;
         let mut roots: Vec<Certificate<'static>> = Vec::new();
         for item in parse_pem(&pem) {
@@ -35,7 +35,7 @@ impl Web {
     }
 
     /// JSON from an address of the hub.
-    pub(super) fn get<T: DeserializeOwned>(&self, url: &str) -> Result<T> {
+    pub fn get<T: DeserializeOwned>(&self, url: &str) -> Result<T> {
         let bearer = format!("Bearer {}", self.token);
         let asked = self.agent.get(url).header("authorization", bearer).call();
         read(url, asked)

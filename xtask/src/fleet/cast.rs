@@ -1,17 +1,18 @@
-//! Who and what is in the story: sites, meters, the model, the fog.
+//! Who and what is in a fleet: sites, meters, the model, the fog.
 //!
-//! Called by every other part of the demo. Facts only.
+//! Called by every other part. Facts only.
 
-/// A site of the story.
-pub(super) struct Site {
+/// A site.
+#[derive(Debug, Clone, Copy)]
+pub struct Site {
     /// Its name.
-    pub(super) name: &'static str,
+    pub name: &'static str,
     /// Whether fog creeps over its lenses.
-    pub(super) foggy: bool,
+    pub foggy: bool,
 }
 
 /// The sites: two near the water, two that stay clear and show that it was the fog.
-pub(super) const SITES: [Site; 4] = [
+pub const SITES: [Site; 4] = [
     Site {
         name: "harbour",
         foggy: true,
@@ -30,30 +31,30 @@ pub(super) const SITES: [Site; 4] = [
     },
 ];
 
-/// Meters at each site.
-const METERS: usize = 3;
-
 /// The model that reads digits.
-pub(super) const MODEL: &str = "digit-reader";
+pub const MODEL: &str = "digit-reader";
 
 /// The slot that it serves in.
-pub(super) const SLOT: &str = "digit-reader";
+pub const SLOT: &str = "digit-reader";
+
+/// The dataset that its first version learns from; the first version of that, too.
+pub const DATASET: &str = "digits";
 
 /// How thick the fog gets.
-pub(super) const FOG: f64 = 0.6;
+pub const FOG: f64 = 0.6;
 
 /// One meter with a camera and an agent.
 #[derive(Debug, Clone)]
-pub(super) struct Device {
+pub struct Device {
     /// Its id.
-    pub(super) name: String,
+    pub name: String,
     /// Where it is.
-    pub(super) site: &'static str,
+    pub site: &'static str,
 }
 
-/// All meters of the story.
-pub(super) fn devices() -> Vec<Device> {
-    let sites = SITES.iter().flat_map(|site| [site.name; METERS]);
+/// So many meters at each site.
+pub fn devices(at_each: usize) -> Vec<Device> {
+    let sites = SITES.iter().flat_map(|site| vec![site.name; at_each]);
     let numbered = (1..).zip(sites);
     numbered
         .map(|(n, site)| Device {
@@ -64,7 +65,7 @@ pub(super) fn devices() -> Vec<Device> {
 }
 
 /// The sites where fog comes.
-pub(super) fn foggy() -> Vec<&'static str> {
+pub fn foggy() -> Vec<&'static str> {
     SITES
         .iter()
         .filter(|site| site.foggy)
