@@ -223,6 +223,17 @@ mod tests {
     }
 
     #[test]
+    fn of_one_thing_so_many_are_listed_and_the_rest_is_counted_once() {
+        let mut found = to(0..30);
+        assert_eq!((found.list.len(), found.more), (20, 10));
+        // Listed, counted, and new.
+        for id in [3, 25, 40] {
+            found.add(job(id), "led to");
+        }
+        assert_eq!((found.list.len(), found.more), (20, 11));
+    }
+
+    #[test]
     fn what_is_not_listed_is_counted() {
         let mut found = Neighbours::default();
         found.add(job(1), "led to");
