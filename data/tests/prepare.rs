@@ -310,3 +310,34 @@ fn what_cannot_be_done_is_refused_by_step() {
     let err = done(&steps).err().expect("is refused");
     assert!(err.to_string().contains("at most 16 steps"), "{err}");
 }
+
+#[test]
+fn what_is_refused_after_rows_were_written_leaves_no_directory() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let from = dir.path().join("from");
+    fs::create_dir(&from).expect("made");
+    // One class alone to train on; some is held out and written first.
+    let bad = |split| {
+        let rows = rows(split, 10).into_iter();
+        rows.filter(|row| row.label == Label::Class("bad".into()))
+            .collect()
+    };
+    written(
+        &from,
+        &[
+            (Split::HeldOut, bad(Split::HeldOut)),
+            (Split::Train, bad(Split::Train)),
+        ],
+    );
+    let steps = "steps: [{step: encode, method: ordinal}]";
+    let preparation: Preparation = serde_saphyr::from_str(steps).expect("steps");
+    let to = dir.path().join("to");
+    for _ in 0..2 {
+        let err = prepare(&from, &preparation, &to).expect_err("one class");
+        assert!(
+            err.to_string().contains("nothing is left to train on"),
+            "{err}"
+        );
+        assert!(!to.exists());
+    }
+}
