@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// What other domains would have stored of a version that was trained from the field.
-const ROWS: [&str; 16] = [
+const ROWS: [&str; 17] = [
     "INSERT INTO dataset (id, workspace, name, number, state, actor, at, asked) \
      VALUES (7, 'default', 'digits', 1, 1, 'user ben', 10, '{}')",
     "INSERT INTO dataset (id, workspace, name, number, state, actor, at, asked, base) \
@@ -41,6 +41,7 @@ const ROWS: [&str; 16] = [
      VALUES ('default', 'digits', 1, 'propose', 1, 'cem', 18, 'agree', '')",
     "INSERT INTO rollout_device (workspace, rollout, device) VALUES ('default', 9, 'meter-01')",
     "INSERT INTO account (name, hub_admin, enabled, login, factor_step, created_at) VALUES ('anna', FALSE, TRUE, 'password', 0, 1)",
+    "INSERT INTO membership (\"user\", workspace, role) VALUES ('anna', 'default', 'viewer')",
 ];
 
 const ROLLOUT: &str = "INSERT INTO rollout (workspace, id, slot, model, version, bundle, bundle_len, weights, selector, \
@@ -195,8 +196,16 @@ async fn what_is_not_there_is_said_so_and_nothing_of_another_workspace_is_told()
             "{told}"
         );
     }
+    assert_eq!(
+        of(&world, "person:anna", LineageWay::Both)
+            .await
+            .nodes
+            .len(),
+        1
+    );
     let other = name("other");
     for text in [
+        "person:anna",
         "version:digits/2",
         "dataset:digits@2",
         "run:abcd",
