@@ -245,7 +245,12 @@ async fn captures(
         Ok(version(row, "model", "version")?.map(|of| Neighbour { of, how }))
     };
     found
-        .add_found(look, (&versions, of()), NEIGHBOURS - DEVICES, predicted)
+        .add_found(
+            look,
+            (versions.as_str(), of()),
+            NEIGHBOURS - DEVICES,
+            predicted,
+        )
         .await?;
     let devices = format!(
         "SELECT c.device, COUNT(*) AS n {OF_DATASET} {THAT_DATASET} GROUP BY c.device ORDER BY n DESC, c.device"
@@ -255,7 +260,9 @@ async fn captures(
         let device = named(row, "device")?.map(LineageOf::Device);
         Ok(device.map(|of| Neighbour { of, how }))
     };
-    found.add_found(look, (&devices, of()), DEVICES, saw).await
+    found
+        .add_found(look, (devices.as_str(), of()), DEVICES, saw)
+        .await
 }
 
 async fn labels(
@@ -276,7 +283,7 @@ async fn labels(
         Ok(person.map(|of| Neighbour { of, how }))
     };
     found
-        .add_found(look, (&people, values), NEIGHBOURS, labelled)
+        .add_found(look, (people.as_str(), values), NEIGHBOURS, labelled)
         .await
 }
 
