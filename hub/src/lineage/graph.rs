@@ -66,7 +66,11 @@ impl Graph {
             return;
         };
         if let Some(place) = self.places.get(beside) {
-            self.nodes[*place].more += found.more;
+            let node = &mut self.nodes[*place];
+            node.more += found.more;
+            if self.direction == Direction::Back {
+                node.more_back += found.more;
+            }
         }
         for neighbour in found.list {
             let known = self.places.contains_key(&neighbour.of);
@@ -106,6 +110,7 @@ impl Graph {
             at: None,
             step,
             more: 0,
+            more_back: 0,
         });
     }
 
@@ -238,9 +243,14 @@ mod tests {
         let mut found = Neighbours::default();
         found.add(job(1), "led to");
         found.more = 480;
+        let mut before = to([2]);
+        before.more = 3;
         let mut graph = Graph::new(job(99));
+        graph.begin(Direction::Back);
+        graph.add(&job(99), before);
         graph.begin(Direction::Forward);
         graph.add(&job(99), found);
-        assert_eq!(graph.view().nodes[0].more, 480);
+        let asked = &graph.view().nodes[0];
+        assert_eq!((asked.more, asked.more_back), (483, 3));
     }
 }
