@@ -250,7 +250,8 @@ mod tests {
         graph.add(&job(99), before);
         graph.begin(Direction::Forward);
         graph.add(&job(99), found);
-        let asked = &graph.view().nodes[0];
+        let view = graph.view();
+        let asked = &view.nodes[0];
         assert_eq!((asked.more, asked.more_back), (483, 3));
     }
 }
