@@ -29,7 +29,7 @@ use tern_protocol::{
 use self::{file::Directory, frame::Frame, steps::Preparing};
 
 /// Values that are held at once: 1.6 GB of floats, and about as much again while a step is done.
-const VALUES: u64 = 400_000_000;
+pub(crate) const VALUES: u64 = 400_000_000;
 
 /// Why nothing was prepared.
 #[derive(Debug, thiserror::Error)]

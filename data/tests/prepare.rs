@@ -341,3 +341,31 @@ fn what_is_refused_after_rows_were_written_leaves_no_directory() {
         assert!(!to.exists());
     }
 }
+
+#[test]
+fn what_would_not_fit_is_refused_before_it_is_made() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let from = dir.path().join("from");
+    fs::create_dir(&from).expect("made");
+    // Each of 3,400 rare classes would get as many rows as the most frequent one has.
+    let many = rows(Split::Train, 43_400).into_iter().enumerate();
+    let many = many.map(|(n, row)| {
+        let class = if n < 40_000 {
+            "usual".into()
+        } else {
+            format!("c{n}")
+        };
+        Row {
+            label: Label::Class(class),
+            ..row
+        }
+    });
+    written(&from, &[(Split::Train, many.collect())]);
+    let steps = "steps: [{step: encode, method: ordinal}, {step: balance, method: over, seed: 1}]";
+    let preparation: Preparation = serde_saphyr::from_str(steps).expect("steps");
+    let err = prepare(&from, &preparation, &dir.path().join("to")).expect_err("too many");
+    assert!(
+        err.is_refusal() && err.to_string().contains("more than 400000000 values"),
+        "{err}"
+    );
+}
