@@ -77,6 +77,12 @@ pub(crate) fn make(dir: &Path) -> Result<(), PrepareError> {
     fs::create_dir(dir).map_err(io_error("making", dir))
 }
 
+/// Removes a directory that was made and is not to stay.
+pub(crate) fn unmake(dir: &Path) {
+    // What cannot be removed whoever made it sees: why nothing was prepared is what they are told.
+    let _ = fs::remove_dir_all(dir);
+}
+
 /// Writes a small file.
 pub(crate) fn put(path: &Path, bytes: &[u8]) -> Result<(), PrepareError> {
     let write = || -> io::Result<()> {

@@ -29,7 +29,7 @@ use tern_protocol::{
 use self::{file::Directory, frame::Frame, steps::Preparing};
 
 /// Values that are held at once: 1.6 GB of floats, and about as much again while a step is done.
-const VALUES: u64 = 400_000_000;
+pub(crate) const VALUES: u64 = 400_000_000;
 
 /// Why nothing was prepared.
 #[derive(Debug, thiserror::Error)]
@@ -115,7 +115,9 @@ pub fn prepare(from: &Path, preparation: &Preparation, to: &Path) -> Result<(), 
     }
     let done = preparing.finish()?;
     leads_there(manifest, &done.prepared(preparation), &done.input)?;
-    write(&directory, preparation, done, to)
+    file::make(to)?;
+    // What was not finished would be in the way of who tries again.
+    write(&directory, preparation, done, to).inspect_err(|_| file::unmake(to))
 }
 
 /// Values of a row.
@@ -183,7 +185,6 @@ fn write(
     let mut splits = DatasetSplits::default();
     let mut files = std::collections::BTreeMap::new();
     let mut counting = Counting::new(&done.input);
-    file::make(to)?;
     for split in Split::ALL {
         let rows = done.frame.rows(split, &done.input)?;
         if rows.is_empty() {

@@ -5,10 +5,11 @@ use std::{ffi::OsString, fs, io, path::PathBuf, process::ExitCode};
 use tern_data::PrepareError;
 use tern_protocol::rest::{PREPARATION_STEPS, Preparation};
 
-const USAGE: &str = "usage: tern-data prepare --from DIR --steps FILE --to DIR
+const USAGE: &str = "usage: tern-data prepare --from DIR --steps FILE --to DIR [--attended]
 
 DIR holds dataset.json and its Parquet files, as `tern dataset get` writes them.
-FILE declares the steps, YAML or JSON. The other directory is made.";
+FILE declares the steps, YAML or JSON. The other directory is made.
+With --attended it ends when standard input does: with whoever started it.";
 
 /// Longest declaration, in bytes.
 const STEPS: u64 = 1024 * 1024;
@@ -19,6 +20,9 @@ fn main() -> ExitCode {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
+    if order.attended {
+        end_with_input();
+    }
     match order.carry_out() {
         Ok(()) => ExitCode::SUCCESS,
         Err(err) => {
@@ -35,15 +39,29 @@ fn main() -> ExitCode {
     }
 }
 
+/// Whoever started this may be killed, and then nobody waits for what comes of it.
+fn end_with_input() {
+    std::thread::spawn(|| {
+        // An input that cannot be read is nobody either.
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        std::process::exit(2);
+    });
+}
+
 struct Order {
     from: PathBuf,
     steps: PathBuf,
     to: PathBuf,
+    attended: bool,
 }
 
 impl Order {
     fn parse(args: &[OsString]) -> Option<Self> {
         let (command, options) = args.split_first()?;
+        let (attended, options) = match options.split_last() {
+            Some((last, rest)) if last == "--attended" => (true, rest),
+            _ => (false, options),
+        };
         if command != "prepare" || options.len() != 6 {
             return None;
         }
@@ -55,6 +73,7 @@ impl Order {
             from: of("--from")?,
             steps: of("--steps")?,
             to: of("--to")?,
+            attended,
         })
     }
 

@@ -310,3 +310,62 @@ fn what_cannot_be_done_is_refused_by_step() {
     let err = done(&steps).err().expect("is refused");
     assert!(err.to_string().contains("at most 16 steps"), "{err}");
 }
+
+#[test]
+fn what_is_refused_after_rows_were_written_leaves_no_directory() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let from = dir.path().join("from");
+    fs::create_dir(&from).expect("made");
+    // One class alone to train on; some is held out and written first.
+    let bad = |split| {
+        let rows = rows(split, 10).into_iter();
+        rows.filter(|row| row.label == Label::Class("bad".into()))
+            .collect()
+    };
+    written(
+        &from,
+        &[
+            (Split::HeldOut, bad(Split::HeldOut)),
+            (Split::Train, bad(Split::Train)),
+        ],
+    );
+    let steps = "steps: [{step: encode, method: ordinal}]";
+    let preparation: Preparation = serde_saphyr::from_str(steps).expect("steps");
+    let to = dir.path().join("to");
+    for _ in 0..2 {
+        let err = prepare(&from, &preparation, &to).expect_err("one class");
+        assert!(
+            err.to_string().contains("nothing is left to train on"),
+            "{err}"
+        );
+        assert!(!to.exists());
+    }
+}
+
+#[test]
+fn what_would_not_fit_is_refused_before_it_is_made() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let from = dir.path().join("from");
+    fs::create_dir(&from).expect("made");
+    // Each of 3,400 rare classes would get as many rows as the most frequent one has.
+    let many = rows(Split::Train, 43_400).into_iter().enumerate();
+    let many = many.map(|(n, row)| {
+        let class = if n < 40_000 {
+            "usual".into()
+        } else {
+            format!("c{n}")
+        };
+        Row {
+            label: Label::Class(class),
+            ..row
+        }
+    });
+    written(&from, &[(Split::Train, many.collect())]);
+    let steps = "steps: [{step: encode, method: ordinal}, {step: balance, method: over, seed: 1}]";
+    let preparation: Preparation = serde_saphyr::from_str(steps).expect("steps");
+    let err = prepare(&from, &preparation, &dir.path().join("to")).expect_err("too many");
+    assert!(
+        err.is_refusal() && err.to_string().contains("more than 400000000 values"),
+        "{err}"
+    );
+}

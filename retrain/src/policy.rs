@@ -352,4 +352,15 @@ impl Policy {
         }
         all
     }
+
+    /// Who says what to do if it cannot be told which is better: one of those who decide on registration; anyone if nobody
+    /// is named.
+    pub fn approval_if_unclear(&self) -> Approval {
+        let named = self.approvals_before(Before::Registration);
+        Approval {
+            before: Before::Registration,
+            people: 1,
+            of: named.into_iter().flat_map(|one| one.of).collect(),
+        }
+    }
 }

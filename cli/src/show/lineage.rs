@@ -89,7 +89,13 @@ impl Tree<'_> {
                 self.branch(there, back, depth + 1, told, text);
             }
         }
-        let more = self.node(of).map_or(0, |node| node.more);
+        let more = self.node(of).map_or(0, |node| {
+            if back {
+                node.more_back
+            } else {
+                node.more.saturating_sub(node.more_back)
+            }
+        });
         if more > 0 && told.len() > 1 {
             let _ = writeln!(text, "{indent}and {more} more");
         }
@@ -115,6 +121,7 @@ mod tests {
             at: None,
             step,
             more: u64::from(step == 0) * 7,
+            more_back: u64::from(step == 0) * 3,
         };
         let edge = |from: &str, to: &str, how: &str| LineageEdge {
             from: of(from),
@@ -139,8 +146,8 @@ mod tests {
         };
         let text = lineage(&view, LineageWay::Both, WallTime(0));
         let want = "version:digits/2  (known)\ncomes from\n  run:ab  (known): trained it\n    dataset:digits@1  (known): \
-                    was read by it\n  dataset:digits@1, as above: it was trained on\n  and 7 more\nled to\n  rollout:4  \
-                    (known): rolled it out\n  and 7 more\n";
+                    was read by it\n  dataset:digits@1, as above: it was trained on\n  and 3 more\nled to\n  rollout:4  \
+                    (known): rolled it out\n  and 4 more\n";
         assert_eq!(text, want);
         let alone = LineageView {
             nodes: vec![node("job:1", 0)],

@@ -17,9 +17,6 @@ use crate::frame::{AT, DEVICE, PLACE, TRAIN, feature};
 /// Rows before that a window looks at.
 const WINDOW: u32 = 64;
 
-/// Columns after a step, at most.
-const COLUMNS: usize = 4_096;
-
 impl Preparing {
     /// Numbers of each column, found in the rows to train on: one row of expressions a column.
     pub(super) fn fit(
@@ -191,6 +188,13 @@ impl Preparing {
     ) -> Result<Said, StepError> {
         let places = self.places(named, ColumnKind::Category)?;
         let names = self.names(&places);
+        if method == EncodeMethod::OneHot {
+            let of_places = places
+                .iter()
+                .map(|place| self.columns[*place].categories.len());
+            let columns = self.columns.len() - places.len() + of_places.sum::<usize>();
+            self.must_be_narrow(columns)?;
+        }
         let before = std::mem::take(&mut self.columns);
         let (mut sizes, mut columns, mut all) = (Vec::new(), Vec::new(), Vec::new());
         for (place, column) in before.iter().enumerate() {
@@ -268,12 +272,6 @@ impl Preparing {
 
     /// Takes these columns of features instead of those that there are.
     fn replace(&mut self, all: Vec<polars::prelude::Column>) -> Result<(), StepError> {
-        if all.len() > COLUMNS {
-            return unfit(format!(
-                "it makes {} columns, the limit is {COLUMNS}",
-                all.len()
-            ));
-        }
         let mut columns: Vec<polars::prelude::Column> = all
             .into_iter()
             .enumerate()
@@ -318,6 +316,8 @@ impl Preparing {
             return unfit("a row has no device, so nothing is known of what came before it");
         }
         let places = self.places(named, ColumnKind::Number)?;
+        let made = places.len() * (lags.len() + means.len());
+        self.must_be_narrow(self.columns.len() + made)?;
         let sorted = self
             .frame
             .lazy()

@@ -16,9 +16,12 @@ use tern_protocol::{
 };
 
 use super::{
-    PrepareError,
+    PrepareError, VALUES,
     frame::{Frame, feature},
 };
+
+/// Columns after a step, at most.
+const COLUMNS: usize = 4_096;
 
 /// Why a step cannot be done.
 pub(crate) enum StepError {
@@ -186,6 +189,26 @@ impl Preparing {
             pre: self.pre,
             done: self.done,
         })
+    }
+
+    /// Refuses more columns than there may be, before they are made.
+    fn must_be_narrow(&self, columns: usize) -> Result<(), StepError> {
+        if columns > COLUMNS {
+            return unfit(format!(
+                "it makes {columns} columns, the limit is {COLUMNS}"
+            ));
+        }
+        Self::must_fit(self.frame.data.height(), columns)
+    }
+
+    /// Refuses more values than are held at once, before they are made.
+    fn must_fit(rows: usize, columns: usize) -> Result<(), StepError> {
+        if (rows as u64).saturating_mul(columns as u64) > VALUES {
+            return unfit(format!(
+                "it makes {rows} rows of {columns} columns, which are more than {VALUES} values"
+            ));
+        }
+        Ok(())
     }
 
     /// The places of columns that are named, or of all of a kind.

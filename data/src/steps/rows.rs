@@ -176,6 +176,8 @@ impl Preparing {
         let Some(wanted) = wanted else {
             return unfit("there is no row to train on");
         };
+        let rows = wanted.saturating_mul(of.len()).saturating_add(others.len());
+        Self::must_fit(rows, self.columns.len())?;
         let mut dice = Dice(seed);
         let mut chosen = others;
         for rows in of.values() {

@@ -23,7 +23,7 @@ use crate::{
     access::audit::{self, Actor, Deed},
     app::App,
     garbage,
-    store::{StoreError, parsed},
+    store::{StoreError, parsed, to_json},
 };
 
 /// Versions of one workspace that may wait to be made.
@@ -113,9 +113,7 @@ pub async fn begin(
         RUNNING.into(),
         by.name.as_str().into(),
         now.0.into(),
-        serde_json::to_string(&order)
-            .expect("REST types are always JSON")
-            .into(),
+        to_json(&order).into(),
         model.map(|model| model.to_string()).into(),
         base.as_ref().map(Stored::key).into(),
     ];

@@ -1,22 +1,30 @@
 //! What sets two versions apart, row by row.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     hash::{BuildHasher as _, RandomState},
 };
 
-use tern_protocol::rest::{ClassChange, DatasetDiff, DatasetPick, Split, SplitCounts};
+use tern_protocol::{
+    id::WorkspaceId,
+    rest::{ClassChange, DatasetDiff, DatasetPick, Split, SplitCounts},
+};
+use tokio::sync::Semaphore;
 
 use super::{DatasetError, look, make::schema_differs};
 use crate::app::App;
 
-/// Compares two versions. Memory holds some bytes for each row of the one.
+/// Comparisons at once; others wait. Of two million rows each holds about a hundred megabytes.
+static TURNS: Semaphore = Semaphore::const_new(2);
+
+/// Compares two versions. Memory holds some bytes for each row of both.
 pub async fn diff(
     app: &App,
-    workspace: &tern_protocol::id::WorkspaceId,
+    workspace: &WorkspaceId,
     from: &DatasetPick,
     to: &DatasetPick,
 ) -> Result<DatasetDiff, DatasetError> {
+    let _turn = TURNS.acquire().await.expect("it is never closed");
     let one = look::find(app, workspace, from).await?;
     let other = look::find(app, workspace, to).await?;
     let schema = schema_differs(
@@ -43,7 +51,7 @@ pub async fn diff(
         }
     }
     let (mut added, mut common, mut relabelled) = (SplitCounts::default(), 0, 0);
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     for split in Split::ALL {
         let mut some = look::rows_of(app, &other, split).await?;
         while let Some(some) = some.recv().await {

@@ -38,19 +38,21 @@ impl Desk {
         }
     }
 
-    /// An empty directory that nobody but the hub reads.
+    /// An empty directory that nobody but the hub reads, and that had never this name before: a program that a hub which
+    /// was killed started may still write where it was told to.
     pub(super) fn scratch(&self, id: DatasetId) -> Result<Scratch, DatasetError> {
-        let dir = self.scratch.join(id.to_string());
-        let made = || {
-            if dir.exists() {
-                fs::remove_dir_all(&dir)?;
-            }
+        let mut random = [0; 8];
+        let made = getrandom::fill(&mut random).map_err(|err| io::Error::other(err.to_string()));
+        let dir = self
+            .scratch
+            .join(format!("{id}-{:016x}", u64::from_le_bytes(random)));
+        let made = made.and_then(|()| {
             fs::DirBuilder::new()
                 .recursive(true)
                 .mode(0o700)
                 .create(&dir)
-        };
-        made().map_err(DatasetError::io("making a directory for a dataset"))?;
+        });
+        made.map_err(DatasetError::io("making a directory for a dataset"))?;
         Ok(Scratch(dir))
     }
 
@@ -77,5 +79,26 @@ impl Drop for Scratch {
         if let Err(err) = fs::remove_dir_all(&self.0) {
             tracing::warn!(%err, dir = %self.0.display(), "rows of a dataset were left behind");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_hubs_write_to_one_directory_and_what_is_left_is_swept() {
+        let data = tempfile::tempdir().expect("a directory");
+        let desk = || Desk::new(data.path(), Vec::new());
+        let before = desk().scratch(DatasetId(7)).expect("made");
+        let after = desk().scratch(DatasetId(7)).expect("made");
+        assert_ne!(before.path(), after.path());
+        drop(after);
+        assert!(before.path().is_dir());
+        // As if the hub had been killed.
+        let left = before.path().to_owned();
+        std::mem::forget(before);
+        desk().sweep();
+        assert!(!left.exists());
     }
 }

@@ -2,6 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use tern_dataset::{Rows, elements};
+use tern_protocol::{
+    digest::Digest,
+    id::{DatasetId, DatasetName, WorkspaceId},
+    rest::{
+        ColumnKind, DatasetDetail, DatasetInput, DatasetManifest, DatasetPick, DatasetRow,
+        DatasetState, DatasetView, Page, Split,
+    },
+    time::WallTime,
+};
+
 pub use super::stored::Stored as Found;
 use super::{
     Cell, DatasetError, Input, Row, SQL,
@@ -12,16 +23,6 @@ use super::{
 use crate::{
     app::App,
     store::{StoreError, parsed},
-};
-use tern_dataset::{Rows, elements};
-use tern_protocol::{
-    digest::Digest,
-    id::{DatasetId, DatasetName, WorkspaceId},
-    rest::{
-        ColumnKind, DatasetDetail, DatasetInput, DatasetManifest, DatasetPick, DatasetRow,
-        DatasetState, DatasetView, Page, Split,
-    },
-    time::WallTime,
 };
 
 /// Versions on one page.

@@ -9,7 +9,7 @@ use tern_protocol::{
 };
 
 use super::{DatasetError, SQL};
-use crate::store::{StoreError, parsed};
+use crate::store::{StoreError, json, parsed};
 
 pub(super) const RUNNING: i64 = 0;
 pub(super) const DONE: i64 = 1;
@@ -48,13 +48,6 @@ pub(super) const fn key(id: DatasetId) -> i64 {
 /// What [`read`] reads, before ` WHERE`.
 pub(super) const SELECT: &str = "SELECT id, workspace, name, number, key, state, actor, at, finished, asked, model, base, \
     reason, again, counted, digest, bytes, withdrawn, withdrawn_why FROM dataset";
-
-fn json<T: serde::de::DeserializeOwned>(what: &'static str, text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|err| StoreError::Value {
-        what,
-        value: err.to_string(),
-    })
-}
 
 /// A version from its row.
 pub(super) fn read(row: &QueryResult) -> Result<Stored, StoreError> {

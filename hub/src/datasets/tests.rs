@@ -647,7 +647,12 @@ async fn what_is_cut_off_is_made_again_and_what_is_stopped_leaves_nothing() {
     assert_eq!(removed.expect("removes").state, DatasetState::Removed);
     let next = labelled.build("digits", |_| {}).await;
     assert_eq!(next.number, 3);
-    let known = stored::all(app.store.read(), "number = $1", [1.into()]).await;
+    let known = stored::all(
+        app.store.read(),
+        "name = 'digits' AND number = $1",
+        [1.into()],
+    )
+    .await;
     assert_eq!(known.expect("reads").len(), 1);
 }
 

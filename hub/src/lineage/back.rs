@@ -1,12 +1,12 @@
 //! What one thing comes from.
 
-use sea_orm::Value;
+use sea_orm::{QueryResult, Value};
 use tern_protocol::{
     id::{DeviceId, ModelName, ModelVersion, PredictionId, UserName},
     rest::{LineageOf, Transcoded},
 };
 
-use super::{Look, NEIGHBOURS, Neighbours, column, count, named, version};
+use super::{DEVICES, Look, NEIGHBOURS, Neighbour, Neighbours, column, count, named, version};
 use crate::store::{StoreError, raw};
 
 /// Of this.
@@ -177,7 +177,7 @@ async fn job(look: Look<'_>, id: u64, found: &mut Neighbours) -> Result<(), Stor
 }
 
 /// A version of a dataset as two columns.
-pub(super) fn named_dataset(row: &sea_orm::QueryResult) -> Result<LineageOf, StoreError> {
+pub(super) fn named_dataset(row: &QueryResult) -> Result<LineageOf, StoreError> {
     Ok(LineageOf::Dataset(
         column(row, "name")?,
         count(row, "number")?,
@@ -235,37 +235,34 @@ async fn captures(
     number: u64,
     found: &mut Neighbours,
 ) -> Result<(), StoreError> {
-    let of = || -> [Value; 2] { [name.into(), raw::number(number)] };
+    let of = || -> Vec<Value> { vec![name.into(), raw::number(number)] };
     let versions = format!(
         "SELECT l.model, l.version, COUNT(*) AS n {OF_DATASET} {THEIR_LABELS} {THAT_DATASET} \
-         GROUP BY l.model, l.version ORDER BY n DESC LIMIT 21"
+         GROUP BY l.model, l.version ORDER BY n DESC, l.model, l.version"
     );
-    for row in look.rows(&versions, of()).await?.iter().take(NEIGHBOURS) {
-        if let Some(version) = version(row, "model", "version")? {
-            found.add(
-                version,
-                format!("made {} of the predictions", count(row, "n")?),
-            );
-        }
-    }
+    let predicted = |row: &QueryResult| {
+        let how = format!("made {} of the predictions", count(row, "n")?);
+        Ok(version(row, "model", "version")?.map(|of| Neighbour { of, how }))
+    };
+    found
+        .add_found(
+            look,
+            (versions.as_str(), of()),
+            NEIGHBOURS - DEVICES,
+            predicted,
+        )
+        .await?;
     let devices = format!(
-        "SELECT c.device, COUNT(*) AS n {OF_DATASET} {THAT_DATASET} GROUP BY c.device ORDER BY n DESC, c.device LIMIT 6"
+        "SELECT c.device, COUNT(*) AS n {OF_DATASET} {THAT_DATASET} GROUP BY c.device ORDER BY n DESC, c.device"
     );
-    let devices = look.rows(&devices, of()).await?;
-    for row in devices.iter().take(5) {
-        if let Some(device) = named(row, "device")? {
-            found.add(
-                LineageOf::Device(device),
-                format!("saw {} of them", count(row, "n")?),
-            );
-        }
-    }
-    if devices.len() > 5 {
-        let all = format!("SELECT COUNT(DISTINCT c.device) AS n {OF_DATASET} {THAT_DATASET}");
-        let all = look.row(&all, of()).await?;
-        found.more += all.map_or(Ok(0), |row| count(&row, "n"))?.saturating_sub(5);
-    }
-    Ok(())
+    let saw = |row: &QueryResult| {
+        let how = format!("saw {} of them", count(row, "n")?);
+        let device = named(row, "device")?.map(LineageOf::Device);
+        Ok(device.map(|of| Neighbour { of, how }))
+    };
+    found
+        .add_found(look, (devices.as_str(), of()), DEVICES, saw)
+        .await
 }
 
 async fn labels(
@@ -277,20 +274,17 @@ async fn labels(
     let people = format!(
         "SELECT l.labeller, COUNT(*) AS n {OF_DATASET} JOIN verdict l ON l.workspace = d.workspace \
          AND l.device = c.device AND l.boot = c.boot AND l.number = c.number {THAT_DATASET} \
-         GROUP BY l.labeller ORDER BY n DESC, l.labeller LIMIT 21"
+         GROUP BY l.labeller ORDER BY n DESC, l.labeller"
     );
-    let values = [name.into(), raw::number(number)];
-    let people = look.rows(&people, values).await?;
-    for row in people.iter().take(NEIGHBOURS) {
-        if let Some(person) = named(row, "labeller")? {
-            found.add(
-                LineageOf::Person(person),
-                format!("labelled {}", count(row, "n")?),
-            );
-        }
-    }
-    found.more += people.len().saturating_sub(NEIGHBOURS) as u64;
-    Ok(())
+    let values = vec![name.into(), raw::number(number)];
+    let labelled = |row: &QueryResult| {
+        let how = format!("labelled {}", count(row, "n")?);
+        let person = named(row, "labeller")?.map(LineageOf::Person);
+        Ok(person.map(|of| Neighbour { of, how }))
+    };
+    found
+        .add_found(look, (people.as_str(), values), NEIGHBOURS, labelled)
+        .await
 }
 
 async fn round(

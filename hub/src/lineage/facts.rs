@@ -73,7 +73,8 @@ pub(super) async fn is_known(look: Look<'_>, of: &LineageOf) -> Result<bool, Sto
             look.row(select, [digest.as_str().into()]).await?.is_some()
         }
         LineageOf::Person(name) => {
-            let select = "SELECT name FROM account WHERE name = $2 AND $1 <> ''";
+            let select = "SELECT a.name FROM account a WHERE a.name = $2 AND (a.hub_admin OR EXISTS \
+                          (SELECT 1 FROM membership m WHERE m.\"user\" = a.name AND m.workspace = $1))";
             look.row(select, [name.as_str().into()]).await?.is_some()
         }
         LineageOf::Captures(name, number) | LineageOf::Labels(name, number) => {

@@ -6,7 +6,9 @@ use tern_protocol::{
     rest::LineageOf,
 };
 
-use super::{Look, NEIGHBOURS, Neighbours, back::named_dataset, column, count, named, version};
+use super::{
+    DEVICES, Look, NEIGHBOURS, Neighbours, back::named_dataset, column, count, named, told, version,
+};
 use crate::store::{StoreError, raw};
 
 /// Of this.
@@ -38,9 +40,15 @@ async fn prediction(
 ) -> Result<(), StoreError> {
     let select = "SELECT d.name, d.number FROM dataset_capture c JOIN dataset d ON d.id = c.dataset \
                   WHERE c.workspace = $1 AND c.device = $2 AND c.boot = $3 AND c.number = $4 ORDER BY d.id";
-    let values = super::facts::key(device, id);
-    let rows = look.rows(select, values).await?;
-    found.add_rows(&rows, named_dataset, "is in it")
+    let values = super::facts::key(device, id).to_vec();
+    let named = told("is in it", a_dataset);
+    found
+        .add_found(look, (select, values), NEIGHBOURS, named)
+        .await
+}
+
+fn a_dataset(row: &QueryResult) -> Result<Option<LineageOf>, StoreError> {
+    named_dataset(row).map(Some)
 }
 
 async fn of_version(
@@ -49,38 +57,23 @@ async fn of_version(
     number: ModelVersion,
     found: &mut Neighbours,
 ) -> Result<(), StoreError> {
-    let of = || [model.as_str().into(), i64::from(number.get()).into()];
+    let of = || vec![model.as_str().into(), i64::from(number.get()).into()];
     let rollouts = "SELECT id FROM rollout WHERE workspace = $1 AND model = $2 AND version = $3 ORDER BY id DESC";
-    let rows = look.rows(rollouts, of()).await?;
-    let rollout = |row: &QueryResult| Ok(LineageOf::Rollout(count(row, "id")?));
-    found.add_rows(&rows, rollout, "rolled it out")?;
+    let rollout = |row: &QueryResult| Ok(Some(LineageOf::Rollout(count(row, "id")?)));
+    let rollout = told("rolled it out", rollout);
+    found
+        .add_found(look, (rollouts, of()), NEIGHBOURS, rollout)
+        .await?;
     let serving = "SELECT device FROM slot WHERE workspace = $1 AND serving_model = $2 AND serving_version = $3 \
                    ORDER BY device";
-    devices(look, serving, of().into(), "serves it now", found).await
+    let device = told("serves it now", a_device);
+    found
+        .add_found(look, (serving, of()), DEVICES, device)
+        .await
 }
 
-/// Devices that a query names, some of them, and how many there are.
-async fn devices(
-    look: Look<'_>,
-    select: &str,
-    values: Vec<Value>,
-    how: &str,
-    found: &mut Neighbours,
-) -> Result<(), StoreError> {
-    let some = format!("{select} LIMIT 5");
-    let mut listed = 0;
-    for row in look.rows(&some, values.clone()).await? {
-        if let Some(device) = named(&row, "device")? {
-            listed += 1;
-            found.add(LineageOf::Device(device), how);
-        }
-    }
-    let all = format!("SELECT COUNT(*) AS n FROM ({select}) AS found");
-    let all = look.row(&all, values).await?;
-    found.more += all
-        .map_or(Ok(0), |row| count(&row, "n"))?
-        .saturating_sub(listed);
-    Ok(())
+fn a_device(row: &QueryResult) -> Result<Option<LineageOf>, StoreError> {
+    Ok(named(row, "device")?.map(LineageOf::Device))
 }
 
 async fn run(look: Look<'_>, id: &str, found: &mut Neighbours) -> Result<(), StoreError> {
@@ -109,22 +102,24 @@ async fn job(look: Look<'_>, id: u64, found: &mut Neighbours) -> Result<(), Stor
         found.add(LineageOf::Run(column(&row, "run")?), "was tracked as");
     }
     let again = "SELECT id FROM job WHERE workspace = $1 AND again_of = $2 ORDER BY id";
-    for row in look.rows(again, [raw::number(id)]).await? {
-        found.add(LineageOf::Job(count(&row, "id")?), "was run again");
-    }
-    Ok(())
+    let job = |row: &QueryResult| Ok(Some(LineageOf::Job(count(row, "id")?)));
+    let again = (again, vec![raw::number(id)]);
+    found
+        .add_found(look, again, NEIGHBOURS, told("was run again", job))
+        .await
 }
 
-fn a_run(row: &QueryResult) -> Result<LineageOf, StoreError> {
-    Ok(LineageOf::Run(column(row, "run_id")?))
+fn a_run(row: &QueryResult) -> Result<Option<LineageOf>, StoreError> {
+    Ok(Some(LineageOf::Run(column(row, "run_id")?)))
 }
 
 async fn code(look: Look<'_>, digest: &str, found: &mut Neighbours) -> Result<(), StoreError> {
     let select = "SELECT r.run_id FROM tracking_tag t JOIN tracking_run r ON r.id = t.run WHERE r.workspace = $1 \
-                  AND t.key IN ('tern.code', 'mlflow.source.git.commit') AND t.value = $2 ORDER BY r.id DESC LIMIT 200";
-    let rows = look.rows(select, [digest.into()]).await?;
-    found.add_rows(&rows, a_run, "was run")?;
-    Ok(())
+                  AND t.key IN ('tern.code', 'mlflow.source.git.commit') AND t.value = $2 ORDER BY r.id DESC";
+    let runs = (select, vec![digest.into()]);
+    found
+        .add_found(look, runs, NEIGHBOURS, told("was run", a_run))
+        .await
 }
 
 async fn dataset(
@@ -133,25 +128,29 @@ async fn dataset(
     number: u64,
     found: &mut Neighbours,
 ) -> Result<(), StoreError> {
-    let of = || -> [Value; 2] { [name.into(), raw::number(number)] };
+    let of = || -> Vec<Value> { vec![name.into(), raw::number(number)] };
     let trained = "SELECT v.model, v.version FROM dataset d JOIN version_dataset v ON v.dataset = d.id \
                    WHERE d.workspace = $1 AND d.name = $2 AND d.number = $3 ORDER BY v.model, v.version";
-    let rows = look.rows(trained, of()).await?;
-    for row in rows.iter().take(NEIGHBOURS) {
-        if let Some(version) = version(row, "model", "version")? {
-            found.add(version, "was trained on it");
-        }
-    }
-    found.more += rows.len().saturating_sub(NEIGHBOURS) as u64;
+    let model = |row: &QueryResult| version(row, "model", "version");
+    let model = told("was trained on it", model);
+    found
+        .add_found(look, (trained, of()), NEIGHBOURS, model)
+        .await?;
     let made = "SELECT n.name, n.number FROM dataset d JOIN dataset n ON n.base = d.id WHERE d.workspace = $1 \
                 AND d.name = $2 AND d.number = $3 ORDER BY n.id";
-    let rows = look.rows(made, of()).await?;
-    found.add_rows(&rows, named_dataset, "was made of it")?;
+    let other = told("was made of it", a_dataset);
+    found
+        .add_found(look, (made, of()), NEIGHBOURS, other)
+        .await?;
+    // Whoever asked for the job named it in one of two ways.
     let runs = "SELECT r.run_id FROM tracking_tag t JOIN tracking_run r ON r.id = t.run WHERE r.workspace = $1 \
-                AND t.key = 'tern.dataset' AND t.value = $2 ORDER BY r.id DESC LIMIT 200";
-    let rows = look.rows(runs, [format!("{name}@{number}").into()]).await?;
-    found.add_rows(&rows, a_run, "read it")?;
-    Ok(())
+                AND t.key = 'tern.dataset' AND t.value IN ($4, (SELECT CAST(d.id AS TEXT) FROM dataset d \
+                WHERE d.workspace = $1 AND d.name = $2 AND d.number = $3)) ORDER BY r.id DESC";
+    let title = format!("{name}@{number}").into();
+    let values = of().into_iter().chain([title]).collect();
+    found
+        .add_found(look, (runs, values), NEIGHBOURS, told("read it", a_run))
+        .await
 }
 
 async fn round(
@@ -193,7 +192,10 @@ async fn round(
 async fn rollout(look: Look<'_>, id: u64, found: &mut Neighbours) -> Result<(), StoreError> {
     let select =
         "SELECT device FROM rollout_device WHERE workspace = $1 AND rollout = $2 ORDER BY device";
-    devices(look, select, vec![raw::number(id)], "got it", found).await
+    let reached = (select, vec![raw::number(id)]);
+    found
+        .add_found(look, reached, DEVICES, told("got it", a_device))
+        .await
 }
 
 async fn device_of(
@@ -203,6 +205,9 @@ async fn device_of(
 ) -> Result<(), StoreError> {
     let select = "SELECT d.name, d.number FROM dataset d WHERE d.workspace = $1 AND d.id IN \
                   (SELECT DISTINCT dataset FROM dataset_capture WHERE workspace = $1 AND device = $2) ORDER BY d.id";
-    let rows = look.rows(select, [device.as_str().into()]).await?;
-    found.add_rows(&rows, named_dataset, "has captures of it")
+    let values = vec![device.as_str().into()];
+    let named = told("has captures of it", a_dataset);
+    found
+        .add_found(look, (select, values), NEIGHBOURS, named)
+        .await
 }

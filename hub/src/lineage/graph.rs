@@ -66,7 +66,11 @@ impl Graph {
             return;
         };
         if let Some(place) = self.places.get(beside) {
-            self.nodes[*place].more += found.more;
+            let node = &mut self.nodes[*place];
+            node.more += found.more;
+            if self.direction == Direction::Back {
+                node.more_back += found.more;
+            }
         }
         for neighbour in found.list {
             let known = self.places.contains_key(&neighbour.of);
@@ -106,6 +110,7 @@ impl Graph {
             at: None,
             step,
             more: 0,
+            more_back: 0,
         });
     }
 
@@ -223,13 +228,30 @@ mod tests {
     }
 
     #[test]
+    fn of_one_thing_so_many_are_listed_and_the_rest_is_counted_once() {
+        let mut found = to(0..30);
+        assert_eq!((found.list.len(), found.more), (20, 10));
+        // Listed, counted, and new.
+        for id in [3, 25, 40] {
+            found.add(job(id), "led to");
+        }
+        assert_eq!((found.list.len(), found.more), (20, 11));
+    }
+
+    #[test]
     fn what_is_not_listed_is_counted() {
         let mut found = Neighbours::default();
         found.add(job(1), "led to");
         found.more = 480;
+        let mut before = to([2]);
+        before.more = 3;
         let mut graph = Graph::new(job(99));
+        graph.begin(Direction::Back);
+        graph.add(&job(99), before);
         graph.begin(Direction::Forward);
         graph.add(&job(99), found);
-        assert_eq!(graph.view().nodes[0].more, 480);
+        let view = graph.view();
+        let asked = &view.nodes[0];
+        assert_eq!((asked.more, asked.more_back), (483, 3));
     }
 }

@@ -15,6 +15,8 @@ pub mod schema;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use sea_orm::{DatabaseConnection, QueryResult, TryGetable, Value};
 use tern_protocol::{
     id::WorkspaceId,
@@ -28,6 +30,9 @@ const SQL: Statements = Statements::of("reading where things come from");
 
 /// Neighbours of one thing that are listed.
 const NEIGHBOURS: usize = 20;
+
+/// Devices among them, of which there are many that tell nothing else.
+const DEVICES: usize = 5;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -51,30 +56,61 @@ struct Neighbour {
 #[derive(Debug, Default)]
 struct Neighbours {
     list: Vec<Neighbour>,
+    /// What was found and is not listed, each counted once.
+    left: BTreeSet<LineageOf>,
     more: u64,
 }
 
 impl Neighbours {
+    /// Adds one, unless as many as are listed are there: then it is counted.
     fn add(&mut self, of: LineageOf, how: impl Into<String>) {
-        let how = how.into();
         if self.list.iter().any(|one| one.of == of) {
             return;
         }
-        self.list.push(Neighbour { of, how });
+        if self.list.len() < NEIGHBOURS {
+            let how = how.into();
+            self.list.push(Neighbour { of, how });
+        } else if self.left.insert(of) {
+            self.more += 1;
+        }
     }
 
-    /// Adds what rows name, as many as are listed, and counts the rest.
-    fn add_rows(
+    /// Adds the first that a query names, so many at most, and counts the rest.
+    async fn add_found(
         &mut self,
-        rows: &[QueryResult],
-        named: impl Fn(&QueryResult) -> Result<LineageOf, StoreError>,
-        how: &str,
+        look: Look<'_>,
+        (select, values): (&str, Vec<Value>),
+        most: usize,
+        named: impl Fn(&QueryResult) -> Result<Option<Neighbour>, StoreError>,
     ) -> Result<(), StoreError> {
-        for row in rows.iter().take(NEIGHBOURS) {
-            self.add(named(row)?, how);
+        let first = format!("{select} LIMIT {most}");
+        let rows = look.rows(&first, values.clone()).await?;
+        for row in &rows {
+            if let Some(Neighbour { of, how }) = named(row)? {
+                self.add(of, how);
+            }
         }
-        self.more += rows.len().saturating_sub(NEIGHBOURS) as u64;
+        if rows.len() == most {
+            let all = format!("SELECT COUNT(*) AS n FROM ({select}) AS found");
+            let all = look.row(&all, values).await?;
+            let all = all.map_or(Ok(0), |row| count(&row, "n"))?;
+            self.more += all.saturating_sub(rows.len() as u64);
+        }
         Ok(())
+    }
+}
+
+/// What a row names, and that it led there in these words.
+fn told(
+    how: &str,
+    named: impl Fn(&QueryResult) -> Result<Option<LineageOf>, StoreError>,
+) -> impl Fn(&QueryResult) -> Result<Option<Neighbour>, StoreError> {
+    move |row| {
+        let of = named(row)?;
+        Ok(of.map(|of| Neighbour {
+            of,
+            how: how.to_owned(),
+        }))
     }
 }
 

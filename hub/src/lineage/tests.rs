@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// What other domains would have stored of a version that was trained from the field.
-const ROWS: [&str; 15] = [
+const ROWS: [&str; 17] = [
     "INSERT INTO dataset (id, workspace, name, number, state, actor, at, asked) \
      VALUES (7, 'default', 'digits', 1, 1, 'user ben', 10, '{}')",
     "INSERT INTO dataset (id, workspace, name, number, state, actor, at, asked, base) \
@@ -27,6 +27,7 @@ const ROWS: [&str; 15] = [
     "INSERT INTO tracking_run (id, run_id, workspace, experiment, name, user_id, status, start_time, stage, \
      deleted_with, artifact_uri) VALUES (3, 'abcd', 'default', 0, 'brisk-tern', 'anna', 'FINISHED', 31, 'active', FALSE, '')",
     "INSERT INTO tracking_tag (run, key, value) VALUES (3, 'tern.code', 'sha256:ab12')",
+    "INSERT INTO tracking_tag (run, key, value) VALUES (3, 'tern.dataset', '8')",
     "INSERT INTO job_attempt (job, number, compute, given, phase, taken, gpus, core_millis, peak_memory, log, log_bytes, \
      log_head, left_out, trouble, run, experiment, run_open) VALUES (5, 1, 'local', 30, 'over', TRUE, '', 61000, 0, '', \
      0, 0, FALSE, '', 'abcd', 0, FALSE)",
@@ -40,6 +41,7 @@ const ROWS: [&str; 15] = [
      VALUES ('default', 'digits', 1, 'propose', 1, 'cem', 18, 'agree', '')",
     "INSERT INTO rollout_device (workspace, rollout, device) VALUES ('default', 9, 'meter-01')",
     "INSERT INTO account (name, hub_admin, enabled, login, factor_step, created_at) VALUES ('anna', FALSE, TRUE, 'password', 0, 1)",
+    "INSERT INTO membership (\"user\", workspace, role) VALUES ('anna', 'default', 'viewer')",
 ];
 
 const ROLLOUT: &str = "INSERT INTO rollout (workspace, id, slot, model, version, bundle, bundle_len, weights, selector, \
@@ -127,12 +129,41 @@ async fn a_prediction_leads_back_to_its_version_and_on_to_devices() {
         ("device:meter-01", "prediction:meter-01/1-1"),
         ("prediction:meter-01/1-1", "dataset:digits@2"),
         ("dataset:digits@2", "version:digits/2"),
+        ("dataset:digits@2", "run:abcd"),
         ("version:digits/2", "rollout:9"),
         ("rollout:9", "device:meter-01"),
     ] {
         assert!(led(&view, from, to), "{from} to {to}: {:#?}", view.edges);
     }
     assert_eq!(view.nodes[0].of.to_string(), "prediction:meter-01/1-1");
+}
+
+#[tokio::test]
+async fn what_is_not_listed_is_counted_exactly() {
+    let world = world().await;
+    for number in 2..60 {
+        let sql = format!(
+            "INSERT INTO rollout_device (workspace, rollout, device) VALUES ('default', 9, 'meter-{number:02}')"
+        );
+        let done = raw::exec(world.app.store.write(), "preparing", &sql, []).await;
+        done.expect("a device");
+        let sql = format!(
+            "INSERT INTO dataset (id, workspace, name, number, state, actor, at, asked, base) \
+             VALUES ({}, 'default', 'others', {number}, 1, 'hub', 20, '{{}}', 8)",
+            number + 100
+        );
+        let done = raw::exec(world.app.store.write(), "preparing", &sql, []).await;
+        done.expect("a dataset");
+    }
+    for (text, listed, more) in [("rollout:9", 5, 54), ("dataset:digits@2", 20, 40)] {
+        let view = of(&world, text, LineageWay::Forward).await;
+        let beside = view
+            .edges
+            .iter()
+            .filter(|edge| edge.from.to_string() == text);
+        let known = (beside.count(), view.nodes[0].more);
+        assert_eq!(known, (listed, more), "{text}");
+    }
 }
 
 #[tokio::test]
@@ -165,8 +196,16 @@ async fn what_is_not_there_is_said_so_and_nothing_of_another_workspace_is_told()
             "{told}"
         );
     }
+    assert_eq!(
+        of(&world, "person:anna", LineageWay::Both)
+            .await
+            .nodes
+            .len(),
+        1
+    );
     let other = name("other");
     for text in [
+        "person:anna",
         "version:digits/2",
         "dataset:digits@2",
         "run:abcd",

@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use tern_protocol::{
     agent_version::AgentVersion,
     blob::BlobRef,
@@ -54,7 +54,7 @@ use crate::{
     app::App,
     blobs::BlobError,
     datasets, deltas, fleet,
-    store::{Doing as _, Store, StoreError, parsed},
+    store::{Doing as _, Store, StoreError, json, parsed},
     trust,
 };
 
@@ -554,12 +554,5 @@ fn number(version: i64) -> Result<ModelVersion, StoreError> {
     number.ok_or_else(|| StoreError::Value {
         what: "version number",
         value: version.to_string(),
-    })
-}
-
-fn json<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|_| StoreError::Value {
-        what,
-        value: text.chars().take(80).collect(),
     })
 }

@@ -117,23 +117,14 @@ pub(super) async fn put_in(
     let insert = "INSERT INTO retrain_question (workspace, model, round, step, attempt, at, body) \
                   VALUES ($1, $2, $3, $4, $5, $6, $7) \
                   ON CONFLICT (workspace, model, round, step, attempt) DO NOTHING";
-    let [of_workspace, of_model, of_round, of_step, of_attempt] = under(workspace, model, key);
-    let values = [
-        of_workspace,
-        of_model,
-        of_round,
-        of_step,
-        of_attempt,
-        now.0.into(),
-        to_json(body).into(),
-    ];
+    let values = under(workspace, model, key, [now.0.into(), to_json(body).into()]);
     if SQL.exec(txn, insert, values).await? == 0 {
         return Ok(false);
     }
     if let Some(kind) = words::kind(key.step) {
         let find = "SELECT * FROM retrain_question WHERE workspace = $1 AND model = $2 AND round = $3 \
                     AND step = $4 AND attempt = $5";
-        let row = SQL.row(txn, find, under(workspace, model, key)).await?;
+        let row = SQL.row(txn, find, under(workspace, model, key, [])).await?;
         if let Some(row) = row.as_ref().map(read).transpose()? {
             let notice = notices::question(model, row.id, key, kind, &body.sentences(), now);
             notify::enqueue(txn, workspace, &notice).await?;
@@ -253,17 +244,12 @@ pub(super) async fn say(
 ) -> Result<(), StoreError> {
     let sql = "INSERT INTO retrain_word (workspace, model, round, step, attempt, person, at, say, note) \
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-    let [of_workspace, of_model, of_round, of_step, of_attempt] = under(workspace, model, key);
-    let values = [
-        of_workspace,
-        of_model,
-        of_round,
-        of_step,
-        of_attempt,
+    let said = [
         by.as_str().into(),
         now.0.into(),
         say.word().into(),
         note.into(),
     ];
+    let values = under(workspace, model, key, said);
     SQL.exec(db, sql, values).await.map(drop)
 }

@@ -5,24 +5,9 @@ use tern_protocol::id::{ModelName, WorkspaceId};
 use tern_retrain::{Key, Step};
 
 use crate::store::{Statements, StoreError};
+pub(super) use crate::store::{json, to_json};
 
 pub(super) const SQL: Statements = Statements::of("reading or writing rounds of retraining");
-
-/// Something that is kept as JSON.
-pub(super) fn json<T: serde::de::DeserializeOwned>(
-    what: &'static str,
-    text: &str,
-) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|_| StoreError::Value {
-        what,
-        value: text.chars().take(80).collect(),
-    })
-}
-
-/// Something as JSON.
-pub(super) fn to_json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).expect("texts, numbers and lists are always JSON")
-}
 
 /// Something that is kept as CBOR.
 pub(super) fn cbor<T: for<'b> minicbor::Decode<'b, ()>>(
@@ -40,16 +25,20 @@ pub(super) fn of(workspace: &WorkspaceId, model: &ModelName) -> [Value; 2] {
     [workspace.as_str().into(), model.as_str().into()]
 }
 
-/// A key of a model, as the first five values of a statement.
-pub(super) fn under(workspace: &WorkspaceId, model: &ModelName, key: Key) -> [Value; 5] {
-    let [workspace, model] = of(workspace, model);
-    [
-        workspace,
-        model,
+/// A key of a model, as the first five values of a statement, and what follows.
+pub(super) fn under<const N: usize>(
+    workspace: &WorkspaceId,
+    model: &ModelName,
+    key: Key,
+    then: [Value; N],
+) -> impl Iterator<Item = Value> + use<N> {
+    let of_model = of(workspace, model).into_iter();
+    let of_key = [
         i64::from(key.round).into(),
         key.step.word().into(),
         i64::from(key.attempt).into(),
-    ]
+    ];
+    of_model.chain(of_key).chain(then)
 }
 
 /// The key in the columns `round`, `step` and `attempt` of a row.

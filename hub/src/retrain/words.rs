@@ -75,15 +75,7 @@ pub(super) fn approvals(policy: &Policy, kind: ProposalKind) -> Vec<Approval> {
         ProposalKind::Training => policy.approvals_before(Before::Training),
         ProposalKind::Registration => policy.approvals_before(Before::Registration),
         ProposalKind::Rollout => policy.approvals_before(Before::Rollout),
-        // One of those who decide on registration.
-        ProposalKind::Unclear => {
-            let named = policy.approvals_before(Before::Registration);
-            vec![Approval {
-                before: Before::Registration,
-                people: 1,
-                of: named.into_iter().flat_map(|one| one.of).collect(),
-            }]
-        }
+        ProposalKind::Unclear => vec![policy.approval_if_unclear()],
     }
 }
 

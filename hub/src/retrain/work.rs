@@ -209,21 +209,8 @@ pub(super) async fn order(
                VALUES ($1, $2, $3, $4, $5, $6, 'ordered', FALSE, '', FALSE) \
                ON CONFLICT (workspace, model, round, step, attempt) DO NOTHING";
     for action in actions.iter().filter(|action| is_work(&action.act)) {
-        let [of_workspace, of_model, of_round, of_step, of_attempt] =
-            under(workspace, model, action.key);
-        SQL.exec(
-            db,
-            sql,
-            [
-                of_workspace,
-                of_model,
-                of_round,
-                of_step,
-                of_attempt,
-                now.0.into(),
-            ],
-        )
-        .await?;
+        let values = under(workspace, model, action.key, [now.0.into()]);
+        SQL.exec(db, sql, values).await?;
     }
     Ok(())
 }
@@ -266,19 +253,14 @@ pub(super) async fn end(
         ),
         Ended::Stopped => (State::Stopped, None, None, "", false),
     };
-    let [of_workspace, of_model, of_round, of_step, of_attempt] = under(workspace, model, key);
-    let values = [
-        of_workspace,
-        of_model,
-        of_round,
-        of_step,
-        of_attempt,
+    let how = [
         state.word().into(),
         number.map(u64::cast_signed).into(),
         body.into(),
         reason.into(),
         again.into(),
     ];
+    let values = under(workspace, model, key, how);
     SQL.exec(db, sql, values).await.map(drop)
 }
 
@@ -293,16 +275,11 @@ pub(super) async fn known_as(
 ) -> Result<(), StoreError> {
     let sql = "UPDATE retrain_work SET number = $6, core_seconds = COALESCE($7, core_seconds) \
                WHERE workspace = $1 AND model = $2 AND round = $3 AND step = $4 AND attempt = $5";
-    let [of_workspace, of_model, of_round, of_step, of_attempt] = under(workspace, model, key);
-    let values = [
-        of_workspace,
-        of_model,
-        of_round,
-        of_step,
-        of_attempt,
+    let known = [
         crate::store::raw::number(number),
         core_seconds.map(u64::cast_signed).into(),
     ];
+    let values = under(workspace, model, key, known);
     SQL.exec(db, sql, values).await.map(drop)
 }
 
@@ -316,14 +293,6 @@ pub(super) async fn settle(
 ) -> Result<(), StoreError> {
     let sql = "UPDATE retrain_work SET settled = TRUE, number = $6 \
                WHERE workspace = $1 AND model = $2 AND round = $3 AND step = $4 AND attempt = $5";
-    let [of_workspace, of_model, of_round, of_step, of_attempt] = under(workspace, model, key);
-    let values = [
-        of_workspace,
-        of_model,
-        of_round,
-        of_step,
-        of_attempt,
-        crate::store::raw::number(number),
-    ];
+    let values = under(workspace, model, key, [crate::store::raw::number(number)]);
     SQL.exec(db, sql, values).await.map(drop)
 }

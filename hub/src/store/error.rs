@@ -3,6 +3,7 @@
 use std::{path::PathBuf, str::FromStr};
 
 use sea_orm::{DbErr, RuntimeErr};
+use serde::{Serialize, de::DeserializeOwned};
 use tern_protocol::codec::DecodeError;
 
 use super::{FILE, postgres};
@@ -258,6 +259,19 @@ pub fn parsed<T: FromStr>(what: &'static str, text: &str) -> Result<T, StoreErro
         what,
         value: text.chars().take(80).collect(),
     })
+}
+
+/// Something that a text column keeps as JSON.
+pub fn json<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|_| StoreError::Value {
+        what,
+        value: text.chars().take(80).collect(),
+    })
+}
+
+/// Something as JSON, for a text column.
+pub fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("texts, numbers and lists are always JSON")
 }
 
 /// An error with all its causes in one line, for the log.

@@ -33,7 +33,7 @@ use sea_orm::{DatabaseBackend, DatabaseConnection};
 #[cfg(test)]
 pub(crate) use self::place::testing;
 pub use self::{
-    error::{Doing, StoreError, chain, parsed, storable},
+    error::{Doing, StoreError, chain, json, parsed, storable, to_json},
     place::{Place, Server, ServerError},
     statements::Statements,
 };

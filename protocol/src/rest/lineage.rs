@@ -203,6 +203,9 @@ pub struct LineageNode {
     /// How many more things it comes from or led to than are listed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub more: u64,
+    /// Of these, how many it comes from.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_back: u64,
 }
 
 #[expect(

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     action::{Act, Key, Lineage, RolloutOrder, Step},
     fact::{Again, Work},
-    policy::{Approval, Before, Policy},
+    policy::{Before, Policy},
     state::{Outcome, Round, Stage},
 };
 
@@ -24,14 +24,7 @@ impl Look<'_> {
         };
         let said = round.comparison.iter().flat_map(|one| &one.sentences);
         let said: Vec<_> = said.cloned().collect();
-        // One of those who decide on registration; anyone if nobody is named.
-        let named = policy.approvals_before(Before::Registration);
-        let approval = Approval {
-            before: Before::Registration,
-            people: 1,
-            of: named.into_iter().flat_map(|one| one.of).collect(),
-        };
-        match self.answer(asked, &[approval]) {
+        match self.answer(asked, &[policy.approval_if_unclear()]) {
             Answer::Agreed(agreed) => {
                 let agreed = agreed
                     .into_iter()

@@ -239,6 +239,7 @@ mod tests {
             at: None,
             step,
             more: 0,
+            more_back: 0,
         };
         let view = LineageView {
             of: of(1),

@@ -30,7 +30,10 @@ use super::{
     stored::{self, DONE, RUNNING, Stored, key},
     vault::{Shelved, Vault},
 };
-use crate::{app::App, store::StoreError};
+use crate::{
+    app::App,
+    store::{StoreError, to_json},
+};
 
 /// Columns of a table, at most.
 pub(super) const COLUMNS: usize = 4_096;
@@ -408,9 +411,7 @@ async fn publish(
     let values: [Value; 7] = [
         DONE.into(),
         app.clock.now().0.into(),
-        serde_json::to_string(&rows)
-            .expect("REST types are always JSON")
-            .into(),
+        to_json(&rows).into(),
         blob.digest.to_string().into(),
         bytes.cast_signed().into(),
         of.key().into(),

@@ -148,9 +148,11 @@ async fn run(from: &Path, steps: &Path, to: &Path) -> Result<(), DatasetError> {
         .arg(steps)
         .arg("--to")
         .arg(to)
+        // It ends when its input does, so also with a hub that is killed.
+        .arg("--attended")
+        .stdin(Stdio::piped())
         // Nothing of the hub's surroundings is its business.
         .env_clear()
-        .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()

@@ -40,7 +40,7 @@ impl Turn {
         let program = app.vetting.clone();
         let said = tokio::task::spawn_blocking(move || {
             let said = process(&program);
-            drop(self);
+            drop(self.0);
             said
         });
         match said.await {

@@ -8,7 +8,6 @@ mod labels;
 
 use std::collections::BTreeMap;
 
-use sea_orm::ConnectionTrait as _;
 use tern_protocol::{
     id::{ModelName, ModelVersion, WorkspaceId},
     rest::{FindingPlace, FindingView},
@@ -23,6 +22,7 @@ use tern_retrain::{
 use super::{
     desk::Of,
     letting_out, making, questions,
+    sql::{SQL, of as values_of},
     stored::{self, LookError},
     training,
     work::{self, State},
@@ -31,7 +31,7 @@ use crate::{
     app::App,
     monitor::{self, FindingQuery},
     registry,
-    store::{Doing as _, StoreError},
+    store::StoreError,
 };
 
 use self::{figures::Figures, labels::Counted};
@@ -162,17 +162,14 @@ async fn champion(
     workspace: &WorkspaceId,
     model: &ModelName,
 ) -> Result<Option<Champion>, StoreError> {
-    const DOING: &str = "looking what a model's fleet is meant to have";
     let db = app.store.read();
     let sql = "SELECT assigned_version, COUNT(DISTINCT device) AS devices FROM slot \
                WHERE workspace = $1 AND assigned_model = $2 AND assigned_version IS NOT NULL \
                GROUP BY assigned_version ORDER BY devices DESC, assigned_version LIMIT 1";
-    let values = [workspace.as_str().into(), model.as_str().into()];
-    let select = sea_orm::Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    let Some(row) = db.query_one_raw(select).await.doing(DOING)? else {
+    let Some(row) = SQL.row(db, sql, values_of(workspace, model)).await? else {
         return Ok(None);
     };
-    let number: i64 = row.try_get_by_index(0).doing(DOING)?;
+    let number: i64 = SQL.at(&row, 0)?;
     let version = u32::try_from(number).ok().and_then(ModelVersion::new);
     let Some(version) = version else {
         return Ok(None);

@@ -72,11 +72,20 @@ fn words(one: &ProposalView) -> Markup {
         @if !one.words.is_empty() {
             ul.plain {
                 @for word in &one.words {
-                    li { b { (word.by) } " " (word.say.word()) "s " (parts::ago(word.at))
+                    li { b { (word.by) } " " (said(word.say)) " " (parts::ago(word.at))
                         @if !word.note.is_empty() { span.dim.text { " · " (word.note) } } }
                 }
             }
         }
+    }
+}
+
+fn said(word: ProposalWord) -> &'static str {
+    match word {
+        ProposalWord::Agree => "agreed",
+        ProposalWord::Decline => "declined",
+        ProposalWord::Again => "had it compared again",
+        ProposalWord::Cancel => "ended the round",
     }
 }
 

@@ -97,7 +97,7 @@ fn held_by(
     let Some((mut at, end)) = place.filter(|(_, end)| *end <= file_len) else {
         return Err("it does not lie within the file".into());
     };
-    let (mut data, mut dictionary, mut pages) = (0, 0, 0);
+    let (mut data, mut dictionary, mut pages) = (0_u64, 0_u64, 0_u64);
     while at < end {
         let page = Page::read(file, at, end - at)?;
         pages += 1;

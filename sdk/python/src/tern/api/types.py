@@ -3137,6 +3137,8 @@ class LineageNode(_LineageNodeRequired, total=False):
     """What is known of it, in a few words each."""
     more: int
     """How many more things it comes from or led to than are listed."""
+    more_back: int
+    """Of these, how many it comes from."""
 
 
 class LineageView(_t.TypedDict):
