@@ -252,7 +252,7 @@ pub(super) async fn job_artifact(
 ) -> Result<Response, ApiError> {
     let found = jobs::artifact(&app, &workspace, id, attempt, &path).await?;
     let (len, stream) = app.blobs.stream(found.blob.digest).await?;
-    let blob = tern_protocol::blob::BlobRef {
+    let blob = BlobRef {
         digest: found.blob.digest,
         len,
     };
