@@ -7,7 +7,7 @@
 //! Must never break: artifacts of a workspace take no more than was set aside for them; what is not kept is said
 //! to be missing.
 
-use std::{io, path::Path};
+use std::{io, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use sea_orm::{ConnectionTrait, Value};
@@ -46,7 +46,7 @@ pub(super) async fn keep(
     local: &Local,
     workspace: &WorkspaceId,
     key: AttemptKey,
-    exit: &Exit,
+    exit: &Arc<Exit>,
 ) -> Result<(), JobsError> {
     let log = keep_log(app, local, key).await?;
     let mut left_out = exit.artifacts.left_out;
@@ -66,7 +66,7 @@ pub(super) async fn keep(
             }
             continue;
         }
-        match keep_file(app, local, key, &artifact.path, room).await? {
+        match keep_file(app, local, key, exit, &artifact.path, room).await? {
             Some(blob) => {
                 used = used.saturating_add(blob.len);
                 kept.push((path.to_owned(), blob));
@@ -171,11 +171,12 @@ async fn keep_file(
     app: &App,
     local: &Local,
     key: AttemptKey,
+    exit: &Arc<Exit>,
     path: &Path,
     room: u64,
 ) -> Result<Option<BlobRef>, JobsError> {
-    let (local, path) = (local.clone(), path.to_owned());
-    let opened = tokio::task::spawn_blocking(move || local.artifact(key, &path)).await;
+    let (local, exit, path) = (local.clone(), Arc::clone(exit), path.to_owned());
+    let opened = tokio::task::spawn_blocking(move || local.artifact(key, &exit, &path)).await;
     let opened = opened.unwrap_or_else(|err| Err(io::Error::other(err)));
     let Ok(file) = opened else { return Ok(None) };
     let pieces = ReaderStream::with_capacity(tokio::fs::File::from_std(file), READ);
