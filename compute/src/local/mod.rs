@@ -26,6 +26,7 @@ pub use artifacts::{Artifact, Artifacts};
 pub use attempt::Observed;
 pub use exit::{Exit, MemoryKeeper};
 pub use log::{LogLimits, LogPart};
+pub use mask::Mask;
 pub use order::Order;
 
 pub(crate) use artifacts::find;
@@ -34,7 +35,6 @@ pub(crate) use clock::wall;
 pub(crate) use durable::replace;
 pub(crate) use group::Group;
 pub(crate) use log::LogWriter;
-pub(crate) use mask::Mask;
 
 use std::{
     fs::{self, DirBuilder, File},
