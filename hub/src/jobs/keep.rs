@@ -52,13 +52,14 @@ pub(super) async fn keep(
     let mut left_out = exit.artifacts.left_out;
     let mut trouble = String::new();
     let mut kept: Vec<(String, BlobRef)> = Vec::new();
-    let mut used = used(app.store.read(), workspace, key, None).await?;
+    let quota = app.jobs.settings().quota;
+    let mut taken = used(app.store.read(), workspace, key, None).await?;
     for artifact in &exit.artifacts.files {
         let Some(path) = artifact.path.to_str() else {
             left_out = true;
             continue;
         };
-        let room = app.jobs.settings().quota.saturating_sub(used);
+        let room = quota.saturating_sub(taken);
         if artifact.bytes > room || artifact.bytes > limits::BLOB {
             left_out = true;
             if trouble.is_empty() {
@@ -68,15 +69,24 @@ pub(super) async fn keep(
         }
         match keep_file(app, local, key, exit, &artifact.path, room).await? {
             Some(blob) => {
-                used = used.saturating_add(blob.len);
+                taken = taken.saturating_add(blob.len);
                 kept.push((path.to_owned(), blob));
             }
             None => left_out = true,
         }
     }
+    let mut own = 0_u64;
     for some in kept.chunks(ROWS) {
         let txn = SQL.begin(&app.store).await?;
+        // Others may have taken the room meanwhile.
+        let others = used(&txn, workspace, key, None).await?;
         for (path, blob) in some {
+            if others.saturating_add(own).saturating_add(blob.len) > quota {
+                left_out = true;
+                trouble = no_room(app, workspace, path);
+                continue;
+            }
+            own = own.saturating_add(blob.len);
             write(app, &txn, workspace, key, path, *blob).await?;
         }
         SQL.commit(txn).await?;
