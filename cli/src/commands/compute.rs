@@ -92,7 +92,7 @@ pub(crate) struct AddArgs {
     /// Graphics processors of one of its machines
     #[arg(long, value_name = "N", default_value_t = 0)]
     gpus: u32,
-    /// Jobs there get a token for tracking, although everybody sees it who sees the dashboard of Ray
+    /// Jobs there get a token, for tracking and artifacts, although everybody sees it who sees the dashboard of Ray
     #[arg(long)]
     tracking: bool,
     #[command(flatten)]

@@ -6,13 +6,14 @@ use crate::job::SHOWN;
 
 /// Replaces secrets by `***`. Bytes that may be the beginning of one wait for those that decide.
 #[derive(Debug, Default)]
-pub(crate) struct Mask {
+pub struct Mask {
     secrets: Vec<Vec<u8>>,
     waiting: Vec<u8>,
 }
 
 impl Mask {
-    pub(crate) fn of(secrets: impl IntoIterator<Item = String>) -> Self {
+    /// One that hides these; an empty one is none.
+    pub fn of(secrets: impl IntoIterator<Item = String>) -> Self {
         let mut secrets: Vec<Vec<u8>> = secrets.into_iter().map(String::into_bytes).collect();
         secrets.retain(|secret| !secret.is_empty());
         // The longer one first, so that a secret that begins with another is hidden whole.
@@ -24,7 +25,7 @@ impl Mask {
     }
 
     /// What may pass after these bytes came.
-    pub(crate) fn pass(&mut self, bytes: &[u8]) -> Vec<u8> {
+    pub fn pass(&mut self, bytes: &[u8]) -> Vec<u8> {
         if self.secrets.is_empty() {
             return bytes.to_vec();
         }
@@ -33,7 +34,7 @@ impl Mask {
     }
 
     /// What still waited, now that nothing more comes.
-    pub(crate) fn finish(&mut self) -> Vec<u8> {
+    pub fn finish(&mut self) -> Vec<u8> {
         self.advance(End::Here)
     }
 

@@ -26,6 +26,7 @@ pub use artifacts::{Artifact, Artifacts};
 pub use attempt::Observed;
 pub use exit::{Exit, MemoryKeeper};
 pub use log::{LogLimits, LogPart};
+pub use mask::Mask;
 pub use order::Order;
 
 pub(crate) use artifacts::find;
@@ -34,7 +35,6 @@ pub(crate) use clock::wall;
 pub(crate) use durable::replace;
 pub(crate) use group::Group;
 pub(crate) use log::LogWriter;
-pub(crate) use mask::Mask;
 
 use std::{
     fs::{self, DirBuilder, File},
@@ -286,14 +286,11 @@ impl Local {
         log::read(&self.attempt(key).log(), offset, most)
     }
 
-    /// An artifact of an attempt that has ended, by the name under which its exit has it.
-    pub fn artifact(&self, key: AttemptKey, path: &Path) -> io::Result<File> {
+    /// An artifact of an attempt that has ended, by the name under which its `exit` has it: that is handed in, since it is
+    /// long where there are many.
+    pub fn artifact(&self, key: AttemptKey, exit: &Exit, path: &Path) -> io::Result<File> {
         let attempt = self.attempt(key);
-        let named = match attempt.observe_if_there()? {
-            Observed::Ended(exit) => exit.artifacts.files.iter().any(|one| one.path == path),
-            _ => false,
-        };
-        if !named {
+        if !exit.artifacts.files.iter().any(|one| one.path == path) {
             return Err(io::Error::new(
                 io::ErrorKind::NotFound,
                 format!("attempt {key} has no artifact {}", path.display()),

@@ -28,23 +28,31 @@ pub(super) fn read(file: &str, files: Files<'_>) -> Result<Environment, Vec<Prob
         .iter()
         .chain(&written.dependencies)
     {
-        let Some(name) = named_file(line) else {
-            lines.push(line.trim().to_owned());
+        let name = match named_file(line) {
+            None => {
+                lines.push(line.trim().to_owned());
+                continue;
+            }
+            Some(Named::Constraints) => {
+                problems.push(constraints(file, line));
+                continue;
+            }
+            Some(Named::Requirements(name)) => name,
+        };
+        let Some(text) = files(name) else {
+            problems.push(problem(file, format!("there is no file {name}")));
             continue;
         };
-        match files(name) {
-            None => problems.push(problem(file, format!("there is no file {name}"))),
-            Some(text) => {
-                for line in text.lines() {
-                    if named_file(line).is_some() {
-                        problems.push(problem(
-                            name,
-                            format!("`{}`: files in files are not followed", line.trim()),
-                        ));
-                    }
-                    lines.push(line.to_owned());
-                }
+        for line in text.lines() {
+            match named_file(line) {
+                None => {}
+                Some(Named::Constraints) => problems.push(constraints(name, line)),
+                Some(Named::Requirements(_)) => problems.push(problem(
+                    name,
+                    format!("`{}`: files in files are not followed", line.trim()),
+                )),
             }
+            lines.push(line.to_owned());
         }
     }
     let mut text = lines.join("\n");
@@ -59,14 +67,32 @@ pub(super) fn read(file: &str, files: Files<'_>) -> Result<Environment, Vec<Prob
     }
 }
 
+/// What a line of requirements names instead of a package.
+enum Named<'a> {
+    /// A file with more of them.
+    Requirements(&'a str),
+    /// A file with versions of what others may bring.
+    Constraints,
+}
+
 /// The file that a line of requirements names.
-fn named_file(line: &str) -> Option<&str> {
+fn named_file(line: &str) -> Option<Named<'_>> {
     let line = line.trim();
-    let options = ["--requirement", "-r", "--constraint", "-c"];
-    let rest = options
-        .iter()
-        .find_map(|option| line.strip_prefix(option))?;
-    let named =
-        rest.starts_with([' ', '\t', '=']) || line.starts_with("-r") || line.starts_with("-c");
-    named.then(|| rest.trim_start_matches([' ', '\t', '=']))
+    let of = |long: &str, short: &str| {
+        let after_long = line.strip_prefix(long);
+        let after_long = after_long.filter(|rest| rest.starts_with([' ', '\t', '=']));
+        let rest = after_long.or_else(|| line.strip_prefix(short))?;
+        Some(rest.trim_start_matches([' ', '\t', '=']))
+    };
+    let requirements = of("--requirement", "-r").map(Named::Requirements);
+    requirements.or_else(|| of("--constraint", "-c").map(|_| Named::Constraints))
+}
+
+/// Put in their place they would be installed, which is not what they are for.
+fn constraints(file: &str, line: &str) -> Problem {
+    let text = format!(
+        "`{}`: files of constraints are not read; write versions into the requirements",
+        line.trim()
+    );
+    problem(file, text)
 }

@@ -26,6 +26,9 @@ fn files(name: &str) -> Option<String> {
         "requirements.txt" => Some("numpy==2.1.0\n# why\nonnx\n".into()),
         "nested.yaml" => Some("dependencies: [\"-r nested.txt\"]".into()),
         "nested.txt" => Some("-r other.txt\n".into()),
+        "constrained.yaml" => Some("dependencies: [\"--constraint=versions.txt\", \"-rlist.txt\"]".into()),
+        "list.txt" => Some("numpy\n-c versions.txt\n".into()),
+        "versions.txt" => Some("torch==2.5.0\n".into()),
         _ => None,
     }
 }
@@ -130,6 +133,10 @@ fn what_is_wrong_is_told_by_field() {
         "nested.txt",
         "not followed",
     );
+    for at in ["constrained.yaml", "list.txt"] {
+        let constrained = read(&format!("python_env: constrained.yaml\n{entry}"));
+        refused(constrained, at, "constraints are not read");
+    }
     refused(read("name: x"), "entry_points", "nothing to run");
     for garbage in [
         "entry_point: {}",

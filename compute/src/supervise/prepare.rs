@@ -97,6 +97,9 @@ impl Supervisor {
             if self.attempt.should_end() {
                 return Err(Ended::Cancelled);
             }
+            if let Some(why) = self.told_to_end() {
+                return Err(why);
+            }
             let failed = |err: io::Error| Ended::Environment(err.to_string());
             let is_ready = || venv.join("ready").exists();
             if is_ready() {

@@ -139,22 +139,30 @@ impl Supervisor {
                 Some(&self.signals),
                 running.next_look.saturating_duration_since(now),
             )?;
-            if told {
-                while let Some(told) = self.signals.next() {
-                    if told == Told::Stop {
-                        let why = if self.attempt.should_end() {
-                            Ended::Cancelled
-                        } else {
-                            Ended::Interrupted
-                        };
-                        self.begin_to_end(running, why);
-                    }
-                }
+            if told && let Some(why) = self.told_to_end() {
+                self.begin_to_end(running, why);
             }
             if said {
                 self.hear(running);
             }
         }
+    }
+
+    /// Why it should end, if a signal says so: by a person's wish, which is in a file, or the machine's. What signals there
+    /// were is read.
+    pub(super) fn told_to_end(&self) -> Option<Ended> {
+        let mut told = false;
+        while let Some(one) = self.signals.next() {
+            told |= one == Told::Stop;
+        }
+        let why = || {
+            if self.attempt.should_end() {
+                Ended::Cancelled
+            } else {
+                Ended::Interrupted
+            }
+        };
+        told.then(why)
     }
 
     fn look(&mut self, running: &mut Running, memory: Memory) {

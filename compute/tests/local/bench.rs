@@ -119,6 +119,14 @@ impl Bench {
         }
     }
 
+    /// The supervisor of an attempt that was claimed.
+    #[track_caller]
+    pub fn supervisor(&self, key: AttemptKey) -> Process {
+        let claim = fs::read(self.attempt(key).join("claim")).unwrap();
+        let claim: serde_json::Value = serde_json::from_slice(&claim).unwrap();
+        serde_json::from_value(claim["supervisor"].clone()).unwrap()
+    }
+
     /// The process whose number a job has written into a file of its working directory.
     #[track_caller]
     pub fn process_in(&self, key: AttemptKey, file: &str) -> Process {

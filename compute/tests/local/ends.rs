@@ -37,11 +37,12 @@ fn a_success_has_its_artifacts_its_log_and_its_cost() {
         (Path::new("out/model.onnx"), 8)
     );
     let mut text = String::new();
-    let mut file = bench.local.artifact(key(7), &artifact.path).unwrap();
+    let mut file = bench.local.artifact(key(7), &exit, &artifact.path).unwrap();
     file.read_to_string(&mut text).unwrap();
     assert_eq!(text, "weights\n");
     for outside in ["out/../../claim", "/etc/passwd", "out"] {
-        assert!(bench.local.artifact(key(7), Path::new(outside)).is_err());
+        let opened = bench.local.artifact(key(7), &exit, Path::new(outside));
+        assert!(opened.is_err(), "{outside}");
     }
     // What is forgotten is gone, and is not run again for that.
     assert!(bench.local.forget(key(7)).unwrap());

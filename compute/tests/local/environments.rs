@@ -6,9 +6,10 @@ use std::{
     process::Command,
 };
 
+use rustix::process::Signal;
 use tern_compute::job::{Ended, Environment, JobSpec, Variable};
 
-use crate::bench::{Bench, key};
+use crate::bench::{Bench, key, wait_for};
 
 /// A wheel by hand: a package is a zip file with three more files in it.
 const WHEEL: &str = r#"
@@ -110,10 +111,8 @@ fn an_environment_that_is_named_has_to_be_there() {
     assert!(matches!(exit.ended, Ended::Environment(_)), "{exit:?}");
 }
 
-#[test]
-fn a_cancel_ends_the_making_of_an_environment() {
-    let bench = Bench::new();
-    // An installer that hangs: the first one on the path.
+/// A job whose environment is never made: its installer hangs, the first one on the path. It says when it was reached.
+fn never_made(bench: &Bench) -> JobSpec {
     let bin = bench.dir.path().join("bin");
     fs::create_dir(&bin).unwrap();
     fs::write(
@@ -126,10 +125,25 @@ fn a_cancel_ends_the_making_of_an_environment() {
     let mut spec = greeting("anything\n");
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
     spec.variables.insert("PATH".into(), Variable::Plain(path));
+    spec
+}
+
+#[test]
+fn a_cancel_ends_the_making_of_an_environment_and_a_stop_the_waiting_for_one() {
+    let bench = Bench::new();
+    let spec = never_made(&bench);
     bench.start(key(1), &spec);
-    crate::bench::wait_for("the installer", || {
+    wait_for("the installer", || {
         bench.attempt(key(1)).join("reached").exists().then_some(())
     });
+    bench.start(key(2), &spec);
+    wait_for("the other to wait for it", || {
+        let waits = bench.log(key(2)).contains("waiting for another job");
+        waits.then_some(())
+    });
+    let supervisor = bench.supervisor(key(2));
+    assert!(supervisor.signal(Signal::TERM).unwrap());
+    assert_eq!(bench.end_of(key(2)).ended, Ended::Interrupted);
     bench.local.cancel(key(1)).unwrap();
     assert_eq!(bench.end_of(key(1)).ended, Ended::Cancelled);
 }

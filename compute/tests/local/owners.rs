@@ -59,12 +59,6 @@ fn times_run(bench: &Bench) -> usize {
     ran.unwrap_or_default().lines().count()
 }
 
-fn supervisor(bench: &Bench) -> Process {
-    let claim = fs::read(bench.attempt(key(1)).join("claim")).unwrap();
-    let claim: serde_json::Value = serde_json::from_slice(&claim).unwrap();
-    serde_json::from_value(claim["supervisor"].clone()).unwrap()
-}
-
 /// A claim by somebody.
 fn claim_by(bench: &Bench, process: Process, boot: &str) {
     fs::create_dir_all(bench.attempt(key(1))).unwrap();
@@ -145,7 +139,7 @@ fn a_supervisor_that_is_killed_takes_its_job_along_and_it_is_lost() {
         bench.process_in(key(1), "pid"),
         bench.process_in(key(1), "deep"),
     );
-    assert!(supervisor(&bench).signal(Signal::KILL).unwrap());
+    assert!(bench.supervisor(key(1)).signal(Signal::KILL).unwrap());
     gone(main);
     let lost = Observed::Lost(LostBecause::SupervisorGone);
     wait_for("the loss", || {
@@ -169,7 +163,7 @@ fn a_supervisor_that_is_told_to_stop_says_so() {
     let bench = Bench::new();
     bench.start(key(1), &shell(GATED));
     let process = bench.process_in(key(1), "pid");
-    assert!(supervisor(&bench).signal(Signal::TERM).unwrap());
+    assert!(bench.supervisor(key(1)).signal(Signal::TERM).unwrap());
     assert_eq!(bench.end_of(key(1)).ended, Ended::Interrupted);
     gone(process);
 }

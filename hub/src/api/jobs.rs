@@ -252,7 +252,7 @@ pub(super) async fn job_artifact(
 ) -> Result<Response, ApiError> {
     let found = jobs::artifact(&app, &workspace, id, attempt, &path).await?;
     let (len, stream) = app.blobs.stream(found.blob.digest).await?;
-    let blob = tern_protocol::blob::BlobRef {
+    let blob = BlobRef {
         digest: found.blob.digest,
         len,
     };
@@ -276,15 +276,11 @@ pub(super) async fn put_job_artifact(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    its_own(&principal, id)?;
+    let key = its_own(&principal, id, attempt)?;
     if is_too_long(&headers) {
         let text = format!("an artifact has at most {} bytes", limits::BLOB);
         return Err(ApiError::too_large(text));
     }
-    let key = AttemptKey {
-        job: id,
-        number: attempt,
-    };
     let blob = jobs::hand_over(&app, &workspace, key, &path, pieces(body)).await?;
     Ok((StatusCode::CREATED, Answer(blob)).into_response())
 }
@@ -303,23 +299,21 @@ pub(super) async fn job_artifacts_done(
     Path(JobPath { id }): Path<JobPath>,
     Query(AllThere { attempt, left_out }): Query<AllThere>,
 ) -> Result<StatusCode, ApiError> {
-    its_own(&principal, id)?;
-    let key = AttemptKey {
-        job: id,
-        number: attempt,
-    };
+    let key = its_own(&principal, id, attempt)?;
     jobs::all_there(&app, &workspace, key, left_out).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// That a job speaks for itself. A hub that lets in whoever is on its machine cannot tell.
-fn its_own(principal: &Principal, job: JobId) -> Result<(), ApiError> {
-    match &principal.who {
-        Who::Job { id, .. } if *id == job => Ok(()),
-        Who::Loopback => Ok(()),
-        _ => {
-            let text = "artifacts are handed over by the job itself, while it runs";
-            Err(ApiError::forbidden(text))
-        }
+/// An attempt that speaks for itself. A hub that lets in whoever is on its machine cannot tell.
+fn its_own(principal: &Principal, job: JobId, number: u32) -> Result<AttemptKey, ApiError> {
+    let own = match &principal.who {
+        Who::Job { id, .. } => *id == job,
+        who => *who == Who::Loopback,
+    };
+    if own {
+        Ok(AttemptKey { job, number })
+    } else {
+        let text = "artifacts are handed over by the job itself, while it runs";
+        Err(ApiError::forbidden(text))
     }
 }

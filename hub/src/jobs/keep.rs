@@ -7,7 +7,7 @@
 //! Must never break: artifacts of a workspace take no more than was set aside for them; what is not kept is said
 //! to be missing.
 
-use std::{io, path::Path};
+use std::{io, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use sea_orm::{ConnectionTrait, Value};
@@ -46,19 +46,20 @@ pub(super) async fn keep(
     local: &Local,
     workspace: &WorkspaceId,
     key: AttemptKey,
-    exit: &Exit,
+    exit: &Arc<Exit>,
 ) -> Result<(), JobsError> {
     let log = keep_log(app, local, key).await?;
     let mut left_out = exit.artifacts.left_out;
     let mut trouble = String::new();
     let mut kept: Vec<(String, BlobRef)> = Vec::new();
-    let mut used = used(app.store.read(), workspace, key, None).await?;
+    let quota = app.jobs.settings().quota;
+    let mut taken = used(app.store.read(), workspace, key, None).await?;
     for artifact in &exit.artifacts.files {
         let Some(path) = artifact.path.to_str() else {
             left_out = true;
             continue;
         };
-        let room = app.jobs.settings().quota.saturating_sub(used);
+        let room = quota.saturating_sub(taken);
         if artifact.bytes > room || artifact.bytes > limits::BLOB {
             left_out = true;
             if trouble.is_empty() {
@@ -66,17 +67,26 @@ pub(super) async fn keep(
             }
             continue;
         }
-        match keep_file(app, local, key, &artifact.path, room).await? {
+        match keep_file(app, local, key, exit, &artifact.path, room).await? {
             Some(blob) => {
-                used = used.saturating_add(blob.len);
+                taken = taken.saturating_add(blob.len);
                 kept.push((path.to_owned(), blob));
             }
             None => left_out = true,
         }
     }
+    let mut own = 0_u64;
     for some in kept.chunks(ROWS) {
         let txn = SQL.begin(&app.store).await?;
+        // Others may have taken the room meanwhile.
+        let others = used(&txn, workspace, key, None).await?;
         for (path, blob) in some {
+            if others.saturating_add(own).saturating_add(blob.len) > quota {
+                left_out = true;
+                trouble = no_room(app, workspace, path);
+                continue;
+            }
+            own = own.saturating_add(blob.len);
             write(app, &txn, workspace, key, path, *blob).await?;
         }
         SQL.commit(txn).await?;
@@ -171,11 +181,12 @@ async fn keep_file(
     app: &App,
     local: &Local,
     key: AttemptKey,
+    exit: &Arc<Exit>,
     path: &Path,
     room: u64,
 ) -> Result<Option<BlobRef>, JobsError> {
-    let (local, path) = (local.clone(), path.to_owned());
-    let opened = tokio::task::spawn_blocking(move || local.artifact(key, &path)).await;
+    let (local, exit, path) = (local.clone(), Arc::clone(exit), path.to_owned());
+    let opened = tokio::task::spawn_blocking(move || local.artifact(key, &exit, &path)).await;
     let opened = opened.unwrap_or_else(|err| Err(io::Error::other(err)));
     let Ok(file) = opened else { return Ok(None) };
     let pieces = ReaderStream::with_capacity(tokio::fs::File::from_std(file), READ);

@@ -91,7 +91,10 @@ async fn now(
     match compute {
         Ok(compute) if compute.settings.kind != ComputeKind::Local => {
             let whole = elsewhere::log(app, &compute, &row.mark, key).await?;
-            let part = part_of(&Bytes::from(whole), offset, most);
+            let part = match whole {
+                Some(whole) => so_far(&Bytes::from(whole), offset, most),
+                None => unread(offset),
+            };
             Ok((told(of.number, part, false), LOOK_ELSEWHERE))
         }
         _ => {
@@ -103,7 +106,7 @@ async fn now(
                 }
                 Err(_) => None,
             };
-            let part = part.unwrap_or_else(|| part_of(&Bytes::new(), offset, most));
+            let part = part.unwrap_or_else(|| unread(offset));
             Ok((told(of.number, part, false), LOOK))
         }
     }
@@ -146,6 +149,26 @@ async fn kept(app: &App, of: &AttemptRow, offset: u64, most: usize) -> Result<Lo
         total: of.log_bytes,
         left_out,
     })
+}
+
+/// As [`part_of`], of a log that a cluster gave: one that is shorter than it was is told badly, and read on later.
+fn so_far(whole: &Bytes, offset: u64, most: usize) -> LogPart {
+    let part = part_of(whole, offset, most);
+    LogPart {
+        next: part.next.max(offset),
+        ..part
+    }
+}
+
+/// Nothing, of a log that cannot be read now: whoever follows it goes on from where they are.
+const fn unread(offset: u64) -> LogPart {
+    LogPart {
+        from: offset,
+        next: offset,
+        bytes: Vec::new(),
+        total: 0,
+        left_out: 0,
+    }
 }
 
 /// A part of a log that is there whole.
@@ -205,6 +228,13 @@ mod tests {
             at = some.next;
         }
         assert_eq!(text, "aé€z");
+        // While it cannot be read nobody loses their place.
+        for none in [unread(7), so_far(&Bytes::new(), 7, 100)] {
+            let none = told(1, none, false);
+            assert_eq!((none.next, none.over, none.text.as_str()), (7, false, ""));
+        }
+        let more = told(1, so_far(&Bytes::from_static(b"one two"), 4, 100), false);
+        assert_eq!((more.from, more.next, more.text.as_str()), (4, 7, "two"));
         // What is no text at all is passed on, and does not stop it.
         let odd = told(1, part_of(&Bytes::from_static(b"\xff\xfe"), 0, 1), false);
         assert_eq!((odd.next, odd.text.as_str()), (1, "\u{fffd}"));

@@ -23,6 +23,8 @@ use tern_tests::{
     wait,
 };
 
+use crate::jobs::submit;
+
 /// How long a Ray may take to start on a busy machine, or a job in it: it starts processes of its own for each.
 const SLOW: Duration = Duration::from_mins(3);
 
@@ -49,14 +51,6 @@ fn on(compute: &str, script: &str) -> JobAsked {
     asked.resources.cpu_millis = 500;
     asked.time_limit = 60;
     asked
-}
-
-#[track_caller]
-fn submit(fleet: &Fleet, asked: &JobAsked) -> JobId {
-    let new = fleet.client().submit_job(asked, None);
-    new.unwrap_or_else(|err| panic!("{err}: {:?}", err.problem()))
-        .view
-        .id
 }
 
 /// That a job made one artifact on its cluster, and that the hub has it whole.

@@ -21,8 +21,9 @@ fn shell(script: &str) -> JobAsked {
     asked
 }
 
+/// Asks for a job as the first admin; its number.
 #[track_caller]
-fn submit(fleet: &Fleet, asked: &JobAsked) -> JobId {
+pub fn submit(fleet: &Fleet, asked: &JobAsked) -> JobId {
     let new = fleet.client().submit_job(asked, None);
     new.unwrap_or_else(|err| panic!("{err}: {:?}", err.problem()))
         .view

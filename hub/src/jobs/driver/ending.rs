@@ -1,5 +1,7 @@
 //! What an attempt on the machine made is kept, in a task of its own, and then it has ended for everybody.
 
+use std::sync::Arc;
+
 use tern_compute::{
     job::AttemptKey,
     local::{Exit, Local},
@@ -27,6 +29,7 @@ pub(super) fn keep(
 ) {
     let Some(task) = memory.task(key) else { return };
     let (app, local, workspace) = (app.clone(), local.clone(), row.workspace.clone());
+    let exit = Arc::new(exit);
     tokio::spawn(async move {
         let kept = match keep::keep(&app, &local, &workspace, key, &exit).await {
             Err(err) if task.is_last_try => {

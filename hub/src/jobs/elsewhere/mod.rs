@@ -103,7 +103,7 @@ async fn look(
                     tracing::info!(compute = %name, "a cluster answers again");
                 }
             }
-            Err(Trouble::Silent(text)) => {
+            Err(text) => {
                 let before = resting.get(&name).map(|(_, rest)| *rest);
                 let rest = before.map_or(REST, |rest| (rest * 2).min(REST_MOST));
                 resting.insert(name.clone(), (Instant::now() + rest, rest));
@@ -112,15 +112,14 @@ async fn look(
                 }
                 app.jobs.know(&name, |known| known.trouble = Some(text));
             }
-            Err(Trouble::Ours(err)) => return Err(err),
         }
     }
     Ok(any)
 }
 
-/// Why a cluster is left alone.
+/// Why an attempt was not tended to.
 enum Trouble {
-    /// It does not answer.
+    /// Its cluster does not answer.
     Silent(String),
     /// The hub itself.
     Ours(JobsError),
@@ -132,19 +131,28 @@ impl<E: Into<JobsError>> From<E> for Trouble {
     }
 }
 
+/// Tends to all attempts on a cluster; what it is that does not answer.
 async fn tend(
     app: &App,
     clients: &Clients,
     compute: &Compute,
     here: &[(&JobRow, &AttemptRow)],
-) -> Result<(), Trouble> {
+) -> Result<(), String> {
     let way = Way {
         app,
         clients,
         compute,
     };
     for (row, attempt) in here {
-        way.tend_one(row, attempt).await?;
+        match way.tend_one(row, attempt).await {
+            Ok(()) => {}
+            Err(Trouble::Silent(text)) => return Err(text),
+            // One that cannot be tended to holds up no other.
+            Err(Trouble::Ours(err)) => {
+                let attempt = row.attempt_key(attempt.number);
+                tracing::error!(%attempt, error = chain(&err), "an attempt on a cluster waits");
+            }
+        }
     }
     Ok(())
 }

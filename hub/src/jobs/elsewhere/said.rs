@@ -4,7 +4,9 @@
 
 use tern_compute::{
     job::{AttemptKey, SHOWN},
-    kubernetes, ray,
+    kubernetes,
+    local::Mask,
+    ray,
 };
 use tern_protocol::{id::JobId, rest::ComputeKind};
 
@@ -41,35 +43,49 @@ pub(super) fn shortened(mut text: Vec<u8>) -> (Vec<u8>, u64) {
     (text, head as u64)
 }
 
-/// All that an attempt has said so far, with what nobody may see.
-async fn whole(clients: &Clients, compute: &Compute, name: &str) -> Result<String, String> {
+/// What was read of a log, with what nobody may see.
+#[derive(Default)]
+struct Read {
+    text: String,
+    /// Whether there is more, or may be.
+    more: bool,
+}
+
+async fn read(clients: &Clients, compute: &Compute, name: &str) -> Result<Read, String> {
     if compute.settings.kind == ComputeKind::Ray {
         let answer = clients.ask(compute, ray::logs(name)).await?;
-        if !answer.is_cut {
-            return Ok(ray::log(answer.status, &answer.body).unwrap_or_default());
-        }
-        let so_far = ray::log_so_far(answer.status, &answer.body);
-        return Ok(so_far.map_or_else(String::new, |text| text + CUT));
+        let text = if answer.is_cut {
+            ray::log_so_far(answer.status, &answer.body)
+        } else {
+            ray::log(answer.status, &answer.body)
+        };
+        return Ok(Read {
+            text: text.unwrap_or_default(),
+            more: answer.is_cut,
+        });
     }
     let Some(cluster) = compute.cluster() else {
-        return Ok(String::new());
+        return Ok(Read::default());
     };
     let pods = clients
         .ask(compute, kubernetes::pods(&cluster, name))
         .await?;
     let Some(pod) = kubernetes::pod(pods.status, &pods.body) else {
-        return Ok(String::new());
+        return Ok(Read::default());
     };
-    let of = kubernetes::log(&cluster, &pod, ANSWER / 2);
+    let most = ANSWER / 2;
+    let of = kubernetes::log(&cluster, &pod, most);
     let answer = clients.ask(compute, of).await?;
-    Ok(match (answer.status, answer.is_cut) {
-        (200, false) => answer.body,
-        (200, true) => answer.body + CUT,
-        _ => String::new(),
+    if answer.status != 200 {
+        return Ok(Read::default());
+    }
+    Ok(Read {
+        more: answer.is_cut || answer.body.len() as u64 >= most,
+        text: answer.body,
     })
 }
 
-/// All that an attempt has said so far; why the cluster does not tell.
+/// All that an attempt has said when it has ended; why the cluster does not tell.
 pub(super) async fn said(
     app: &App,
     clients: &Clients,
@@ -77,37 +93,44 @@ pub(super) async fn said(
     name: &str,
     job: JobId,
 ) -> Result<Result<String, String>, JobsError> {
-    match whole(clients, compute, name).await {
-        Ok(text) => hidden(app, job, text).await.map(Ok),
-        Err(why) => Ok(Err(why)),
+    let read = match read(clients, compute, name).await {
+        Ok(read) => read,
+        Err(why) => return Ok(Err(why)),
+    };
+    let mut clean = hidden(app, job, &read).await?;
+    if read.more {
+        clean.push_str(CUT);
     }
+    Ok(Ok(clean))
 }
 
-/// The same for whoever follows it.
+/// What one that runs has said so far, for whoever follows it; nothing if the cluster does not tell.
 pub(in crate::jobs) async fn log(
     app: &App,
     compute: &Compute,
     mark: &str,
     key: AttemptKey,
-) -> Result<String, JobsError> {
+) -> Result<Option<String>, JobsError> {
     let name = name(compute.settings.kind, mark, key);
-    let text = said(app, &app.jobs.clients(), compute, &name, key.job).await?;
-    // A cluster that does not answer says nothing new.
-    Ok(text.unwrap_or_default())
+    let Ok(mut read) = read(&app.jobs.clients(), compute, &name).await else {
+        return Ok(None);
+    };
+    read.more = true;
+    hidden(app, key.job, &read).await.map(Some)
 }
 
-async fn hidden(app: &App, job: JobId, mut text: String) -> Result<String, JobsError> {
+/// A text without secrets, and without what may be the beginning of one if there is more.
+async fn hidden(app: &App, job: JobId, read: &Read) -> Result<String, JobsError> {
     let documents = rows::documents(app.store.read(), job).await?;
     let secrets = documents.and_then(|documents| documents.secrets);
     // What cannot be opened was handed to no cluster.
     let secrets = submit::opened(app, job, secrets).unwrap_or_default();
-    let mut secrets: Vec<&String> = secrets.values().collect();
-    // One that begins with another is hidden whole.
-    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-    for secret in secrets {
-        text = text.replace(secret, SHOWN);
+    let mut mask = Mask::of(secrets.into_values());
+    let mut clean = mask.pass(read.text.as_bytes());
+    if !read.more {
+        clean.extend(mask.finish());
     }
-    Ok(without_tokens(&text))
+    Ok(without_tokens(&String::from_utf8_lossy(&clean)))
 }
 
 /// Of tokens the hub keeps digests alone, but they show by how they begin.
