@@ -5,7 +5,7 @@
 
 use sea_orm_migration::{
     MigrationName, MigrationTrait, SchemaManager, async_trait,
-    prelude::DbErr,
+    prelude::{ConnectionTrait as _, DbErr},
     schema::{
         big_integer, big_integer_null, big_pk_auto, boolean, double, text, text_null, text_uniq,
     },

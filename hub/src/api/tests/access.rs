@@ -121,8 +121,11 @@ async fn every_route_gives_every_asker_what_its_policy_says() {
 async fn a_job_hands_over_its_own_artifacts_and_nobody_elses() {
     let world = World::new().await;
     let routes = router().with_state(world.app.clone());
+    let workspace = "default".parse().expect("a name");
+    let policy = Policy::Workspace(Permission::Publish);
     for asker in askers() {
         let routes = routes.clone().layer(Extension(asker.clone()));
+        let access = asker.access(policy, Some(&workspace));
         let own =
             matches!(&asker.who, Who::Job { workspace, .. } if workspace.as_str() == "default");
         for (method, rest) in [
