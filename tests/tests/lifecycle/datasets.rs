@@ -293,7 +293,7 @@ fn a_client_that_goes_away_in_the_middle_of_an_upload_leaves_nothing_and_blocks_
     // What was uploaded went with the version, and of the half there was never a file with a name.
     assert!(!client.has_blob(&digest).expect("the hub answers"));
     let uploads = fleet.hub.data().join("blobs/sha256/uploads");
-    let left = fs::read_dir(uploads).map(|left| left.count());
+    let left = fs::read_dir(uploads).map(Iterator::count);
     assert_eq!(left.unwrap_or_default(), 0);
 }
 

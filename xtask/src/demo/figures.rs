@@ -11,6 +11,23 @@ const FALL: f64 = 0.10;
 /// Which part of that the new version has to bring back.
 const RECOVERY: f64 = 0.5;
 
+/// What became of the round of retraining that the hub began.
+#[derive(Debug, Serialize)]
+pub(super) struct RoundFigures {
+    /// Whether what the hub found was the reason of its proposal, and nobody asked for it.
+    pub(super) proposed_by_policy: bool,
+    /// Words that people said until version 2 served: one is enough.
+    pub(super) approvals: u64,
+    /// Whether the challenger was let out by its comparison, and every device serves it.
+    pub(super) challenger_won: bool,
+    /// What follows from the comparison, in the hub's words.
+    pub(super) comparison: String,
+    /// Whether the hub says that what called for the round is over.
+    pub(super) recovered: bool,
+    /// What the training took on the hub's machine.
+    pub(super) training_core_seconds: u64,
+}
+
 /// Figures of one run. Accuracies are of the foggy sites.
 #[derive(Debug, Serialize)]
 pub(super) struct Figures {
@@ -41,18 +58,9 @@ pub(super) struct Figures {
     pub(super) drift_placed: bool,
     /// From the first fog to its finding.
     pub(super) drift_seconds: f64,
-    /// Whether what the hub found was the reason of its proposal, and nobody asked for it.
-    pub(super) proposed_by_policy: bool,
-    /// Words that people said until version 2 served: one is enough.
-    pub(super) approvals: u64,
-    /// Whether the challenger was let out by its comparison, and every device serves it.
-    pub(super) challenger_won: bool,
-    /// What follows from the comparison, in the hub's words.
-    pub(super) comparison: String,
-    /// Whether the hub says that what called for the round is over.
-    pub(super) recovered: bool,
-    /// What the training took on the hub's machine.
-    pub(super) training_core_seconds: u64,
+    /// The round of retraining.
+    #[serde(flatten)]
+    pub(super) round: RoundFigures,
     /// Whether the version that should never have been published was stopped.
     pub(super) mistake_stopped: bool,
     /// Devices that had it.
@@ -174,24 +182,28 @@ impl Figures {
                 ),
             ),
             (
-                self.proposed_by_policy,
+                self.round.proposed_by_policy,
                 format!(
                     "the hub's policy proposed to train anew by what it found: {}",
-                    if self.proposed_by_policy { "yes" } else { "no" }
+                    if self.round.proposed_by_policy {
+                        "yes"
+                    } else {
+                        "no"
+                    }
                 ),
             ),
             (
-                self.approvals == 1,
+                self.round.approvals == 1,
                 format!(
                     "one word of a person was enough: {} were said",
-                    self.approvals
+                    self.round.approvals
                 ),
             ),
             (
-                self.challenger_won && self.recovered,
+                self.round.challenger_won && self.round.recovered,
                 format!(
                     "the challenger won, serves everywhere, and what called for it is over: {}",
-                    self.comparison
+                    self.round.comparison
                 ),
             ),
             (
@@ -273,7 +285,7 @@ impl Figures {
                 "training",
                 format!(
                     "{} core-seconds in a job of the hub's",
-                    self.training_core_seconds
+                    self.round.training_core_seconds
                 ),
             ),
             ("time", format!("{:.0} s", self.seconds)),
@@ -309,12 +321,14 @@ mod tests {
             requests_failed: 0,
             drift_placed: true,
             drift_seconds: 40.0,
-            proposed_by_policy: true,
-            approvals: 1,
-            challenger_won: true,
-            comparison: String::new(),
-            recovered: true,
-            training_core_seconds: 3,
+            round: RoundFigures {
+                proposed_by_policy: true,
+                approvals: 1,
+                challenger_won: true,
+                comparison: String::new(),
+                recovered: true,
+                training_core_seconds: 3,
+            },
             mistake_stopped: true,
             mistake_touched: 3,
             mistake_seconds: 20.0,
@@ -360,19 +374,31 @@ mod tests {
                 ..held()
             },
             Figures {
-                proposed_by_policy: false,
+                round: RoundFigures {
+                    proposed_by_policy: false,
+                    ..held().round
+                },
                 ..held()
             },
             Figures {
-                approvals: 2,
+                round: RoundFigures {
+                    approvals: 2,
+                    ..held().round
+                },
                 ..held()
             },
             Figures {
-                challenger_won: false,
+                round: RoundFigures {
+                    challenger_won: false,
+                    ..held().round
+                },
                 ..held()
             },
             Figures {
-                recovered: false,
+                round: RoundFigures {
+                    recovered: false,
+                    ..held().round
+                },
                 ..held()
             },
             Figures {

@@ -29,7 +29,7 @@ use xtask::{
 
 use super::{
     act::{Act, LOOK},
-    figures::{Estimate, Figures, SiteFigures},
+    figures::{Estimate, Figures, RoundFigures, SiteFigures},
     narrator::Narrator,
     round::{Approval, Retrained, retrain},
 };
@@ -162,12 +162,14 @@ pub(super) fn play(
         requests_failed: failed,
         drift_placed: drift.placed,
         drift_seconds: drift.seconds,
-        proposed_by_policy: by_policy,
-        approvals: words,
-        challenger_won: served_by_all,
-        comparison: lesson.comparison.into_iter().next().unwrap_or_default(),
-        recovered: lesson.outcome == RoundOutcome::Recovered,
-        training_core_seconds: core_seconds,
+        round: RoundFigures {
+            proposed_by_policy: by_policy,
+            approvals: words,
+            challenger_won: served_by_all,
+            comparison: lesson.comparison.into_iter().next().unwrap_or_default(),
+            recovered: lesson.outcome == RoundOutcome::Recovered,
+            training_core_seconds: core_seconds,
+        },
         mistake_stopped: harm.stopped,
         mistake_touched: harm.touched,
         mistake_seconds: harm.seconds,

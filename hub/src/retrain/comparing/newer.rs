@@ -72,13 +72,12 @@ pub(super) async fn add(
         let full = rows.len() as u64 == PAGE;
         for row in &rows {
             last = SQL.column(row, "id")?;
-            let truth = match SQL.column::<Option<f64>>(row, "truth_number")? {
-                Some(truth) => Label::Number(truth),
-                None => {
-                    let class: i64 = SQL.column(row, "truth")?;
-                    let version = SQL.column(row, "version")?;
-                    Label::Class(name(version, class).unwrap_or_else(|| class.to_string()))
-                }
+            let truth = if let Some(truth) = SQL.column(row, "truth_number")? {
+                Label::Number(truth)
+            } else {
+                let class: i64 = SQL.column(row, "truth")?;
+                let version = SQL.column(row, "version")?;
+                Label::Class(name(version, class).unwrap_or_else(|| class.to_string()))
             };
             if let Some(read) = read(app, of, row, truth)? {
                 bout.add(Part::Recent, read).await?;

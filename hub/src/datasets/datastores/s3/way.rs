@@ -37,7 +37,7 @@ use crate::notify::{address::Target, webhook::Webhooks};
 const HEAD: Duration = Duration::from_secs(30);
 
 /// Longest without a byte of a file that is on its way.
-const STALL: Duration = Duration::from_secs(60);
+const STALL: Duration = Duration::from_mins(1);
 
 /// Bytes that are read ahead at most, an answer's head among them.
 const AHEAD: usize = 128 * 1024;

@@ -172,12 +172,13 @@ impl Page {
             match id {
                 2 => page.plain = compact.size()?,
                 3 => page.stored = compact.size()?,
-                5 => page.encoding = compact.within(2)?,
+                5 => compact.within(2, &mut page.encoding)?,
                 7 => {
-                    let values = compact.within(1)?.unwrap_or_default();
-                    page.values = Some(u64::try_from(values).ok()?);
+                    let mut values = None;
+                    compact.within(1, &mut values)?;
+                    page.values = Some(u64::try_from(values.unwrap_or_default()).ok()?);
                 }
-                8 => page.encoding = compact.within(4)?,
+                8 => compact.within(4, &mut page.encoding)?,
                 _ => return Some(false),
             }
             Some(true)
@@ -237,9 +238,9 @@ impl Compact<'_> {
         u64::try_from(self.int()?).ok()
     }
 
-    /// The number in a field of the structure that comes next.
-    fn within(&mut self, wanted: i16) -> Option<Option<i32>> {
-        let mut found = None;
+    /// Puts the number in a field of the structure that comes next into `found`, if the structure has that field.
+    fn within(&mut self, wanted: i16, found: &mut Option<i32>) -> Option<()> {
+        *found = None;
         self.fields(DEEP, &mut |compact, id, kind| {
             if id != wanted {
                 return Some(false);
@@ -247,10 +248,9 @@ impl Compact<'_> {
             if kind != I32 {
                 return None;
             }
-            found = Some(compact.int()?);
+            *found = Some(compact.int()?);
             Some(true)
-        })?;
-        Some(found)
+        })
     }
 
     /// All fields of a structure, to its end; those that are not read are passed over.
