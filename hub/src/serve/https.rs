@@ -22,7 +22,10 @@ use axum::{
     middleware::{self, Next},
     response::Response,
 };
-use axum_server::{Handle, accept::Accept};
+use axum_server::{
+    Handle,
+    accept::{Accept, NoDelayAcceptor},
+};
 use rustls::{
     ServerConfig,
     server::{ClientHello, ResolvesServerCert},
@@ -91,6 +94,8 @@ impl<S: Send + 'static> Accept<TcpStream, S> for Acceptor {
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
         let Self { own, browsers } = self.clone();
         Box::pin(async move {
+            // What is written in two pieces would wait for the other side to acknowledge the first.
+            stream.set_nodelay(true)?;
             let stream = timeout(HANDSHAKE, handshake(stream, own, browsers)).await??;
             let chain = stream.get_ref().1.peer_certificates();
             let chain = chain.map(|chain| chain.iter().map(|c| c.clone().into_owned()).collect());
@@ -182,7 +187,9 @@ pub(super) async fn plain(
     handle: Handle<SocketAddr>,
 ) -> io::Result<()> {
     let router = router.layer(middleware::from_fn(only_this_machine));
-    let mut server = axum_server::from_tcp(listener.into_std()?)?.handle(handle);
+    let mut server = axum_server::from_tcp(listener.into_std()?)?
+        .acceptor(NoDelayAcceptor::new())
+        .handle(handle);
     server.http_builder().http1().header_read_timeout(HEADERS);
     server
         .serve(router.into_make_service_with_connect_info::<SocketAddr>())

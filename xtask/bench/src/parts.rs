@@ -51,6 +51,44 @@ pub(crate) fn wait_for<T>(
     }
 }
 
+/// Longest wait for a quiet machine.
+const QUIET: Duration = Duration::from_mins(3);
+
+/// Waits until hardly anything else runs on this machine: for a second less than a tenth of it was used.
+pub(crate) fn quiet() -> Result<()> {
+    wait_for("the machine is quiet", QUIET, || {
+        let before = processors()?;
+        thread::sleep(Duration::from_secs(1));
+        let after = processors()?;
+        let all = after.all.saturating_sub(before.all);
+        let idle = after.idle.saturating_sub(before.idle);
+        (idle * 10 > all * 9).then_some(())
+    })
+}
+
+/// Ticks of all processors since the system started.
+struct Processors {
+    all: u64,
+    /// Those in which nothing was to be done, or only a disk was waited for.
+    idle: u64,
+}
+
+/// From the first line of `/proc/stat`: user, nice, system, idle, iowait and so on.
+fn processors() -> Option<Processors> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    let line = stat.lines().next()?.strip_prefix("cpu ")?;
+    let ticks: Vec<u64> = line
+        .split_whitespace()
+        .map(str::parse)
+        .collect::<Result<_, _>>()
+        .ok()?;
+    let idle = ticks.get(3)? + ticks.get(4)?;
+    Some(Processors {
+        all: ticks.iter().take(8).sum(),
+        idle,
+    })
+}
+
 /// JSON from an HTTP address.
 pub(crate) fn get<T: DeserializeOwned>(url: &str) -> Result<T> {
     let mut response = ureq::get(url).call().with_context(|| url.to_string())?;

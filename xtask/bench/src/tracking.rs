@@ -1,7 +1,9 @@
 //! Experiment tracking beside `mlflow server` on SQLite: batches logged a second, and searches over thousands of runs.
 //!
 //! Both are asked the same over the same protocol by the same threads, one after the other, each on its own database in
-//! the same file system; MLflow's server as its own command starts it, with its default number of workers.
+//! the same file system; MLflow's server as its own command starts it, with its default number of workers. Neither runs
+//! while the other is asked, and none is asked before the machine is quiet: MLflow answers its first question while a dozen
+//! processes of its own are still starting.
 
 use std::{
     net::TcpListener,
@@ -17,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Binaries,
-    parts::{Hub, Running, Security, wait_for},
+    parts::{Hub, Running, Security, quiet, wait_for},
     report::{Figure, Report, median},
 };
 
@@ -206,6 +208,31 @@ fn searched(side: &Side, experiment: &str) -> Result<Vec<(f64, Vec<f64>)>> {
     Ok(all)
 }
 
+/// What came of one side.
+struct Measured {
+    batches_per_s: f64,
+    /// The median of each question in milliseconds, and which runs were found.
+    searches: Vec<(f64, Vec<f64>)>,
+}
+
+fn measured(side: &Side, runs: u64, report: &Report) -> Result<Measured> {
+    quiet()?;
+    report.progress(&format!("{} takes batches", side.name));
+    let batches_per_s = logged(side)?;
+    report.progress(&format!(
+        "{}: {batches_per_s:.0} batches a second; filling it with {runs} runs",
+        side.name
+    ));
+    let experiment = fill(side, runs)?;
+    quiet()?;
+    report.progress(&format!("{}: searching", side.name));
+    let searches = searched(side, &experiment)?;
+    Ok(Measured {
+        batches_per_s,
+        searches,
+    })
+}
+
 /// MLflow's own server, on SQLite.
 fn mlflow(python: &Path, folder: &Path) -> Result<(Running, String)> {
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
@@ -231,26 +258,16 @@ pub(crate) fn run(binaries: &Binaries, python: &Path, runs: u64, report: &Report
     let folder = tempfile::tempdir()?;
     let python: PathBuf = std::path::absolute(python)?;
     let hub = Hub::start(binaries, folder.path(), Security::InsecureLoopback)?;
-    let ours = Side::new("tern", hub.url.clone());
-    let (_server, url) = mlflow(&python, folder.path())?;
-    let theirs = Side::new("mlflow", url);
+    let ours = measured(&Side::new("tern", hub.url.clone()), runs, report)?;
+    drop(hub);
+    let (server, url) = mlflow(&python, folder.path())?;
+    let theirs = measured(&Side::new("mlflow", url), runs, report)?;
+    drop(server);
 
-    let mut rates = [0.0; 2];
-    let mut searches = Vec::new();
-    for (side, rate) in [&ours, &theirs].into_iter().zip(&mut rates) {
-        report.progress(&format!("{} takes batches", side.name));
-        *rate = logged(side)?;
-        report.progress(&format!(
-            "{}: {rate:.0} batches a second; filling it with {runs} runs",
-            side.name
-        ));
-        let experiment = fill(side, runs)?;
-        report.progress(&format!("{}: searching", side.name));
-        searches.push(searched(side, &experiment)?);
-    }
+    let rates = [ours.batches_per_s, theirs.batches_per_s];
     let mut ratios = Vec::new();
     let mut detail = serde_json::Map::new();
-    let pairs = searches[0].iter().zip(&searches[1]);
+    let pairs = ours.searches.iter().zip(&theirs.searches);
     for ((name, _), (one, other)) in questions("").iter().zip(pairs) {
         ensure!(
             one.1 == other.1,
