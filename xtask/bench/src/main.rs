@@ -74,7 +74,7 @@ enum Bench {
         #[arg(long, default_value_t = 2_000)]
         devices: u32,
         /// Devices that are in the middle of it at the same time
-        #[arg(long, default_value_t = 32)]
+        #[arg(long, default_value_t = 128)]
         at_once: usize,
     },
     /// One model wanted by a whole fleet: egress, time, memory, against mosquitto
@@ -119,7 +119,7 @@ enum Bench {
     /// Telemetry windows a second, durable and acknowledged
     Ingest {
         /// Devices that send
-        #[arg(long, default_value_t = 32)]
+        #[arg(long, default_value_t = 128)]
         devices: u32,
         /// Windows in all
         #[arg(long, default_value_t = 200_000)]
