@@ -126,11 +126,17 @@ impl Oldest {
 
     /// Whether windows go back as far as this, or as anything does.
     fn windows_reach(&self, from: i64) -> bool {
-        let known = self.days.is_some_and(|days| days < from);
         match self.windows {
             None => self.days.is_none(),
-            Some(windows) => windows <= from || !known && self.all_within(windows),
+            Some(windows) => windows <= from || self.begins_with(windows),
         }
+    }
+
+    /// Whether all began with the window that closed then. Its hour may be the one before; its day alone would not tell,
+    /// since that began before the hub was there.
+    fn begins_with(&self, closed: i64) -> bool {
+        let hour = Level::Hour.start(closed.saturating_sub(Level::Hour.ms()));
+        self.all_within(closed) && self.hours.is_none_or(|hours| hours >= hour)
     }
 
     fn sums_reach(&self, level: Level, from: i64) -> bool {

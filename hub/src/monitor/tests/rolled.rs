@@ -201,6 +201,33 @@ async fn among_many_windows_those_of_a_version_are_drawn_from_sums() {
 }
 
 #[tokio::test]
+async fn a_device_that_came_today_is_drawn_as_finely_as_asked() {
+    let world = World::new().await;
+    publish(&world).await;
+    let mut device = Device::new("meter-1");
+    let bodies = (0..5_u64).map(|minute| {
+        let opened = minute * 60_000;
+        device.window(opened, opened + 60_000, 10)
+    });
+    let (id, mut batch) = device.batch(bodies.collect());
+    batch.now = at(1, 300_000);
+    world.ingest(vec![(id, batch)]).await;
+    while rollup::pass(&world.app, &Retention::default())
+        .await
+        .expect("rolls up")
+    {}
+    // From before its first window, but after its day began.
+    let query = ChartQuery {
+        device: Some(name("meter-1")),
+        from: WallTime(NOON - HOUR),
+        ..over(Metric::Traffic, 1, 60_000)
+    };
+    let drawn = draw(&world, &query).await;
+    assert_eq!((drawn.step_ms, drawn.from), (60_000, query.from));
+    assert!((inferences(&drawn) - 50.0).abs() < 1.0, "{drawn:?}");
+}
+
+#[tokio::test]
 async fn of_many_sites_each_is_told_by_days_and_all_by_hours() {
     let world = World::new().await;
     publish(&world).await;
