@@ -113,7 +113,7 @@ fn a_person_labels_by_keyboard_skips_takes_back_and_goes_on_after_a_reload() {
     browser.press("m");
     browser.shows("% sure");
     browser.press("?");
-    browser.shows("take back what you said last");
+    browser.shows("take back your last label");
     browser.press(keys::ESCAPE);
     wait::until("the keys to be gone", || {
         // Its button has the focus for a moment longer than it is there.
@@ -183,7 +183,7 @@ fn a_person_labels_by_keyboard_skips_takes_back_and_goes_on_after_a_reload() {
     for _ in 0..10 {
         let before = on_screen(&browser);
         browser.click("document.querySelector('#choices [data-choice=\"1\"]')");
-        browser.click(&control("Say so (Enter)"));
+        browser.click(&control("Save (Enter)"));
         wait::until("the next one, or none", || {
             let item = browser.run("return document.getElementById('labeller').dataset.item");
             wait::that(item != before.as_str(), || browser.text())
@@ -200,7 +200,7 @@ fn a_person_labels_by_keyboard_skips_takes_back_and_goes_on_after_a_reload() {
 
     // What people were asked for by value says nothing of accuracy, and is told.
     browser.open(&format!("{}/models/{MODEL}/truth", fleet.hub.url()));
-    browser.shows("What was taken for what");
+    browser.shows("Confusion matrix");
     browser.assert_sound();
     let view = tern_json(&fleet, &["truth", MODEL, "1"]);
     let (counted, left_out) = (view["labels"].as_u64(), view["left_out"].as_u64());

@@ -7,8 +7,8 @@ import { draw } from "./viewer.js";
 
 const AHEAD = 4; // captures that are asked for at once
 const WHY = {
-  lot: "by lot: accuracy stands on it",
-  value: "by value: the model was unsure, and little like it is labelled",
+  lot: "at random: it counts for the accuracy",
+  value: "by value: low confidence, and unlike what is labelled already",
   disagreement: "two people disagreed",
 };
 
@@ -76,7 +76,7 @@ export function label() {
     if (!item) {
       const none = document.createElement("p");
       none.className = "empty";
-      const nothing = queue === "open" ? "Nothing is left to label. New captures appear here as they come." : "Nobody disagrees about anything.";
+      const nothing = queue === "open" ? "Nothing is left to label. New captures appear here as they come." : "No label is in dispute.";
       none.textContent = asking ? "…" : nothing;
       viewer.append(none);
       return;
@@ -101,8 +101,8 @@ export function label() {
       field.id = "typed";
       field.inputMode = capture.number ? "decimal" : "numeric";
       field.autocomplete = "off";
-      field.setAttribute("aria-label", capture.number ? "The right number" : "Number of the class");
-      if (capture.number) field.placeholder = "the right number";
+      field.setAttribute("aria-label", capture.number ? "True value" : "Number of the class");
+      if (capture.number) field.placeholder = "true value";
       choices.append(field);
       if (!help.open) field.focus();
     }
@@ -121,7 +121,7 @@ export function label() {
       fact("When", when),
       fact("Version", `v${capture.version}`),
       fact("Asked", WHY[item.chosen] ?? item.chosen),
-      fact("The model said", said),
+      fact("Prediction", said),
     );
     for (const one of item.said ?? []) facts.append(fact(`${one.labeller} said`, one.truth));
     document.dispatchEvent(new CustomEvent("tern:updated")); // times are told anew

@@ -17,6 +17,11 @@ label();
 showCaptures();
 keepLive();
 
+// Where the rooms do not fit side by side, the one that is open is in sight.
+const rooms = document.querySelector(".rooms");
+const open = rooms?.querySelector("[aria-current]");
+if (open) rooms.scrollLeft = open.offsetLeft - rooms.offsetLeft - (rooms.clientWidth - open.offsetWidth) / 2;
+
 // Choosing is enough; without this script the button is there.
 for (const form of document.querySelectorAll("form[data-filter]")) {
   form.addEventListener("change", () => form.requestSubmit());

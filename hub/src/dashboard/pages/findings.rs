@@ -24,7 +24,7 @@ fn card(frame: &Frame, one: &FindingView) -> Markup {
     html! {
         article.card.finding #{ "finding-" (one.id) } data-key=(one.id) {
             div.row {
-                span { (state(one)) " " b { (one.kind.word()) } " moved at " (places(frame, one)) }
+                span { (state(one)) " " b { (one.kind.word()) } " drift at " (places(frame, one)) }
                 span.dim { "since " (parts::ago(one.since)) ", finding " (one.id) }
             }
             p { (one.text) }
@@ -33,19 +33,19 @@ fn card(frame: &Frame, one: &FindingView) -> Markup {
                 (parts::fact("Attributed to", &html! { (one.attribution.word())
                     @if let Some(version) = one.version { " " (parts::version(scope, &one.model, version)) } }))
                 (parts::fact("Affected", &html! { (format::count(one.devices)) " of " (format::count(one.of_devices)) " devices" }))
-                (parts::fact("Stands on", &html! { (format::count(one.samples)) " inferences" }))
+                (parts::fact("Based on", &html! { (format::count(one.samples)) " inferences" }))
                 (parts::fact("Found", &html! { (parts::ago(one.opened)) span.dim { " " (match one.detector {
-                    Detector::Drift => "by evidence against what is usual there",
-                    Detector::Departure => "as a departure from what the version was trained on",
+                    Detector::Drift => "against what is usual there",
+                    Detector::Departure => "against what the version was trained on",
                 }) } }))
                 @if let Some(by) = one.explained_by { (parts::fact("Explained by", &html! { "finding " (by) })) }
                 @if let Some(by) = &one.accepted_by { (parts::fact("Accepted by", &html! { (by) })) }
             }
             @if one.closed.is_none() && one.accepted_by.is_none() && frame.may(Permission::Operate) {
-                button.small type="button" data-post=(scope.api(&format!("/findings/{}/accept", one.id)))
-                    data-done={ "Finding " (one.id) " is usual from now on." } data-answer="finding-answer" {
-                    "This is usual from now on"
-                }
+                div.buttons { button.small type="button" data-post=(scope.api(&format!("/findings/{}/accept", one.id)))
+                    data-done={ "Finding " (one.id) " is accepted: it is the new normal." } data-answer="finding-answer" {
+                    "Accept as the new normal"
+                } }
             }
         }
     }

@@ -79,7 +79,7 @@ pub(in crate::dashboard) fn page(
     let open = open.count();
     let below = html! {
         span #summary data-live {
-            @if open == 0 { "nothing is found to have moved now" }
+            @if open == 0 { "no open finding" }
             @else { b { (open) } (if open == 1 { " finding is open" } else { " findings are open" }) }
         }
     };
@@ -88,14 +88,16 @@ pub(in crate::dashboard) fn page(
             a href=(scope.page("/models")) { "Models" } " / " a href=(of_model) { (model.name) }
         }
         (layout::heading(&html! { "Health of " (model.name) }, &below, &html! {
-            a.button href=(super::captures::of_model(scope, &model.name)) { "Captures" }
-            a.button href=(scope.page(&format!("/retraining/{}", model.name))) { "Retraining" }
+            div.buttons {
+                a.button href=(super::captures::of_model(scope, &model.name)) { "Captures" }
+                a.button href=(scope.page(&format!("/retraining/{}", model.name))) { "Retraining" }
+            }
         }))
         div.row { (filter(&path, model, narrowed, &health.sites)) (narrowed.range.choice_beside(&path, &others)) }
         section aria-labelledby="findings-title" {
-            h2.apart #findings-title { "What moved" }
+            h2.apart #findings-title { "Drift findings" }
             (findings::cards(&frame, &health.findings, &html! {
-                "Nothing moved in this time. What is usual is learned for a week; what is gross is told within minutes."
+                "No drift in this time. Gross changes are found within minutes; slow ones against what is usual, which takes a week to learn."
             }))
         }
         section aria-labelledby="charts-title" {
@@ -104,17 +106,17 @@ pub(in crate::dashboard) fn page(
             div.grid.two { (figures(&frame, model, narrowed, health)) }
         }
         section aria-labelledby="map-title" {
-            h2.apart #map-title { "Distance from training, by feature and site" }
+            h2.apart #map-title { "Distance from the training data, by feature and site" }
             div #map.card data-live {
                 @match &health.distances {
                     Ok(view) if !view.places.is_empty() => {
                         p.small.dim {
-                            "Version " (view.version) ", Jensen-Shannon distances from 0 to 1: no alarm by themselves. "
+                            "Version " (view.version) ": Jensen-Shannon distance, 0 (same distribution) to 1. A distance alone raises no alert. "
                             a href=(csv(&frame, narrowed, view)) download { "CSV" }
                         }
                         (heat::map(scope, view))
                     }
-                    Ok(_) => { (parts::empty(&html! { "No window of this version in that time." })) }
+                    Ok(_) => { (parts::empty(&html! { "No telemetry of this version in that time. Choose a longer range above." })) }
                     Err(why) => { (parts::empty(&html! { (why) })) }
                 }
             }
@@ -166,7 +168,7 @@ fn filter(path: &str, model: &ModelView, narrowed: &Narrowed, sites: &[SiteName]
                     }
                 }
             }
-            label { "Part in a rollout"
+            label { "Role in a rollout"
                 select name="arm" {
                     option value="" { "all" }
                     @for arm in ARMS {
@@ -183,7 +185,7 @@ fn filter(path: &str, model: &ModelView, narrowed: &Narrowed, sites: &[SiteName]
 fn figures(frame: &Frame, model: &ModelView, narrowed: &Narrowed, health: &Health) -> Markup {
     const SERVED: &str = "Appears when a device has served this model for one telemetry window.";
     const LABELLED: &str =
-        "Appears when truths arrive: from a file with `tern label import`, or from devices.";
+        "Appears when labels arrive: from a file with `tern label import`, from people, or from devices.";
     let version = narrowed.version.map(|version| version.to_string());
     let by_version = narrowed.version.is_none();
     let lines = if by_version {
@@ -212,7 +214,7 @@ fn figures(frame: &Frame, model: &ModelView, narrowed: &Narrowed, health: &Healt
         .draw()
     };
     html! {
-        (figure("chart-traffic", "Inferences a second", SERVED, lines, &health.traffic))
+        (figure("chart-traffic", "Inferences per second", SERVED, lines, &health.traffic))
         (figure("chart-errors", "Errors", SERVED, lines, &health.errors))
         (figure("chart-latency", "Latency", SERVED, Shape::Lines, &health.latency))
         (figure("chart-prediction", "Prediction mix", SERVED, Shape::Stack, &health.prediction))
@@ -222,7 +224,7 @@ fn figures(frame: &Frame, model: &ModelView, narrowed: &Narrowed, health: &Healt
             None => {
                 figure.chart #chart-accuracy {
                     figcaption.row { h3 { "Accuracy" } }
-                    div.plot.blank { p.empty { "Not known by part of a rollout; the page of the rollout compares its parts." } }
+                    div.plot.blank { p.empty { "Not known by role; the page of a rollout compares its new version with its control." } }
                 }
             }
         }

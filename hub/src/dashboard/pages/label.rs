@@ -19,10 +19,10 @@ const KEYS: [(&str, &str); 6] = [
         "digit, letter",
         "choose the class with that key, or type the number",
     ),
-    ("Enter, Space", "say so, and go on"),
+    ("Enter, Space", "save the label, and go on"),
     ("S", "skip: you cannot say"),
-    ("U", "undo: take back what you said last"),
-    ("M", "show what the model said"),
+    ("U", "undo: take back your last label"),
+    ("M", "show the prediction of the model"),
     ("?", "this help"),
 ];
 
@@ -44,8 +44,10 @@ pub(in crate::dashboard) fn page(frame: Frame, view: &LabellingView) -> Markup {
             a href=(scope.page("/models")) { "Models" } " / " a href=(path) { (view.model) }
         }
         (layout::heading(&html! { "Label " (view.model) }, &below, &html! {
-            a.button href=(super::captures::of_model(scope, &view.model)) { "Captures" }
-            a.button href=(format!("{path}/truth")) { "Truth" }
+            div.buttons {
+                a.button href=(super::captures::of_model(scope, &view.model)) { "Captures" }
+                a.button href=(format!("{path}/truth")) { "Accuracy" }
+            }
         }))
         section #labeller data-label=(api) aria-label="Capture" {
             div.row.apart {
@@ -68,7 +70,7 @@ pub(in crate::dashboard) fn page(frame: Frame, view: &LabellingView) -> Markup {
                 div.card.stack {
                     div #choices role="group" aria-label="Class" {}
                     div.buttons {
-                        button.primary type="button" data-act="next" { "Say so (Enter)" }
+                        button.primary type="button" data-act="next" { "Save (Enter)" }
                         button type="button" data-act="skip" { "Skip (S)" }
                         button type="button" data-act="undo" { "Undo (U)" }
                     }
@@ -78,17 +80,17 @@ pub(in crate::dashboard) fn page(frame: Frame, view: &LabellingView) -> Markup {
             }
         }
         section aria-labelledby="agreement-title" {
-            h2.apart #agreement-title { "How it is labelled" }
+            h2.apart #agreement-title { "Labelling rules" }
             div.card {
                 dl.facts #agreement data-live {
-                    (parts::fact("A truth takes", &html! {
+                    (parts::fact("Labels needed", &html! {
                         @if view.labellers == 1 { "one person" } @else { "two people who say the same" }
                     }))
                     (parts::fact("Labelled by people", &html! { (format::count(view.labelled)) }))
-                    (parts::fact("Two people agree", &agreement(view)))
-                    (parts::fact("Asked for", &html! {
-                        "One in four by lot, on which accuracy stands; the others by their value for training: how unsure the \
-                         model was, times how far the input is from what is labelled."
+                    (parts::fact("Agreement", &agreement(view)))
+                    (parts::fact("Order", &html! {
+                        "One in four at random: these give the accuracy. The others by their value for training: low confidence, and unlike \
+                         what is labelled already."
                     }))
                 }
                 @if frame.may(Permission::Publish) { (settings(view, &api)) }
@@ -106,7 +108,7 @@ pub(in crate::dashboard) fn page(frame: Frame, view: &LabellingView) -> Markup {
 fn agreement(view: &LabellingView) -> Markup {
     html! {
         @match &view.agreement {
-            None => { span.dim { "nobody has labelled what another person has" } }
+            None => { span.dim { "no capture was labelled by two people yet" } }
             Some(agreement) => {
                 "on " (format::count(agreement.same)) " of " (format::count(agreement.both))
                 @if let Some(kappa) = &agreement.kappa {
@@ -129,7 +131,7 @@ fn settings(view: &LabellingView, api: &str) -> Markup {
         details {
             summary { "Change" }
             form.form method="post" data-send=(api) data-method="PUT" data-done="Set. What is a truth stays one; what needs nobody any more becomes one." {
-                (form::select("labellers", "labellers", "A truth takes", Some("number"), &chosen))
+                (form::select("labellers", "labellers", "Labels needed", Some("number"), &chosen))
                 (form::answer("labellers-answer"))
                 div.buttons { button type="submit" { "Set" } }
             }

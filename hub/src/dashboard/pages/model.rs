@@ -71,7 +71,7 @@ pub(in crate::dashboard) fn page(
         .sum();
     let below = html! {
         span #summary data-live {
-            b { (format::count(model.versions.len() as u64)) } " versions, served by "
+            b { (format::count(model.versions.len() as u64)) } (if model.versions.len() == 1 { " version" } else { " versions" }) ", served by "
             b { (format::count(serving)) } " devices"
         }
     };
@@ -88,11 +88,11 @@ pub(in crate::dashboard) fn page(
             }
         }
         section aria-labelledby="charts-title" {
-            div.apart.row { h2 #charts-title { "In the field" " " a.small href={ (path) "/health" } { "Health: drift, sites, parts of rollouts" } } (range.choice(&path)) }
+            div.apart.row { h2 #charts-title { "In the field" " " a.small href={ (path) "/health" } { "Health: drift and errors by site and version" } } (range.choice(&path)) }
             div.grid.two { (figures(scope, model, charts)) }
         }
         section aria-labelledby="vetting-title" {
-            h2.apart #vetting-title { "What vetting found" }
+            h2.apart #vetting-title { "Vetting results" }
             div #vetting data-live {
                 @for version in &model.versions { (vetting(scope, &model.name, version)) }
             }
@@ -106,7 +106,7 @@ fn doors(frame: Frame, path: &str, model: &ModelView) -> Markup {
     html! {
         @if !model.versions.is_empty() {
             div.buttons {
-                a.button href=(format!("{path}/truth")) { "Truth" }
+                a.button href=(format!("{path}/truth")) { "Accuracy" }
                 a.button href=(frame.scope.page(&format!("/retraining/{}", model.name))) { "Retraining" }
                 @if frame.may(Permission::Label) { a.button href=(format!("{path}/label")) { "Label captures" } }
             }
@@ -119,12 +119,12 @@ fn versions(scope: &Scope, versions: &[VersionView]) -> Markup {
         table.cards {
             thead { tr {
                 th scope="col" { "Version" }
-                th scope="col" { "What is new" }
+                th scope="col" { "Note" }
                 th.end scope="col" { "Validation accuracy" }
                 th.end scope="col" { "Latency on hub" }
                 th.end scope="col" { "Size" }
                 th.end scope="col" { "Devices serving" }
-                th scope="col" { "Got to" }
+                th scope="col" { "Stage reached" }
                 th.end scope="col" { "Published" }
             } }
             tbody {
@@ -134,7 +134,7 @@ fn versions(scope: &Scope, versions: &[VersionView]) -> Markup {
                             span.swatch.(parts::version_tone(version.version)) {} "v" (version.version)
                             (parts::signature(version))
                         }
-                        td data-name="What is new" { span.text {
+                        td data-name="Note" { span.text {
                             @if version.note.is_empty() { span.dim { "no note" } } @else { (version.note) }
                             @if let Some(dataset) = &version.dataset {
                                 div.small { "trained on " a href=(scope.page(&format!("/datasets/{dataset}"))) { (dataset) } }
@@ -149,7 +149,7 @@ fn versions(scope: &Scope, versions: &[VersionView]) -> Markup {
                             @if let Some(delta) = version.deltas.first() { div.dim { (short(delta)) } }
                         }
                         td.end data-name="Devices serving" { (format::count(version.devices_serving)) }
-                        td data-name="Got to" { (parts::stages(&version.stages)) }
+                        td data-name="Stage reached" { (parts::stages(&version.stages)) }
                         td.end data-name="Published" { (parts::ago(version.created)) }
                     }
                 }
@@ -170,13 +170,13 @@ fn vetting(scope: &Scope, model: &ModelName, version: &VersionView) -> Markup {
             dl.facts {
                 (lineage::fact(scope, &LineageOf::Version(model.clone(), version.version)))
                 (parts::fact("Golden samples", &html! {
-                    (format::count(vetting.golden_samples)) span.dim { " reproduced, off by at most " (format::difference(vetting.golden_difference)) }
+                    (format::count(vetting.golden_samples)) span.dim { " reproduced, largest difference " (format::difference(vetting.golden_difference)) }
                 }))
                 (parts::fact("Load and optimise", &html! { (format::microseconds(vetting.load_ms * 1000.0)) }))
                 (parts::fact("Median latency", &html! { (format::microseconds(vetting.latency_us)) span.dim { " one sample, on the hub" } }))
                 @for measured in &version.measured { (parts::fact("Memory", &html! {
                     @match measured.peak_rss { Some(peak) => { (format::bytes(peak)) } None => { "not known" } }
-                    span.dim { " at most, loading and running on " (measured.target) }
+                    span.dim { " peak, while it loads and runs on " (measured.target) }
                 })) }
                 @if let Some(min) = version.min_agent { (parts::fact("Agent", &html! { (min) " or newer" })) }
                 (parts::fact("Operators", &html! { @for operator in &vetting.operators { span.chip { (operator) } } }))
@@ -299,7 +299,7 @@ fn tensors(tensors: &[TensorSpec]) -> Markup {
 /// `belt_speed in m/s`.
 fn title(spec: &MetricSpec, chart: &Chart) -> String {
     match (spec.kind, chart.unit.as_str()) {
-        (MetricKind::Counter, "1/s") => format!("{} a second", spec.name),
+        (MetricKind::Counter, "1/s") => format!("{} per second", spec.name),
         (_, "") => spec.name.to_string(),
         (_, unit) => format!("{} in {unit}", spec.name),
     }
@@ -326,7 +326,7 @@ fn own(scope: &Scope, model: &ModelView, spec: &MetricSpec, chart: &Chart) -> Ma
 fn figures(scope: &Scope, model: &ModelView, charts: &Charts) -> Markup {
     const SERVED: &str = "Appears when a device has served this model for one telemetry window.";
     const LABELLED: &str =
-        "Appears when truths arrive: from a file with `tern label import`, or from devices.";
+        "Appears when labels arrive: from a file with `tern label import`, from people, or from devices.";
     let figure = |id, title, hint, shape, chart| {
         let group = (shape == Shape::VersionLines).then_some("version");
         let of = [("model", Some(model.name.as_str())), ("group", group)];
@@ -343,7 +343,7 @@ fn figures(scope: &Scope, model: &ModelView, charts: &Charts) -> Markup {
     };
     html! {
         (figure("chart-accuracy", "Accuracy by version", LABELLED, Shape::VersionLines, &charts.accuracy))
-        (figure("chart-traffic", "Inferences a second by version", SERVED, Shape::VersionLines, &charts.traffic))
+        (figure("chart-traffic", "Inferences per second by version", SERVED, Shape::VersionLines, &charts.traffic))
         (figure("chart-latency", "Latency", SERVED, Shape::Lines, &charts.latency))
         (figure("chart-prediction", "Prediction mix", SERVED, Shape::Stack, &charts.prediction))
         @for (spec, chart) in &charts.own {

@@ -45,7 +45,7 @@ pub(in crate::dashboard) fn page(
             section.card #serving data-live aria-label="Devices by version" {
                 h2 { "Versions in service" }
                 (serving(scope, overview))
-                h3.apart.small.dim { "What is wanted, by how far it got" }
+                h3.apart.small.dim { "Desired version, by stage reached" }
                 (parts::stages(&overview.stages))
             }
         }
@@ -59,7 +59,7 @@ pub(in crate::dashboard) fn page(
                 div #sites data-live { (sites(scope, &overview.sites)) }
             }
             section.card aria-labelledby="rollouts-title" {
-                h2 #rollouts-title { "Current rollouts" }
+                h2 #rollouts-title { "Rollouts" }
                 div #rollouts data-live {
                     @if overview.rollouts.is_empty() {
                         (parts::empty(&html! { "None. Start one: " code { "tern rollout start" } }))
@@ -76,7 +76,7 @@ pub(in crate::dashboard) fn page(
             }
         }
         section.card aria-labelledby="totals-title" {
-            h2 #totals-title { "Since this hub was made" }
+            h2 #totals-title { "Totals of this hub" }
             div #totals data-live { (totals(overview)) }
         }
     };
@@ -152,7 +152,7 @@ fn figures(scope: &Scope, charts: &Charts) -> Markup {
     let accuracy = Figure {
         id: "chart-accuracy",
         title: "Accuracy by site",
-        hint: "Accuracy appears when truths arrive: from a file with `tern label import`, or from devices.",
+        hint: "Accuracy appears when labels arrive: from a file with `tern label import`, from people, or from devices.",
         shape: Shape::Lines,
         chart: &charts.accuracy,
         csv: chart::csv(scope, &charts.accuracy, &of),
@@ -160,7 +160,7 @@ fn figures(scope: &Scope, charts: &Charts) -> Markup {
     };
     let traffic = Figure {
         id: "chart-traffic",
-        title: "Inferences a second by site",
+        title: "Inferences per second by site",
         hint: "Traffic appears when a device that serves a model has answered requests for one telemetry window.",
         shape: Shape::Lines,
         chart: &charts.traffic,
@@ -176,20 +176,20 @@ fn sites(scope: &Scope, sites: &[SiteView]) -> Markup {
     }
     html! {
         div.scroll tabindex="0" role="region" aria-label="Sites" {
-            table {
+            table.cards {
                 thead { tr {
                     th scope="col" { "Site" }
                     th.end scope="col" { "Connected" }
-                    th.end scope="col" { "Traffic" }
+                    th.end scope="col" { "Inferences" }
                     th.end scope="col" { "Accuracy" }
                 } }
                 tbody {
                     @for site in sites.iter().take(SITES) {
                         tr data-key=(site.site) {
                             th scope="row" { (parts::site(scope, &site.site)) }
-                            td.end { (format::count(site.online)) span.dim { " / " (format::count(site.devices)) } }
-                            td.end { (format::rate(site.inferences_per_s)) }
-                            td.end { (accuracy(site)) }
+                            td.end data-name="Connected" { span { (format::count(site.online)) span.dim { " / " (format::count(site.devices)) } } }
+                            td.end data-name="Inferences" { (format::rate(site.inferences_per_s)) }
+                            td.end data-name="Accuracy" { div { (accuracy(site)) } }
                         }
                     }
                 }
@@ -210,7 +210,7 @@ fn accuracy(site: &SiteView) -> Markup {
                     rect.plainfill width=((accuracy.clamp(0.0, 1.0) * 1000.0).round()) height="10" {}
                 }
             }
-            small.dim { (format::count(site.labels)) " labels" }
+            small.dim { "last " (format::count(site.labels)) " labels" }
         } @else {
             span.dim { "no labels" }
         }
@@ -222,7 +222,7 @@ fn totals(overview: &Overview) -> Markup {
     html! {
         dl.figures {
             (parts::fact("Inferences counted", &html! { (format::count(totals.inferences)) }))
-            (parts::fact("Windows stored", &html! { (format::count(totals.windows)) }))
+            (parts::fact("Telemetry windows", &html! { (format::count(totals.windows)) }))
             (parts::fact("Captures", &html! { (format::count(totals.captures)) }))
             (parts::fact("Labels", &html! { (format::count(totals.labels)) }))
             (parts::fact("Model bytes published", &html! { (format::bytes(totals.egress_bytes)) }))

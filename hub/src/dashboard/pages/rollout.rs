@@ -55,7 +55,7 @@ pub(in crate::dashboard) fn page(frame: Frame, rollout: &RolloutView) -> Markup 
                 }
             }
             @if frame.may(Permission::Operate) { section.card aria-labelledby="steer-title" data-steer=(scope.api(&format!("/rollouts/{}", rollout.id))) {
-                h2 #steer-title { "Steer" }
+                h2 #steer-title { "Actions" }
                 div #steer data-live { (steer(rollout)) }
                 p.answer #answer role="status" aria-live="polite" {}
             } }
@@ -80,7 +80,7 @@ pub(in crate::dashboard) fn page(frame: Frame, rollout: &RolloutView) -> Markup 
 
 fn steer(rollout: &RolloutView) -> Markup {
     if rollout.state.is_over() {
-        return html! { p.dim { "This rollout is over. A new one takes its devices from here." } };
+        return html! { p.dim { "This rollout has ended. Start another one to move its devices again." } };
     }
     let wider = rollout.percent < 100;
     html! {
@@ -149,9 +149,9 @@ fn devices(scope: &Scope, devices: &[RolloutDevice]) -> Markup {
                 th scope="col" { "Device" }
                 th scope="col" { "Site" }
                 th scope="col" { "State" }
-                th scope="col" { "Got to" }
-                th scope="col" { "Progress" }
-                th.end scope="col" { "Before" }
+                th scope="col" { "Stage reached" }
+                th scope="col" { "Download" }
+                th.end scope="col" { "Previous version" }
                 th scope="col" { "Reason" }
             } }
             tbody {
@@ -160,11 +160,11 @@ fn devices(scope: &Scope, devices: &[RolloutDevice]) -> Markup {
                         th scope="row" { (parts::device(scope, &device.device)) }
                         td data-name="Site" { (device.site) }
                         td data-name="State" { (parts::rollout_device_state(device.state)) }
-                        td data-name="Got to" {
+                        td data-name="Stage reached" {
                             @match device.stage { Some(stage) => { (parts::stage(stage)) } None => { span.dim { (format::NOTHING) } } }
                         }
-                        td data-name="Progress" { (progress(device)) }
-                        td.end data-name="Before" {
+                        td data-name="Download" { (progress(device)) }
+                        td.end data-name="Previous version" {
                             @match device.before {
                                 Some(version) => { "v" (version) }
                                 None => { span.dim { "nothing" } }

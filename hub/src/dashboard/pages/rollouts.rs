@@ -21,7 +21,7 @@ pub(in crate::dashboard) fn page(
 ) -> Markup {
     let main = html! {
         (layout::heading(&html! { "Rollouts" }, &html! {
-            span #shown data-live { b { (format::count(rollouts.len() as u64)) } ", newest first" }
+            span #shown data-live { b { (format::count(rollouts.len() as u64)) } (if rollouts.len() == 1 { " rollout" } else { " rollouts, newest first" }) }
         }, &html! {}))
         @if frame.may(Permission::Operate) {
             section.card data-steer=(frame.scope.api("")) aria-label="Freeze" {
@@ -58,7 +58,7 @@ fn freeze(frozen: Option<&Freeze>) -> Markup {
             }
             None => {
                 div.row {
-                    span.dim { "If something is wrong and nobody knows what: no device is moved while you look." }
+                    span.dim { "In an emergency: stop all rollouts of this workspace while you find out what is wrong." }
                     button.danger type="button" data-ask="freeze" { "Freeze all rollouts …" }
                 }
             }
@@ -72,11 +72,11 @@ fn confirmation() -> Markup {
         dialog #confirm aria-labelledby="confirm-title" {
             form method="dialog" {
                 h2 #confirm-title { "Freeze all rollouts?" }
-                p { "No device of this workspace is moved, not even back, until somebody thaws it. Devices serve on, and evidence is gathered." }
+                p { "No device of this workspace changes its version, not even back, until somebody thaws it. Devices keep serving, and evidence is still gathered." }
                 label for="reason" { "Why, for those who find it frozen" }
                 input #reason name="reason" type="text" maxlength="500" autocomplete="off";
                 div.buttons {
-                    button type="submit" value="cancel" { "Do not" }
+                    button type="submit" value="cancel" { "Cancel" }
                     button.danger type="submit" value="freeze" { "Freeze" }
                 }
             }
@@ -117,7 +117,7 @@ pub(in crate::dashboard) fn list(scope: &Scope, rollouts: &[RolloutView]) -> Mar
 
 /// What a rollout does, in a line.
 pub(in crate::dashboard) fn name(rollout: &RolloutView) -> Markup {
-    html! { (rollout.model) " " b { "v" (rollout.version) } " into " (rollout.slot) }
+    html! { (rollout.model) " " b { "v" (rollout.version) } " → slot " (rollout.slot) }
 }
 
 /// Whom a rollout is for.

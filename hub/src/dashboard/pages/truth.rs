@@ -38,8 +38,8 @@ pub(in crate::dashboard) fn page(
         span #counted data-live {
             b { (format::count(view.labels)) } " labels"
             @for source in &view.sources { ", " (format::count(source.labels)) " by " (source.source.word()) }
-            @if let Some(delay) = view.delay_ms { ", " (late(delay)) " after the prediction in the median" }
-            @if view.more { ", older ones are not read" }
+            @if let Some(delay) = view.delay_ms { ", " (late(delay)) " after the prediction (median)" }
+            @if view.more { "; older labels are not counted" }
         }
     };
     let right = html! {
@@ -48,7 +48,7 @@ pub(in crate::dashboard) fn page(
             a.button href=(table(frame, view)) download { "CSV" }
         }
     };
-    let title = html! { "Truth about " (model.name) " v" (view.version) };
+    let title = html! { "Accuracy of " (model.name) " v" (view.version) };
     let main = html! {
         nav.crumbs aria-label="Breadcrumb" {
             a href=(scope.page("/models")) { "Models" } " / " a href=(path) { (model.name) }
@@ -57,7 +57,7 @@ pub(in crate::dashboard) fn page(
         (choice(&format!("{path}/truth"), model, sites, view))
         div #figures.stack data-live {
             @if view.left_out > 0 {
-                p.dim { (format::count(view.left_out)) " more labels are left out: people were asked for them by their value, so nobody knows what they stand for." }
+                p.dim { (format::count(view.left_out)) " more labels are not counted: their inputs were picked for training, not at random, so they would bias the result." }
             }
             @match (&view.classes, &view.numbers) {
                 (Some(classes), _) => { (self::classes(classes)) }
@@ -70,7 +70,7 @@ pub(in crate::dashboard) fn page(
             (estimate(&view.estimate))
         }
     };
-    layout::page(frame, Room::Models, "Truth", &main)
+    layout::page(frame, Room::Models, "Accuracy", &main)
 }
 
 /// Address of the same figures as a table.
@@ -98,7 +98,7 @@ fn choice(path: &str, model: &ModelView, sites: &[SiteName], view: &TruthView) -
                     option value=(site) selected[view.site.as_ref() == Some(site)] { (site) }
                 }
             } }
-            label { "Part in a rollout" select name="arm" {
+            label { "Role in a rollout" select name="arm" {
                 option value="" { "all" }
                 @for arm in ARMS {
                     option value=(arm.word()) selected[view.arm == Some(arm)] { (arm.word()) }
@@ -136,7 +136,7 @@ fn maybe(one: Option<&Estimated>, draw: fn(&Estimated) -> Markup) -> Markup {
 fn classes(classes: &ClassTruth) -> Markup {
     html! {
         section.card aria-labelledby="rates-title" {
-            h2 #rates-title { "As a whole" }
+            h2 #rates-title { "Overall" }
             dl.facts {
                 (parts::fact("Accuracy", &share(&classes.accuracy)))
                 (parts::fact("Macro F1", &html! { (format::percent(classes.macro_f1)) }))
@@ -144,7 +144,7 @@ fn classes(classes: &ClassTruth) -> Markup {
                     (parts::fact("Calibration error", &html! {
                         (format::percent(error))
                         @if let Some(chance) = classes.calibration.by_chance {
-                            span.dim { " · " (format::percent(chance)) " would be chance" }
+                            span.dim { " · " (format::percent(chance)) " is expected by chance" }
                         }
                     }))
                 }
@@ -176,11 +176,11 @@ fn classes(classes: &ClassTruth) -> Markup {
         }
         div.grid.two.apart {
             section.card.flush aria-labelledby="confusion-title" {
-                div.caption { h2 #confusion-title { "What was taken for what" } }
+                div.caption { h2 #confusion-title { "Confusion matrix" } }
                 @if classes.rates.len() <= MATRIX { (matrix(classes)) } @else { (mistakes(classes)) }
             }
             section.card aria-labelledby="curve-title" {
-                h2 #curve-title { "Is it as sure as it is right" }
+                h2 #curve-title { "Calibration" }
                 (curve(&classes.calibration))
             }
         }
@@ -219,7 +219,7 @@ fn matrix(classes: &ClassTruth) -> Markup {
                 }
             } } }
         } }
-        p.note.dim.small { "Rows: what was true. Columns: what was said. In percent of the row." }
+        p.note.dim.small { "Rows: true class. Columns: predicted class. Percent of the row." }
     }
 }
 
@@ -246,7 +246,7 @@ fn mistakes(classes: &ClassTruth) -> Markup {
     wrong.sort_by(|a, b| b.weight.total_cmp(&a.weight));
     html! {
         table {
-            thead { tr { th scope="col" { "Is" } th scope="col" { "Said" } th.end scope="col" { "Labels" } th.end scope="col" { "Of that class" } } }
+            thead { tr { th scope="col" { "True class" } th scope="col" { "Predicted" } th.end scope="col" { "Labels" } th.end scope="col" { "Share of the class" } } }
             tbody { @for cell in wrong.iter().take(MISTAKES) { tr {
                 th scope="row" { (cell.truth) } td { (cell.predicted) }
                 td.end { (format::count(cell.labels)) } td.end { (format::percent(cell.share)) }
@@ -280,14 +280,14 @@ fn curve(calibration: &CalibrationView) -> Markup {
                 }
             }
         }
-        p.dim.small { "How sure it was, in percent, and how many of those were right. On the dashed line both are the same." }
+        p.dim.small { "Across: confidence, in percent. Upwards: share of those predictions that were right, in percent, with its 95 % interval. On the dashed line the model is as right as it is confident." }
     }
 }
 
 fn numbers(numbers: &NumberTruth) -> Markup {
     html! {
         section.card aria-labelledby="numbers-title" {
-            h2 #numbers-title { "How far off" }
+            h2 #numbers-title { "Errors" }
             dl.facts {
                 (parts::fact("Mean absolute error", &maybe(numbers.mae.as_ref(), number)))
                 (parts::fact("Root mean squared error", &maybe(numbers.rmse.as_ref(), number)))
@@ -319,32 +319,32 @@ fn estimate(view: &EstimateView) -> Markup {
                 div.card { (parts::empty(&html! { "None: " (lacks) "." })) }
             } @else {
                 p.dim {
-                    "An estimate, not a measurement: it takes for granted that the model is as right as ever wherever it is as sure as ever."
+                    "An estimate from the confidence of predictions, not a measurement: it assumes that a given confidence is as often right as it was before."
                     @if let Some(error) = view.mean_error {
-                        " Days with labels: " (format::count(view.compared)) "; it was off by " (off(error))
-                        " in the mean, and on " (format::count(view.agreed)) " of them both agree."
+                        " On " (format::count(view.compared)) " days with labels its mean error was " (off(error))
+                        "; on " (format::count(view.agreed)) " of them the two intervals overlap."
                     }
                 }
                 div.card.flush { table.cards {
                     thead { tr {
-                        th scope="col" { "Day" }
+                        th scope="col" { "Day (UTC)" }
                         th.end scope="col" { "Predictions" }
                         th.end scope="col" { "Estimate" }
-                        th scope="col" { "Stands on" }
-                        th.end scope="col" { "Labels say" }
-                        th.end scope="col" { "Off by" }
+                        th scope="col" { "Based on" }
+                        th.end scope="col" { "From labels" }
+                        th.end scope="col" { "Error" }
                     } }
                     tbody { @for day in view.days.iter().rev() { tr {
                         th scope="row" { (format::day_month(day.from)) }
                         td.end data-name="Predictions" { (format::count(day.predictions)) }
                         td.end data-name="Estimate" { (maybe(day.estimate.as_ref(), draw)) }
-                        td data-name="Stands on" { @match day.basis {
+                        td data-name="Based on" { @match day.basis {
                             Some(EstimateBasis::Reference) => { "validation" }
                             Some(EstimateBasis::Labels) => { "earlier labels" }
                             None => { span.dim { "nothing" } }
                         } }
-                        td.end data-name="Labels say" { (maybe(day.truth.as_ref(), draw)) }
-                        td.end data-name="Off by" { @match day.off { Some(value) => { (off(value)) } None => { span.dim { (format::NOTHING) } } } }
+                        td.end data-name="From labels" { (maybe(day.truth.as_ref(), draw)) }
+                        td.end data-name="Error" { @match day.off { Some(value) => { (off(value)) } None => { span.dim { (format::NOTHING) } } } }
                     } } }
                 } }
             }

@@ -61,7 +61,7 @@ fn ask(frame: Frame, which: &Which) -> Markup {
                 (Input { value: site, ..input("ask-site", "site", "Site", "Any if empty.") }.draw())
                 (input("ask-device", "device", "Only this device", "Its id; any if empty. One of model, site and device is needed.").draw())
                 (input("ask-slot", "slot", "Only this slot", "Any if empty.").draw())
-                (Input { kind: "number", json: Some("number"), value: Some("20"), between: Some((1, 10_000)), required: true, ..input("ask-count", "count", "Inputs", "Of each device. No estimate of accuracy counts them.") }.draw())
+                (Input { kind: "number", json: Some("number"), value: Some("20"), between: Some((1, 10_000)), required: true, ..input("ask-count", "count", "Inputs", "From each device. They do not count for the accuracy.") }.draw())
                 (form::select("ask-within", "within_s", "For", Some("number"), &WITHIN))
                 div.buttons { button.primary type="submit" { "Ask" } }
                 (form::answer("ask-answer"))
@@ -84,9 +84,9 @@ fn asked(frame: Frame, requests: &[CaptureRequestView]) -> Markup {
         table.cards {
             thead { tr {
                 th scope="col" { "Request" }
-                th scope="col" { "Of" }
-                th.end scope="col" { "Each" }
-                th.end scope="col" { "Came" }
+                th scope="col" { "From" }
+                th.end scope="col" { "Per device" }
+                th.end scope="col" { "Arrived" }
                 th scope="col" { "Until" }
                 th scope="col" { "By" }
                 th.end scope="col" { span.spoken { "Actions" } }
@@ -95,9 +95,9 @@ fn asked(frame: Frame, requests: &[CaptureRequestView]) -> Markup {
                 @let open = one.state == CaptureRequestState::Open;
                 tr data-key=(one.id) {
                     th scope="row" { (one.id) }
-                    td data-name="Of" { span.text { (of(one)) } }
-                    td.end data-name="Each" { (format::count(one.count.into())) }
-                    td.end data-name="Came" { span { (format::count(one.came)) span.dim { " of " (format::count(one.devices)) " devices" } } }
+                    td data-name="From" { span.text { (of(one)) } }
+                    td.end data-name="Per device" { (format::count(one.count.into())) }
+                    td.end data-name="Arrived" { span { (format::count(one.came)) span.dim { " from " (format::count(one.devices)) " devices" } } }
                     td data-name="Until" { @if open { (parts::until(one.until)) } @else { (parts::badge("off", Icon::Check, "over")) } }
                     td data-name="By" { div { span.text { (one.by) } " " (parts::ago(one.at)) } }
                     td.end data-name="" { @if open && frame.may(Permission::Operate) {
@@ -117,7 +117,7 @@ pub(super) fn deletions(frame: Frame, deletions: &[DeletionView]) -> Markup {
             h2.apart #deletions-title { "Deleted" }
             @if frame.may(Permission::Administer) { (delete(frame)) }
             div #deletions.card.flush data-live {
-                @if deletions.is_empty() { (parts::empty(&html! { "Nothing was deleted." })) }
+                @if deletions.is_empty() { (parts::empty(&html! { "Nothing was deleted yet." })) }
                 @else { (deleted(frame, deletions)) }
             }
         }
@@ -137,7 +137,7 @@ fn delete(frame: Frame) -> Markup {
                 (input("delete-reason", "reason", "Why (for the audit log)", "Nothing that names a person.").draw())
                 div.field.check {
                     input #delete-sure type="checkbox" required autocomplete="off" aria-describedby="delete-sure-wrong";
-                    label for="delete-sure" { "It goes for good, here and on devices, truths included" }
+                    label for="delete-sure" { "It goes for good, here and on devices, labels included" }
                     p.wrong #delete-sure-wrong aria-live="polite" {}
                 }
                 div.buttons { button.danger type="submit" { "Delete" } }
@@ -154,7 +154,7 @@ fn deleted(frame: Frame, deletions: &[DeletionView]) -> Markup {
                 th scope="col" { "Deletion" }
                 th scope="col" { "Of" }
                 th.end scope="col" { "Captures" }
-                th.end scope="col" { "Truths" }
+                th.end scope="col" { "Labels" }
                 th scope="col" { "By" }
                 th scope="col" { "Why" }
             } }
@@ -163,7 +163,7 @@ fn deleted(frame: Frame, deletions: &[DeletionView]) -> Markup {
                     th scope="row" { a href=(frame.scope.page(&format!("/captures/deletions/{}", receipt.id))) { (receipt.id) } }
                     td data-name="Of" { (receipt::of(frame.scope, receipt)) }
                     td.end data-name="Captures" { (format::count(receipt.captures)) }
-                    td.end data-name="Truths" { (format::count(receipt.labels)) }
+                    td.end data-name="Labels" { (format::count(receipt.labels)) }
                     td data-name="By" { div { span.text { (receipt.by) } " " (parts::ago(receipt.at)) } }
                     td data-name="Why" { span.text { (receipt.reason) } }
                 }

@@ -62,7 +62,7 @@ pub(in crate::dashboard) fn page(frame: Frame, which: &Which, held: &Held) -> Ma
     let below = html! {
         span #kept-all data-live {
             b { (format::count(kept.all.captures)) } " captures, " (format::bytes(kept.all.bytes))
-            ", " (format::count(kept.all.labelled)) " with a truth"
+            ", " (format::count(kept.all.labelled)) " labelled"
             @if kept.all.without_input > 0 { ", " (format::count(kept.all.without_input)) " without their input" }
             @if kept.more { "; older ones are not counted" }
         }
@@ -84,15 +84,15 @@ pub(in crate::dashboard) fn page(frame: Frame, which: &Which, held: &Held) -> Ma
         (choice(&scope.page("/captures"), which, held))
         (form::answer("answer"))
         section aria-labelledby="newest-title" {
-            h2.apart #newest-title { "The newest" }
+            h2.apart #newest-title { "Newest captures" }
             (newest(scope, &held.newest))
         }
         section aria-labelledby="kept-title" {
-            h2.apart #kept-title { "What is kept" }
+            h2.apart #kept-title { "Stored captures" }
             div #kept.grid.two data-live {
                 (counts("By version", "Version", &kept.versions))
                 (counts("By site", "Site", &kept.sites))
-                (counts("By why it was kept", "Reason", &kept.reasons))
+                (counts("By reason", "Reason", &kept.reasons))
                 (days(kept))
             }
         }
@@ -127,7 +127,7 @@ fn newest(scope: &Scope, newest: &[Thumb]) -> Markup {
     html! {
         @if newest.is_empty() {
             div.card { (parts::empty(&html! {
-                "Nothing was captured. Devices keep inputs as their " code { "[captures]" } " says, and what is asked for below."
+                "No captures yet. Devices keep inputs by " code { "[captures]" } " in their agent.toml, and those that you request below."
             })) }
         }
         div.thumbs {
@@ -137,9 +137,9 @@ fn newest(scope: &Scope, newest: &[Thumb]) -> Markup {
                         noscript { "Drawing needs scripts." }
                     }
                     figcaption.small {
-                        b.text { (capture.class) }
+                        "predicted " b.text { (capture.class) }
                         @if capture.number.is_none() { " " span.dim { (format::percent(capture.confidence.into())) } }
-                        @if let Some(truth) = &capture.truth { ", is " b.text { (truth) } }
+                        @if let Some(truth) = &capture.truth { br; "label " b.text { (truth) } }
                         br;
                         (parts::device(scope, &capture.device)) " " code { (capture.prediction) } " " (parts::ago(capture.at))
                         br;
@@ -154,7 +154,7 @@ fn newest(scope: &Scope, newest: &[Thumb]) -> Markup {
 fn why(capture: &CaptureView) -> String {
     let words: Vec<_> = capture.reasons.iter().map(|reason| reason.word()).collect();
     match words[..] {
-        [] => "reason not said".into(),
+        [] => "no reason given".into(),
         _ => words.join(", "),
     }
 }
@@ -167,7 +167,7 @@ fn cells(kept: &KeptCount) -> Markup {
     html! {
         td.end data-name="Captures" { (format::count(kept.captures)) }
         td.end data-name="Bytes" { (format::bytes(kept.bytes)) }
-        td.end data-name="With a truth" { (format::count(kept.labelled)) }
+        td.end data-name="Labelled" { (format::count(kept.labelled)) }
     }
 }
 
@@ -176,7 +176,7 @@ fn head(name: &str) -> Markup {
         th scope="col" { (name) }
         th.end scope="col" { "Captures" }
         th.end scope="col" { "Bytes" }
-        th.end scope="col" { "With a truth" }
+        th.end scope="col" { "Labelled" }
     } } }
 }
 
@@ -215,18 +215,18 @@ fn budgets(scope: &Scope, devices: &[KeptDevice]) -> Markup {
                 thead { tr {
                     th scope="col" { "Device" }
                     th.end scope="col" { "Captures" }
-                    th.end scope="col" { "Of" }
+                    th.end scope="col" { "Limit" }
                     th.end scope="col" { "Bytes" }
-                    th.end scope="col" { "Of" }
+                    th.end scope="col" { "Limit" }
                 } }
                 tbody { @for one in devices {
                     @let limits = one.limits.unwrap_or_default();
                     tr data-key=(one.device) {
                         th scope="row" { (parts::device(scope, &one.device)) }
                         td.end data-name="Captures" { (format::count(one.kept.captures)) }
-                        td.end data-name="Of" { (used(one.kept.captures, limits.per_day.map(u64::from), &format::count)) }
+                        td.end data-name="Limit" { (used(one.kept.captures, limits.per_day.map(u64::from), &format::count)) }
                         td.end data-name="Bytes" { (format::bytes(one.kept.bytes)) }
-                        td.end data-name="Of" { (used(one.kept.bytes, limits.bytes_per_day, &format::bytes)) }
+                        td.end data-name="Limit" { (used(one.kept.bytes, limits.bytes_per_day, &format::bytes)) }
                     }
                 } }
             }
