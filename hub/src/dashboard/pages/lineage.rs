@@ -24,29 +24,29 @@ const LETTERS: usize = 27;
 pub(in crate::dashboard) fn page(frame: Frame, view: &LineageView, way: LineageWay) -> Markup {
     let scope = frame.scope;
     let ways = [
-        (LineageWay::Both, "Both ways"),
-        (LineageWay::Back, "What it comes from"),
-        (LineageWay::Forward, "What became of it"),
+        (LineageWay::Both, "Both directions"),
+        (LineageWay::Back, "Upstream: sources"),
+        (LineageWay::Forward, "Downstream: results"),
     ];
     let ways = ways.map(|(one, name)| (link(scope, &view.of, one), name, one == way));
     let main = html! {
-        div.head {
-            h1 { "Lineage of " (view.of.to_string()) }
-            (layout::tabs("Which way", ways))
-        }
+        (layout::heading(&html! { "Lineage of " (view.of.kind()) " " (view.of.name()) }, &html! {
+            @match itself(scope, &view.of) { Some(page) => { a href=(page) { "Open its page" } }, None => {} }
+        }, &html! {}))
+        (layout::tabs("Direction", ways))
         @if view.cut {
-            p.dim { "There is more than one answer holds. Ask about one of the outer boxes to go on." }
+            p.dim { "This is too large to be shown whole. Choose one of the outer boxes to go on from there." }
         }
         section.card aria-labelledby="drawn-title" {
-            h2 #drawn-title { "From left to right" }
+            h2 #drawn-title { "Graph" }
             @if view.nodes.len() > 1 {
-                div.lineage tabindex="0" aria-label="The drawing; the table below says the same" { (drawing(scope, view)) }
+                div.lineage tabindex="0" role="region" aria-label="Graph, from sources on the left to results on the right; the table below says the same" { (drawing(scope, view)) }
             } @else {
-                (parts::empty(&html! { "Nothing is known to have led to it, and nothing came of it yet." }))
+                (parts::empty(&html! { "No sources are recorded, and nothing was made from it yet." }))
             }
         }
         section aria-labelledby="table-title" {
-            h2.apart #table-title { "What led to what" }
+            h2.apart #table-title { "Links" }
             div.card.flush { (table(scope, view)) }
         }
     };
@@ -60,7 +60,7 @@ pub(in crate::dashboard) fn path(scope: &Scope, of: &LineageOf) -> String {
 
 /// The way there, as a fact of the thing's own page.
 pub(in crate::dashboard) fn fact(scope: &Scope, of: &LineageOf) -> Markup {
-    let link = html! { a href=(path(scope, of)) { "where it comes from, and what became of it" } };
+    let link = html! { a href=(path(scope, of)) { "sources and results" } };
     parts::fact("Lineage", &link)
 }
 
@@ -200,25 +200,25 @@ fn table(scope: &Scope, view: &LineageView) -> Markup {
     html! {
         table.cards {
             thead { tr {
-                th scope="col" { "This" }
-                th scope="col" { "How" }
-                th scope="col" { "To this" }
-                th scope="col" { "What is known of it" }
+                th scope="col" { "From" }
+                th scope="col" { "To" }
+                th scope="col" { "Relation" }
+                th scope="col" { "Details of the target" }
             } }
             tbody {
                 @for edge in &view.edges {
                     @let node = view.nodes.iter().find(|node| node.of == edge.to);
                     tr {
-                        td data-label="This" { (named(&edge.from)) }
-                        td data-label="How" { (edge.how) }
-                        td data-label="To this" { (named(&edge.to)) }
-                        td data-label="Known" {
+                        td data-name="From" { span { (named(&edge.from)) } }
+                        td data-name="To" { span { (named(&edge.to)) } }
+                        td data-name="Relation" { (edge.how) }
+                        td data-name="Details" { span.text {
                             @if let Some(node) = node {
                                 (node.facts.join(", "))
                                 @if let Some(at) = node.at { " " span.dim { (parts::ago(at)) } }
-                                @if node.more > 0 { " " span.dim { "and " (node.more) " more beside it" } }
+                                @if node.more > 0 { " " span.dim { "and " (node.more) " more links" } }
                             }
-                        }
+                        } }
                     }
                 }
             }

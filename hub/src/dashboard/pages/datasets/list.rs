@@ -18,13 +18,13 @@ pub(in crate::dashboard) fn page(
 ) -> Markup {
     let main = html! {
         (layout::heading(&html! { "Datasets" }, &html! {
-            span #shown data-live { b { (format::count(all.len() as u64)) } " in all" }
+            span #shown data-live { b { (format::count(all.len() as u64)) } (if all.len() == 1 { " dataset" } else { " datasets" }) }
         }, &html! {}))
         div #datasets.card.flush data-live {
             @if all.is_empty() {
                 (parts::empty(&html! {
-                    "No dataset yet. " code { "tern dataset build NAME --model MODEL" } " makes a version of labelled captures, "
-                    code { "tern dataset import NAME FILE --label COLUMN" } " one of files."
+                    "No dataset yet. " code { "tern dataset build NAME --model MODEL" } " builds a version from labelled captures, "
+                    code { "tern dataset import NAME FILE --label COLUMN" } " imports one from files."
                 }))
             } @else { (table(frame.scope, all, "Newest version")) }
         }
@@ -32,10 +32,10 @@ pub(in crate::dashboard) fn page(
             section aria-labelledby="datastores-title" {
                 h2.apart #datastores-title { "Datastores" }
                 div #datastores.card.flush data-live { table.cards {
-                    thead { tr { th scope="col" { "Datastore" } th scope="col" { "Where" } th scope="col" { "Since" } } }
+                    thead { tr { th scope="col" { "Datastore" } th scope="col" { "Address" } th scope="col" { "Added" } } }
                     tbody { @for one in datastores { tr data-key=(one.name) {
                         th scope="row" { (one.name) }
-                        td data-name="Where" {
+                        td data-name="Address" {
                             code { (one.place) }
                             @match &one.place {
                                 DatastorePlace::S3 { key_id: Some(key_id), .. } => { " " span.dim { "with key " (key_id) } }
@@ -45,7 +45,7 @@ pub(in crate::dashboard) fn page(
                                 }
                             }
                         }
-                        td data-name="Since" { (parts::ago(one.at)) " by " (one.by) }
+                        td data-name="Added" { (parts::ago(one.at)) " by " (one.by) }
                     } } }
                 } }
             }

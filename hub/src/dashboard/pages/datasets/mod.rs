@@ -14,7 +14,7 @@ fn state(view: &DatasetView) -> Markup {
         return parts::badge("bad", Icon::Slash, "withdrawn");
     }
     match view.state {
-        DatasetState::Running => parts::badge("busy", Icon::Arrows, "being made"),
+        DatasetState::Running => parts::badge("busy", Icon::Arrows, "building"),
         DatasetState::Done => parts::badge("ok", Icon::Check, "done"),
         DatasetState::Failed => parts::badge("bad", Icon::Cross, "failed"),
         DatasetState::Stopped => parts::badge("off", Icon::Slash, "stopped"),
@@ -51,31 +51,31 @@ fn table(scope: &Scope, all: &[DatasetView], heading: &str) -> Markup {
             thead { tr {
                 th scope="col" { (heading) }
                 th scope="col" { "State" }
-                th.end scope="col" { "To train on" }
-                th.end scope="col" { "Held out" }
-                th.end scope="col" { "Kept out" }
-                th scope="col" { "Made" }
+                th.end scope="col" { "Training rows" }
+                th.end scope="col" { "Held-out rows" }
+                th.end scope="col" { "Kept-out rows" }
+                th scope="col" { "Created" }
             } }
             tbody { @for one in all {
                 @let [train, held_out, kept_out] = rows(one);
                 tr data-key=(one.id) {
                     th scope="row" { (link(scope, one)) }
                     td data-name="State" { (state(one)) }
-                    td.end data-name="To train on" { (train) }
-                    td.end data-name="Held out" { (held_out) }
-                    td.end data-name="Kept out" { (kept_out) }
-                    td data-name="Made" { (how(one)) " by " (one.by) " " (parts::ago(one.at)) }
+                    td.end data-name="Training rows" { (train) }
+                    td.end data-name="Held-out rows" { (held_out) }
+                    td.end data-name="Kept-out rows" { (kept_out) }
+                    td data-name="Created" { span.text { (how(one)) " by " (one.by) " " (parts::ago(one.at)) } }
                 }
             } }
         }
     }
 }
 
-/// How it is made, as one word.
+/// How it is made, in a few words.
 fn how(view: &DatasetView) -> &'static str {
     match view.how.as_str() {
-        "build" => "of captures",
-        "import" => "of files",
+        "build" => "built from captures",
+        "import" => "imported from files",
         _ => "prepared",
     }
 }

@@ -74,11 +74,11 @@ fn troubles(view: &DatasetView) -> Markup {
     html! {
         @if let Some(withdrawn) = &view.withdrawn {
             div.card { p { b { "Withdrawn " (parts::ago(withdrawn.at)) ": " } (withdrawn.reason)
-                ". Its files are gone, and nothing is made of it or trained on it any more." } }
+                ". Its files are deleted; it can no longer be built on or trained on." } }
         } @else if let Some(reason) = &view.reason {
-            div.card { p.text { b { "It was not made: " } (reason) } }
+            div.card { p.text { b { "Building it failed: " } (reason) } }
         } @else if let Some(why) = view.untrainable.as_ref().filter(|_| view.rows.is_some()) {
-            div.card { p.text { b { "Nothing can be trained on it: " } (why) "." } }
+            div.card { p.text { b { "It cannot be trained on: " } (why) "." } }
         }
     }
 }
@@ -94,11 +94,11 @@ fn splits(view: &DatasetView) -> Markup {
         count,
     };
     let parts = [
-        part(parts::series_tone(0), "to train on", rows.splits.train),
+        part(parts::series_tone(0), "training", rows.splits.train),
         part(parts::series_tone(1), "held out", rows.splits.held_out),
         part(
             parts::series_tone(2),
-            "kept out, to compare on",
+            "kept out, to compare models on",
             rows.splits.kept_out,
         ),
     ];
@@ -109,7 +109,7 @@ fn splits(view: &DatasetView) -> Markup {
             @if let Some(digest) = &view.digest {
                 (parts::fact("Digest", &html! { code { (digest.to_string()) } }))
             }
-            (parts::fact("Get it", &html! { code { "tern dataset get " (view.title()) " --to DIR" } }))
+            (parts::fact("Download", &html! { code { "tern dataset get " (view.title()) " --to DIR" } }))
         }
     }
 }
@@ -120,28 +120,28 @@ fn origin(scope: &Scope, shown: &Shown) -> Markup {
     let made = detail.manifest.as_ref().map(|manifest| &manifest.made_from);
     html! {
         section.card aria-labelledby="origin-title" {
-            h2 #origin-title { "Where it comes from, and what came of it" }
+            h2 #origin-title { "Origin and use" }
             dl.facts {
-                @if let Some(base) = shown.base { (parts::fact("Begins with", &link(scope, base))) }
+                @if let Some(base) = shown.base { (parts::fact("Based on", &link(scope, base))) }
                 @if let Some(model) = &detail.dataset.model {
                     (parts::fact("Captures of", &html! { a href=(scope.page(&format!("/models/{model}"))) { (model) } }))
                 }
                 @if let Some(made) = made {
-                    (parts::fact("Made of", &html! {
-                        (format::count(made.captures)) " captures, " (format::count(made.base_rows)) " rows of a version before"
+                    (parts::fact("Made from", &html! {
+                        (format::count(made.captures)) " captures, " (format::count(made.base_rows)) " rows of the version that it is based on"
                     }))
                     @if made.moved > 0 { (parts::fact("Moved", &html! {
-                        (format::count(made.moved)) " rows, to the split that an earlier version has them in"
+                        (format::count(made.moved)) " rows, to the split that they have in earlier versions"
                     })) }
-                    @if !made.as_called.is_empty() { (parts::fact("No features", &html! {
+                    @if !made.as_called.is_empty() { (parts::fact("Not features", &html! {
                         @for (at, column) in made.as_called.iter().enumerate() { @if at > 0 { ", " } code { (column) } }
-                        ", which were taken as what they are called"
+                        ", read as what their names say"
                     })) }
                     @for (why, rows) in &made.left_out {
                         (parts::fact("Left out", &html! { (format::count(*rows)) " " (why) }))
                     }
                 }
-                (parts::fact("Made of it", &html! {
+                (parts::fact("Versions based on it", &html! {
                     @if detail.children.is_empty() { span.dim { "nothing yet" } }
                     @for (at, child) in detail.children.iter().enumerate() {
                         @if at > 0 { ", " }
@@ -151,7 +151,7 @@ fn origin(scope: &Scope, shown: &Shown) -> Markup {
                 (lineage::fact(scope, &LineageOf::Dataset(
                     detail.dataset.name.to_string(), u64::from(detail.dataset.number),
                 )))
-                (parts::fact("Trained on it", &html! {
+                (parts::fact("Models trained on it", &html! {
                     @if detail.trained.is_empty() { span.dim { "nothing yet" } }
                     @for (at, of) in detail.trained.iter().enumerate() {
                         @if at > 0 { ", " }
@@ -167,7 +167,7 @@ fn origin(scope: &Scope, shown: &Shown) -> Markup {
 fn thumbs(scope: &Scope, rows: &[(DatasetRow, InputView)]) -> Markup {
     html! {
         section aria-labelledby="rows-title" {
-            h2.apart #rows-title { "Some rows to train on" }
+            h2.apart #rows-title { "Sample of the training rows" }
             div.thumbs { @for (row, view) in rows {
                 figure.card.thumb {
                     div.drawn data-thumb=(json(&(&row.values, None::<NoInput>))) data-view=(json(view)) {
@@ -189,13 +189,13 @@ fn counts(title: &str, heading: &str, of: &BTreeMap<String, SplitCounts>) -> Mar
     html! {
         section.card.flush {
             h2.inset { (title) }
-            @if of.is_empty() { (parts::empty(&html! { "None: truths are numbers." })) } @else { table {
+            @if of.is_empty() { (parts::empty(&html! { "None: the labels are numbers." })) } @else { table {
                 thead { tr {
                     th scope="col" { (heading) }
-                    th.end scope="col" { "Train" } th.end scope="col" { "Held out" } th.end scope="col" { "Kept out" }
+                    th.end scope="col" { "Training" } th.end scope="col" { "Held out" } th.end scope="col" { "Kept out" }
                 } }
                 tbody { @for (name, rows) in of.iter().take(LISTED) { tr data-key=(name) {
-                    th scope="row" { @if name.is_empty() { span.dim { "not said" } } @else { (name) } }
+                    th scope="row" { @if name.is_empty() { span.dim { "unknown" } } @else { (name) } }
                     td.end { (format::count(rows.train)) }
                     td.end { (format::count(rows.held_out)) }
                     td.end { (format::count(rows.kept_out)) }
@@ -213,7 +213,7 @@ fn columns(manifest: &DatasetManifest) -> Markup {
         DatasetInput::Tensor(form) => {
             let shape: Vec<String> = form.shape.iter().map(ToString::to_string).collect();
             format!(
-                "{} of {}, all elements together",
+                "{} tensor of {}; statistics over all its elements",
                 form.dtype,
                 shape.join("×")
             )
@@ -222,19 +222,19 @@ fn columns(manifest: &DatasetManifest) -> Markup {
     };
     html! {
         section aria-labelledby="columns-title" {
-            h2.apart #columns-title { "Values" }
+            h2.apart #columns-title { "Column statistics" }
             div #columns.card.flush data-live {
                 table.cards {
                     caption.small.dim { (what) }
                     thead { tr {
-                        th scope="col" { "Column" } th scope="col" { "Spread" }
-                        th.end scope="col" { "Least" } th.end scope="col" { "Median" } th.end scope="col" { "Most" }
+                        th scope="col" { "Column" } th scope="col" { "Distribution" }
+                        th.end scope="col" { "Minimum" } th.end scope="col" { "Median" } th.end scope="col" { "Maximum" }
                         th.end scope="col" { "Mean" } th.end scope="col" { "Missing" }
                     } }
                     tbody { @for column in all.take(COLUMNS) { (row(column)) } }
                 }
                 @if statistics.columns.len() > COLUMNS {
-                    p.small.dim.inset { "and " (statistics.columns.len() - COLUMNS) " columns more, in dataset.json" }
+                    p.small.dim.inset { "and " (statistics.columns.len() - COLUMNS) " more columns, in dataset.json" }
                 }
             }
         }
@@ -248,14 +248,14 @@ fn row(column: &ColumnStatistics) -> Markup {
     html! {
         tr data-key=(column.name) {
             th scope="row" { (column.name) }
-            td data-name="Spread" {
+            td data-name="Distribution" {
                 @if let Some(number) = number { (histogram(&column.name, number)) }
                 @for one in column.categories.iter().take(4) { span.small { (one.name) " " span.dim { (format::count(one.rows)) } " " } }
                 @if column.categories.len() > 4 { span.small.dim { "and " (column.categories.len() - 4) " more" } }
             }
-            td.end data-name="Least" { (shown(number.map(|of| of.min))) }
+            td.end data-name="Minimum" { (shown(number.map(|of| of.min))) }
             td.end data-name="Median" { (shown(number.and_then(|of| of.quantiles.get(2).copied()))) }
-            td.end data-name="Most" { (shown(number.map(|of| of.max))) }
+            td.end data-name="Maximum" { (shown(number.map(|of| of.max))) }
             td.end data-name="Mean" { (shown(number.map(|of| of.mean))) }
             td.end data-name="Missing" { @if column.missing == 0 { span.dim { "none" } } @else { (format::percent(share)) } }
         }
@@ -302,12 +302,12 @@ fn prepared(manifest: &DatasetManifest) -> Markup {
             div.card {
                 ol { @for step in &prepared.done { li {
                     (step.text) " "
-                    @if step.on_device { span.dim { "— devices do it too" } } @else { span.dim { "— training alone" } }
+                    @if step.on_device { span.dim { "— also on devices" } } @else { span.dim { "— in training only" } }
                     @if step.rows_before != step.rows_after {
                         span.dim { "; " (format::count(step.rows_before)) " rows before, " (format::count(step.rows_after)) " after" }
                     }
                 } } }
-                p.small.dim { "What devices do is `pre` of the bundle: "
+                p.small.dim { "Preprocessing on devices (" code { "pre" } " of the bundle): "
                     @for (at, step) in prepared.pre.iter().enumerate() { @if at > 0 { ", " } code { (step.to_string()) } }
                     @if prepared.pre.is_empty() { "nothing" }
                 }

@@ -19,7 +19,7 @@ use crate::{
 pub(in crate::dashboard) fn page(frame: Frame, all: &[ComputeView]) -> Markup {
     let main = html! {
         (layout::heading(&html! { "Computes" }, &html! {
-            span #shown data-live { b { (format::count(all.len() as u64)) } " in all, shared by all workspaces" }
+            span #shown data-live { b { (format::count(all.len() as u64)) } (if all.len() == 1 { " compute" } else { " computes" }) ", shared by all workspaces" }
         }, &html! { a href=(frame.scope.page("/jobs")) { "Jobs" } }))
         (form::answer("answer"))
         @for one in all { (compute(frame, one)) }
@@ -37,35 +37,35 @@ fn compute(frame: Frame, one: &ComputeView) -> Markup {
             div.row {
                 h2 { (one.name) }
                 @match (&one.trouble, one.paused) {
-                    (Some(_), _) => (parts::badge("bad", Icon::Cross, "in trouble")),
+                    (Some(_), _) => (parts::badge("bad", Icon::Cross, "failing")),
                     (None, true) => (parts::badge("warn", Icon::Pause, "paused")),
                     (None, false) => (parts::badge("ok", Icon::Check, one.kind.word())),
                 }
             }
             @if let Some(trouble) = &one.trouble { p.alarm.text { (trouble) } }
-            progress max=(cores.max(1)) value=(used.min(cores)) aria-label={ "Cores of " (one.name) " that are taken" } {}
+            progress max=(cores.max(1)) value=(used.min(cores)) aria-label={ "Cores in use of " (one.name) } {}
             dl.facts {
-                (parts::fact("Runs", &html! { (format::count(one.running)) @if one.running > 0 { ", with " (resources(one.used)) } }))
-                (parts::fact("Waits", &html! { (format::count(one.waiting)) }))
-                (parts::fact("Units", &html! {
+                (parts::fact("Running", &html! { (format::count(one.running)) @if one.running > 0 { ", using " (resources(one.used)) } }))
+                (parts::fact("Waiting", &html! { (format::count(one.waiting)) }))
+                (parts::fact("Size", &html! {
                     (one.units) @if one.kind == ComputeKind::Local { " slots now" } @else { " machines at most" }
-                    ", " (scaling.min) " to " (scaling.max)
+                    ", scales from " (scaling.min) " to " (scaling.max)
                     @if scaling.min != scaling.max && one.kind == ComputeKind::Local {
                         "; more after " (super::span(scaling.up_after)) " of a queue, less after " (super::span(scaling.idle_after)) " without"
                     }
                 }))
-                (parts::fact("One unit has", &resources(one.unit)))
-                @if let Some(url) = &one.url { (parts::fact("At", &html! { code { (url) } })) }
+                (parts::fact(if one.kind == ComputeKind::Local { "Each slot" } else { "Each machine" }, &resources(one.unit)))
+                @if let Some(url) = &one.url { (parts::fact("Address", &html! { code { (url) } })) }
                 @if let Some(of) = &one.kubernetes {
                     (parts::fact("Namespace", &html! { (of.namespace) }))
                     (parts::fact("Image", &html! { code { (of.image) } }))
                 }
             }
             @if frame.grants(Policy::HubAdmin) && one.kind != ComputeKind::Local {
-                p.small.dim { "Changed by " code { "tern compute set " (one.name) } ", removed by " code { "tern compute remove " (one.name) } "." }
+                p.small.dim { "Change it with " code { "tern compute set " (one.name) } ", remove it with " code { "tern compute remove " (one.name) } "." }
             }
             @if frame.grants(Policy::HubAdmin) && one.kind == ComputeKind::Local {
-                p.small.dim { "Changed by " code { "tern compute set local --min 1 --max " (scaling.max) } "; its slots and memory are options of the hub." }
+                p.small.dim { "Change it with " code { "tern compute set local --min 1 --max " (scaling.max) } "; slots and memory are options of the hub." }
             }
         }
     }
@@ -100,16 +100,16 @@ fn add() -> Markup {
                 input type="hidden" name="scaling.up_after" value="10" data-json="number";
                 input type="hidden" name="scaling.idle_after" value="300" data-json="number";
                 (Input { id: "add-name", name: "compute", label: "Name", required: true, ..Input::default() }.draw())
-                (Input { id: "add-url", name: "url", label: "Address of its dashboard", required: true, placeholder: Some("http://ray.lab:8265"), ..Input::default() }.draw())
-                (number("add-cores", "unit.cpu_millis", "Cores of one machine", "thousandths", "4"))
-                (number("add-memory", "unit.memory", "Memory of one machine, in GiB", "gibibytes", "16"))
-                (number("add-gpus", "unit.gpus", "Graphics processors of one machine", "number", "0"))
-                (number("add-max", "scaling.max", "Machines at most", "number", "1"))
+                (Input { id: "add-url", name: "url", label: "Address of the Ray dashboard", required: true, placeholder: Some("http://ray.lab:8265"), ..Input::default() }.draw())
+                (number("add-cores", "unit.cpu_millis", "Cores per machine", "thousandths", "4"))
+                (number("add-memory", "unit.memory", "Memory per machine, in GiB", "gibibytes", "16"))
+                (number("add-gpus", "unit.gpus", "GPUs per machine", "number", "0"))
+                (number("add-max", "scaling.max", "Maximum number of machines", "number", "1"))
                 div.buttons { button.primary type="submit" { "Add" } }
                 (form::answer("compute-answer"))
             }
             p.small.dim {
-                "Kubernetes, and what takes a token: " code { "tern compute add NAME --kubernetes https://HOST:6443 --image IMAGE --token-file FILE …" }
+                "For Kubernetes, or a cluster that needs a token: " code { "tern compute add NAME --kubernetes https://HOST:6443 --image IMAGE --token-file FILE …" }
             }
         }
     }

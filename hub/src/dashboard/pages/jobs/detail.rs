@@ -57,9 +57,9 @@ fn buttons(frame: Frame, job: &JobDetail) -> Markup {
         @if frame.may(Permission::RunJobs) {
             div #buttons.buttons data-live {
                 @if one.state.is_over() {
-                    button type="button" data-post=(api("retry")) data-done="Begun again as a job of its own." { "Run again" }
+                    button type="button" data-post=(api("retry")) data-done="Started again as a new job." { "Run again" }
                 } @else {
-                    button type="button" data-post=(api("cancel")) data-done="It was told to end." disabled[one.cancelled] { "Cancel" }
+                    button type="button" data-post=(api("cancel")) data-done="Cancelling." disabled[one.cancelled] { "Cancel" }
                 }
             }
             (form::answer("answer"))
@@ -72,12 +72,12 @@ fn asked(frame: Frame, job: &JobDetail) -> Markup {
     let of = &job.asked;
     html! {
         section #asked.card data-live {
-            h2 { "The job" }
+            h2 { "Details" }
             dl.facts {
-                (parts::fact("Number", &html! { (one.id) }))
+                (parts::fact("Job", &html! { (one.id) }))
                 (lineage::fact(frame.scope, &LineageOf::Job(one.id.0)))
-                (parts::fact("By", &html! { (one.by) }))
-                (parts::fact("On", &html! { (one.compute) }))
+                (parts::fact("Started by", &html! { (one.by) }))
+                (parts::fact("Compute", &html! { (one.compute) }))
                 @if let Some(entry) = &of.entry {
                     (parts::fact("Entry point", &html! { (entry.point) }))
                 }
@@ -87,8 +87,8 @@ fn asked(frame: Frame, job: &JobDetail) -> Markup {
                     Some(JobProject::At(place)) => (parts::fact("Project", &html! { code { (place) } })),
                     None => {}
                 }
-                @if let Some(dataset) = &of.dataset { (parts::fact("Dataset", &html! { (dataset) })) }
-                (parts::fact("Takes", &resources(of.resources)))
+                @if let Some(dataset) = &of.dataset { (parts::fact("Dataset", &html! { a href=(frame.scope.page(&format!("/datasets/{dataset}"))) { (dataset) } })) }
+                (parts::fact("Resources", &resources(of.resources)))
                 (parts::fact("Time limit", &html! { (span(of.time_limit)) }))
                 (parts::fact("Priority", &html! { (one.priority) }))
                 @if of.retries.most > 0 { (parts::fact("Retries", &html! { (of.retries.most) })) }
@@ -102,7 +102,7 @@ fn asked(frame: Frame, job: &JobDetail) -> Markup {
                     (parts::fact("Run", &html! { a href=(frame.scope.page(&format!("/runs/{}", run.run))) { code { (run.run) } } }))
                 }
                 @if let Some(id) = one.again_of {
-                    (parts::fact("Again of", &html! { a href=(frame.scope.page(&format!("/jobs/{id}"))) { "job " (id) } }))
+                    (parts::fact("Retry of", &html! { a href=(frame.scope.page(&format!("/jobs/{id}"))) { "job " (id) } }))
                 }
             }
         }
@@ -112,7 +112,7 @@ fn asked(frame: Frame, job: &JobDetail) -> Markup {
 fn said(log: &JobLog) -> Markup {
     html! {
         @if log.text.is_empty() {
-            (parts::empty(&html! { @if log.over { "It said nothing." } @else { "It has not said anything yet." } }))
+            (parts::empty(&html! { @if log.over { "The log is empty." } @else { "Nothing was logged yet." } }))
         } @else {
             @if log.from > 0 { p.small.dim { "The last " (format::bytes(log.next - log.from)) " of " (format::bytes(log.total)) "." } }
             div.log tabindex="0" role="region" aria-label="Log" { pre { (log.text) } }
@@ -125,9 +125,9 @@ fn artifacts(frame: Frame, job: &JobDetail) -> Markup {
     html! {
         @if job.artifacts.is_empty() {
             (parts::empty(&html! {
-                @if job.asked.artifacts.is_empty() { "It was not asked to keep any." }
-                @else if job.view.state.is_over() { "It made none of those that were asked for." }
-                @else { "They are kept when an attempt has ended." }
+                @if job.asked.artifacts.is_empty() { "None were requested. Name them with " code { "tern job run --artifact PATH" } "." }
+                @else if job.view.state.is_over() { "The job made none of the requested files." }
+                @else { "They appear here when an attempt has ended." }
             }))
         } @else {
             table.cards {
@@ -164,11 +164,11 @@ fn attempts(frame: Frame, all: &[JobAttemptView]) -> Markup {
         @else { div.scroll tabindex="0" role="region" aria-label="Attempts" { table.cards {
             thead { tr {
                 th.end scope="col" { "Attempt" }
-                th scope="col" { "How it is" }
-                th scope="col" { "On" }
-                th.end scope="col" { "Begun" }
-                th.end scope="col" { "Cost" }
-                th.end scope="col" { "Most memory" }
+                th scope="col" { "State" }
+                th scope="col" { "Compute" }
+                th.end scope="col" { "Started" }
+                th.end scope="col" { "CPU time" }
+                th.end scope="col" { "Peak memory" }
                 th scope="col" { "Run" }
             } }
             tbody { @for one in all {
@@ -181,12 +181,12 @@ fn attempts(frame: Frame, all: &[JobAttemptView]) -> Markup {
                             None => (parts::badge("busy", Icon::Arrows, &one.phase)),
                         }
                         @if !one.trouble.is_empty() { small.text { (one.trouble) } }
-                        @if one.artifacts_left_out { small.dim { "not all that it made was kept" } }
+                        @if one.artifacts_left_out { small.dim { "some artifacts were not kept: too many or too large" } }
                     }
-                    td data-name="On" { (one.compute) }
-                    td.end data-name="Begun" { (parts::ago(one.given)) }
-                    td.end data-name="Cost" { (cost(one.core_millis)) }
-                    td.end data-name="Most memory" { @if one.peak_memory > 0 { (format::bytes(one.peak_memory)) } @else { (format::NOTHING) } }
+                    td data-name="Compute" { (one.compute) }
+                    td.end data-name="Started" { (parts::ago(one.given)) }
+                    td.end data-name="CPU time" { (cost(one.core_millis)) }
+                    td.end data-name="Peak memory" { @if one.peak_memory > 0 { (format::bytes(one.peak_memory)) } @else { (format::NOTHING) } }
                     td data-name="Run" {
                         @if let Some(run) = &one.run { a href=(frame.scope.page(&format!("/runs/{}", run.run))) { code { (run.run.get(..8).unwrap_or_default()) } } }
                     }

@@ -34,15 +34,18 @@ pub(in crate::dashboard) fn page(
     let main = html! {
         (layout::heading(&html! { "Jobs" }, &html! {
             span #shown data-live {
-                b { (format::count((open.len() - waiting) as u64)) } " run, " b { (format::count(waiting as u64)) } " wait"
+                b { (format::count((open.len() - waiting) as u64)) } " running, " b { (format::count(waiting as u64)) } " waiting"
             }
         }, &html! { a href=(frame.scope.page("/computes")) { "Computes" } }))
         @if asked.after.is_none() && asked.state.is_none() {
-            div #open.card.flush data-live {
-                @if open.is_empty() {
-                    (parts::empty(&html! { "Nothing runs and nothing waits." }))
-                } @else {
-                    (table(frame, open, "Not over"))
+            section aria-labelledby="open-title" {
+                h2.apart #open-title { "Running and waiting" }
+                div #open.card.flush data-live {
+                    @if open.is_empty() {
+                        (parts::empty(&html! { "No job is running or waiting." }))
+                    } @else {
+                        (table(frame, open, "Running and waiting jobs"))
+                    }
                 }
             }
         }
@@ -51,11 +54,11 @@ pub(in crate::dashboard) fn page(
             @if all.items.is_empty() {
                 (parts::empty(&html! {
                     @if asked.state.is_some() { "No job in this state." }
-                    @else if !open.is_empty() { "Nothing is over yet." }
+                    @else if !open.is_empty() { "No job has finished yet." }
                     @else { "No jobs yet. Run one: " code { "tern job run --project . -- python train.py" } "." }
                 }))
             } @else {
-                (table(frame, &all.items, "Over"))
+                (table(frame, &all.items, "Finished jobs"))
             }
         }
         @if let Some(next) = &all.next {
@@ -89,12 +92,12 @@ fn table(frame: Frame, jobs: &[JobView], name: &str) -> Markup {
                     th.end scope="col" { "Job" }
                     th scope="col" { "Name" }
                     th scope="col" { "State" }
-                    th scope="col" { "On" }
-                    th scope="col" { "By" }
+                    th scope="col" { "Compute" }
+                    th scope="col" { "Started by" }
                     th.end scope="col" { "Priority" }
                     th.end scope="col" { "Created" }
-                    th.end scope="col" { "Took" }
-                    th.end scope="col" { "Cost" }
+                    th.end scope="col" { "Duration" }
+                    th.end scope="col" { "CPU time" }
                 } }
                 tbody { @for one in jobs { (row(frame, one)) } }
             }
@@ -111,12 +114,12 @@ fn row(frame: Frame, one: &JobView) -> Markup {
                 @if let Some(text) = note(one) { small.dim.text { (text) } }
             }
             td data-name="State" { (state(one.state)) }
-            td data-name="On" { (one.compute) }
-            td data-name="By" { (one.by) }
+            td data-name="Compute" { (one.compute) }
+            td data-name="Started by" { (one.by) }
             td.end data-name="Priority" { (one.priority) }
             td.end data-name="Created" { (parts::ago(one.created)) }
-            td.end data-name="Took" { (took(one, frame.now)) }
-            td.end data-name="Cost" { (cost(one.core_millis)) }
+            td.end data-name="Duration" { (took(one, frame.now)) }
+            td.end data-name="CPU time" { (cost(one.core_millis)) }
         }
     }
 }
