@@ -123,7 +123,7 @@ impl Proposal {
 
     fn words(&self, policy: &Policy, now: WallTime) -> Vec<String> {
         let mut words = vec![format!(
-            "Train {} anew? Version {} serves; this is round {}.",
+            "Retrain {}? Version {} serves; this is round {}.",
             self.model, self.champion, self.round
         )];
         words.extend(self.evidence.iter().map(|text| sentence(text)));
@@ -159,7 +159,7 @@ impl Proposal {
                 labels.usable, labels.new
             ),
             lacking => format!(
-                "There are {} labels, {} of them new; {lacking} lack.",
+                "There are {} labels, {} of them new; {lacking} more are needed.",
                 labels.usable, labels.new
             ),
         });
@@ -172,7 +172,7 @@ impl Proposal {
                 policy.budget.training
             ),
             None => format!(
-                "Nobody knows yet what a training takes; it is stopped at {} core-seconds.",
+                "The cost of a training is not known yet; it is stopped at {} core-seconds.",
                 policy.budget.training
             ),
         });
@@ -180,7 +180,7 @@ impl Proposal {
             words.push(format!("The budget leaves {left} core-seconds."));
         }
         words.push(format!(
-            "If it goes on: a dataset of that of version {} and the labels, of which {} are kept out; a training; a comparison on the held-out part and on what was kept out; if the challenger holds the bounds, a new version, rolled out by `{}`.",
+            "If you agree: a dataset is built from that of version {} and the labels, {} of which are kept out; a model is trained on it; both models are compared on the held-out and the kept-out rows; if the new one keeps to the bounds, it becomes a version and is rolled out by the plan `{}`.",
             self.champion, policy.keep_out, policy.rollout
         ));
         words.extend(self.approvals.iter().cloned());

@@ -91,12 +91,18 @@ fn label(value: f64) -> String {
     }
 }
 
-fn path(points: impl Iterator<Item = (f64, f64)>) -> String {
+/// A line through points, with a gap where there is none: a line across it would show a value that nobody set.
+fn path(points: impl Iterator<Item = Option<(f64, f64)>>) -> String {
     let mut path = String::new();
-    for (i, (x, y)) in points.enumerate() {
-        let word = if i == 0 { 'M' } else { 'L' };
+    let mut word = 'M';
+    for point in points {
+        let Some((x, y)) = point else {
+            word = 'M';
+            continue;
+        };
         // Writing to a string does not fail.
         let _ = write!(path, "{word}{x:.1} {y:.1}");
+        word = 'L';
     }
     path
 }
@@ -143,7 +149,7 @@ pub(super) fn line(curve: &MetricCurve) -> Markup {
                 }
                 g.c1 {
                     @if let [only] = points.as_slice() { circle.lone cx=(number(x(only.step))) cy=(number(y(only.value))) r="3" {} }
-                    @else { path.line d=(path(points.iter().map(|point| (x(point.step), y(point.value))))) {} }
+                    @else { path.line d=(path(points.iter().map(|point| Some((x(point.step), y(point.value)))))) {} }
                 }
             }
         }
@@ -183,7 +189,10 @@ pub(super) fn beside(axes: &[Axis], names: &[&str]) -> Markup {
                 }
                 @for run in runs {
                     g.(tone(run)) data-key=(run) {
-                        path.line d=(path((0..axes.len()).filter_map(|axis| place(axis, run)))) {}
+                        path.line d=(path((0..axes.len()).map(|axis| place(axis, run)))) {}
+                        @for (x, y) in (0..axes.len()).filter_map(|axis| place(axis, run)) {
+                            circle.lone cx=(number(x)) cy=(number(y)) r="2" {}
+                        }
                         title { (names[run]) }
                     }
                 }
@@ -270,6 +279,20 @@ mod tests {
         let drawn = beside(&axes, &["one", "two"]).0;
         assert!(!drawn.contains("NaN") && !drawn.contains("inf"), "{drawn}");
         assert_eq!(drawn.matches("class=\"line\"").count(), 2);
+    }
+
+    #[test]
+    fn a_run_that_lacks_a_value_has_a_gap_there() {
+        let axis = |value| Axis {
+            name: "a".into(),
+            values: vec![value],
+        };
+        let axes = [Some(1.0), None, Some(2.0), Some(3.0)].map(axis);
+        let drawn = beside(&axes, &["one"]).0;
+        let line = drawn.split(" d=\"").nth(1).unwrap();
+        let line = line.split('"').next().unwrap();
+        assert_eq!(line.matches('M').count(), 2, "{line}");
+        assert_eq!(line.matches('L').count(), 1, "{line}");
     }
 
     #[test]

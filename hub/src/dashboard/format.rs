@@ -82,6 +82,30 @@ pub(super) fn in_unit(value: f64, unit: &str) -> String {
     }
 }
 
+/// A label of a value axis: as short as it can be, and with as many decimals as tell it from its neighbours, which are
+/// `step` away.
+pub(super) fn tick(value: f64, unit: &str, step: f64) -> String {
+    // What additions leave of nought would be `-0`.
+    let value = if value.abs() < step * 1e-6 { 0.0 } else { value };
+    let scale = if unit == "ratio" { 100.0 } else { 1.0 };
+    let (value, decimals) = (value * scale, decimals(step * scale));
+    match unit {
+        "ratio" => format!("{value:.decimals$}{GAP}%"),
+        "us" => microseconds(value),
+        // The unit stands at every value of the legend; the axis is narrow.
+        _ => format!("{value:.decimals$}"),
+    }
+}
+
+/// Decimals that a number of so many steps has, at most 6.
+fn decimals(step: f64) -> usize {
+    let whole = |decimals: &i32| {
+        let steps = step * 10f64.powi(*decimals);
+        (steps - steps.round()).abs() <= 1e-6 * steps.abs()
+    };
+    (0..6).find(whole).unwrap_or(6) as usize
+}
+
 /// A difference between floats, which may be very small: `3.1e-7`.
 pub(super) fn difference(value: f32) -> String {
     if value == 0.0 {
@@ -165,6 +189,10 @@ mod tests {
         assert_eq!(microseconds(84.2), "84.2\u{202f}µs");
         assert_eq!(microseconds(1_200.0), "1.2\u{202f}ms");
         assert_eq!(rate(-0.001), "0\u{202f}/s");
+        assert_eq!(tick(0.5, "ratio", 0.25), "50\u{202f}%");
+        assert_eq!(tick(0.0075, "ratio", 0.0025), "0.75\u{202f}%");
+        assert_eq!(tick(0.0025, "1/s", 0.0025), "0.0025");
+        assert_eq!(tick(-1e-17, "1/s", 20.0), "0");
     }
 
     #[test]

@@ -188,7 +188,7 @@ fn view(known: &Known, row: questions::Row) -> ProposalView {
         state,
         at: row.at,
         subject: match kind {
-            ProposalKind::Training => format!("Train {} anew?", row.model),
+            ProposalKind::Training => format!("Retrain {}?", row.model),
             ProposalKind::Unclear => format!("Is the new {} better? It is unclear.", row.model),
             ProposalKind::Registration => format!("Register the new {}?", row.model),
             ProposalKind::Rollout => format!("Roll out the new {}?", row.model),

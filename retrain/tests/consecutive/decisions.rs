@@ -27,12 +27,12 @@ fn a_proposal_says_what_moved_and_what_would_happen() {
     assert_eq!(proposal.share_of_devices, Some(0.03));
     let text = proposal.sentences.join(" ");
     for part in [
-        "Train digits anew? Version 1 serves",
+        "Retrain digits? Version 1 serves",
         "1 sites are less sure than before.",
         "It is about 3 % of the devices.",
         "There are 400 labels, 400 of them new: enough.",
         "stopped at 1000 core-seconds",
-        "rolled out by `careful`",
+        "rolled out by the plan `careful`",
         "Before the training, 1 of those who may decide has to agree.",
     ] {
         assert!(text.contains(part), "{part} is not in: {text}");

@@ -51,7 +51,7 @@ pub(super) fn plot(title: &str, drawn: &Drawn, notes: &[Note]) -> Markup {
                 }
                 g.axis.values {
                     @for tick in &place.scale.ticks {
-                        text x=(LEFT - 6.0) y=(number(place.y(*tick))) { (tick_label(*tick, &drawn.unit)) }
+                        text x=(LEFT - 6.0) y=(number(place.y(*tick))) { (format::tick(*tick, &drawn.unit, place.scale.step())) }
                     }
                 }
                 g.axis.times {
@@ -101,16 +101,6 @@ fn scale(drawn: &Drawn) -> Scale {
         (low.min(value), high.max(value))
     });
     Scale::fitting(drawn.metric, low, high)
-}
-
-/// Labels of the value axis, as short as they can be.
-fn tick_label(value: f64, unit: &str) -> String {
-    match unit {
-        "ratio" => format::in_unit(value, unit).replace(".0", ""),
-        // The unit stands at every value of the legend; the axis is narrow.
-        "1/s" => format::in_unit(value, ""),
-        _ => format::in_unit(value, unit),
-    }
 }
 
 /// From values to places in the drawing.

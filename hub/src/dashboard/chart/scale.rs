@@ -59,6 +59,14 @@ impl Scale {
         }
     }
 
+    /// From one tick to the next.
+    pub(in crate::dashboard) fn step(&self) -> f64 {
+        match self.ticks[..] {
+            [first, second, ..] => second - first,
+            _ => 1.0,
+        }
+    }
+
     /// Where a value lies, from 0 at the bottom to 1 at the top.
     pub(in crate::dashboard) fn place(&self, value: f64) -> f64 {
         ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0)

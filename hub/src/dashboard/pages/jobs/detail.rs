@@ -87,7 +87,11 @@ fn asked(frame: Frame, job: &JobDetail) -> Markup {
                     Some(JobProject::At(place)) => (parts::fact("Project", &html! { code { (place) } })),
                     None => {}
                 }
-                @if let Some(dataset) = &of.dataset { (parts::fact("Dataset", &html! { a href=(frame.scope.page(&format!("/datasets/{dataset}"))) { (dataset) } })) }
+                @if let Some(dataset) = &of.dataset { (parts::fact("Dataset", &html! {
+                    // It may be a path on the machine where the job runs.
+                    @if dataset.starts_with('/') { code { (dataset) } }
+                    @else { a href=(frame.scope.page(&format!("/datasets/{dataset}"))) { (dataset) } }
+                })) }
                 (parts::fact("Resources", &resources(of.resources)))
                 (parts::fact("Time limit", &html! { (span(of.time_limit)) }))
                 (parts::fact("Priority", &html! { (one.priority) }))

@@ -9,7 +9,7 @@ use crate::dashboard::{format, layout::Frame, parts};
 /// The page.
 pub(in crate::dashboard) fn page(frame: Frame, found: &[LessonView]) -> Markup {
     let below = html! {
-        span #count data-live { b { (format::count(found.len() as u64)) } (if found.len() == 1 { " round is over" } else { " rounds are over" }) }
+        span #count data-live { b { (format::count(found.len() as u64)) } (if found.len() == 1 { " round has ended" } else { " rounds have ended" }) }
     };
     let content = html! { div #lessons.card.flush data-live { (table(frame, found)) } };
     around(frame, Tab::Lessons, &below, &content)
@@ -18,15 +18,15 @@ pub(in crate::dashboard) fn page(frame: Frame, found: &[LessonView]) -> Markup {
 /// The lessons, the latest first.
 pub(super) fn table(frame: Frame, found: &[LessonView]) -> Markup {
     html! {
-        @if found.is_empty() { (parts::empty(&html! { "No round is over yet." })) }
+        @if found.is_empty() { (parts::empty(&html! { "No round of retraining has ended yet." })) }
         @else {
             table.cards {
                 thead { tr {
                     th scope="col" { "Round" }
                     th scope="col" { "Ended" }
                     th scope="col" { "Outcome" }
-                    th scope="col" { "Because" }
-                    th scope="col" { "What the comparison said" }
+                    th scope="col" { "Reason" }
+                    th scope="col" { "Comparison" }
                     th.end scope="col" { "Core-seconds" }
                 } }
                 tbody {
@@ -39,11 +39,11 @@ pub(super) fn table(frame: Frame, found: &[LessonView]) -> Markup {
                                 @if let Some(version) = one.version { " " a href=(frame.scope.page(&format!("/models/{}#v{version}", one.model))) { "v" (version) } }
                                 p.small.dim.text { (one.text) }
                             } }
-                            td data-name="Because" { div { @for line in &one.evidence { p.small.text { (line) } } } }
+                            td data-name="Reason" { div { @for line in &one.evidence { p.small.text.clamp { (line) } } } }
                             td data-name="Comparison" {
                                 @if one.comparison.is_empty() { span.dim { "none" } }
                                 @else { details { summary.text { (one.comparison[0]) }
-                                    @for line in &one.comparison[1..] { p.small.text { (line) } } } }
+                                    @for line in &one.comparison[1..] { p.small.text.clamp { (line) } } } }
                             }
                             td.end data-name="Core-seconds" {
                                 @match one.core_seconds { Some(took) => { (format::count(took)) }, None => { span.dim { "none" } } }

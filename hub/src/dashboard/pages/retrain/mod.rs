@@ -42,7 +42,7 @@ impl Tab {
         match self {
             Self::Proposals => "Proposals",
             Self::Rounds => "Rounds",
-            Self::Lessons => "Lessons",
+            Self::Lessons => "Results",
             Self::Written => "Policies",
         }
     }
@@ -69,10 +69,10 @@ fn page(frame: Frame, tab: Tab, below: &Markup, content: &Markup) -> Markup {
 fn state(one: ProposalState) -> Markup {
     match one {
         ProposalState::Open => parts::badge("warn", Icon::Pause, "open"),
-        ProposalState::Told => parts::badge("off", Icon::Dot, "told"),
+        ProposalState::Told => parts::badge("off", Icon::Dot, "for information"),
         ProposalState::Agreed => parts::badge("ok", Icon::Check, "agreed"),
         ProposalState::Declined => parts::badge("bad", Icon::Cross, "declined"),
-        ProposalState::Over => parts::badge("off", Icon::Slash, "over"),
+        ProposalState::Over => parts::badge("off", Icon::Slash, "closed"),
     }
 }
 

@@ -27,14 +27,14 @@ pub(in crate::dashboard) fn page(frame: Frame, one: &RetrainView, taught: &[Less
     let main = html! {
         nav.crumbs aria-label="Breadcrumb" { a href=(scope.page("/retraining")) { "Retraining" } " / " (model) }
         (layout::heading(&html! { "Retraining of " (model) }, &below, &html! {
-            a href=(scope.page(&format!("/models/{model}"))) { "Its versions" } " · "
-            a href=(scope.page(&format!("/models/{model}/health"))) { "Its health" }
+            a href=(scope.page(&format!("/models/{model}"))) { "Versions" } " · "
+            a href=(scope.page(&format!("/models/{model}/health"))) { "Health" }
         }))
         (form::answer("answer"))
         div #round.grid data-live { (round(frame, one)) }
         @if one.round.is_none() && one.policy.is_some() && frame.may(Permission::Publish) { (now(frame, one)) }
         section aria-labelledby="lessons-title" {
-            h2.apart #lessons-title { "What rounds taught" }
+            h2.apart #lessons-title { "Results of rounds" }
             div #lessons.card.flush data-live { (lessons::table(frame, taught)) }
         }
     };
@@ -51,23 +51,23 @@ fn round(frame: Frame, one: &RetrainView) -> Markup {
         section.card aria-label="Where it stands" {
             @if let Some(round) = &one.round { (stages(round.stage)) }
             dl.facts {
-                @if !one.waits.is_empty() { (parts::fact("Waits for", &html! { span.text { (one.waits) } })) }
-                @if let Some(until) = one.cooling_until { (parts::fact("Cooling down until", &parts::until(until))) }
+                @if !one.waits.is_empty() && one.cooling_until.is_none() { (parts::fact("Waits for", &html! { span.text { (one.waits) } })) }
+                @if let Some(until) = one.cooling_until { (parts::fact("Cool-down ends", &parts::until(until))) }
                 @match &one.policy {
                     Some(policy) => {
-                        (parts::fact("Policy", &html! { (policy.mode) ", training " code { (policy.training) } ", rolled out by " code { (policy.rollout) }
-                            " · " a href=(frame.scope.page("/retraining/policies")) { "change it" } }))
+                        (parts::fact("Policy", &html! { (policy.mode) ", training " code { (policy.training) } ", rollout plan " code { (policy.rollout) }
+                            " · " a href=(frame.scope.page("/retraining/policies")) { "edit" } }))
                     }
                     None => { (parts::fact("Policy", &html! { span.dim { "none" } })) }
                 }
-                (parts::fact("Core-seconds", &html! { (format::count(one.core_seconds_day)) " in 24 hours, " (format::count(one.core_seconds_month)) " in 30 days" }))
+                (parts::fact("Training cost", &html! { (format::count(one.core_seconds_day)) " core-seconds in 24 hours, " (format::count(one.core_seconds_month)) " in 30 days" }))
                 @if let Some(round) = &one.round { (of_round(frame, one, round)) }
             }
         }
         @if let Some(round) = &one.round {
             div.grid.wide-narrow {
                 section.card aria-label="Evidence" {
-                    h2 { "Because" }
+                    h2 { "Reason" }
                     ul.plain { @for evidence in &round.evidence {
                         li { span.text { (evidence.text) } " " span.dim { "since " (parts::ago(evidence.since)) } }
                     } }
@@ -77,11 +77,11 @@ fn round(frame: Frame, one: &RetrainView) -> Markup {
                     }
                 }
                 section.card aria-label="Work" {
-                    h2 { "Work" }
-                    @if round.work.is_empty() { p.dim { "Nothing was ordered yet." } }
+                    h2 { "Steps" }
+                    @if round.work.is_empty() { p.dim { "No step has begun yet." } }
                     @else { ul.plain { @for work in &round.work { li { (ordered(frame, work)) } } } }
                     @if !round.agreed.is_empty() {
-                        h2 { "Agreed" }
+                        h2 { "Agreed by" }
                         ul.plain { @for who in &round.agreed { li { (who) } } }
                     }
                 }
@@ -93,16 +93,16 @@ fn round(frame: Frame, one: &RetrainView) -> Markup {
 fn of_round(frame: Frame, one: &RetrainView, round: &RoundView) -> Markup {
     html! {
         (parts::fact("Opened", &parts::ago(round.opened)))
-        (parts::fact("Serves", &html! { "version " (round.champion) }))
+        (parts::fact("Current version", &html! { "version " (round.champion) }))
         @if let Some(dataset) = round.dataset { (parts::fact("Dataset", &html! { a href=(frame.scope.page(&format!("/datasets/{dataset}"))) { (dataset) } })) }
         @if let Some(run) = &round.run {
             (parts::fact("Run", &html! { a href=(frame.scope.page(&format!("/runs/{run}"))) { (run) } }))
         }
         @if let Some(version) = round.version {
-            (parts::fact("Became", &html! { a href=(frame.scope.page(&format!("/models/{}#v{version}", one.model))) { "version " (version) } }))
+            (parts::fact("New version", &html! { a href=(frame.scope.page(&format!("/models/{}#v{version}", one.model))) { "version " (version) } }))
         }
         @if let Some(id) = round.asks {
-            (parts::fact("Asks", &html! { a href=(frame.scope.page(&format!("/proposals/{id}"))) { "proposal " (id) } }))
+            (parts::fact("Waits for an answer to", &html! { a href=(frame.scope.page(&format!("/proposals/{id}"))) { "proposal " (id) } }))
         }
     }
 }
@@ -135,11 +135,12 @@ fn short(stage: RoundStage) -> &'static str {
         RoundStage::Dataset => "dataset",
         RoundStage::Training => "training",
         RoundStage::Comparison => "comparison",
-        RoundStage::Unclear => "unclear",
-        RoundStage::AskedRegistration | RoundStage::AskedRollout => "asked",
-        RoundStage::Registration => "version",
+        RoundStage::Unclear => "undecided",
+        RoundStage::AskedRegistration => "registration approval",
+        RoundStage::AskedRollout => "rollout approval",
+        RoundStage::Registration => "registration",
         RoundStage::Rollout => "rollout",
-        RoundStage::Watching => "watching",
+        RoundStage::Watching => "recovery",
     }
 }
 
@@ -168,11 +169,11 @@ fn ordered(frame: Frame, work: &RoundWork) -> Markup {
 fn now(frame: Frame, one: &RetrainView) -> Markup {
     html! {
         section.card aria-labelledby="now-title" {
-            h2 #now-title { "Open a round" }
+            h2 #now-title { "Retrain now" }
             form.form method="post" data-send=(frame.scope.api(&format!("/models/{}/retraining/rounds", one.model)))
-                data-done="A round opens within seconds." data-answer="answer" data-reset {
-                (Input { id: "now-note", name: "note", label: "Why", ..Input::default() }.draw())
-                div.buttons { button type="submit" { "Open a round now" } }
+                data-done="A round of retraining begins within seconds." data-answer="answer" data-reset {
+                (Input { id: "now-note", name: "note", label: "Reason", ..Input::default() }.draw())
+                div.buttons { button type="submit" { "Retrain now" } }
             }
         }
     }

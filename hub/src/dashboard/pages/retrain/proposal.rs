@@ -23,12 +23,12 @@ pub(in crate::dashboard) fn page(frame: Frame, one: &ProposalView, may: bool) ->
             section.card aria-labelledby="evidence-title" {
                 h2 #evidence-title { "Evidence" }
                 @if let Some(facts) = &one.facts { (numbers(frame, facts)) }
-                @for sentence in &one.sentences { p.text { (sentence) } }
+                div.sentences { @for sentence in &one.sentences { p.text { (sentence) } } }
             }
             section.card aria-labelledby="answer-title" {
                 h2 #answer-title { "Answer" }
                 div #words data-live { (words(one)) }
-                @if one.choices.is_empty() { p.dim { "It waits for nobody any more." } }
+                @if one.choices.is_empty() { p.dim { "This proposal is closed." } }
                 @else if may { (buttons(frame, one)) }
                 @else { p.dim { "You may not answer this: " (one.needs) "." } }
             }
@@ -45,10 +45,10 @@ pub(in crate::dashboard) fn page(frame: Frame, one: &ProposalView, may: bool) ->
 fn numbers(frame: Frame, facts: &ProposalFacts) -> Markup {
     html! {
         dl.facts {
-            (parts::fact("Serves", &html! { "version " (facts.champion) }))
-            (parts::fact("Began", &parts::ago(facts.since)))
+            (parts::fact("Current version", &html! { "version " (facts.champion) }))
+            (parts::fact("Since", &parts::ago(facts.since)))
             @if let Some(share) = facts.share_of_devices {
-                (parts::fact("Devices", &html! { (format::percent(share)) }))
+                (parts::fact("Devices affected", &html! { (format::percent(share)) }))
             }
             @if !facts.sites.is_empty() {
                 (parts::fact("Sites", &html! { @for site in facts.sites.iter().take(12) { span.chip { (site) } " " }
@@ -56,19 +56,19 @@ fn numbers(frame: Frame, facts: &ProposalFacts) -> Markup {
             }
             (parts::fact("Labels", &html! { (format::count(facts.labels)) span.dim { ", " (format::count(facts.new_labels)) " of them new" } }))
             @if let Some(took) = facts.core_seconds {
-                (parts::fact("A training took", &html! { (format::count(took)) " core-seconds" }))
+                (parts::fact("Usual training cost", &html! { (format::count(took)) " core-seconds" }))
             }
             @if let Some(left) = facts.core_seconds_left {
-                (parts::fact("The budget leaves", &html! { (format::count(left)) " core-seconds" }))
+                (parts::fact("Budget left", &html! { (format::count(left)) " core-seconds" }))
             }
         }
-        p.small { a href=(frame.scope.page("/retraining/lessons")) { "What rounds taught before" } }
+        p.small { a href=(frame.scope.page("/retraining/lessons")) { "Results of earlier rounds" } }
     }
 }
 
 fn words(one: &ProposalView) -> Markup {
     html! {
-        @if !one.needs.is_empty() { p.small { "Has to agree: " (one.needs) "." } }
+        @if !one.needs.is_empty() { p.small { "Needs agreement of " (one.needs) "." } }
         @if !one.words.is_empty() {
             ul.plain {
                 @for word in &one.words {
@@ -84,7 +84,7 @@ fn said(word: ProposalWord) -> &'static str {
     match word {
         ProposalWord::Agree => "agreed",
         ProposalWord::Decline => "declined",
-        ProposalWord::Again => "had it compared again",
+        ProposalWord::Again => "asked for another comparison",
         ProposalWord::Cancel => "ended the round",
     }
 }
@@ -93,7 +93,7 @@ fn buttons(frame: Frame, one: &ProposalView) -> Markup {
     html! {
         form.form method="post" action=(frame.scope.page(&format!("/proposals/{}", one.id))) {
             div.field {
-                label for="note" { "Why, or anything else worth keeping" }
+                label for="note" { "Comment (optional, kept with the answer)" }
                 input id="note" name="note" type="text" autocomplete="off" maxlength="1000";
             }
             div.buttons {

@@ -9,13 +9,14 @@ use crate::dashboard::{format, layout::Frame, parts};
 /// The page.
 pub(in crate::dashboard) fn page(frame: Frame, found: &[ProposalView], all: bool) -> Markup {
     let open = found.iter().filter(|one| one.state == ProposalState::Open);
+    let open = open.count() as u64;
     let below = html! {
-        span #count data-live { b { (format::count(open.count() as u64)) } " wait for an answer" }
+        span #count data-live { b { (format::count(open)) } (if open == 1 { " proposal waits for an answer" } else { " proposals wait for an answer" }) }
     };
     let content = html! {
         p.small {
-            @if all { a href=(frame.scope.page("/proposals")) { "Only those that wait for an answer" } }
-            @else { a href=(frame.scope.page("/proposals?all=1")) { "Also those that are over" } }
+            @if all { a href=(frame.scope.page("/proposals")) { "Show open proposals only" } }
+            @else { a href=(frame.scope.page("/proposals?all=1")) { "Show closed proposals too" } }
         }
         div #proposals.card.flush data-live { (list(frame, found)) }
     };
@@ -25,15 +26,15 @@ pub(in crate::dashboard) fn page(frame: Frame, found: &[ProposalView], all: bool
 fn list(frame: Frame, found: &[ProposalView]) -> Markup {
     html! {
         @if found.is_empty() {
-            (parts::empty(&html! { "Nothing waits for an answer. A model is trained anew by its policy; see " a href=(frame.scope.page("/retraining/policies")) { "Policies" } "." }))
+            (parts::empty(&html! { "No proposal waits for an answer. When a model is retrained is set by its policy: see " a href=(frame.scope.page("/retraining/policies")) { "Policies" } "." }))
         } @else {
             table.cards {
                 thead { tr {
                     th scope="col" { "Question" }
                     th scope="col" { "Model" }
                     th.end scope="col" { "Round" }
-                    th scope="col" { "Stands" }
-                    th scope="col" { "Because" }
+                    th scope="col" { "State" }
+                    th scope="col" { "Reason" }
                     th scope="col" { "Since" }
                 } }
                 tbody {
@@ -42,8 +43,8 @@ fn list(frame: Frame, found: &[ProposalView]) -> Markup {
                             th scope="row" { a href=(frame.scope.page(&format!("/proposals/{}", one.id))) { (about(one.kind)) } }
                             td data-name="Model" { a href=(frame.scope.page(&format!("/retraining/{}", one.model))) { (one.model) } }
                             td.end data-name="Round" { (one.round) }
-                            td data-name="Stands" { (state(one.state)) }
-                            td data-name="Because" { span.text { (because(one)) } }
+                            td data-name="State" { (state(one.state)) }
+                            td data-name="Reason" { span.text.clamp { (because(one)) } }
                             td data-name="Since" { (parts::ago(one.at)) }
                         }
                     }
@@ -55,10 +56,10 @@ fn list(frame: Frame, found: &[ProposalView]) -> Markup {
 
 fn about(kind: ProposalKind) -> &'static str {
     match kind {
-        ProposalKind::Training => "Train it anew?",
-        ProposalKind::Unclear => "Is the new one better?",
-        ProposalKind::Registration => "Register the new one?",
-        ProposalKind::Rollout => "Roll the new one out?",
+        ProposalKind::Training => "Retrain the model?",
+        ProposalKind::Unclear => "Is the new model better?",
+        ProposalKind::Registration => "Register the new model?",
+        ProposalKind::Rollout => "Roll out the new model?",
     }
 }
 

@@ -20,7 +20,7 @@ pub(in crate::dashboard) fn page(frame: Frame, found: &[RetrainView]) -> Markup 
 fn list(frame: Frame, found: &[RetrainView]) -> Markup {
     html! {
         @if found.is_empty() {
-            (parts::empty(&html! { "No model is trained anew. Write a policy under " a href=(frame.scope.page("/retraining/policies")) { "Policies" } "." }))
+            (parts::empty(&html! { "No model has a retraining policy. Write one under " a href=(frame.scope.page("/retraining/policies")) { "Policies" } "." }))
         } @else {
             table.cards {
                 thead { tr {
@@ -39,7 +39,7 @@ fn list(frame: Frame, found: &[RetrainView]) -> Markup {
                             td data-name="Stage" { div {
                                 @match &one.round {
                                     Some(round) => { (parts::badge("busy", Icon::Arrows, round.stage.words())) " " (parts::ago(round.since)) }
-                                    None => { span.dim { "none is open" } }
+                                    None => { span.dim { "no open round" } }
                                 }
                             } }
                             td data-name="Waits for" { span.text { (one.waits) } }

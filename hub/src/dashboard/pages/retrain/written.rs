@@ -34,22 +34,22 @@ pub(in crate::dashboard) fn page(
 ) -> Markup {
     let below = html! {
         span #count data-live { b { (format::count(policies.len() as u64)) } (if policies.len() == 1 { " policy, " } else { " policies, " })
-            b { (format::count(trainings.len() as u64)) } (if trainings.len() == 1 { " training" } else { " trainings" }) }
+            b { (format::count(trainings.len() as u64)) } (if trainings.len() == 1 { " training job" } else { " training jobs" }) }
     };
     let may = frame.may(Permission::Administer);
     let content = html! {
         @for policy in policies { (one(frame, policy, may)) }
         @if may { (new(frame)) }
         section aria-labelledby="trainings-title" {
-            h2.apart #trainings-title { "Trainings" }
-            p.dim { "Jobs that are kept to train challengers by, written with " code { "tern retrain training set NAME FILE" } "." }
+            h2.apart #trainings-title { "Training jobs" }
+            p.dim { "Job definitions that policies train by; write one with " code { "tern retrain training set NAME FILE" } "." }
             @for training in trainings { (kept(training)) }
-            @if trainings.is_empty() { (parts::empty(&html! { "There is none." })) }
+            @if trainings.is_empty() { (parts::empty(&html! { "None yet." })) }
         }
         (Ask {
             id: "remove",
             question: "Remove",
-            text: "Nothing is trained anew by it any more; a round that is open ends.",
+            text: "The model is no longer retrained by it; an open round ends.",
             act: "Remove",
             done: "Removed.",
             reason: Reason::None,
@@ -83,7 +83,7 @@ fn editor(frame: Frame, id: &str, text: &str, more: &Markup) -> Markup {
     let field = format!("text-{id}");
     let list = format!("problems-{id}");
     html! {
-        form.form method="post" data-send=(frame.scope.api("/retraining/policies")) data-done="Written." data-list=(list) {
+        form.form method="post" data-send=(frame.scope.api("/retraining/policies")) data-done="Saved." data-list=(list) {
             (form::field(&field, "Policy", "", &html! {
                 textarea.code id=(field) name="text" rows="16" required spellcheck="false" autocapitalize="none"
                     aria-describedby=(form::described(&field, "")) { (text) }
@@ -91,7 +91,7 @@ fn editor(frame: Frame, id: &str, text: &str, more: &Markup) -> Markup {
             ul.problems id=(list) aria-live="polite" {}
             div.buttons {
                 button type="button" data-check=(frame.scope.api("/retraining/check")) { "Check" }
-                button.primary type="submit" { "Write" }
+                button.primary type="submit" { "Save" }
                 (more)
             }
             (form::answer(&format!("answer-{id}")))
@@ -102,7 +102,7 @@ fn editor(frame: Frame, id: &str, text: &str, more: &Markup) -> Markup {
 fn new(frame: Frame) -> Markup {
     html! {
         section.card aria-labelledby="new-title" {
-            h2 #new-title { "Another policy" }
+            h2 #new-title { "New policy" }
             p.dim { "YAML or JSON, as " code { "tern retrain policy set FILE" } " takes it; docs/retraining.md says what each line means." }
             (editor(frame, "new", EXAMPLE, &html! {}))
         }
@@ -117,7 +117,7 @@ fn kept(training: &TrainingView) -> Markup {
                 (training.by) " " (parts::ago(training.updated))
                 @if !training.models.is_empty() { " · for " @for model in &training.models { span.chip { (model) } " " } }
             }
-            details { summary { "The job" } pre.code { (training.text) } }
+            details { summary { "Job definition" } pre.code { (training.text) } }
         }
     }
 }

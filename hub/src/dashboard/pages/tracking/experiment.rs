@@ -73,14 +73,14 @@ pub(in crate::dashboard) fn page(frame: Frame, asked: &Asked, shown: &Shown) -> 
     let main = html! {
         (layout::heading(&html! { (shown.name) }, &html! {
             span #shown data-live {
-                b { (format::count(runs.items.len() as u64)) } @if part { " runs on this page" } @else { " runs" }
+                b { (format::count(runs.items.len() as u64)) } (match (part, runs.items.len()) { (true, _) => " runs on this page", (_, 1) => " run", _ => " runs" })
             }
         }, &html! { a href=(frame.scope.page("/experiments")) { "All experiments" } }))
         (form(frame, asked, shown.id))
         @if let Err(why) = shown.runs { p.alarm role="alert" { (why) } }
         div #runs.card.flush data-live {
             @if runs.items.is_empty() {
-                (parts::empty(&html! { "No run here" @if asked.filter.is_some() { " matches the filter" } "." }))
+                (parts::empty(&html! { @if asked.filter.is_some() { "No run matches the filter." } @else { "No runs yet. Log one with the MLflow client: " code { "mlflow.set_experiment(\"" (shown.name) "\")" } "." } }))
             } @else {
                 div.scroll tabindex="0" role="region" aria-label="Runs" { (table(frame, asked, shown.id, &runs.items)) }
             }
@@ -134,7 +134,7 @@ fn table(frame: Frame, asked: &Asked, id: i64, runs: &[RunView]) -> Markup {
                 (heading(frame, asked, id, "attributes.run_name", "Run", false))
                 th scope="col" { "Status" }
                 (heading(frame, asked, id, "attributes.start_time", "Started", true))
-                th.end scope="col" { "Took" }
+                th.end scope="col" { "Duration" }
                 @for metric in &metrics { (heading(frame, asked, id, &format!("metrics.`{metric}`"), metric, true)) }
                 @for param in &params { (heading(frame, asked, id, &format!("params.`{param}`"), param, false)) }
             } }
@@ -143,7 +143,7 @@ fn table(frame: Frame, asked: &Asked, id: i64, runs: &[RunView]) -> Markup {
                     tr data-key=(run.run) {
                         th scope="row" {
                             a href=(frame.scope.page(&format!("/runs/{}", run.run))) { (run.name) }
-                            @if run.parent.is_some() { small.dim { "part of another" } }
+                            @if run.parent.is_some() { small.dim { "nested run" } }
                             @for model in &run.models {
                                 @if let Some(of) = &model.deployable { small { (parts::version_ref(frame.scope, of)) } }
                             }
@@ -154,7 +154,7 @@ fn table(frame: Frame, asked: &Asked, id: i64, runs: &[RunView]) -> Markup {
                         @for metric in &metrics {
                             td.end { (run.metrics.get(*metric).map_or_else(|| format::NOTHING.into(), |value| figure(*value))) }
                         }
-                        @for param in &params { td { (run.params.get(*param).map_or(format::NOTHING, |value| short(value))) } }
+                        @for param in &params { td { span.short { (run.params.get(*param).map_or(format::NOTHING, |value| short(value))) } } }
                     }
                 }
             }
@@ -227,11 +227,11 @@ fn beside(runs: &[RunView]) -> Markup {
     let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
     html! {
         section #beside.card data-live {
-            h2 { "Beside each other" }
+            h2 { "Compare runs" }
             @if runs.len() < 2 || axes.len() < 2 {
-                (parts::empty(&html! { "Two runs with two numbers each are needed to compare them." }))
+                (parts::empty(&html! { "Two runs with at least two numeric parameters or metrics are needed." }))
             } @else {
-                p.small.dim { "Each line is a run of the list above; the first in its order stands out. What was set is on the left, what came of it on the right." }
+                p.small.dim { "Parallel coordinates: each line is a run of the list above, the first of the list in blue. Parameters are on the left, metrics on the right; a line has a gap where a run lacks a value." }
                 (curve::beside(&axes, &names))
             }
         }
@@ -244,20 +244,20 @@ fn best(frame: Frame, asked: &Asked, shown: &Shown) -> Markup {
             h2 { "Best run" }
             form.filter method="get" action={ (address(frame, shown.id)) "#best" } {
                 label { "Metric" input name="metric" value=[asked.metric.as_deref()] required autocomplete="off" spellcheck="false"; }
-                label { "Better"
+                label { "Goal"
                     select name="min" {
-                        option value="" { "more" }
-                        option value="yes" selected[asked.min] { "less" }
+                        option value="" { "highest" }
+                        option value="yes" selected[asked.min] { "lowest" }
                     }
                 }
-                label { "What its model may cost"
+                label { "Limits for the model"
                     input name="where" size="30" placeholder="size < 200 kB and p95_ms < 5" value=[asked.constraints.as_deref()]
                         autocomplete="off" spellcheck="false";
                 }
                 button type="submit" { "Find" }
             }
             @match shown.best {
-                None => { p.small.dim { "Costs are what vetting measured of the ONNX model that a run registered: " code { "size" } ", " code { "latency_ms" } ", " code { "p95_ms" } ", " code { "memory" } "." } }
+                None => { p.small.dim { "Finds the run with the best value whose registered ONNX model keeps to the limits, as measured in vetting: " code { "size" } " (bytes, kB, MB …), " code { "latency_ms" } " (median), " code { "p95_ms" } ", " code { "memory" } "." } }
                 Some(Err(why)) => { p.alarm role="alert" { (why) } }
                 Some(Ok(found)) => { (answer(frame, found)) }
             }
@@ -282,7 +282,7 @@ fn answer(frame: Frame, found: &BestRun) -> Markup {
         .collect();
     html! {
         @if found.best.is_none() {
-            p.alarm { "No run keeps to this. Only runs whose ONNX model was registered have been measured." }
+            p.alarm { "No run keeps to these limits. Only runs that registered an ONNX model were measured." }
         }
         div.scroll tabindex="0" role="region" aria-label="Best runs" {
             table {
@@ -291,9 +291,9 @@ fn answer(frame: Frame, found: &BestRun) -> Markup {
                     th.end scope="col" { (found.metric) }
                     th scope="col" { "Model" }
                     th.end scope="col" { "Size" }
-                    th.end scope="col" { "Latency" }
-                    th.end scope="col" { "95 % within" }
-                    th.end scope="col" { "Memory" }
+                    th.end scope="col" { "Median latency" }
+                    th.end scope="col" { "p95 latency" }
+                    th.end scope="col" { "Peak memory" }
                 } }
                 tbody {
                     @if let Some(one) = &found.best { (candidate(frame, one, true)) }
@@ -301,13 +301,13 @@ fn answer(frame: Frame, found: &BestRun) -> Markup {
                 }
             }
         }
-        @if front.len() > 1 { (curve::dots(&front, "latency in ms", &found.metric)) }
+        @if front.len() > 1 { (curve::dots(&front, "median latency in ms", &found.metric)) }
         p.small.dim {
             (format::count(found.considered)) " runs have " (found.metric) " ("
-            @match found.direction { Direction::Max => "more is better", Direction::Min => "less is better" }
-            "); " (format::count(found.unmeasured)) " have no model that vetting measured, "
-            (format::count(found.excluded)) " do not keep to the constraints. Below the best stand those that no other beats in "
-            (found.metric) ", latency and size."
+            @match found.direction { Direction::Max => "higher is better", Direction::Min => "lower is better" }
+            "); " (format::count(found.unmeasured)) " have no measured model, "
+            (format::count(found.excluded)) " exceed the limits. Listed with the best: the Pareto front, runs that no other beats in "
+            (found.metric) ", latency and size at once."
         }
     }
 }

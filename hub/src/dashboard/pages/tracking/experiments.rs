@@ -14,14 +14,14 @@ use crate::dashboard::{
 pub(in crate::dashboard) fn page(frame: Frame, all: &[ExperimentView]) -> Markup {
     let main = html! {
         (layout::heading(&html! { "Experiments" }, &html! {
-            span #shown data-live { b { (format::count(all.len() as u64)) } " in all" }
+            span #shown data-live { b { (format::count(all.len() as u64)) } (if all.len() == 1 { " experiment" } else { " experiments" }) }
         }, &html! {}))
         div #experiments.card.flush data-live {
             table.cards {
                 thead { tr {
                     th scope="col" { "Experiment" }
                     th.end scope="col" { "Runs" }
-                    th scope="col" { "Now" }
+                    th scope="col" { "Active" }
                     th.end scope="col" { "Last run" }
                 } }
                 tbody { @for one in all { (row(frame, one)) } }
@@ -47,7 +47,7 @@ fn row(frame: Frame, one: &ExperimentView) -> Markup {
         tr data-key=(one.id) {
             th scope="row" { a href=(frame.scope.page(&format!("/experiments/{}", one.id))) { (one.name) } }
             td.end data-name="Runs" { (format::count(one.runs)) }
-            td data-name="Now" {
+            td data-name="Active" {
                 @if one.running > 0 {
                     (parts::badge("busy", Icon::Arrows, &format!("{} running", one.running)))
                 }

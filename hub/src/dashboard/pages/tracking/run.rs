@@ -45,19 +45,19 @@ pub(in crate::dashboard) fn page(frame: Frame, shown: &Shown) -> Markup {
             span #state data-live { (status(run)) " " (parts::ago(run.started)) ", took " (took(run)) }
         }, &html! { a href=(experiment) { (shown.experiment) } }))
         section.card {
-            h2 { "The run" }
+            h2 { "Details" }
             dl.facts {
-                (parts::fact("Id", &html! { code { (run.run) } }))
+                (parts::fact("Run ID", &html! { code { (run.run) } }))
                 (lineage::fact(frame.scope, &LineageOf::Run(run.run.clone())))
                 @if !run.user.is_empty() { (parts::fact("User", &html! { (run.user) })) }
                 @if let Some(parent) = &run.parent {
-                    (parts::fact("Part of", &html! { a href=(frame.scope.page(&format!("/runs/{parent}"))) { code { (parent) } } }))
+                    (parts::fact("Parent run", &html! { a href=(frame.scope.page(&format!("/runs/{parent}"))) { code { (parent) } } }))
                 }
-                (parts::fact("Files", &html! { code { (run.artifact_uri) } }))
+                (parts::fact("Artifact URI", &html! { code { (run.artifact_uri) } }))
             }
         }
         section #models.card data-live {
-            h2 { "Models" }
+            h2 { "Registered models" }
             @if run.models.is_empty() {
                 (parts::empty(&html! { "None was registered. " code { "mlflow.onnx.log_model(..., registered_model_name=NAME)" } " makes a version that devices can get." }))
             }
@@ -73,7 +73,7 @@ pub(in crate::dashboard) fn page(frame: Frame, shown: &Shown) -> Markup {
             }
         }
         section #curves data-live {
-            h2 { "Metrics" }
+            h2.apart { "Metrics by step" }
             @if run.metrics.is_empty() { div.card { (parts::empty(&html! { "Nothing was logged yet. Curves appear here while the run trains." })) } }
             div.grid.two {
                 @for one in shown.curves {
@@ -100,11 +100,11 @@ pub(in crate::dashboard) fn page(frame: Frame, shown: &Shown) -> Markup {
             }
         }
         section #params.card data-live {
-            h2 { "Params" }
-            (pairs(run.params.iter(), "None was logged."))
+            h2 { "Parameters" }
+            (pairs(run.params.iter(), "None were logged."))
         }
         section #files.card data-live {
-            h2 { "Files" }
+            h2 { "Artifacts" }
             @if shown.files.is_empty() { (parts::empty(&html! { "None yet." })) }
             ul.files { @for file in shown.files {
                 li data-key=(file.name) { (file.name) @match file.bytes { Some(bytes) => { span.dim { " " (format::bytes(bytes)) } } None => "/" } }
@@ -112,7 +112,7 @@ pub(in crate::dashboard) fn page(frame: Frame, shown: &Shown) -> Markup {
         }
         section #tags.card data-live {
             h2 { "Tags" }
-            (pairs(run.tags.iter().filter(|(key, _)| !key.starts_with("mlflow.")), "None was set."))
+            (pairs(run.tags.iter().filter(|(key, _)| !key.starts_with("mlflow.")), "None were set."))
         }
     };
     layout::page(frame, Room::Experiments, &run.name, &main)
