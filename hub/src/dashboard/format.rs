@@ -86,7 +86,11 @@ pub(super) fn in_unit(value: f64, unit: &str) -> String {
 /// `step` away.
 pub(super) fn tick(value: f64, unit: &str, step: f64) -> String {
     // What additions leave of nought would be `-0`.
-    let value = if value.abs() < step * 1e-6 { 0.0 } else { value };
+    let value = if value.abs() < step * 1e-6 {
+        0.0
+    } else {
+        value
+    };
     let scale = if unit == "ratio" { 100.0 } else { 1.0 };
     let (value, decimals) = (value * scale, decimals(step * scale));
     match unit {

@@ -52,7 +52,7 @@ pub(super) fn rooms(scope: &Scope, rollout: &RolloutView) -> Markup {
 fn lanes(scope: &Scope, rollout: &RolloutView, plan: &Plan, evidence: &EvidenceView) -> Markup {
     let now = rollout.stage.map_or(0, |stage| stage.number);
     html! {
-        @if let Some(lacking) = &evidence.lacking { p.lacks { "Stage " (now) " still lacks: " b { (lacking) } } }
+        @if let Some(lacking) = &evidence.lacking { p.lacks { "Stage " (now) " still needs: " b { (lacking) } } }
         ol.lanes {
             @for (index, stage) in plan.stages.iter().enumerate() {
                 @let number = index as u32 + 1;
@@ -64,7 +64,9 @@ fn lanes(scope: &Scope, rollout: &RolloutView, plan: &Plan, evidence: &EvidenceV
                             @if number == now && !rollout.state.is_over() {
                                 @if let Some(since) = evidence.since { "since " (parts::ago(since)) }
                             } @else if number < now || rollout.state == RolloutState::Complete { "passed" }
-                            @else { "to come" }
+                            @else if !rollout.state.is_over() { "to come" }
+                            @else if number == now { "ended here" }
+                            @else { "not reached" }
                             @if stage.approval { ", then a person approves" }
                         }
                     }
@@ -87,7 +89,7 @@ fn lanes(scope: &Scope, rollout: &RolloutView, plan: &Plan, evidence: &EvidenceV
             li { span.dot.bad {} span.name { "failed" } }
         }
         @if evidence.waiting > 0 {
-            p.dim { (format::count(evidence.waiting)) " wait for pace, calendar or budget" }
+            p.dim { (format::count(evidence.waiting)) " devices wait for the pace, the calendar or a budget" }
         }
     }
 }
@@ -152,7 +154,7 @@ fn against(gate: &GateVerdict) -> Markup {
     html! {
         @match gate.against {
             Against::Control => { "at most " (format::percent(gate.allowed)) " over the control" }
-            Against::Limit => { "at most " (format::percent(gate.allowed)) }
+            Against::Limit => { @if gate.gate == "accuracy" { "wrong predictions " } "at most " (format::percent(gate.allowed)) }
             Against::Others => { "asked of another program" }
         }
     }
@@ -169,7 +171,7 @@ struct Moment {
 /// How the interval that holds at all times shrank, against what is allowed.
 fn growth(gate: &GateVerdict, looks: &[Look]) -> Markup {
     let same = |one: &&GateVerdict| (&one.gate, one.against) == (&gate.gate, gate.against);
-    let moments: Vec<Moment> = looks
+    let mut moments: Vec<Moment> = looks
         .iter()
         .filter_map(|look| {
             let between = look.gates.iter().find(same)?.between?;
@@ -181,6 +183,16 @@ fn growth(gate: &GateVerdict, looks: &[Look]) -> Markup {
             })
         })
         .collect();
+    // One look alone is drawn as if it had lasted, or nothing of it would be seen.
+    if let [only] = &moments[..] {
+        let lasted = Moment {
+            at: WallTime(only.at.0.saturating_add(1)),
+            mean: only.mean,
+            low: only.low,
+            high: only.high,
+        };
+        moments.push(lasted);
+    }
     let (Some(first), Some(last)) = (moments.first(), moments.last()) else {
         return html! {};
     };
@@ -234,26 +246,26 @@ fn decisions(evidence: &EvidenceView) -> Markup {
             thead { tr {
                 th.end scope="col" { "No." }
                 th scope="col" { "When" }
-                th scope="col" { "Decided" }
+                th scope="col" { "Decision" }
                 th scope="col" { "By" }
                 th scope="col" { "Why" }
-                th.end scope="col" { "Had it" }
+                th.end scope="col" { "Devices by then" }
             } }
             tbody {
                 @for one in evidence.decisions.iter().rev() {
                     tr data-key=(one.number) {
                         td.end data-name="No." { (one.number) }
                         td data-name="When" { (parts::ago(one.at)) }
-                        th scope="row" data-name="Decided" { (one.what.word()) }
+                        th scope="row" data-name="Decision" { (one.what.word()) }
                         td data-name="By" { @match &one.by { Some(by) => { (by) } None => { "the evidence" } } }
                         td data-name="Why" { span.text {
                             (one.sentence)
                             @let open: Vec<&GateVerdict> = one.gates.iter().collect();
                             @if !open.is_empty() {
-                                details { summary { (open.len()) " gates then" } ul { @for gate in open { li { (gate.sentence) } } } }
+                                details { summary { "State of the gates at that time (" (open.len()) ")" } ul { @for gate in open { li { (gate.sentence) } } } }
                             }
                         } }
-                        td.end data-name="Had it" { (format::count(one.devices.admitted)) }
+                        td.end data-name="Devices by then" { (format::count(one.devices.admitted)) }
                     }
                 }
             }

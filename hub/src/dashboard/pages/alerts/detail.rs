@@ -33,8 +33,8 @@ pub(in crate::dashboard) fn page(frame: Frame, detail: &AlertDetail) -> Markup {
             }
             @if frame.may(Permission::Operate) {
                 section.card aria-labelledby="act-title" {
-                    h2 #act-title { "What people say" }
-                    @if one.state == AlertState::Resolved { p.dim { "It is over: nobody is told of it any more." } }
+                    h2 #act-title { "Actions" }
+                    @if one.state == AlertState::Resolved { p.dim { "The alert is resolved: nothing to do." } }
                     @else { (acknowledge(frame, one)) (silence(frame, one)) }
                 }
             }
@@ -58,18 +58,18 @@ fn evidence(frame: Frame, one: &AlertView) -> Markup {
                 (format::count(facts.devices)) span.dim { " of " (format::count(facts.of_devices)) " devices" }
             }))
             (parts::fact("Since", &parts::ago(one.since)))
-            @if let Some(fired) = one.fired { (parts::fact("An alert since", &parts::ago(fired))) }
-            @if let Some(resolved) = one.resolved { (parts::fact("Over", &parts::ago(resolved))) }
-            @if let Some(end) = &one.end { (parts::fact("Because", &html! { span.text { (end) } })) }
-            @if let Some(told) = one.told { (parts::fact("Last told", &parts::ago(told))) }
+            @if let Some(fired) = one.fired { (parts::fact("Firing since", &parts::ago(fired))) }
+            @if let Some(resolved) = one.resolved { (parts::fact("Resolved", &parts::ago(resolved))) }
+            @if let Some(end) = &one.end { (parts::fact("Resolved by", &html! { span.text { (end) } })) }
+            @if let Some(told) = one.told { (parts::fact("Last notified", &parts::ago(told))) }
             @if let Some(known) = &one.acknowledged {
-                (parts::fact("Known to", &html! {
+                (parts::fact("Acknowledged by", &html! {
                     span.text { (known.by) } " " (parts::ago(known.at))
                     @if !known.comment.is_empty() { span.dim.text { " · " (known.comment) } }
                 }))
             }
             @if let Some(silence) = one.silenced_by {
-                (parts::fact("Held back by", &html! { a href=(frame.scope.page("/alerts/silences")) { "silence " (silence) } }))
+                (parts::fact("Silenced by", &html! { a href=(frame.scope.page("/alerts/silences")) { "silence " (silence) } }))
             }
             (parts::fact("Labels", &html! { @for (name, value) in &facts.labels { span.chip { (name) "=" (value) } " " } }))
         }

@@ -49,14 +49,14 @@ pub(in crate::dashboard) fn page(
     let below = html! {
         span #count data-live {
             b { (format::count(firing)) } " firing, " b { (format::count(alerts.items.len() as u64)) }
-            @if filter.is_any() { " match" } @else { " not over" }
+            @if filter.is_any() { " match" } @else { " open" }
         }
     };
     let content = html! {
         form.filter method="get" action=(path) data-filter {
             label { "State"
                 select name="state" {
-                    option value="" { "not over" }
+                    option value="" { "open" }
                     @for state in AlertState::ALL {
                         option value=(state.word()) selected[filter.state == Some(state)] { (state.word()) }
                     }
@@ -80,8 +80,8 @@ pub(in crate::dashboard) fn page(
         }
         div #alerts.card.flush data-live {
             @if alerts.items.is_empty() {
-                @if filter.is_any() { (parts::empty(&html! { "No alert matches. Loosen the filter above." })) }
-                @else { (parts::empty(&html! { "No alert. Rules say when there would be one; those that are over stand under “resolved”." })) }
+                @if filter.is_any() { (parts::empty(&html! { "No alert matches the filter above." })) }
+                @else { (parts::empty(&html! { "No alert is firing. Choose the state “resolved” above to see earlier ones." })) }
             } @else { (table(frame, &alerts.items)) }
         }
         @if let Some(next) = &alerts.next {
@@ -90,7 +90,7 @@ pub(in crate::dashboard) fn page(
                     ("state", filter.state.map(AlertState::word)), ("severity", filter.severity.map(AlertSeverity::word)),
                     ("rule", filter.rule.as_deref()), ("model", filter.model.as_deref()), ("site", filter.site.as_deref()),
                     ("after", Some(next)),
-                ])) } { "Older ones" }
+                ])) } { "Older alerts" }
             }
         }
     };
@@ -101,7 +101,7 @@ fn table(frame: Frame, alerts: &[AlertView]) -> Markup {
     html! {
         table.cards {
             thead { tr {
-                th scope="col" { "What" }
+                th scope="col" { "Alert" }
                 th scope="col" { "State" }
                 th scope="col" { "Severity" }
                 th scope="col" { "Since" }
@@ -112,7 +112,7 @@ fn table(frame: Frame, alerts: &[AlertView]) -> Markup {
             tbody {
                 @for one in alerts {
                     tr data-key=(one.id) {
-                        th scope="row" { a href=(frame.scope.page(&format!("/alerts/{}", one.id))) { (one.facts.summary) } }
+                        th scope="row" { a.clamp href=(frame.scope.page(&format!("/alerts/{}", one.id))) { (one.facts.summary) } }
                         td data-name="State" { div { (state(one)) } }
                         td data-name="Severity" { (severity(one.severity)) }
                         td data-name="Since" { (parts::ago(one.since)) }
