@@ -38,7 +38,7 @@ use crate::commands::{
 };
 use crate::out::Reader;
 
-/// Get models onto devices, and see how they do there.
+/// Train models, roll them out to devices, and watch them there.
 #[derive(Debug, Parser)]
 #[command(
     name = "tern",
@@ -84,31 +84,31 @@ pub(crate) enum Command {
     /// Publish models and look at their versions
     #[command(subcommand)]
     Model(ModelCommand),
-    /// What was tried: experiments
+    /// Experiments: groups of training runs (MLflow)
     #[command(subcommand)]
     Experiment(ExperimentCommand),
-    /// What was tried: runs, and which of them is best
+    /// Training runs: list, show, find the best
     #[command(subcommand)]
     Run(RunCommand),
-    /// When a model is trained anew by itself, how that stands, and what it taught
+    /// Automatic retraining: policies, training jobs, state and results
     #[command(subcommand)]
     Retrain(RetrainCommand),
-    /// What rounds of retraining ask people
+    /// Proposals of retraining that wait for an answer: list, show, agree, decline
     #[command(subcommand)]
     Proposal(ProposalCommand),
-    /// Run commands on computes, with their logs and what they make: training
+    /// Training jobs and other commands on computes: run, logs, artifacts
     #[command(subcommand)]
     Job(JobCommand),
-    /// Where jobs run
+    /// Computes: where jobs run (this machine, Ray, Kubernetes)
     #[command(subcommand)]
     Compute(ComputeCommand),
-    /// What models are trained on, in versions that never change
+    /// Training data in versions that never change: import, build, compare
     #[command(subcommand)]
     Dataset(DatasetCommand),
-    /// Where files to import are
+    /// Places that datasets are imported from (S3, HTTP, directories)
     #[command(subcommand)]
     Datastore(DatastoreCommand),
-    /// Clean rows and make features of them
+    /// Prepare data: clean rows, make features
     #[command(subcommand)]
     Data(DataCommand),
     /// Move devices to a version of a model
@@ -121,35 +121,35 @@ pub(crate) enum Command {
     /// Let devices in, and look at them
     #[command(subcommand)]
     Device(DeviceCommand),
-    /// Say what the right answers were
+    /// Labels: tell the hub the right answers to predictions
     #[command(subcommand)]
     Label(LabelCommand),
-    /// Stored inputs: look at them, ask for them, take them out for training, delete them
+    /// Inputs that devices stored: list, request, export, delete
     #[command(subcommand)]
     Capture(CaptureCommand),
     /// A quantity over time: of every model, or one that a model declares of itself
     Chart(ChartArgs),
-    /// How often each version is right, at each site
+    /// Accuracy of each version at each site
     Accuracy(AccuracyArgs),
-    /// How right a version is, class by class, from labels; and how right it probably is without
+    /// Accuracy of a version class by class, confusions, calibration, and an estimate without labels
     Truth(TruthArgs),
-    /// Where a version, a dataset, a run, a prediction comes from, and what became of it
+    /// Lineage of a version, dataset, run, prediction …: its sources and its results
     Lineage(LineageArgs),
-    /// How far inputs and answers are from what a version was trained on, at each site
+    /// Distances of inputs and predictions from the training data, at each site
     Distances(DistancesArgs),
-    /// What was found to have moved: where, since when, how sure that is, and why
+    /// Drift findings: where, since when, how certain, and why
     #[command(subcommand)]
     Finding(FindingCommand),
     /// What is on its way to devices, and how versions got there
     Delivery(DeliveryArgs),
-    /// Windows whose time cannot be right: they count, and no chart draws them
+    /// Telemetry with an impossible time: it is counted, but not drawn in charts
     Quarantine(QuarantineArgs),
     /// The fleet at a glance
     Overview,
-    /// What goes wrong now, by which rules, and what is said about it
+    /// Alerts, their rules and silences
     #[command(subcommand)]
     Alert(AlertCommand),
-    /// Tell people and programs what happens, by mail, webhook and Alertmanager
+    /// Notifications by mail, webhook and Alertmanager
     #[command(subcommand)]
     Notify(NotifyCommand),
     /// Listen to what devices and hub say to each other over MQTT

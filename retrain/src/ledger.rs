@@ -21,6 +21,19 @@ pub const DAY: i64 = 86_400_000;
 /// Days of a month here.
 pub const MONTH: i64 = 30 * DAY;
 
+/// Milliseconds that are left, in words: minutes, hours from two on, days from two on. What is begun of a unit is not
+/// counted.
+pub fn time_left(ms: i64) -> String {
+    const MINUTE: i64 = 60_000;
+    const HOUR: i64 = 60 * MINUTE;
+    let (unit, name) = match ms {
+        ms if ms < 2 * HOUR => (MINUTE, "minutes"),
+        ms if ms < 2 * DAY => (HOUR, "hours"),
+        _ => (DAY, "days"),
+    };
+    format!("{} more {name}", ms / unit)
+}
+
 /// Charges of 30 days that are remembered. With as many nothing more begins: a policy without a cool-down whose every
 /// training fails at once would otherwise fill the store.
 pub const CHARGES_MAX: usize = 512;

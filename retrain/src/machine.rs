@@ -189,8 +189,8 @@ impl Look<'_> {
         if let Some(ended) = self.known.ended {
             let until = later(ended, policy.cool_down.ms());
             if self.now < until {
-                let left = until.0.saturating_sub(self.now.0) / 60_000;
-                return Err(format!("cooling down: {left} more minutes"));
+                let left = crate::ledger::time_left(until.0.saturating_sub(self.now.0));
+                return Err(format!("cooling down: {left}"));
             }
         }
         let number = self.known.round.saturating_add(1);

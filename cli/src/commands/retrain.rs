@@ -22,18 +22,18 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RetrainCommand {
-    /// The policy of a model: when and how it is trained anew
+    /// Policies: when and how a model is retrained
     #[command(subcommand)]
     Policy(PolicyCommand),
-    /// How challengers are trained: jobs that are kept under a name
+    /// Training jobs that policies name: how new models are trained
     #[command(subcommand)]
     Training(TrainingCommand),
-    /// How it stands: of all models that are trained anew, or of one with its open round
+    /// State of retraining of all models, or of one with its open round
     Status {
         /// The model
         model: Option<ModelName>,
     },
-    /// Open a round now, although nothing else calls for one
+    /// Retrain now: open a round without any other reason
     Now {
         /// The model
         model: ModelName,
@@ -46,7 +46,7 @@ pub(crate) enum RetrainCommand {
         )]
         note: String,
     },
-    /// What rounds taught, the latest first: challengers that were rejected, and why
+    /// Results of finished rounds, the latest first: what was rejected, and why
     Lessons {
         /// The model; all if not given
         model: Option<ModelName>,

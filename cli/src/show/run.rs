@@ -16,6 +16,9 @@ use super::{
 /// Metrics and params that a row of a list shows.
 const SHOWN: usize = 4;
 
+/// Letters of a param in a list.
+const LETTERS: usize = 24;
+
 /// `tern experiment list`.
 pub(crate) fn experiments(all: &[ExperimentView], now: WallTime, look: Look) -> String {
     let mut table = Table::new(look, &["ID", "NAME", "RUNS", "RUNNING", "LAST RUN"]);
@@ -54,7 +57,7 @@ pub(crate) fn runs(all: &[RunView], now: WallTime, look: Look) -> String {
             few(one
                 .params
                 .iter()
-                .map(|(key, value)| format!("{key}={value}")))
+                .map(|(key, value)| format!("{key}={}", short(value))))
             .into(),
         ]);
     }
@@ -68,6 +71,14 @@ fn few(all: impl ExactSizeIterator<Item = String>) -> String {
         text.push_str(&format!(" and {more} more"));
     }
     text
+}
+
+/// As much of a param as a list has room for; `tern run show` has all of it.
+fn short(value: &str) -> String {
+    if value.chars().count() <= LETTERS {
+        return value.into();
+    }
+    value.chars().take(LETTERS - 1).chain(['…']).collect()
 }
 
 fn status(one: &RunView) -> Cell {

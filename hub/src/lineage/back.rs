@@ -91,10 +91,25 @@ async fn people(look: Look<'_>, subject: &str, found: &mut Neighbours) -> Result
     for row in look.rows(select, [subject.into()]).await? {
         let actor: String = column(&row, "actor")?;
         if let Some(person) = person(&actor) {
-            found.add(LineageOf::Person(person), column::<String>(&row, "action")?);
+            found.add(LineageOf::Person(person), did(column(&row, "action")?));
         }
     }
     Ok(())
+}
+
+/// What somebody did by an action of the audit log, in words; the action itself where there are none.
+fn did(action: String) -> String {
+    match action.as_str() {
+        "model.publish" => "published it".into(),
+        "model.revoke" => "revoked it".into(),
+        "rollout.start" => "started it".into(),
+        "rollout.pause" => "paused it".into(),
+        "rollout.resume" => "resumed it".into(),
+        "rollout.approve" => "approved its next stage".into(),
+        "rollout.widen" => "widened it".into(),
+        "rollout.abort" => "aborted it".into(),
+        _ => action,
+    }
 }
 
 /// Who an actor of the audit log is, if it is a person or a token of one.
@@ -126,7 +141,8 @@ async fn run(look: Look<'_>, id: &str, found: &mut Neighbours) -> Result<(), Sto
             _ => code(&value, found),
         }
     }
-    let by = "SELECT user_id FROM tracking_run WHERE workspace = $1 AND run_id = $2";
+    // The hub's own runs bear its name, and it is no person.
+    let by = "SELECT user_id FROM tracking_run WHERE workspace = $1 AND run_id = $2 AND user_id <> 'hub'";
     if let Some(row) = look.row(by, [id.into()]).await?
         && let Some(person) = named(&row, "user_id")?
     {
@@ -143,7 +159,7 @@ fn code(text: &str, found: &mut Neighbours) {
 }
 
 async fn job(look: Look<'_>, id: u64, found: &mut Neighbours) -> Result<(), StoreError> {
-    let select = "SELECT person, asked, again_of FROM job WHERE workspace = $1 AND id = $2";
+    let select = "SELECT actor, asked, again_of FROM job WHERE workspace = $1 AND id = $2";
     let Some(row) = look.row(select, [raw::number(id)]).await? else {
         return Ok(());
     };
@@ -170,7 +186,7 @@ async fn job(look: Look<'_>, id: u64, found: &mut Neighbours) -> Result<(), Stor
     if let Some(before) = column::<Option<i64>>(&row, "again_of")? {
         found.add(LineageOf::Job(before.unsigned_abs()), "was run again");
     }
-    if let Some(person) = named(&row, "person")? {
+    if let Some(person) = person(&column::<String>(&row, "actor")?) {
         found.add(LineageOf::Person(person), "asked for it");
     }
     Ok(())

@@ -21,7 +21,7 @@ const ROWS: [&str; 17] = [
      VALUES ('default', 'digits', 'meter-01', 1, 1, 'anna', 1, 0, 15)",
     "INSERT INTO version_dataset (workspace, model, version, dataset) VALUES ('default', 'digits', 2, 8)",
     "INSERT INTO job (id, workspace, name, person, actor, state, created, cancelled, compute, priority, cpu_millis, \
-     memory, gpus, retry_most, retry_wait, core_millis, asked, spec, project, mark) VALUES (5, 'default', 'train', '', \
+     memory, gpus, retry_most, retry_wait, core_millis, asked, spec, project, mark) VALUES (5, 'default', 'train', 'hub', \
      'hub', 'succeeded', 30, FALSE, 'local', 4, 1000, 0, 0, 0, 0, 61000, \
      '{\"dataset\":\"digits@2\",\"project\":{\"archive\":\"ab12\"}}', '{}', '', 'm')",
     "INSERT INTO tracking_run (id, run_id, workspace, experiment, name, user_id, status, start_time, stage, \
@@ -110,6 +110,9 @@ async fn a_version_knows_run_code_data_captures_labels_and_people_it_comes_from(
         assert!(led(&view, from, to), "{from} to {to}: {:#?}", view.edges);
     }
     assert!(view.nodes.iter().all(|node| node.step <= 0), "{view:#?}");
+    let people = view.nodes.iter().map(|node| node.of.to_string());
+    let hub = people.filter(|of| of == "person:hub").count();
+    assert_eq!(hub, 0, "{view:#?}");
     assert!(!view.cut);
     let facts = |text: &str| {
         let node = view.nodes.iter().find(|node| node.of.to_string() == text);

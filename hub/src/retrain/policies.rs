@@ -6,7 +6,7 @@ use tern_protocol::{
     rest::{RetrainCheck, RetrainPolicyView},
     time::WallTime,
 };
-use tern_retrain::{Policy, fact::Asked};
+use tern_retrain::{Policy, fact::Asked, ledger};
 
 use super::{
     RetrainError, document, proposals,
@@ -189,10 +189,10 @@ pub async fn ask(
         )));
     }
     if let Some(until) = cooling(&policy, known.ended(), now) {
-        let minutes = until.0.saturating_sub(now.0).div_euclid(60_000) + 1;
+        let left = ledger::time_left(until.0.saturating_sub(now.0).saturating_add(60_000));
         return Err(RetrainError::Conflict(format!(
-            "the last round of {model} ended not long ago, and its policy lets no other begin for {minutes} more \
-             minutes; write a shorter `cool-down` if it has to be now"
+            "the last round of {model} ended not long ago, and its policy lets no other begin for {left}; \
+             write a shorter `cool-down` if it has to be now"
         )));
     }
     let asked = Asked {

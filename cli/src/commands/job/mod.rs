@@ -40,7 +40,7 @@ pub(crate) enum JobCommand {
         /// Only those in this state
         #[arg(long, value_parser = state)]
         state: Option<JobState>,
-        /// Only those that are not over
+        /// Only those that have not finished
         #[arg(long)]
         open: bool,
         /// Only those of this account
@@ -59,7 +59,8 @@ pub(crate) enum JobCommand {
         #[arg(value_parser = job_id)]
         id: JobId,
     },
-    /// What it says
+    /// Print the log of a job
+    #[command(visible_alias = "logs")]
     Log {
         /// Its number
         #[arg(value_parser = job_id)]
@@ -71,13 +72,13 @@ pub(crate) enum JobCommand {
         #[arg(long, short)]
         follow: bool,
     },
-    /// Let a job end
+    /// Cancel a job
     Cancel {
         /// Its number
         #[arg(value_parser = job_id)]
         id: JobId,
     },
-    /// Do a job that is over once more, as a job of its own
+    /// Run a finished job again, as a new job
     Retry {
         /// Its number
         #[arg(value_parser = job_id)]
@@ -89,13 +90,13 @@ pub(crate) enum JobCommand {
         #[arg(long, short)]
         follow: bool,
     },
-    /// What a job made
+    /// List the artifacts of a job
     Artifacts {
         /// Its number
         #[arg(value_parser = job_id)]
         id: JobId,
     },
-    /// Write an artifact of a job, or all of them
+    /// Download an artifact of a job, or all of them
     Get {
         /// Its number
         #[arg(value_parser = job_id)]

@@ -24,7 +24,7 @@ pub(in crate::dashboard) fn page(frame: Frame, detail: &AlertDetail) -> Markup {
     let below = html! { span #state data-live { (state(one)) " " (severity(one.severity)) } };
     let main = html! {
         nav.crumbs aria-label="Breadcrumb" { a href=(scope.page("/alerts")) { "Alerts" } " / " (one.id) }
-        (layout::heading(&html! { span.text { (one.facts.summary) } }, &below, &html! {}))
+        (layout::heading(&html! { "Alert " (one.id) ": " (one.rule) }, &below, &html! {}))
         (form::answer("answer"))
         div.grid.wide-narrow {
             section.card aria-labelledby="evidence-title" {
@@ -50,6 +50,7 @@ pub(in crate::dashboard) fn page(frame: Frame, detail: &AlertDetail) -> Markup {
 fn evidence(frame: Frame, one: &AlertView) -> Markup {
     let facts = &one.facts;
     html! {
+        p.text { b { (facts.summary) } }
         p.text { (facts.evidence) }
         @if let Some(measured) = &facts.measured { (gauge(measured)) }
         dl.facts {
