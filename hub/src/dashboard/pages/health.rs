@@ -184,8 +184,7 @@ fn filter(path: &str, model: &ModelView, narrowed: &Narrowed, sites: &[SiteName]
 
 fn figures(frame: &Frame, model: &ModelView, narrowed: &Narrowed, health: &Health) -> Markup {
     const SERVED: &str = "Appears when a device has served this model for one telemetry window.";
-    const LABELLED: &str =
-        "Appears when labels arrive: from a file with `tern label import`, from people, or from devices.";
+    const LABELLED: &str = "Appears when labels arrive: from a file with `tern label import`, from people, or from devices.";
     let version = narrowed.version.map(|version| version.to_string());
     let by_version = narrowed.version.is_none();
     let lines = if by_version {

@@ -325,8 +325,7 @@ fn own(scope: &Scope, model: &ModelView, spec: &MetricSpec, chart: &Chart) -> Ma
 
 fn figures(scope: &Scope, model: &ModelView, charts: &Charts) -> Markup {
     const SERVED: &str = "Appears when a device has served this model for one telemetry window.";
-    const LABELLED: &str =
-        "Appears when labels arrive: from a file with `tern label import`, from people, or from devices.";
+    const LABELLED: &str = "Appears when labels arrive: from a file with `tern label import`, from people, or from devices.";
     let figure = |id, title, hint, shape, chart| {
         let group = (shape == Shape::VersionLines).then_some("version");
         let of = [("model", Some(model.name.as_str())), ("group", group)];

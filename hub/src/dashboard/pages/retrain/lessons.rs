@@ -43,7 +43,7 @@ pub(super) fn table(frame: Frame, found: &[LessonView]) -> Markup {
                             td data-name="Comparison" {
                                 @if one.comparison.is_empty() { span.dim { "none" } }
                                 @else { details { summary.text { (one.comparison[0]) }
-                                    @for line in &one.comparison[1..] { p.small.text.clamp { (line) } } } }
+                                    @for line in &one.comparison[1..] { p.small.text { (line) } } } }
                             }
                             td.end data-name="Core-seconds" {
                                 @match one.core_seconds { Some(took) => { (format::count(took)) }, None => { span.dim { "none" } } }
