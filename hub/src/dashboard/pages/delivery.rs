@@ -20,12 +20,12 @@ pub(in crate::dashboard) fn page(frame: Frame, delivery: &DeliveryView) -> Marku
     let main = html! {
         (layout::heading(&html! { "Delivery" }, &below(delivery), &html! {}))
         section aria-labelledby="now-title" {
-            h2.apart #now-title { "On its way now" }
+            h2.apart #now-title { "In transfer now" }
             div #now.card.flush data-live { (now(scope, &delivery.now)) }
         }
         div.grid.two {
             section.card aria-labelledby="saved-title" {
-                h2 #saved-title { "Left the hub, and arrived" }
+                h2 #saved-title { "Sent and received" }
                 div #saved data-live { (saved(delivery)) }
             }
             section.card aria-labelledby="limits-title" {
@@ -50,8 +50,8 @@ fn below(delivery: &DeliveryView) -> Markup {
     let rate: u64 = delivery.now.iter().map(|blob| blob.per_s).sum();
     html! {
         span #summary data-live {
-            @if delivery.now.is_empty() { "Nothing is on its way" } @else {
-                b { (format::count(delivery.now.len() as u64)) } " blobs on their way, at " b { (format::bytes(rate)) "/s" }
+            @if delivery.now.is_empty() { "Nothing is in transfer" } @else {
+                b { (format::count(delivery.now.len() as u64)) } " files in transfer, at " b { (format::bytes(rate)) "/s" }
             }
             "; " b { (format::bytes(delivery.totals.saved_bytes)) } " saved by multicast, "
             b { (format::bytes(delivery.totals.spared_bytes)) } " by deltas so far"
@@ -62,7 +62,7 @@ fn below(delivery: &DeliveryView) -> Markup {
 fn now(scope: &Scope, blobs: &[BlobDelivery]) -> Markup {
     if blobs.is_empty() {
         return parts::empty(
-            &html! { "Nothing moves. Blobs appear here while devices fetch them." },
+            &html! { "No transfer is running. Files appear here while devices fetch them." },
         );
     }
     html! {
@@ -72,7 +72,7 @@ fn now(scope: &Scope, blobs: &[BlobDelivery]) -> Markup {
                 th scope="col" { "Chunks sent" }
                 th.end scope="col" { "Devices" }
                 th.end scope="col" { "Rate" }
-                th.end scope="col" { "Left" }
+                th.end scope="col" { "Time left" }
             } }
             tbody {
                 @for blob in blobs {
@@ -99,7 +99,7 @@ fn now(scope: &Scope, blobs: &[BlobDelivery]) -> Markup {
                             @if blob.downloaded_per_s > 0 { small.dim { (format::bytes(blob.downloaded_per_s)) "/s by HTTPS" } }
                             @if let Some(held) = blob.repeats_per_s { small.dim { "repeats at " (format::bytes(held)) "/s" } }
                         }
-                        td.end data-name="Left" {
+                        td.end data-name="Time left" {
                             @match blob.seconds_left {
                                 Some(seconds) => { (format::count(seconds)) "\u{202f}s" }
                                 None if blob.chunks_waiting + blob.chunks_lost == 0 => { span.dim { "all sent" } }
@@ -123,14 +123,14 @@ fn saved(delivery: &DeliveryView) -> Markup {
                 (format::bytes(totals.published_bytes))
                 span.dim { " in " (format::count(totals.chunks)) " chunks" }
             }))
-            (parts::fact("Of that sent again", &html! {
+            (parts::fact("Resent", &html! {
                 (format::bytes(totals.repeated_bytes))
-                span.dim { " in " (format::count(totals.chunks_repeated)) " chunks that devices lost or came late for" }
+                span.dim { " in " (format::count(totals.chunks_repeated)) " chunks that devices lost or missed" }
             }))
             (parts::fact("Downloaded by HTTPS", &html! { (format::bytes(totals.downloaded_bytes)) }))
-            (parts::fact("Taken by devices", &html! { (format::bytes(totals.taken_bytes)) }))
+            (parts::fact("Received by devices", &html! { (format::bytes(totals.taken_bytes)) }))
             (parts::fact("Saved by multicast", &html! { b { (format::bytes(totals.saved_bytes)) } }))
-            (parts::fact("Saved by deltas", &html! { b { (format::bytes(totals.spared_bytes)) } span.dim { " that devices did not have to take" } }))
+            (parts::fact("Saved by deltas", &html! { b { (format::bytes(totals.spared_bytes)) } span.dim { " that devices did not have to receive" } }))
             (parts::fact("Signed metadata", &html! { (format::bytes(delivery.metadata.left_bytes())) span.dim { " published and downloaded, not in the sums above" } }))
         }
         p.dim.small {
@@ -167,7 +167,7 @@ fn compared(moved: &Moving) -> Markup {
             (bar::alone(&format!("Bytes {name}"), &parts))
         }
     };
-    html! { div.compared { (bar("left the hub", "busy", left)) (bar("taken by devices", "ok", taken)) } }
+    html! { div.compared { (bar("sent by the hub", "busy", left)) (bar("received by devices", "ok", taken)) } }
 }
 
 fn limits(limits: &DeliveryLimits) -> Markup {
@@ -178,7 +178,7 @@ fn limits(limits: &DeliveryLimits) -> Markup {
         dl.facts {
             (parts::fact("Hub", &html! { (rate(limits.hub_per_s)) span.dim { " " code { "--egress-limit" } } }))
             (parts::fact("Each site", &html! { (rate(limits.site_per_s)) span.dim { " " code { "--site-egress-limit" } } }))
-            (parts::fact("Each blob", &html! { (rate(limits.blob_per_s)) span.dim { " " code { "--blob-egress-limit" } } }))
+            (parts::fact("Each file", &html! { (rate(limits.blob_per_s)) span.dim { " " code { "--blob-egress-limit" } } }))
             (parts::fact("Downloads at a time", &html! { (format::count(limits.downloads)) span.dim { " " code { "--downloads" } } }))
         }
     }
@@ -191,10 +191,10 @@ fn version(scope: &Scope, version: &VersionDelivery, open: bool) -> Markup {
             summary {
                 (parts::version_ref(scope, &version.version)) " "
                 span.dim {
-                    (format::count(version.stages.stored)) " of " (format::count(version.stages.assigned)) " have it, "
+                    (format::count(version.stages.stored)) " of " (format::count(version.stages.assigned)) " devices have it, "
                     (format::bytes(version.moved.saved_bytes)) " saved by multicast, "
                     @if version.moved.spared_bytes > 0 { (format::bytes(version.moved.spared_bytes)) " by deltas, " }
-                    "last moved " (parts::ago(version.latest))
+                    "last transfer " (parts::ago(version.latest))
                 }
             }
             div.stack {
@@ -206,15 +206,15 @@ fn version(scope: &Scope, version: &VersionDelivery, open: bool) -> Markup {
                         th.end scope="col" { "Size" }
                         th.end scope="col" { "Devices" }
                         th.end scope="col" { "Published" }
-                        th.end scope="col" { "Again" }
+                        th.end scope="col" { "Resent" }
                         th.end scope="col" { "HTTPS" }
-                        th.end scope="col" { "Taken" }
-                        th.end scope="col" { "Saved" }
-                        th.end scope="col" { "By deltas" }
+                        th.end scope="col" { "Received" }
+                        th.end scope="col" { "Saved by multicast" }
+                        th.end scope="col" { "Saved by deltas" }
                     } }
                     tbody { @for part in &version.parts { (self::part(part)) } }
                 } }
-                p.dim.small { "First asked for " (parts::ago(version.began)) ". A part that several versions share counts for the one that was wanted when it moved." }
+                p.dim.small { "First requested " (parts::ago(version.began)) ". A part that several versions share counts for the one that was wanted when it moved." }
             }
         }
     }

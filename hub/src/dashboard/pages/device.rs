@@ -126,7 +126,7 @@ fn health(device: &DeviceView) -> Markup {
         span #health data-live {
             (parts::health(device.health))
             @if !device.health_reason.is_empty() { " " (device.health_reason) "," }
-            span.dim { " heard of " (parts::ago(device.last_seen)) }
+            span.dim { " last seen " (parts::ago(device.last_seen)) }
         }
     }
 }
@@ -148,7 +148,7 @@ fn about(scope: &Scope, device: &DeviceView) -> Markup {
             (parts::fact("Agent", &html! { (told(&device.agent)) }))
             (parts::fact("Agent's memory", &html! { (size(device.resources.agent_rss)) span.dim { " of " (size(device.resources.memory)) } }))
             (parts::fact("Free disk", &html! { (size(device.resources.disk_free)) }))
-            (parts::fact("First heard of", &parts::ago(device.first_seen)))
+            (parts::fact("First seen", &parts::ago(device.first_seen)))
         }
     }
 }
@@ -453,7 +453,7 @@ fn figures(scope: &Scope, device: &tern_protocol::id::DeviceId, charts: &Charts)
         .draw()
     };
     html! {
-        (figure("chart-traffic", "Inferences a second", Shape::Lines, &charts.traffic))
+        (figure("chart-traffic", "Inferences per second", Shape::Lines, &charts.traffic))
         (figure("chart-latency", "Latency", Shape::Lines, &charts.latency))
         (figure("chart-prediction", "Prediction mix", Shape::Stack, &charts.prediction))
         (figure("chart-confidence", "Mean confidence", Shape::Lines, &charts.confidence))

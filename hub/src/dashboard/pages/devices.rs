@@ -69,7 +69,7 @@ fn shown(filter: &Filter, devices: &Page<DeviceView>) -> Markup {
     html! {
         span #shown data-live {
             b { (format::count(devices.items.len() as u64)) }
-            @if part { " on this page" } @else if filter.is_any() { " match" } @else { " in all" }
+            @if part { " devices on this page" } @else if filter.is_any() { " devices match" } @else { " devices" }
         }
     }
 }
@@ -109,7 +109,7 @@ fn form(scope: &Scope, filter: &Filter, sites: &[SiteName]) -> Markup {
 
 fn nothing(filter: &Filter) -> Markup {
     if filter.is_any() {
-        parts::empty(&html! { "No device matches. Loosen the filter above." })
+        parts::empty(&html! { "No device matches the filter above." })
     } else {
         parts::no_devices()
     }
@@ -122,11 +122,11 @@ fn table(scope: &Scope, devices: &[DeviceView]) -> Markup {
                 th scope="col" { "Device" }
                 th scope="col" { "Site" }
                 th scope="col" { "Health" }
-                th scope="col" { "Serves" }
-                th scope="col" { "Wanted" }
+                th scope="col" { "Serving" }
+                th scope="col" { "Desired version" }
                 th.end scope="col" { "Inferences" }
-                th.end scope="col" { "Outbox" }
-                th.end scope="col" { "Heard of" }
+                th.end scope="col" { "Unsent entries" }
+                th.end scope="col" { "Last seen" }
             } }
             tbody {
                 @for device in devices {
@@ -141,11 +141,11 @@ fn table(scope: &Scope, devices: &[DeviceView]) -> Markup {
                                 }
                             }
                         }
-                        td data-name="Serves" { (serves(scope, &device.slots)) }
-                        td data-name="Wanted" { (wanted(scope, &device.slots)) }
+                        td data-name="Serving" { (serves(scope, &device.slots)) }
+                        td data-name="Desired version" { (wanted(scope, &device.slots)) }
                         td.end data-name="Inferences" { (format::count(device.inferences)) }
-                        td.end data-name="Outbox" { (format::count(device.outbox.entries)) }
-                        td.end data-name="Heard of" { (parts::ago(device.last_seen)) }
+                        td.end data-name="Unsent entries" { (format::count(device.outbox.entries)) }
+                        td.end data-name="Last seen" { (parts::ago(device.last_seen)) }
                     }
                 }
             }
