@@ -123,7 +123,7 @@ pub(super) fn page(frame: Frame, room: Room, title: &str, main: &Markup) -> Mark
                 }
                 main #main.wide tabindex="-1" { (main) }
                 footer.foot { div.wide {
-                    p #drawn data-live { "Workspace " (scope.workspace()) ", drawn " (parts::ago(frame.now)) }
+                    p #drawn data-live { "Workspace " (scope.workspace()) ", drawn " (parts::ago(frame.now)) ". Times are in your time zone." }
                     p { a href="/api/openapi.json" { "API" } " · " a href="/metrics" { "Metrics" } }
                     (scriptless())
                 } }
@@ -169,7 +169,7 @@ fn head(title: &str) -> Markup {
 
 fn scriptless() -> Markup {
     html! {
-        noscript { p { "Without scripts this page is not live and its buttons do nothing; reload it to see newer values." } }
+        noscript { p { "Without scripts times are in UTC, this page is not live and its buttons do nothing; reload it to see newer values." } }
     }
 }
 
