@@ -93,9 +93,9 @@ pub async fn add(
         return refused(format!("a token or secret has 1 to {TEXT} plain signs"));
     }
     let txn = SQL.begin(&app.store).await?;
-    let known = "SELECT name FROM datastore WHERE workspace = $1";
-    let known = SQL.rows(&txn, known, [workspace.as_str().into()]).await?;
-    if known.len() >= MOST {
+    let others = "SELECT name FROM datastore WHERE workspace = $1 AND name <> $2";
+    let values = [workspace.as_str().into(), new.name.as_str().into()];
+    if SQL.rows(&txn, others, values).await?.len() >= MOST {
         return Err(DatasetError::Conflict(format!(
             "a workspace has at most {MOST} datastores"
         )));
@@ -234,6 +234,28 @@ fn allowed(roots: &[PathBuf], path: &Path) -> Result<PathBuf, DatasetError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::monitor::fixture::World;
+
+    #[tokio::test]
+    async fn of_as_many_as_there_may_be_each_can_still_be_changed() {
+        let world = World::new().await;
+        let put = async |number: usize, url: &str| {
+            let new = NewDatastore {
+                name: format!("lake-{number}").parse().expect("a name"),
+                place: DatastorePlace::Http { url: url.into() },
+                token: None,
+            };
+            add(&world.app, &Actor::machine(), &world.workspace, new).await
+        };
+        for number in 0..MOST {
+            put(number, "https://lake.example").await.expect("room");
+        }
+        let changed = put(7, "https://moved.example").await.expect("it is there");
+        let url = "https://moved.example".into();
+        assert_eq!(changed.place, DatastorePlace::Http { url });
+        let one_more = put(MOST, "https://lake.example").await;
+        assert!(matches!(one_more, Err(DatasetError::Conflict(_))));
+    }
 
     #[test]
     fn paths_stay_inside() {
