@@ -27,11 +27,12 @@ pub fn time_left(ms: i64) -> String {
     const MINUTE: i64 = 60_000;
     const HOUR: i64 = 60 * MINUTE;
     let (unit, name) = match ms {
-        ms if ms < 2 * HOUR => (MINUTE, "minutes"),
-        ms if ms < 2 * DAY => (HOUR, "hours"),
-        _ => (DAY, "days"),
+        ms if ms < 2 * HOUR => (MINUTE, "minute"),
+        ms if ms < 2 * DAY => (HOUR, "hour"),
+        _ => (DAY, "day"),
     };
-    format!("{} more {name}", ms / unit)
+    let many = ms / unit;
+    format!("{many} more {name}{}", if many == 1 { "" } else { "s" })
 }
 
 /// Charges of 30 days that are remembered. With as many nothing more begins: a policy without a cool-down whose every
