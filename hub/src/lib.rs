@@ -60,3 +60,8 @@ pub use self::{
     file_error::FileError,
     serve::{Running, ServeError, serve, start},
 };
+
+/// Rows are made by one thread and freed by another, a million a minute: ARCHITECTURE.md has what that costs otherwise.
+/// Here and not in `main.rs`, so that tests run with it as well.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -79,6 +79,8 @@ pub(super) fn ask(
         // Nothing of the hub's surroundings is the model's business.
         .env_clear()
         .envs(program.environment.iter().copied())
+        // Its memory is bounded by address space, of which the allocator would hold a gigabyte in advance.
+        .env("MIMALLOC_ARENA_RESERVE", "0")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
