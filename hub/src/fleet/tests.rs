@@ -166,6 +166,12 @@ async fn take_in(app: &App, messages: Vec<Message>) -> Vec<Tell> {
     all
 }
 
+/// Device `a` says that it is at the site `north` and serves the first version.
+async fn serves_at_north(app: &App) {
+    let told = reported("north", Some(serving(1)));
+    take_in(app, vec![state("a", told, Freshness::Live)]).await;
+}
+
 async fn assign_one(app: &App, device: &str, number: u32) -> Revision {
     let txn = app.store.write().begin().await.expect("begins");
     let wanted = Some(Assigned {

@@ -12,15 +12,7 @@ async fn a_device_appears_on_first_contact_and_goes_offline() {
         (true, Health::Updating, "unknown")
     );
 
-    take_in(
-        &app,
-        vec![state(
-            "a",
-            reported("north", Some(serving(1))),
-            Freshness::Live,
-        )],
-    )
-    .await;
+    serves_at_north(&app).await;
     let seen = view(&app, "a").await;
     assert_eq!(
         (seen.health, seen.site.as_str()),

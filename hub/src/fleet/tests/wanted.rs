@@ -5,15 +5,7 @@ use super::*;
 #[tokio::test]
 async fn revisions_only_rise_and_health_follows_what_is_wanted() {
     let (_dir, app) = fresh().await;
-    take_in(
-        &app,
-        vec![state(
-            "a",
-            reported("north", Some(serving(1))),
-            Freshness::Live,
-        )],
-    )
-    .await;
+    serves_at_north(&app).await;
     assert_eq!(assign_one(&app, "a", 2).await, Revision(1));
     assert_eq!(view(&app, "a").await.health, Health::Updating);
     assert_eq!(assign_one(&app, "a", 1).await, Revision(2));
@@ -76,15 +68,7 @@ async fn all_desired_states_are_found_page_by_page() {
 #[tokio::test]
 async fn facts_tell_rollouts_what_they_need() {
     let (_dir, app) = fresh().await;
-    take_in(
-        &app,
-        vec![state(
-            "a",
-            reported("north", Some(serving(1))),
-            Freshness::Live,
-        )],
-    )
-    .await;
+    serves_at_north(&app).await;
     take_in(&app, vec![link("b", true, 1)]).await;
     assign_one(&app, "a", 2).await;
     let slot = "reader".parse().expect("a name");
