@@ -16,7 +16,8 @@ use tern_protocol::{
 };
 
 use super::SQL;
-use crate::store::{StoreError, parsed, raw::number};
+pub(super) use crate::store::to_json;
+use crate::store::{self, StoreError, parsed, raw::number};
 
 /// An attempt.
 #[derive(Debug, Clone)]
@@ -257,15 +258,9 @@ fn phase_of(word: &str) -> Result<Phase, StoreError> {
     })
 }
 
+/// Something that a column of a job keeps as JSON.
 pub(super) fn json<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|_| StoreError::Value {
-        what: "JSON of a job",
-        value: text.chars().take(80).collect(),
-    })
-}
-
-pub(super) fn to_json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).expect("our own types are JSON")
+    store::json("JSON of a job", text)
 }
 
 /// The word for what a job is.
